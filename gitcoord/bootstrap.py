@@ -1,0 +1,194 @@
+"""Builds a Coordinator from real parts: the only file that knows every floor."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gitcoord import __version__
+from gitcoord.coordinator import Coordinator, Who
+from gitcoord.core import names
+from gitcoord.errors import BadInput
+from gitcoord.flusher import Flusher
+from gitcoord.git.objects import Objects
+from gitcoord.git.repo import Repository
+from gitcoord.git.tip import LocalTip, RemoteTip, Tip, push_url
+from gitcoord.local import files
+from gitcoord.local.desk import Desk, digest, open_desk
+from gitcoord.local.identity import Identity, agent_ids, agent_name, owner
+from gitcoord.log.eventlog import EventLog
+from gitcoord.log.history import Bad, Checked
+from gitcoord.settings import Settings
+from gitcoord.views.projection import Projection
+
+
+def utc_now() -> datetime:
+    """This machine's clock: an aware UTC instant."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class CloneMemory:
+    """What this clone has checked of the branch, in a file of its own folder. Losing it costs one full check."""
+
+    path: Path
+
+    def load(self) -> Checked:
+        """What is remembered; an empty one if nothing is."""
+        record = files.read_json(self.path)
+        try:
+            bad = tuple(Bad(str(oid), str(reason), int(seq)) for oid, reason, seq in record["bad"])
+            return Checked(str(record["tip"]), str(record["good"]), int(record["seq"]), bad)
+        except (TypeError, KeyError, ValueError):
+            return Checked()
+
+    def save(self, checked: Checked) -> None:
+        """Remembers it."""
+        files.private_folder(self.path.parent)
+        bad = [(one.commit, one.reason, one.seq) for one in checked.bad]
+        files.write_json(self.path, {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad})
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One caller's place: the repository, its settings, where the branch lives, and the coordinator."""
+
+    repo: Repository
+    settings: Settings
+    tip: Tip
+    desk: Desk
+    coordinator: Coordinator
+    memory: CloneMemory
+
+
+def choose_remote(repo: Repository, settings: Settings) -> str:
+    """The remote that is shared: as configured, else `origin`, else the only one; "" for none. Raises BadInput."""
+    remotes = repo.remotes
+    if settings.remote == ".":
+        return ""
+    if settings.remote:
+        if settings.remote not in remotes:
+            raise BadInput(f"gitcoord.remote is {settings.remote!r}, and there is no such remote", hint="git remote -v")
+        return settings.remote
+    if "origin" in remotes:
+        return "origin"
+    if len(remotes) > 1:
+        raise BadInput(
+            f"there are {len(remotes)} remotes and none is called origin: {', '.join(remotes)}",
+            hint="gitcoord config remote NAME",
+        )
+    return remotes[0] if remotes else ""
+
+
+@contextmanager
+def connect(
+    start: str,
+    environ: Mapping[str, str],
+    *,
+    session: str | None = None,
+    op: str = "",
+    cached: bool = False,
+    now: Callable[[], datetime] = utc_now,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Connection]:
+    """A coordinator for the repository that `start` lies in. Raises BadInput outside of one."""
+    repo = Repository.find(start, environ)
+    settings = Settings.read({key: values[-1] for key, values in repo.config.items()}, environ)
+    remote = choose_remote(repo, settings)
+    url = push_url(repo, remote) if remote else ""
+    desk = _desk(repo, settings, url, environ)
+    repo = repo.ticking(desk.pulse)
+    tip: Tip
+    tip = RemoteTip(repo, remote, url, settings.branch, sleep) if remote else LocalTip(repo, settings.branch)
+    name = hashlib.sha256(f"{url}\0{settings.branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    memory = CloneMemory(Path(repo.common_dir) / "gitcoord" / f"checked-{name}.json")
+    identity = Identity(Path(repo.git_dir))
+    with Objects(repo) as objects:
+        log = EventLog(
+            tip=tip,
+            objects=objects,
+            projection=Projection(),
+            memory=memory,
+            now=now,
+            writer=__version__,
+            email=repo.email,
+        )
+        flusher = Flusher(desk=desk, log=log, now=now, sleep=sleep, seconds=settings.deadline, wall=time.time)
+        yield Connection(
+            repo=repo,
+            settings=settings,
+            tip=tip,
+            desk=desk,
+            memory=memory,
+            coordinator=Coordinator(
+                log=log, flusher=flusher, desk=desk, identity=identity, who=find_who(repo, settings, identity, environ, session),
+                now=now, seconds=settings.deadline, op=op, cached=cached,
+            ),
+        )  # fmt: skip
+
+
+def _desk(repo: Repository, settings: Settings, url: str, environ: Mapping[str, str]) -> Desk:
+    """The desk of this user for this remote branch: whoever differs in what a push would carry has another one."""
+    if not url:
+        return open_desk("clone", parts=[repo.common_dir], common_dir=repo.common_dir, environ=environ)
+    keep = ("credential.", "commit.gpgsign", "user.signingkey", "gpg.", "core.sshcommand", "http.")
+    shown = [f"{key}={'|'.join(values)}" for key, values in sorted(repo.config.items()) if key.startswith(keep)]
+    ssh = [environ.get("GIT_SSH_COMMAND", ""), environ.get("GIT_SSH", "")]
+    parts = [url, settings.branch, socket.gethostname(), repo.email, *ssh, *shown]
+    return open_desk(settings.desk, parts=parts, common_dir=repo.common_dir, environ=environ)
+
+
+def find_who(
+    repo: Repository, settings: Settings, identity: Identity, environ: Mapping[str, str], asked: str | None
+) -> Who:
+    """On whose behalf the caller acts: named, else the agent's session, else the session of this work tree."""
+    agent = agent_ids(environ)
+    explicit = asked or environ.get("GITCOORD_SESSION") or ""
+    bindings = identity.all()
+    human = ""
+    if explicit:
+        session = names.parse_session(explicit)
+        binding = next((one for one in bindings if one.session == session), None)
+    elif agent:
+        binding = next((one for one in bindings if one.agent == agent), None)
+    else:
+        binding = next((one for one in bindings if not one.agent), None)
+        if binding is None and bindings:
+            human = f"human-{wish_name(_user(environ))}"
+            binding = next((one for one in bindings if one.session == human), None)
+    folder = os.path.basename(repo.work_tree or repo.git_dir.removesuffix("/.git"))
+    return Who(
+        session=binding.session if binding else (explicit or ""),
+        run_id=binding.run_id if binding else "",
+        agent=agent,
+        agent_name=agent_name(environ),
+        wish=wish_name(repo.branch or folder),
+        repo=folder or None,
+        branch=repo.branch or None,
+        host=settings.host or f"host-{digest([socket.gethostname()])[:6]}",
+        owner=owner(environ),
+        human=human,
+    )
+
+
+def _user(environ: Mapping[str, str]) -> str:
+    try:
+        return environ.get("USER") or environ.get("LOGNAME") or getpass.getuser()
+    except (KeyError, OSError):
+        return "someone"
+
+
+def wish_name(text: str) -> str:
+    """A session name made of any text."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:56].rstrip("-._")
+    name = name.removesuffix(".lock")
+    return name if names.is_session_name(name) else f"session-{name}".rstrip("-")[:56]

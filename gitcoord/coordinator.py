@@ -1,0 +1,712 @@
+"""One method a use case: hands a command to the flusher or looks at the branch, and returns records, never events."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from gitcoord.core import branch, claims, messages, names, sessions
+from gitcoord.core.claims import Claim
+from gitcoord.core.heartbeats import RecordHeartbeat
+from gitcoord.core.messages import Message
+from gitcoord.core.names import Resource
+from gitcoord.core.overlap import overlaps
+from gitcoord.core.records import Caller, Command, Event
+from gitcoord.core.sessions import Session
+from gitcoord.core.state import State
+from gitcoord.core.times import spell
+from gitcoord.errors import Alarm, GitcoordError, Held, NoSession, NotHeld, NotInitialised, Unknown, Unreachable
+from gitcoord.flusher import Flusher, Queued, Result
+from gitcoord.git.repo import Oid
+from gitcoord.local import processes
+from gitcoord.local.desk import Desk
+from gitcoord.local.identity import Binding, Identity
+from gitcoord.log.eventlog import EventLog, View
+from gitcoord.log.history import Bad, Good
+from gitcoord.log.wire import Malformed, decode
+from gitcoord.views import board as board_view
+from gitcoord.views import tree
+from gitcoord.views.attention import Item, attention
+
+Outcome = Literal["committed", "queued", "unchanged"]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What came of a writing command: its operation's id, its seq (0 while queued), and its event's commit."""
+
+    state: Outcome
+    id: str
+    seq: int = 0
+    commit: Oid = ""
+
+
+@dataclass(frozen=True)
+class Who:
+    """On whose behalf: a session, the run of it that sits here ("" when not known here), and what a new one would be."""
+
+    session: str = ""
+    run_id: str = ""
+    agent: dict[str, str] = field(default_factory=dict)
+    agent_name: str | None = None
+    may_write: bool = True
+    wish: str = "session"
+    repo: str | None = None
+    branch: str | None = None
+    host: str | None = None
+    owner: tuple[int, str] = (0, "")
+    human: str = ""
+
+
+@dataclass(frozen=True)
+class Leases:
+    """What a claim or renewal gave: the leases, and the receipt."""
+
+    claims: tuple[Claim, ...]
+    receipt: Receipt
+    taken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Status:
+    """The branch at a glance. `behind` is what the local view could not be compared with: the remote was away."""
+
+    as_of: datetime
+    tip: Oid
+    state: State
+    attention: tuple[Item, ...]
+    bad: tuple[Bad, ...]
+    read_at: datetime | None
+    seq: int
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One event of the history, for reading."""
+
+    commit: Oid
+    at: datetime
+    seq: int
+    session: str
+    kind: str
+    subject: str
+    ignored: str | None = None
+    resources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A commit where history, tree or board do not agree, and what that means."""
+
+    commit: Oid
+    reason: str
+    effect: str
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a replay of the whole history found."""
+
+    commits: int
+    events: int
+    problems: tuple[Problem, ...]
+    tip: Oid
+
+    @property
+    def ok(self) -> bool:
+        """Whether history, tree and board agree at the tip: every bad commit before it is mended."""
+        return not any(problem.open for problem in self.problems)
+
+
+@dataclass
+class Coordinator:
+    """One caller's way to the branch."""
+
+    log: EventLog
+    flusher: Flusher
+    desk: Desk
+    identity: Identity
+    who: Who
+    now: Callable[[], datetime]
+    seconds: float
+    op: str = ""
+    cached: bool = False
+    warnings: list[str] = field(default_factory=list)
+    _view: View | None = None
+
+    # --- the branch as it is -----------------------------------------------------------------------------------------
+
+    def view(self, *, fresh: bool | None = None) -> View:
+        """The branch: fetched (unless `cached` was asked for), or as remembered when the remote is away."""
+        if fresh is False or (self.cached and fresh is None):
+            return self._known()
+        try:
+            self._view = self.log.refresh(self.seconds)
+            self.desk.note_reach(reached=True, now=self.now())
+        except Unreachable as error:
+            view = self._known()
+            if not view.checked.tip:
+                raise
+            self.warnings.append(f"{error.message}; this is what was known at {spell(view.state.at)}")
+            return view
+        self._note_losses(self._view.state)
+        return self._view
+
+    def _known(self) -> View:
+        view = self._view or self.log.view()
+        if not view.checked.tip:
+            raise NotInitialised("there is no coordination branch here yet", hint="gitcoord init")
+        return view
+
+    def _note_losses(self, state: State) -> None:
+        """Tells the session once which leases it had and has no more."""
+        if not self.who.session:
+            return
+        held = {f"{lease.fence} {lease.resource}" for lease in claims.held_by(state, self.who.session)}
+        for entry in self.identity.held(self.who.session):
+            if entry not in held:
+                fence, resource = claims.split_lease(entry)
+                now = [lease for lease in state.claims.values() if overlaps(lease.resource, resource)]
+                by = f"{now[0].claimed_by} holds it now (fence {now[0].fence})" if now else "nobody holds it now"
+                self.warnings.append(f"you no longer hold {resource} (fence {fence}): {by}")
+        self.identity.hold(self.who.session, sorted(held))
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _ask(self, kind: type[Command], **fields: Any) -> tuple[Receipt, Event | None]:
+        """Submits a command on the session's behalf: the receipt, and the event that came of it (None: none needed)."""
+        op = names.parse_id(self.op) if self.op else self.desk.next_id()
+        given = {"session": self.who.session, "run_id": self.who.run_id, **fields}
+        command = kind(op=op, at=self.now(), caller=self._caller(), **given)
+        if self.op:
+            done = self.log.find(op, self.log.view().checked)
+            if done is not None:
+                return Receipt("committed", op, done.seq, done.commit), done.event
+        result: Result = self.flusher.submit(command)
+        if isinstance(result, Queued):
+            return Receipt("queued", op), None
+        self._after(result.event)
+        state: Outcome = "committed" if result.event is not None else "unchanged"
+        return Receipt(state, op, result.seq, result.commit), result.event
+
+    def _caller(self) -> Caller:
+        pid = os.getpid()
+        return Caller(pid=pid, born=processes.born(pid), deadline=self.now() + timedelta(seconds=self.seconds + 1))
+
+    def _after(self, event: Event | None) -> None:
+        self._view = None
+
+    def require_session(self) -> None:
+        """Makes sure that somebody acts: under an agent a session is started by itself, and says so. Raises NoSession."""
+        if self.who.session:
+            return
+        if self.who.agent:
+            session, _ = self.start(None)
+            self.warnings.append(f"started session {session}")
+        elif self.who.human:
+            with contextlib.suppress(Held):
+                self.start(self.who.human)
+            self.who = self._as(self.who.human, "")
+        else:
+            raise NoSession("no session is known in this work tree", hint="gitcoord start")
+
+    def _as(self, session: str, run_id: str) -> Who:
+        return Who(**{**self.who.__dict__, "session": session, "run_id": run_id})
+
+    def init(self) -> Receipt:
+        """Makes the branch, or finds it there."""
+        who = self.who.session or self.who.human or "gitcoord-init"
+        receipt, _ = self._ask(branch.OpenBranch, session=who, run_id="")
+        return receipt
+
+    def start(
+        self,
+        name: str | None,
+        *,
+        new: bool = False,
+        capabilities: Sequence[str] = (),
+        role: str | None = None,
+        work: str | None = None,
+    ) -> tuple[str, Receipt]:
+        """Registers a session, or goes on with the one that sits here: its name and the receipt. Raises Held when the name
+        is active elsewhere.
+        """  # fmt: skip
+        given: dict[str, Any] = {
+            "capabilities": tuple(names.parse_line(one, "capability", 60) for one in capabilities),
+            "role": names.parse_line(role, "role", 60) if role else None,
+            "work": names.parse_line(work, "work") if work else None,
+            "agent": self.who.agent_name, "repo": self.who.repo, "branch": self.who.branch, "host": self.who.host,
+        }  # fmt: skip
+        here = None if new else self._sitting_here(name)
+        if here is not None:
+            known = self._session_now(here.session)
+            if known is not None and known.live and known.run_id == here.run_id:
+                if (
+                    here.alive
+                    and (not self.who.agent or here.agent == self.who.agent)
+                    and not any((capabilities, role, work))
+                ):
+                    self.who = self._as(here.session, here.run_id)
+                    return here.session, Receipt("committed", "", here.seq)
+                return self._begin(here.session, succeeds=here.run_id, **given)
+        if name is not None:
+            return self._begin(names.parse_session(name), **given)
+        try:
+            return self._begin(self.who.wish, generated=True, **given)
+        except Unreachable:
+            unique = f"{self.who.wish[:58].rstrip('.')}-{self.desk.next_id()[-4:].lower()}"
+            return self._begin(unique, offline=True, **given)
+
+    def _sitting_here(self, name: str | None) -> Binding | None:
+        """The session of this work tree that a `start` goes on with."""
+        if name is not None:
+            return self.identity.get(name)
+        if self.who.agent:
+            mine = self.identity.of_agent(self.who.agent)
+            if mine is not None:
+                return mine
+            last = next(iter(self.identity.all()), None)
+            return last if last is not None and not last.alive else None
+        mine = self.identity.of_person()
+        if mine is not None:
+            return mine
+        last = next(iter(self.identity.all()), None)
+        return last if last is not None and not last.alive else None
+
+    def _session_now(self, name: str) -> Session | None:
+        """The session's record; a session whose start is still queued has none yet, so what was bound counts."""
+        return self.view().state.sessions.get(name)
+
+    def _begin(self, session: str, **given: Any) -> tuple[str, Receipt]:
+        run_id = self.desk.next_id()
+        receipt, event = self._ask(sessions.StartSession, session=session, run_id=run_id, **given)
+        name = event.session if event is not None else session
+        run = event.run_id if event is not None else run_id
+        pid, born = self.who.owner
+        self.identity.bind(
+            Binding(
+                session=name,
+                run_id=run,
+                pid=pid,
+                born=born,
+                desk=str(self.desk.path),
+                agent=self.who.agent,
+                seq=receipt.seq,
+            )
+        )
+        self.who = self._as(name, run)
+        return name, receipt
+
+    def heartbeat(self, **said: Any) -> Receipt:
+        """Says what the session is doing."""
+        self.require_session()
+        lines = {
+            key: names.parse_line(value, key.replace("_", " ")) if isinstance(value, str) else value
+            for key, value in said.items()
+        }
+        receipt, event = self._ask(RecordHeartbeat, branch=self.who.branch or None, **lines)
+        if event is not None and event.lapsed:
+            self.warnings.append(f"this heartbeat has no effect: {event.lapsed}")
+        return receipt
+
+    def acquire(self, resources: Sequence[Resource], **asked: Any) -> Leases:
+        """Acquires leases, or renews what is held already. Raises Held with every lease in the way."""
+        self.require_session()
+        if asked.get("phase"):
+            asked["phase"] = names.parse_line(asked["phase"], "phase")
+        if asked.get("reason"):
+            asked["reason"] = names.parse_text(asked["reason"], "reason")
+        receipt, event = self._ask(claims.AcquireClaims, resources=tuple(map(str, resources)), **asked)
+        return self._leases(receipt, event, resources)
+
+    def renew(self, resources: Sequence[Resource], ttl_seconds: int | None = None) -> Leases:
+        """Renews those leases, or all of the session's."""
+        self.require_session()
+        receipt, event = self._ask(claims.RenewClaims, resources=tuple(map(str, resources)), ttl_seconds=ttl_seconds)
+        return self._leases(receipt, event, resources)
+
+    def _leases(self, receipt: Receipt, event: Event | None, wanted: Sequence[Resource]) -> Leases:
+        """The leases that an event granted or renewed, read from what it says: no further look at the branch is needed."""
+        found: list[Claim] = []
+        taken: tuple[str, ...] = ()
+        if isinstance(event, claims.ClaimAcquired):
+            taken = event.taken
+            for text in event.resources:
+                resource = Resource.read(text)
+                found.append(
+                    Claim(
+                        claimed_by=event.session, run_id=event.run_id, claimed_at=event.at, resource_type=resource.type,
+                        resource_name=resource.name, mode=event.mode, phase=event.phase, reason=event.reason,
+                        ttl_seconds=event.ttl_seconds, renewed_at=event.at, expires_at=event.expires_at, fence=event.seq,
+                        estimated_duration=event.estimated_duration, allow_coordination=event.allow_coordination,
+                    )
+                )  # fmt: skip
+        renewed = event.renewed if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed) else ()
+        for entry in renewed:
+            fence, until, resource = claims.split_renewal(entry)
+            found.append(
+                Claim(
+                    claimed_by=self.who.session, run_id=self.who.run_id, claimed_at=until, resource_type=resource.type,
+                    resource_name=resource.name, ttl_seconds=0, renewed_at=self.now(), expires_at=until, fence=fence,
+                )
+            )  # fmt: skip
+        held = {*self.identity.held(self.who.session), *(f"{lease.fence} {lease.resource}" for lease in found)}
+        self.identity.hold(self.who.session, sorted(held))
+        return Leases(tuple(found), receipt, taken)
+
+    def release(self, resources: Sequence[Resource] | None, **told: Any) -> tuple[Receipt, tuple[str, ...]]:
+        """Gives leases back (None: all): the receipt and what was freed. Nothing held by anybody: fine. Raises NotHeld for
+        what another session holds.
+        """
+        self.require_session()
+        if told.get("done") is not None:
+            told["done"] = names.parse_text(told["done"], "done")
+        for key in ("next_phase", "to"):
+            if told.get(key):
+                told[key] = names.parse_line(told[key], key)
+        mine = self._fences()
+        if resources is None:
+            leases = tuple(f"{fence} {resource}" for resource, fence in mine.items())
+            if not leases:
+                leases = tuple(
+                    f"{one.fence} {one.resource}" for one in claims.held_by(self.view().state, self.who.session)
+                )
+            if not leases:
+                return Receipt("unchanged", ""), ()
+        else:
+            leases = tuple(f"{mine.get(resource, 0)} {resource}" for resource in resources)
+        receipt, event = self._ask(claims.ReleaseClaims, leases=leases, **told)
+        released = event.released if isinstance(event, claims.ClaimReleased) else ()
+        given_up = leases if receipt.state == "queued" else released
+        freed = {str(claims.split_lease(entry)[1]) for entry in given_up}
+        left = [
+            entry for entry in self.identity.held(self.who.session) if str(claims.split_lease(entry)[1]) not in freed
+        ]
+        self.identity.hold(self.who.session, left)
+        if receipt.state == "queued":
+            return receipt, tuple(leases)
+        for resource in resources or ():
+            if str(resource) not in freed:
+                others = [lease for lease in self.view().state.claims.values() if lease.resource == resource]
+                if others:
+                    raise NotHeld(
+                        f"{resource} is held by {others[0].claimed_by} (fence {others[0].fence}), not by {self.who.session}; "
+                        "nothing of it was released",
+                        hint="gitcoord claims",
+                    )
+        return receipt, tuple(released)
+
+    def _fences(self) -> dict[Resource, int]:
+        """The fences that this work tree knows of: a late release must free exactly these."""
+        found = {}
+        for entry in self.identity.held(self.who.session):
+            with contextlib.suppress(ValueError):
+                fence, resource = claims.split_lease(entry)
+                found[resource] = fence
+        return found
+
+    def send(self, to: str, subject: str, text: str, **given: Any) -> Receipt:
+        """Sends a message to a session, or to all."""
+        self.require_session()
+        to = to if to == messages.TO_ALL else names.parse_session(to)
+        subject = names.parse_line(subject, "subject", names.SUBJECT_LIMIT)
+        receipt, _ = self._ask(
+            messages.SendMessage, to=to, subject=subject, message=names.parse_text(text, "message"), **given
+        )
+        return receipt
+
+    def inbox(
+        self, *, peek: bool = False, sender: str | None = None, kind: str | None = None
+    ) -> tuple[list[Message], set[str], int]:
+        """The unread messages (taken by a committed mark before they are returned, unless `peek`), those of them that are
+        shown again, and how many more there are.
+        """
+        view = self.view()
+        session = self.who.session
+        known = view.state.sessions.get(session)
+        if known is None:
+            raise NoSession(
+                f"no session is called {session}" if session else "no session is known here", hint="gitcoord start"
+            )
+        unread = messages.matching(messages.unread(view.state, session, self.now()), sender, kind)
+        if peek or not self.who.may_write:
+            return unread, set(), 0
+        again = self._never_shown(known)
+        if not unread and not again:
+            return [], set(), 0
+        receipt, event = self._ask(messages.TakeMessages, sender=sender, type=kind, again=tuple(again))
+        if not isinstance(event, messages.MessageRead):
+            return [], set(), 0
+        state = view.state
+        if any(key not in state.messages for key in event.messages):
+            state = self.view(fresh=True).state
+        found = [state.messages[key] for key in event.messages if key in state.messages]
+        return found, set(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found))
+
+    def _never_shown(self, session: Session) -> list[str]:
+        """Messages that were taken, and then nothing came of it: neither shown here nor followed by any event."""
+        if not session.taken or session.taken_at is None:
+            return []
+        if self.now() - session.taken_at < timedelta(seconds=messages.REDELIVER_AFTER):
+            return []
+        shown = self.desk.shown(session.session_id)
+        return [key for key in session.taken if key not in shown]
+
+    def shown(self, found: Iterable[Message]) -> None:
+        """Notes that these were shown on this machine."""
+        keys = [one.id for one in found]
+        if keys:
+            self.desk.show(self.who.session, keys)
+
+    def all_messages(self, *, sent: bool, sender: str | None, kind: str | None) -> list[Message]:
+        """Every message in the tree to the session (`sent`: from it), oldest first."""
+        state, me = self.view().state, self.who.session
+        mine = [
+            one
+            for one in state.messages.values()
+            if (one.sender == me if sent else one.to in (me, messages.TO_ALL) and one.sender != me)
+        ]
+        return sorted(messages.matching(mine, sender, kind), key=lambda one: (one.seq, one.id))
+
+    def end(self, done: Sequence[str], notes: str | None) -> Receipt:
+        """Releases all and ends the session."""
+        self.require_session()
+        receipt, event = self._ask(
+            sessions.EndSession,
+            done=tuple(names.parse_line(one, "done") for one in done),
+            notes=names.parse_text(notes, "notes") if notes else None,
+        )
+        if event is not None and event.lapsed:
+            self.warnings.append(f"this has no effect: {event.lapsed}")
+        self.identity.hold(self.who.session, [])
+        self.identity.unbind(self.who.session)
+        return receipt
+
+    def set_shared(self, key: str, value: str) -> Receipt:
+        """Changes a shared setting."""
+        branch.setting_value(key, value)
+        self.require_session()
+        receipt, _ = self._ask(branch.ChangeSetting, key=key, value=value)
+        return receipt
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """The branch now."""
+        view = self.view()
+        now = max(self.now(), view.state.at)
+        bad = view.checked.unmended
+        items = attention(view.state, now, [(one.commit, one.reason) for one in bad])
+        return Status(now, view.checked.tip, view.state, tuple(items), bad, view.read_at, view.checked.seq)
+
+    def whoami(self) -> tuple[Session | None, Binding | None]:
+        """The caller's session, from the local view."""
+        if not self.who.session:
+            return None, None
+        try:
+            known = self.view(fresh=False).state.sessions.get(self.who.session)
+        except NotInitialised:
+            known = None
+        return known, self.identity.get(self.who.session)
+
+    def check(self, resources: Sequence[Resource], fence: int | None) -> tuple[Claim, ...]:
+        """The session's own leases on them. Raises Held when another holds one, NotHeld when the fence is an old one."""
+        state = self.view().state
+        now = max(self.now(), state.at)
+        mine: list[Claim] = []
+        for resource in resources:
+            own = [lease for lease in claims.held_by(state, self.who.session) if overlaps(lease.resource, resource)]
+            if fence is not None and not any(lease.fence == fence and lease.expires_at > now for lease in own):
+                raise NotHeld(f"the lease on {resource} with fence {fence} is over", hint=f"gitcoord claim {resource}")
+            others = [
+                lease
+                for lease in claims.in_the_way(state, resource, "exclusive", self.who.session)
+                if lease.expires_at + state.rules.grace >= now
+            ]
+            if others and not own:
+                raise Held(
+                    f"{resource} is held by {others[0].claimed_by} until {spell(others[0].expires_at)} (fence {others[0].fence})",
+                    hint=f'gitcoord send {others[0].claimed_by} "May I have {names.show(resource.name, 60)}?"',
+                    data={"blocked_by": [claims.describe(state, lease, now) for lease in others]},
+                )
+            mine += own
+        return tuple(mine)
+
+    def leases(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
+        """The leases there are."""
+        state = self.view().state
+        found = [
+            lease
+            for lease in state.claims.values()
+            if (not mine or lease.claimed_by == self.who.session)
+            and (overlapping is None or overlaps(lease.resource, overlapping))
+        ]
+        return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
+
+    def board(self, *, at: str | None = None, from_history: bool = False) -> str:
+        """The board of the tip, of an earlier event, or rebuilt from the history alone."""
+        view = self.view()
+        if not from_history and at is None:
+            return board_view.render(view.state)
+        last: list[Good] = []
+        limit = _when(at)
+
+        def keep(good: Good) -> None:
+            if limit(good):
+                last[:] = [good]
+
+        self.log.replay(view.checked.tip, keep)
+        if not last:
+            raise NotInitialised(f"the branch has no event at {at}", hint="gitcoord log")
+        return board_view.render(last[0].state)
+
+    def entries(
+        self, *, session: str | None, resource: Resource | None, since: datetime | None, limit: int
+    ) -> list[LogEntry]:
+        """The newest events that match, oldest first."""
+        view = self.view()
+        ignored = {one.commit: one.reason for one in view.checked.bad}
+        found: list[LogEntry] = []
+        for entry in self._walk(view.checked.tip, ignored):
+            if since is not None and entry.at < since:
+                continue
+            if session is not None and entry.session != session:
+                continue
+            if resource is not None and not any(overlaps(Resource.read(one), resource) for one in entry.resources):
+                continue
+            found.append(entry)
+            if len(found) >= limit:
+                break
+        return list(reversed(found))
+
+    def _walk(self, tip: Oid, ignored: dict[Oid, str]) -> Iterator[LogEntry]:
+        names_ = self.log.objects.range(tip) or []
+        for start in range(len(names_), 0, -500):
+            for commit in reversed(self.log.objects.commits(names_[max(0, start - 500) : start])):
+                subject = (commit.message or "").partition("\n")[0]
+                at = commit.authored_at or self.now()
+                try:
+                    if commit.oid in ignored or commit.message is None:
+                        raise Malformed(ignored.get(commit.oid, "its message can't be read"))
+                    event = decode(commit.message, at=commit.authored_at).event
+                except Malformed as error:
+                    yield LogEntry(commit.oid, at, 0, commit.author, "", subject, ignored=str(error))
+                    continue
+                yield LogEntry(commit.oid, at, event.seq, event.session, event.kind, subject, None, _resources(event))
+
+    def verify(self) -> Verdict:
+        """Replays the whole history and compares it with the trees and the boards."""
+        view = self.view()
+        problems: list[Problem] = []
+        events = 0
+        board_oid = ""
+        last: list[Good] = []
+
+        def look(good: Good) -> None:
+            nonlocal events, board_oid
+            events += 1
+            board_oid = good.pages.get(tree.BOARD, board_oid)
+            last[:] = [good]
+            if good.writer == self.log.writer:
+                expected = self.log.objects.blob_oid(board_view.render(good.state).encode())
+                if expected != board_oid:
+                    problems.append(Problem(good.commit, "its board is not what its state gives", "display only"))
+
+        checked = self.log.replay(view.checked.tip, look)
+        for bad in checked.bad:
+            mended = bad.seq < checked.seq
+            effect = f"ignored; mended by event {bad.seq + 1}" if mended else "ignored; the next event mends it"
+            problems.append(Problem(bad.commit, bad.reason, effect, open=not mended))
+        if last:
+            problems += self._compare_tree(last[0])
+        commits = len(self.log.objects.range(view.checked.tip) or [])
+        return Verdict(commits, events, tuple(problems), view.checked.tip)
+
+    def _compare_tree(self, good: Good) -> list[Problem]:
+        """The whole tree of a good commit against the state that its history gives."""
+        found = {
+            entry.path: entry.oid
+            for entry in self.log.objects.tree(good.commit)
+            if tree.table_of(entry.path) is not None
+        }
+        wrong = []
+        for path, record in tree.all_files(good.state).items():
+            oid = found.pop(path, None)
+            if oid is None:
+                wrong.append(f"{path} is missing")
+            elif oid != self.log.objects.blob_oid(tree.render(record)):
+                table = tree.table_of(path)
+                data = self.log.objects.read([oid], 1 << 20)[0]
+                other = tree.parse(table, data) if table and data is not None else None
+                if other is None or not tree.same_meaning(other, record):
+                    wrong.append(f"{path} is not what the history gives")
+        wrong += [f"{path} is in no event" for path in found]
+        return [Problem(good.commit, reason, "the tree and the history disagree", open=True) for reason in wrong]
+
+    def sync(self, *, if_due: bool = False) -> tuple[list[GitcoordError], View | None]:
+        """Sends what waits and reads the branch. `if_due`: only when an automatic heartbeat is due."""
+        if if_due and not self._is_due():
+            return [], None
+        errors = self.flusher.flush()
+        try:
+            return errors, self.view(fresh=True)
+        except (Unreachable, Unknown, Alarm) as error:
+            return [*errors, error], None
+
+    def _is_due(self) -> bool:
+        """Whether some spooled session has been silent for its share of the budget, or one of its leases wants renewing."""
+        try:
+            state = self._known().state
+        except NotInitialised:
+            return False
+        now = self.now()
+        settings = state.rules.settings
+        heard = sum(1 for one in state.sessions.values() if now - one.last_heartbeat < timedelta(hours=1))
+        share = timedelta(seconds=max(settings.heartbeat_every, settings.heartbeat_share * heard))
+        for name in self.desk.spooled():
+            session = state.sessions.get(name)
+            if session is None or now - session.last_heartbeat >= share:
+                return True
+            for lease in claims.held_by(state, name):
+                if timedelta(0) < lease.expires_at - now < timedelta(seconds=lease.ttl_seconds) / 2:
+                    return True
+        return False
+
+
+def _resources(event: Event) -> tuple[str, ...]:
+    """What an event is about, for a reader who asks for one resource."""
+    found = list(getattr(event, "resources", ()))
+    for key, split in (
+        ("released", claims.split_lease),
+        ("renewed", claims.split_renewal),
+        ("taken", claims.split_taken),
+    ):
+        for entry in getattr(event, key, ()):
+            with contextlib.suppress(ValueError):
+                found.append(str(split(entry)[-1]))
+    return tuple(dict.fromkeys(found))
+
+
+def _when(at: str | None) -> Callable[[Good], bool]:
+    """Whether a commit is not after `at`: a seq, a commit's name, or an instant."""
+    if at is None:
+        return lambda good: True
+    if at.isascii() and at.isdigit() and len(at) < 10:
+        return lambda good: good.event.seq <= int(at)
+    if len(at) >= 7 and all(char in "0123456789abcdef" for char in at):
+        passed: list[bool] = []
+
+        def upto(good: Good) -> bool:
+            before = not passed
+            if good.commit.startswith(at):
+                passed.append(True)
+            return before
+
+        return upto
+    instant = datetime.fromisoformat(at)
+    return lambda good: good.committed_at <= instant

@@ -1,0 +1,1 @@
+"""Meaning: pure values and rules; this package has never heard of git."""

@@ -1,0 +1,219 @@
+"""The branch itself: its format and the settings that all share. The record is `gitcoord.json`.
+
+It names no URL, no command and no path to run: nothing on the branch picks what a machine executes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gitcoord.core.records import Clock, Command, Event, Line, Record
+from gitcoord.core.times import Instant, parse_duration
+from gitcoord.errors import BadInput
+
+if TYPE_CHECKING:
+    from gitcoord.core.state import Draft, State
+
+FORMAT = 1
+"""The format major that this program reads and writes."""
+
+MINIMUM_TTL = timedelta(minutes=5)
+"""Shorter leases would expire between two looks of an agent (protocol, section 7)."""
+
+IGNORED_SHOWN = 5
+"""Bad commits that the record keeps for the board: enough to see a pattern, bounded for ever."""
+
+Seconds = Annotated[int, Field(ge=0, le=10 * 365 * 86400)]
+
+
+class Settings(BaseModel):
+    """What all sessions of a branch share; durations in seconds. Defaults from protocol, sections 7 and 8."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    default_ttl: Annotated[int, Field(ge=300, le=10 * 365 * 86400)] = 3600
+    max_ttl: Annotated[int, Field(ge=300, le=10 * 365 * 86400)] = 24 * 3600
+    grace: Annotated[int, Field(ge=1, le=3600)] = 60
+    takeover_after: Annotated[int, Field(ge=60, le=10 * 365 * 86400)] = 30 * 60
+    quiet_after: Annotated[int, Field(ge=60, le=10 * 365 * 86400)] = 15 * 60
+    retention: Annotated[int, Field(ge=3600, le=10 * 365 * 86400)] = 14 * 86400
+    heartbeat_every: Annotated[int, Field(ge=1, le=86400)] = 60
+    heartbeat_share: Annotated[int, Field(ge=0, le=3600)] = 12
+    skip_ci: bool = True
+
+
+class Ignored(BaseModel):
+    """A bad commit that a later good one passed over: which, why, and the seq of the good one."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    commit: str
+    reason: str
+    seq: int
+
+
+class Branch(Record):
+    """`gitcoord.json`."""
+
+    format: int = FORMAT
+    opened_at: Instant | None = None
+    settings: Settings = Settings()
+    ignored: tuple[Ignored, ...] = ()
+
+    @property
+    def grace(self) -> timedelta:
+        """How far two clocks may differ."""
+        return timedelta(seconds=self.settings.grace)
+
+    @property
+    def takeover_after(self) -> timedelta:
+        """How long a holder must be silent before `--if-stale` takes over."""
+        return timedelta(seconds=self.settings.takeover_after)
+
+    @property
+    def quiet_after(self) -> timedelta:
+        """After how much silence a session is shown as quiet."""
+        return timedelta(seconds=self.settings.quiet_after)
+
+    @property
+    def retention(self) -> timedelta:
+        """How long what is over stays in the tree (it stays in the history for ever)."""
+        return timedelta(seconds=self.settings.retention)
+
+
+class OpenBranch(Command):
+    """Makes the root commit."""
+
+    kind: ClassVar[str] = "branch.open"
+
+
+class ChangeSetting(Command):
+    """Changes one shared setting."""
+
+    kind: ClassVar[str] = "settings.change"
+
+    key: str
+    value: str
+
+
+class BranchOpened(Event):
+    """The first event of a branch."""
+
+    kind: ClassVar[str] = "branch.opened"
+
+    format: Literal[1] = 1
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        return f"open: the coordination branch, by {self.session}"
+
+    def evolve(self, draft: Draft) -> None:
+        """The branch's record appears."""
+        draft.branch = Branch(opened_at=self.at)
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """Only valid before everything else."""
+        return None if state.seq == 0 else "the branch is open already"
+
+
+class SettingsChanged(Event):
+    """A shared setting has a new value."""
+
+    kind: ClassVar[str] = "settings.changed"
+    trailers: ClassVar[dict[str, str]] = {"key": "Setting"}
+
+    key: Line
+    value: Line
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        return f"config: {self.key} = {self.value}, by {self.session}"
+
+    def evolve(self, draft: Draft) -> None:
+        """The setting changes; a value that doesn't fit changes nothing."""
+        if draft.branch is not None:
+            changed = _with_setting(draft.branch.settings, self.key, self.value)
+            if changed is not None:
+                draft.branch = draft.branch.model_copy(update={"settings": changed})
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """The key is known and the value fits."""
+        fits = _with_setting(state.rules.settings, self.key, self.value) is not None
+        return None if fits else f"{self.key} = {self.value} is not a setting"
+
+
+class FormatRaised(Event):
+    """From here on the branch has a newer format; older programs read what they can and stop writing."""
+
+    kind: ClassVar[str] = "format.raised"
+
+    format: Annotated[int, Field(ge=2, le=1000)]
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        return f"format: raised to {self.format}, by {self.session}"
+
+    def evolve(self, draft: Draft) -> None:
+        """The branch's record names the new format."""
+        if draft.branch is not None:
+            draft.branch = draft.branch.model_copy(update={"format": self.format})
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """Formats only grow."""
+        return None if self.format > state.rules.format else "the format doesn't grow"
+
+
+def _with_setting(settings: Settings, key: str, value: str) -> Settings | None:
+    if key not in Settings.model_fields:
+        return None
+    try:
+        return Settings.model_validate({**settings.model_dump(), key: value})
+    except ValidationError:
+        return None
+
+
+def setting_value(key: str, text: str) -> str:
+    """The value as an event carries it: durations in seconds, switches as true or false. Raises BadInput."""
+    if key not in Settings.model_fields:
+        known = ", ".join(Settings.model_fields)
+        raise BadInput(f"{key!r} is not a shared setting", hint=f"shared settings: {known}")
+    if Settings.model_fields[key].annotation is bool:
+        words = {"true": "true", "yes": "true", "on": "true", "1": "true"} | dict.fromkeys(
+            ("false", "no", "off", "0"), "false"
+        )
+        if text.strip().lower() not in words:
+            raise BadInput(f"{key} is on or off, not {text!r}", hint=f"gitcoord config --shared {key} on")
+        return words[text.strip().lower()]
+    seconds = (
+        text.strip()
+        if text.strip().isascii() and text.strip().isdigit()
+        else str(int(parse_duration(text).total_seconds()))
+    )
+    try:
+        Settings.model_validate({key: seconds})
+    except ValidationError as error:
+        raise BadInput(f"{key} can't be {text!r}: {error.errors()[0]['msg']} (seconds)") from None
+    return seconds
+
+
+def decide_open(state: State, command: OpenBranch, clock: Clock) -> tuple[Event, ...]:
+    """Opens the branch; once."""
+    if state.seq:
+        return ()
+    return (BranchOpened(id=command.op, seq=1, session=command.session, at=command.at),)
+
+
+def decide_setting(state: State, command: ChangeSetting, clock: Clock) -> tuple[Event, ...]:
+    """Changes a setting; nothing when it has that value already."""
+    value = setting_value(command.key, command.value)
+    if _with_setting(state.rules.settings, command.key, value) == state.rules.settings:
+        return ()
+    return (
+        SettingsChanged(
+            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+            key=command.key, value=value,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""Heartbeats: what a session is doing. Spoken ones are typed; automatic ones are folded from what hooks saw.
+
+Any heartbeat renews the session's leases past half of their ttl, in the same commit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from gitcoord.core import claims
+from gitcoord.core.names import LINE_LIMIT
+from gitcoord.core.records import Clock, Command, Count, Event, Line, Record, SessionName
+from gitcoord.core.sessions import lapse, run_problem
+from gitcoord.core.times import Instant
+
+if TYPE_CHECKING:
+    from gitcoord.core.state import Draft, State
+
+FILES_LIMIT = 50  # files named by one heartbeat; a commit that touches more is described by its first ones and a count
+WAITS_FOR = frozenset({"person", "claim", "answer"})
+
+
+class Heartbeat(Record):
+    """`heartbeats/<session>.json`: the newest one; the earlier ones are the history."""
+
+    session_id: SessionName
+    timestamp: Instant
+    action: str | None = None
+    target: str | None = None
+    phase: str | None = None
+    files_touched: tuple[str, ...] = ()
+    progress: str | None = None
+    next_action: str | None = None
+    estimated_completion: Instant | None = None
+    branch: str | None = None
+    commit: str | None = None
+    blocked_by: str | None = None
+
+
+_SAID = (
+    "action",
+    "target",
+    "phase",
+    "progress",
+    "next_action",
+    "estimated_completion",
+    "branch",
+    "commit",
+    "blocked_by",
+)
+
+
+class RecordHeartbeat(Command):
+    """Says what the session is doing. `folded`: how many automatic ones this stands for (0: it was typed)."""
+
+    kind: ClassVar[str] = "heartbeat.record"
+    deferrable: ClassVar[bool] = True
+
+    action: Line | None = None
+    target: Line | None = None
+    phase: Line | None = None
+    files_touched: tuple[Line, ...] = ()
+    progress: Line | None = None
+    next_action: Line | None = None
+    estimated_completion: Instant | None = None
+    branch: Line | None = None
+    commit: Line | None = None
+    blocked_by: Line | None = None
+    folded: int = 0
+
+
+class HeartbeatRecorded(Event):
+    """A session said what it does; due leases are renewed with it."""
+
+    kind: ClassVar[str] = "heartbeat.recorded"
+    trailers: ClassVar[dict[str, str]] = {"files_touched": "File", "next_action": "Next", "estimated_completion": "Eta"}
+
+    action: Line | None = None
+    target: Line | None = None
+    phase: Line | None = None
+    files_touched: Annotated[tuple[Line, ...], Field(max_length=FILES_LIMIT)] = ()
+    progress: Line | None = None
+    next_action: Line | None = None
+    estimated_completion: Instant | None = None
+    branch: Line | None = None
+    commit: Line | None = None
+    blocked_by: Line | None = None
+    folded: Count = 0
+    renewed: tuple[Line, ...] = ()
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        if self.lapsed:
+            return f"heartbeat: {self.session} (too late: {self.lapsed})"
+        said = " ".join(part for part in (self.action, self.target) if part) or "alive"
+        extra = ", ".join(part for part in (self.phase, self.progress) if part)
+        blocked = f", blocked by {self.blocked_by}" if self.blocked_by else ""
+        return f"heartbeat: {self.session} {said}" + (f" ({extra})" if extra else "") + blocked
+
+    def evolve(self, draft: Draft) -> None:
+        """The newest heartbeat and what the session's record shows of it. What isn't said stays as before."""
+        session = draft.session(self.session)
+        if session is None:
+            return
+        old = draft.heartbeat(self.session)
+        said: dict[str, Any] = {name: getattr(self, name) for name in _SAID if getattr(self, name) is not None}
+        if self.action is not None:
+            said["blocked_by"] = self.blocked_by  # a new action is no longer blocked by the old thing
+        if self.files_touched:
+            said["files_touched"] = self.files_touched
+        said["timestamp"] = self.at if old is None else max(old.timestamp, self.at)
+        fresh = Heartbeat(session_id=self.session, timestamp=self.at)
+        draft.put("heartbeats", self.session, (old or fresh).model_copy(update=said))
+        update: dict[str, Any] = {}
+        if self.action is not None:
+            waits = self.action == "waiting" and self.target in WAITS_FOR
+            update["status"] = "waiting" if waits else "idle" if self.action == "idle" else "active"
+            update["waiting_for"] = self.target if waits else None
+            if not waits and self.folded == 0:
+                update["current_work"] = self.target or self.action
+        update |= {
+            name: getattr(self, name) for name in ("phase", "progress", "branch") if getattr(self, name) is not None
+        }
+        draft.put("sessions", self.session, session.model_copy(update=update))
+        claims.apply_renewals(draft, self.session, self.renewed)
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """The session is there, this is its run, and it renews only its own live leases."""
+        return run_problem(state, self) or claims.renewal_problem(state, self.session, self.renewed, committed_at)
+
+
+def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> tuple[Event, ...]:
+    """Records the heartbeat; a late one is recorded without effect."""
+    said = {name: getattr(command, name) for name in _SAID}
+    files = tuple(name[:LINE_LIMIT] for name in command.files_touched[:FILES_LIMIT])
+    late = lapse(state, command)
+    renewed = () if late else claims.due_renewals(state, command.session, clock)
+    return (
+        HeartbeatRecorded(
+            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+            files_touched=files, folded=command.folded, renewed=renewed, lapsed=late, **said,
+        ),
+    )  # fmt: skip

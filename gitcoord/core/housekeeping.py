@@ -1,0 +1,123 @@
+"""What leaves the tree, never the history: at most 64 records a commit, each named in the event.
+
+A wrong clock can't wipe anything: what counts is the *earlier* of the writer's time and the newest sign of life of some
+other session. With no other session in the tree nothing is old.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gitcoord.core import messages
+from gitcoord.core.sessions import close
+
+if TYPE_CHECKING:
+    from gitcoord.core.state import Draft, State
+
+AT_ONCE = 64
+_CROCKFORD = {char: value for value, char in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
+
+
+def id_time(key: str) -> datetime | None:
+    """When a ULID was made (its first ten characters are milliseconds); None for an id of another form."""
+    stamp = key[:10].upper()
+    if len(key) < 26 or any(char not in _CROCKFORD for char in stamp):
+        return None
+    value = 0
+    for char in stamp:
+        value = value * 32 + _CROCKFORD[char]
+    try:
+        return datetime.fromtimestamp(value / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def agreed_now(state: State, writer: str, at: datetime) -> datetime | None:
+    """The earlier of `at` and the newest sign of life of another session; None when there is no other."""
+    others = [session.last_heartbeat for name, session in state.sessions.items() if name != writer]
+    return min(at, max(others)) if others else None
+
+
+def _message_is_over(state: State, message: messages.Message, before: datetime) -> bool:
+    if message.to == messages.TO_ALL:
+        pinned = message.type == "notice" and message.expires_at is not None and message.expires_at > before
+        return message.timestamp < before and not pinned
+    if message.read_at is not None:
+        return message.read_at < before
+    if message.expires_at is not None and message.expires_at < before:
+        return True
+    receiver = state.sessions.get(message.to)
+    return receiver is None or (receiver.ended_at is not None and receiver.ended_at < before)
+
+
+def _is_over(state: State, entry: str, before: datetime) -> bool:
+    """Whether the record may leave: it was over before that instant."""
+    table, _, key = entry.partition(" ")
+    if table == "heartbeat":
+        session = state.sessions.get(key)
+        return key in state.heartbeats and (session is None or not session.live)
+    if table == "session":
+        session = state.sessions.get(key)
+        return session is not None and session.ended_at is not None and session.ended_at < before
+    if table == "message":
+        message = state.messages.get(key)
+        return message is not None and _message_is_over(state, message, before)
+    if table == "handoff":
+        offer = state.handoffs.get(key)
+        return offer is not None and offer.status != "open" and offer.timestamp < before
+    return False
+
+
+def sweep(state: State, writer: str, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What this commit takes along: the records to remove (`message 01J…`) and the sessions to end as abandoned."""
+    agreed = agreed_now(state, writer, now)
+    if agreed is None:
+        return (), ()
+    before = agreed - state.rules.retention
+    candidates = [f"heartbeat {key}" for key in state.heartbeats if key not in state.sessions]
+    candidates += [f"session {key}" for key, session in state.sessions.items() if not session.live]
+    candidates += [f"handoff {key}" for key, offer in state.handoffs.items() if offer.status != "open"]
+    # A message's id tells its age, so that the young ones (nearly all) need not be read from the tree.
+    candidates += [f"message {key}" for key in state.messages if (id_time(key) or before) <= before + timedelta(days=1)]
+    removed = [entry for entry in candidates if _is_over(state, entry, before)][:AT_ONCE]
+    silent = [
+        name
+        for name, session in state.sessions.items()
+        if name != writer and session.live and session.last_heartbeat < before
+    ]
+    return tuple(removed), tuple(silent[: AT_ONCE - len(removed)])
+
+
+def sweep_problem(
+    state: State, writer: str, removed: tuple[str, ...], abandoned: tuple[str, ...], committed_at: datetime
+) -> str | None:
+    """Why the event may not take those along, or None."""
+    if not removed and not abandoned:
+        return None
+    agreed = agreed_now(state, writer, committed_at)
+    if agreed is None:
+        return "nothing can be old without another session's time"
+    before = agreed - state.rules.retention
+    for entry in removed:
+        if not _is_over(state, entry, before):
+            return f"{entry} is not over"
+    for name in abandoned:
+        session = state.sessions.get(name)
+        if session is None or not session.live or name == writer or session.last_heartbeat >= before:
+            return f"{name} is not abandoned"
+    return None
+
+
+def apply(draft: Draft, removed: tuple[str, ...], abandoned: tuple[str, ...], at: datetime) -> None:
+    """Takes the named records out of the state and ends the silent sessions."""
+    tables = {"heartbeat": "heartbeats", "session": "sessions", "message": "messages", "handoff": "handoffs"}
+    for entry in removed:
+        table, _, key = entry.partition(" ")
+        if table in tables:
+            draft.put(tables[table], key, None)
+    for name in abandoned:
+        session = draft.session(name)
+        if session is not None:
+            draft.put("sessions", name, session.model_copy(update={"status": "abandoned", "ended_at": at}))
+            close(draft, name)

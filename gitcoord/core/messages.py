@@ -1,0 +1,237 @@
+"""Messages: to one session or to all, each taken once per session by a committed mark *before* it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from gitcoord.core import names
+from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, Record, SessionName, Text
+from gitcoord.core.sessions import acting, run_problem
+from gitcoord.core.times import Instant
+from gitcoord.errors import BadInput, NoSession
+
+if TYPE_CHECKING:
+    from gitcoord.core.state import Draft, State
+
+TYPES = (
+    "note", "finding", "work_started", "work_completed", "question", "answer", "release_request", "release_reply",
+    "handoff", "alert", "notice",
+)  # fmt: skip
+TO_ALL = "broadcast"
+AT_ONCE = 200  # messages one look takes: what a reader can bear; the rest stays unread
+REDELIVER_AFTER = 120  # seconds after which a mark that nothing followed is offered again (protocol, section 9)
+
+
+class Message(Record):
+    """`messages/…/<id>.json`."""
+
+    id: str
+    seq: int
+    sender: SessionName = Field(alias="from")
+    to: str
+    timestamp: Instant
+    type: str = "note"
+    subject: str = ""
+    message: str = ""
+    details: dict[str, str] = {}
+    in_reply_to: str | None = None
+    thread: str | None = None
+    priority: str = "normal"
+    status: str = "pending"
+    read_at: Instant | None = None
+    expires_at: Instant | None = None
+
+
+class SendMessage(Command):
+    """Sends a message to a session or to all (`broadcast`)."""
+
+    kind: ClassVar[str] = "message.send"
+    deferrable: ClassVar[bool] = True
+
+    to: Line
+    subject: Annotated[str, Field(max_length=names.SUBJECT_LIMIT)]
+    message: Text = ""
+    type: Line = "note"
+    details: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
+    in_reply_to: Id | None = None
+    priority: Line = "normal"
+    expires_at: Instant | None = None
+
+
+class TakeMessages(Command):
+    """Marks the session's unread messages as its own to read; `again`: ids taken earlier and never shown."""
+
+    kind: ClassVar[str] = "message.take"
+
+    sender: Line | None = None
+    type: Line | None = None
+    again: tuple[Id, ...] = ()
+
+
+class MessageSent(Event):
+    """A message is there."""
+
+    kind: ClassVar[str] = "message.sent"
+    text: ClassVar[str] = "message"
+    trailers: ClassVar[dict[str, str]] = {"details": "Detail", "expires_at": "Expires"}
+
+    to: Line
+    subject: Annotated[str, Field(max_length=names.SUBJECT_LIMIT)]
+    message: Text | None = None
+    type: Line = "note"
+    details: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
+    in_reply_to: Id | None = None
+    thread: Id | None = None
+    priority: Line = "normal"
+    expires_at: Instant | None = None
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        return f"message: {self.session} to {self.to}: {self.subject}"
+
+    def evolve(self, draft: Draft) -> None:
+        """The message appears; the one that it answers is answered."""
+        draft.put(
+            "messages",
+            self.id,
+            Message(
+                id=self.id, seq=self.seq, sender=self.session, to=self.to, timestamp=self.at, type=self.type,
+                subject=self.subject, message=self.message or "", details=dict(split_detail(one) for one in self.details),
+                in_reply_to=self.in_reply_to, thread=self.thread, priority=self.priority, expires_at=self.expires_at,
+            ),
+        )  # fmt: skip
+        asked = draft.message(self.in_reply_to) if self.in_reply_to else None
+        if asked is not None and asked.to == self.session:
+            draft.put("messages", asked.id, asked.model_copy(update={"status": "answered"}))
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """The sender is a session, and the receiver a session or all. An old run's message harms nobody."""
+        if self.session not in state.sessions:
+            return f"{self.session} is not a session"
+        if self.to != TO_ALL and not names.is_session_name(self.to):
+            return f"{self.to} is nobody"
+        return None if names.is_line(self.subject, names.SUBJECT_LIMIT) else "the subject is not one line"
+
+
+class MessageRead(Event):
+    """A session took messages; from here on they are its to show."""
+
+    kind: ClassVar[str] = "message.read"
+    trailers: ClassVar[dict[str, str]] = {"messages": "Message"}
+
+    messages: Annotated[tuple[Id, ...], Field(min_length=1, max_length=AT_ONCE)]
+    read_seq: Count
+    read_beyond: tuple[Count, ...] = ()
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        count = len(self.messages)
+        return f"read: {self.session} takes {count} message{'s' if count > 1 else ''}"
+
+    def evolve(self, draft: Draft) -> None:
+        """Direct ones are marked, the session's cursor over the broadcasts moves."""
+        session = draft.session(self.session)
+        if session is None:
+            return
+        for key in self.messages:
+            message = draft.message(key)
+            if message is not None and message.to == self.session:
+                status = "read" if message.status == "pending" else message.status
+                draft.put("messages", key, message.model_copy(update={"status": status, "read_at": self.at}))
+        moved = {"read_seq": max(session.read_seq, self.read_seq), "read_beyond": self.read_beyond}
+        draft.put("sessions", self.session, session.model_copy(update=moved))
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """Own mail only, and the cursor doesn't go back."""
+        problem = run_problem(state, self)
+        if problem:
+            return problem
+        for key in self.messages:
+            message = state.messages.get(key)
+            if message is not None and message.to not in (self.session, TO_ALL):
+                return f"message {key} is for {message.to}"
+        return (
+            None if state.sessions[self.session].read_seq <= self.read_seq < self.seq else "the cursor can't be there"
+        )
+
+
+def split_detail(entry: str) -> tuple[str, str]:
+    """Key and value of `key=value`."""
+    key, _, value = entry.partition("=")
+    return key, value
+
+
+def unread(state: State, session: str, now: datetime) -> list[Message]:
+    """What the session hasn't taken yet, in order: direct ones, and broadcasts of others after its cursor."""
+    record = state.sessions.get(session)
+    if record is None:
+        return []
+    beyond = set(record.read_beyond)
+    found = []
+    for message in state.messages.values():
+        if message.expires_at is not None and message.expires_at <= now:
+            continue
+        if message.to == session:
+            if message.read_at is None:
+                found.append(message)
+        elif (
+            message.to == TO_ALL
+            and message.sender != session
+            and message.seq > record.read_seq
+            and message.seq not in beyond
+        ):
+            found.append(message)
+    return sorted(found, key=lambda one: (one.seq, one.id))
+
+
+def matching(found: Iterable[Message], sender: str | None, kind: str | None) -> list[Message]:
+    """Those from that sender and of that type; None: any."""
+    return [one for one in found if sender in (None, one.sender) and kind in (None, one.type)]
+
+
+def decide_send(state: State, command: SendMessage, clock: Clock) -> tuple[Event, ...]:
+    """Sends. Raises NoSession when the sender or the receiver isn't known, BadInput for a reply to nothing."""
+    if command.session not in state.sessions:
+        raise NoSession(f"no session is called {command.session}", hint="gitcoord start")
+    if command.to != TO_ALL and command.to not in state.sessions:
+        raise NoSession(f"no session is called {names.show(command.to, 70)}", hint="gitcoord peers")
+    thread = None
+    if command.in_reply_to is not None:
+        asked = state.messages.get(command.in_reply_to)
+        if asked is None:
+            raise BadInput(f"no message {command.in_reply_to} is in reach to reply to", hint="gitcoord inbox --all")
+        thread = asked.thread or asked.id
+    return (
+        MessageSent(
+            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, to=command.to,
+            subject=command.subject, message=command.message or None, type=command.type, details=command.details,
+            in_reply_to=command.in_reply_to, thread=thread, priority=command.priority, expires_at=command.expires_at,
+        ),
+    )  # fmt: skip
+
+
+def decide_take(state: State, command: TakeMessages, clock: Clock) -> tuple[Event, ...]:
+    """Takes what is unread (and what was taken but never shown); nothing unread: no event."""
+    session = acting(state, command)
+    everything = unread(state, command.session, clock.now)
+    wanted = matching(everything, command.sender, command.type)[:AT_ONCE]
+    again = [key for key in command.again if key in session.taken and key in state.messages]
+    keys = tuple(dict.fromkeys([*again, *(message.id for message in wanted)]))[:AT_ONCE]
+    if not keys:
+        return ()
+    chosen = set(keys)
+    left = [message for message in everything if message.id not in chosen and message.to == TO_ALL]
+    seen = {message.seq for message in wanted if message.to == TO_ALL} | set(session.read_beyond)
+    # The cursor moves up to the first broadcast that stays unread; what was taken beyond it is listed.
+    cursor = min((message.seq - 1 for message in left), default=state.seq)
+    cursor = max(session.read_seq, cursor)
+    return (
+        MessageRead(
+            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, messages=keys,
+            read_seq=cursor, read_beyond=tuple(sorted(seq for seq in seen if seq > cursor)),
+        ),
+    )  # fmt: skip

@@ -1,0 +1,194 @@
+"""Names and texts: what a session, a resource, a line and a text may be. Parsed once, at the border.
+
+Two sets of rules live here. The `parse_*` functions are *admission*: they bind whoever writes and may use Unicode
+tables. The `is_*` functions are *validity*: byte rules only, the same for every reader for ever (protocol, section 10).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from gitcoord.errors import BadInput
+
+SUBJECT_LIMIT = 200  # characters: a subject is one line of a list
+LINE_LIMIT = 500  # characters: any other one-line field (phase, next action, …)
+TEXT_LIMIT = 64 * 1024  # bytes of UTF-8: a message's text
+NAME_LIMIT = 512  # bytes of UTF-8: a resource's name
+
+_SESSION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}", re.ASCII)
+_RESERVED = frozenset({"broadcast", "anyone", "human", "gitcoord"})
+_WINDOWS = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
+
+# C0, DEL, C1; then what reorders or hides text: bidi, zero-width, line separators, soft hyphen, tags, BOM.
+_CONTROL = r"\x00-\x1f\x7f-\x9f"
+_HIDING = r"\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f\ud800-\udfff"
+UNSAFE = re.compile(f"[{_CONTROL}{_HIDING}]")
+"""Characters that no one-line field may hold, and that no sink prints raw."""
+_UNSAFE_IN_LINE = re.compile(f"[{_CONTROL}]")
+
+
+def is_session_name(text: str) -> bool:
+    """Whether `text` is a session's name by the format's rules."""
+    return bool(
+        _SESSION.fullmatch(text)
+        and not text.endswith((".", ".lock"))
+        and text not in _RESERVED
+        and text.split(".")[0] not in _WINDOWS
+    )
+
+
+def is_resource_type(text: str) -> bool:
+    """Whether `text` is a resource type."""
+    return bool(_TYPE.fullmatch(text))
+
+
+def is_line(text: str, limit: int = LINE_LIMIT) -> bool:
+    """Whether `text` is one line of at most `limit` characters, without control characters."""
+    return len(text) <= limit and not _UNSAFE_IN_LINE.search(text)
+
+
+def is_resource_name(text: str) -> bool:
+    """Whether `text` is one line of 1 to 512 bytes."""
+    return bool(text) and is_line(text) and len(text.encode("utf-8", "surrogatepass")) <= NAME_LIMIT
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` can be an operation's id."""
+    return bool(_ID.fullmatch(text))
+
+
+def _describe(char: str) -> str:
+    return f"U+{ord(char):04X}"
+
+
+def parse_session(text: str) -> str:
+    """The session name in `text`. Raises BadInput that says what is wrong with it."""
+    if is_session_name(text):
+        return text
+    shown = show(text, 60)
+    if text in _RESERVED:
+        raise BadInput(f"the name {shown!r} is reserved", hint="choose another name")
+    if _SESSION.fullmatch(text) and text.split(".")[0] in _WINDOWS:
+        raise BadInput(f"the name {shown!r} is reserved by some file systems", hint="choose another name")
+    if len(text) > 64:
+        raise BadInput(
+            f"a session name has at most 64 characters, {shown!r} has {len(text)}", hint="choose a shorter name"
+        )
+    raise BadInput(
+        f"{shown!r} is not a session name: small ASCII letters, digits, '.', '_', '-', "
+        "starting with a letter or digit, not ending in '.' or '.lock'",
+        hint="for example: gitcoord start session-001",
+    )
+
+
+def parse_id(text: str) -> str:
+    """The operation id in `text`. Raises BadInput."""
+    if not is_id(text):
+        raise BadInput(f"{show(text, 60)!r} is not an operation id: 1 to 64 ASCII letters, digits, '.', '_', '-'")
+    return text
+
+
+def parse_line(text: str, what: str, limit: int = LINE_LIMIT) -> str:
+    """The one line in `text`, NFC. Raises BadInput naming `what` and the first character that can't be taken."""
+    text = unicodedata.normalize("NFC", text)
+    found = UNSAFE.search(text)
+    if found:
+        raise BadInput(
+            f"the {what} must be one plain line; it holds {_describe(found[0])} at character {found.start() + 1}"
+        )
+    if len(text) > limit:
+        raise BadInput(f"the {what} has {len(text)} characters, at most {limit} are taken")
+    return text
+
+
+def parse_text(text: str, what: str) -> str:
+    """The text, which may have many lines. Raises BadInput when it isn't UTF-8 or over 64 KB."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise BadInput(f"the {what} is not valid UTF-8") from None
+    if size > TEXT_LIMIT:
+        raise BadInput(
+            f"the {what} has {size} bytes, at most {TEXT_LIMIT} are taken",
+            hint="put it into a file of the repository and name it",
+        )
+    return text
+
+
+@dataclass(frozen=True, order=True)
+class Resource:
+    """What can be claimed: a type and a name; `str()` gives `file:src/api.py`."""
+
+    type: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.name}"
+
+    @classmethod
+    def read(cls, text: str) -> Resource:
+        """The resource as events spell it. Raises ValueError (validity, not admission)."""
+        kind, colon, name = text.partition(":")
+        if not colon or not is_resource_type(kind) or not is_resource_name(name):
+            raise ValueError(f"not a resource: {show(text, 80)!r}")
+        return cls(kind, name)
+
+
+def parse_resource(kind: str, name: str, *, root: str = "", here: str = "") -> Resource:
+    """The resource of that type and name. A file's name is taken as git takes a path: relative to `here` (a POSIX path
+    below the root, "" for the root itself) or absolute inside `root` (the work tree's POSIX path). Raises BadInput.
+    """
+    if not is_resource_type(kind):
+        raise BadInput(
+            f"{show(kind, 60)!r} is not a resource type: a small letter, then small letters, digits or '_', at most 32",
+            hint="for example: gitcoord claim droplet dashboard",
+        )
+    name = parse_line(name, "resource's name", NAME_LIMIT)
+    if kind == "file":
+        name = file_name(name, root=root, here=here)
+    if not name.strip():
+        raise BadInput("a resource's name can't be empty")
+    size = len(name.encode())
+    if size > NAME_LIMIT:
+        raise BadInput(f"a resource's name has at most {NAME_LIMIT} bytes, this one has {size}")
+    return Resource(kind, name)
+
+
+def file_name(text: str, *, root: str, here: str) -> str:
+    """The path relative to the root, `.` for the root itself. Raises BadInput for one outside of the work tree."""
+    if not text:
+        raise BadInput("a path can't be empty")
+    if text.startswith("/"):
+        path = posixpath.normpath(text)
+        base = posixpath.normpath(root) if root else ""
+        if not base or (path != base and not path.startswith(base.rstrip("/") + "/")):
+            raise BadInput(f"{show(text, 80)!r} is outside of this work tree")
+        path = posixpath.relpath(path, base)
+    else:
+        path = posixpath.normpath(posixpath.join(here or ".", text))
+    if path == ".." or path.startswith("../"):
+        raise BadInput(f"{show(text, 80)!r} is outside of this work tree", hint="name a path inside the work tree")
+    return path
+
+
+def show(text: str, limit: int = LINE_LIMIT) -> str:
+    """`text` made inert for one line of a terminal, cut at `limit` characters: nothing in it can move, hide or colour."""
+    text = UNSAFE.sub(_inert, text[: limit * 4])
+    return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
+
+
+def show_text(text: str) -> str:
+    """`text` made inert for a terminal, its lines and tabs kept."""
+    return UNSAFE.sub(lambda match: match[0] if match[0] in "\n\t" else _inert(match), text)
+
+
+def _inert(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xE0000 <= code <= 0xE007F:
+        return ""  # tag characters: invisible everywhere, used only to hide text from people
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

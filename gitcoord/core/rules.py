@@ -1,0 +1,115 @@
+"""The three functions that everything turns on: decide (may refuse), evolve (total), problem (pure validity)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from gitcoord.core import branch, claims, heartbeats, housekeeping, messages, sessions
+from gitcoord.core.records import Clock, Command, Event
+from gitcoord.core.state import Draft, State
+from gitcoord.errors import NotInitialised, TooOld
+
+_DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] = {
+    branch.OpenBranch: branch.decide_open,
+    branch.ChangeSetting: branch.decide_setting,
+    sessions.StartSession: sessions.decide_start,
+    sessions.EndSession: sessions.decide_end,
+    heartbeats.RecordHeartbeat: heartbeats.decide_heartbeat,
+    claims.AcquireClaims: claims.decide_acquire,
+    claims.RenewClaims: claims.decide_renew,
+    claims.ReleaseClaims: claims.decide_release,
+    messages.SendMessage: messages.decide_send,
+    messages.TakeMessages: messages.decide_take,
+}
+
+COMMANDS: dict[str, type[Command]] = {command.kind: command for command in _DECIDE}
+"""Every command this program can carry out, by its kind."""
+
+EVENTS: dict[str, type[Event]] = {
+    event.kind: event
+    for event in (
+        branch.BranchOpened,
+        branch.SettingsChanged,
+        branch.FormatRaised,
+        sessions.SessionStarted,
+        sessions.SessionResumed,
+        sessions.SessionEnded,
+        heartbeats.HeartbeatRecorded,
+        claims.ClaimAcquired,
+        claims.ClaimRenewed,
+        claims.ClaimReleased,
+        messages.MessageSent,
+        messages.MessageRead,
+    )
+}
+"""Every event this program understands, by its kind."""
+
+
+def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
+    """What the command makes happen on that state: no event, or one. Raises what refuses it (errors)."""
+    opening = isinstance(command, branch.OpenBranch)
+    if not opening:
+        if state.branch is None:
+            raise NotInitialised("there is no coordination branch yet", hint="gitcoord init")
+        check_format(state)
+    events = _DECIDE[type(command)](state, command, clock)
+    if not events or opening:
+        return events
+    removed, abandoned = housekeeping.sweep(state, command.session, clock.now)
+    if removed or abandoned:
+        events = (events[0].model_copy(update={"removed": removed, "abandoned": abandoned}), *events[1:])
+    return events
+
+
+def check_format(state: State) -> None:
+    """Raises TooOld when the branch's format is newer than this program's."""
+    if state.rules.format > branch.FORMAT:
+        raise TooOld(
+            f"the branch has format {state.rules.format}, this program writes format {branch.FORMAT}",
+            hint="upgrade gitcoord; reading goes on as far as it can",
+        )
+
+
+def evolve(state: State, event: Event, committed_at: datetime) -> State:
+    """The state after the event. Total: any event on any state gives a state."""
+    draft = Draft(state)
+    if event.lapsed is None:
+        event.evolve(draft)
+        _sign_of_life(draft, event)
+    housekeeping.apply(draft, event.removed, event.abandoned, event.at)
+    if event.ignored and draft.branch is not None:
+        found = tuple(
+            branch.Ignored(commit=entry.partition(" ")[0], reason=entry.partition(" ")[2], seq=event.seq)
+            for entry in event.ignored
+        )
+        kept = (*draft.branch.ignored, *found)[-branch.IGNORED_SHOWN :]
+        draft.branch = draft.branch.model_copy(update={"ignored": kept})
+    return draft.state(seq=event.seq, at=committed_at)
+
+
+def _sign_of_life(draft: Draft, event: Event) -> None:
+    session = draft.session(event.session)
+    if session is None or (event.run_id and session.run_id != event.run_id):
+        return
+    taken = event.messages if isinstance(event, messages.MessageRead) else ()
+    update: dict[str, Any] = {
+        "last_heartbeat": max(session.last_heartbeat, event.at),
+        "taken": taken,
+        "taken_at": event.at if taken else None,
+    }
+    draft.put("sessions", event.session, session.model_copy(update=update))
+
+
+def problem(state: State, event: Event, committed_at: datetime) -> str | None:
+    """Why the event isn't valid on the last good state, or None. Pure: the same answer for every reader, for ever."""
+    if event.seq != state.seq + 1:
+        return f"its seq is {event.seq}, the next one is {state.seq + 1}"
+    if state.branch is None and not isinstance(event, branch.BranchOpened):
+        return "the branch isn't open yet"
+    if event.lapsed is not None:
+        return None
+    return event.problem(state, committed_at) or housekeeping.sweep_problem(
+        state, event.session, event.removed, event.abandoned, committed_at
+    )

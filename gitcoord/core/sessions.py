@@ -1,0 +1,303 @@
+"""Sessions: who is there. A session goes through runs: each start, resume or succession gives a new `run_id`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gitcoord.core import names
+from gitcoord.core.records import Clock, Command, Event, Line, Record, SessionName, Text
+from gitcoord.core.times import Instant, spell, spell_span
+from gitcoord.errors import Held, NoSession, NotHeld
+
+if TYPE_CHECKING:
+    from gitcoord.core.state import Draft, State
+
+ENDED = frozenset({"completed", "abandoned"})
+_NUMBERED = 10_000  # names tried before a generated one is given up: more than any branch can hold live
+
+
+class Session(Record):
+    """`sessions/<session>.json`."""
+
+    session_id: SessionName
+    run_id: str = ""
+    start_seq: int = 0
+    started_at: Instant
+    status: str = "active"
+    waiting_for: str | None = None
+    current_work: str | None = None
+    phase: str | None = None
+    progress: str | None = None
+    capabilities: tuple[str, ...] = ()
+    role: str | None = None
+    agent: str | None = None
+    repo: str | None = None
+    branch: str | None = None
+    host: str | None = None
+    last_heartbeat: Instant
+    read_seq: int = 0
+    read_beyond: tuple[int, ...] = ()
+    taken: tuple[str, ...] = ()
+    taken_at: Instant | None = None
+    ended_at: Instant | None = None
+    total_duration: str | None = None
+    work_completed: tuple[str, ...] = ()
+    handoff_notes: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it hasn't ended."""
+        return self.status not in ENDED
+
+
+class StartSession(Command):
+    """Registers a session, or goes on with one as a new run. The new run is `run_id`.
+
+    `generated`: `session` is only a wish, numbered when taken. `offline`: the name was made unique without the remote.
+    `succeeds`: the run that this one follows.
+    """
+
+    kind: ClassVar[str] = "session.start"
+
+    generated: bool = False
+    offline: bool = False
+    succeeds: str = ""
+    capabilities: tuple[Line, ...] = ()
+    role: Line | None = None
+    work: Line | None = None
+    agent: Line | None = None
+    repo: Line | None = None
+    branch: Line | None = None
+    host: Line | None = None
+
+    @property
+    def can_wait(self) -> bool:
+        """A start under a name made unique here may wait for the remote; a chosen name must be known to be free."""
+        return self.offline
+
+
+class EndSession(Command):
+    """Releases all and closes the record."""
+
+    kind: ClassVar[str] = "session.end"
+    deferrable: ClassVar[bool] = True
+
+    done: tuple[Line, ...] = ()
+    notes: Text | None = None
+
+
+class SessionStarted(Event):
+    """A session is there."""
+
+    kind: ClassVar[str] = "session.started"
+    trailers: ClassVar[dict[str, str]] = {"capabilities": "Capability"}
+
+    capabilities: tuple[Line, ...] = ()
+    role: Line | None = None
+    work: Line | None = None
+    agent: Line | None = None
+    repo: Line | None = None
+    branch: Line | None = None
+    host: Line | None = None
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        return f"start: {self.session}" + (f", {self.work}" if self.work else "")
+
+    def evolve(self, draft: Draft) -> None:
+        """The record appears; what was sent to all before this start is not its mail."""
+        draft.put(
+            "sessions",
+            self.session,
+            Session(
+                session_id=self.session, run_id=self.run_id, start_seq=self.seq, started_at=self.at,
+                current_work=self.work, capabilities=self.capabilities, role=self.role, agent=self.agent,
+                repo=self.repo, branch=self.branch, host=self.host, last_heartbeat=self.at, read_seq=self.seq,
+            ),
+        )  # fmt: skip
+        draft.put("heartbeats", self.session, None)
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """Nobody live has that name."""
+        known = state.sessions.get(self.session)
+        return f"{self.session} is active already" if known and known.live else None
+
+
+class SessionResumed(Event):
+    """A session goes on as a new run, with its claims and its mail."""
+
+    kind: ClassVar[str] = "session.resumed"
+    trailers: ClassVar[dict[str, str]] = {"capabilities": "Capability"}
+
+    succeeds: Line
+    capabilities: tuple[Line, ...] = ()
+    role: Line | None = None
+    work: Line | None = None
+    agent: Line | None = None
+    branch: Line | None = None
+    host: Line | None = None
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        return f"resume: {self.session}" + (f", {self.work}" if self.work else "")
+
+    def evolve(self, draft: Draft) -> None:
+        """The record and the session's leases change to the new run."""
+        old = draft.session(self.session)
+        if old is None:
+            return
+        given: dict[str, Any] = {"role": self.role, "current_work": self.work, "agent": self.agent,
+                                 "branch": self.branch, "host": self.host,
+                                 "capabilities": self.capabilities or None}  # fmt: skip
+        update = {key: value for key, value in given.items() if value is not None}
+        update |= {"run_id": self.run_id, "status": "active", "waiting_for": None}
+        draft.put("sessions", self.session, old.model_copy(update=update))
+        for key, claim in draft.claims().items():
+            if claim.claimed_by == self.session:
+                draft.put("claims", key, claim.model_copy(update={"run_id": self.run_id}))
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """The run that it follows is the current one."""
+        known = state.sessions.get(self.session)
+        if known is None or not known.live:
+            return f"{self.session} is not active"
+        return None if known.run_id == self.succeeds else f"{self.session} is another run by now"
+
+
+class SessionEnded(Event):
+    """A session is over; what it held is free."""
+
+    kind: ClassVar[str] = "session.ended"
+    text: ClassVar[str] = "notes"
+    trailers: ClassVar[dict[str, str]] = {"done": "Done", "released": "Released"}
+
+    done: tuple[Line, ...] = ()
+    notes: Text | None = None
+    released: tuple[Line, ...] = ()
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        if self.lapsed:
+            return f"end: {self.session} (too late: {self.lapsed})"
+        return f"end: {self.session}" + (f", {self.done[0]}" if self.done else "")
+
+    def evolve(self, draft: Draft) -> None:
+        """The record closes, its leases and its heartbeat go."""
+        old = draft.session(self.session)
+        if old is None:
+            return
+        draft.put(
+            "sessions",
+            self.session,
+            old.model_copy(
+                update={
+                    "status": "completed",
+                    "waiting_for": None,
+                    "ended_at": self.at,
+                    "total_duration": spell_span(self.at - old.started_at),
+                    "work_completed": self.done,
+                    "handoff_notes": self.notes,
+                }
+            ),
+        )
+        close(draft, self.session)
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """The session is there and this is its run."""
+        return run_problem(state, self)
+
+
+def close(draft: Draft, session: str) -> None:
+    """Takes an ended session's leases and heartbeat out of the state."""
+    draft.put("heartbeats", session, None)
+    for key, claim in draft.claims().items():
+        if claim.claimed_by == session:
+            draft.put("claims", key, None)
+
+
+def run_problem(state: State, event: Event) -> str | None:
+    """Why the event's session may not act: not there, ended, or another run by now."""
+    known = state.sessions.get(event.session)
+    if known is None:
+        return f"{event.session} is not a session"
+    if not known.live:
+        return f"{event.session} has ended"
+    if event.run_id and known.run_id != event.run_id:
+        return f"{event.session} is another run by now"
+    return None
+
+
+def lapse(state: State, command: Command) -> str | None:
+    """Why a late deferred command has no effect any more, or None."""
+    known = state.sessions.get(command.session)
+    if known is None:
+        return "no such session"
+    if not known.live:
+        return f"the session ended {spell(known.ended_at)}" if known.ended_at else "the session has ended"
+    if command.run_id and known.run_id != command.run_id:
+        return "a newer run goes on"
+    return None
+
+
+def acting(state: State, command: Command) -> Session:
+    """The record of the session that asks. Raises NoSession, or NotHeld when a newer run has taken its place."""
+    known = state.sessions.get(command.session)
+    if known is None:
+        raise NoSession(f"no session is called {command.session}", hint="gitcoord start")
+    if not known.live:
+        when = f" {spell(known.ended_at)}" if known.ended_at else ""
+        raise NoSession(f"session {command.session} has ended{when} ({known.status})", hint="gitcoord start")
+    if command.run_id and known.run_id != command.run_id:
+        raise NotHeld(
+            f"{command.session} goes on elsewhere as a newer run; this one may not act any more",
+            hint="gitcoord start --new",
+        )
+    return known
+
+
+def decide_start(state: State, command: StartSession, clock: Clock) -> tuple[Event, ...]:
+    """Starts or resumes. Raises Held when the name is active elsewhere."""
+    name = command.session
+    known = state.sessions.get(name)
+    given: dict[str, Any] = {
+        field: getattr(command, field) for field in ("capabilities", "role", "work", "agent", "branch", "host")
+    }
+    common: dict[str, Any] = {"id": command.op, "seq": state.seq + 1, "run_id": command.run_id, "at": command.at}
+    if known and known.live and command.succeeds and known.run_id == command.succeeds:
+        return (SessionResumed(session=name, succeeds=command.succeeds, **given, **common),)
+    if command.generated and known is not None:
+        name = free_name(state, name)
+    elif known and known.live:
+        where = f" on {names.show(known.host, 60)}" if known.host else ""
+        raise Held(
+            f"the name {name} is taken: active{where}, last heard {spell(known.last_heartbeat)}",
+            hint="gitcoord start (a free name is chosen), or give another name",
+            data={"blocked_by": []},
+        )
+    return (SessionStarted(session=name, repo=command.repo, **given, **common),)
+
+
+def free_name(state: State, wish: str) -> str:
+    """The wish, or the wish with the first number that no session in the tree has."""
+    if wish not in state.sessions:
+        return wish
+    for number in range(2, _NUMBERED):
+        name = f"{wish[: 63 - len(str(number))].rstrip('.')}-{number}"
+        if name not in state.sessions:
+            return name
+    raise Held(f"every name like {wish} is taken", hint="gitcoord start NAME", data={"blocked_by": []})
+
+
+def decide_end(state: State, command: EndSession, clock: Clock) -> tuple[Event, ...]:
+    """Ends the session; a late one is recorded without effect."""
+    late = lapse(state, command)
+    held = () if late else tuple(
+        f"{claim.fence} {claim.resource}" for claim in state.claims.values() if claim.claimed_by == command.session
+    )  # fmt: skip
+    return (
+        SessionEnded(
+            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+            done=command.done, notes=command.notes, released=held, lapsed=late,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,177 @@
+"""The state after an event: tables of records, never changed in place. `log/` may fill a table lazily from the tree.
+
+`touched` names what the last event changed, so that writing a commit costs what changed and not what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from gitcoord.core.branch import Branch
+    from gitcoord.core.claims import Claim
+    from gitcoord.core.handoffs import Handoff
+    from gitcoord.core.heartbeats import Heartbeat
+    from gitcoord.core.messages import Message
+    from gitcoord.core.sessions import Session
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+ClaimKey = tuple[str, str, str]
+"""Resource type, resource name, and the holder of a shared lease ("" for an exclusive one)."""
+
+
+class Table(Mapping[K, V], Generic[K, V]):
+    """A mapping that is never changed: `with_changes` gives a new one that shares all the rest."""
+
+    __slots__ = ("_base", "_over", "_size")
+
+    def __init__(self, base: Mapping[K, V], over: Mapping[K, V | None] | None = None) -> None:
+        self._base = base
+        self._over: Mapping[K, V | None] = over or {}
+        self._size: int | None = None
+
+    def with_changes(self, changes: Mapping[K, V | None]) -> Table[K, V]:
+        """The table with the changes; None takes a record out."""
+        if not changes:
+            return self
+        over = {**self._over, **changes}
+        # A plain base is folded in before the overlay grows long; a lazy one is left alone (folding would load it all).
+        if isinstance(self._base, dict) and len(over) > 64 + len(self._base) // 4:
+            merged = {**self._base, **over}
+            return Table({key: value for key, value in merged.items() if value is not None})
+        return Table(self._base, over)
+
+    def __getitem__(self, key: K) -> V:
+        if key in self._over:
+            value = self._over[key]
+            if value is None:
+                raise KeyError(key)
+            return value
+        return self._base[key]
+
+    def __contains__(self, key: object) -> bool:
+        if key in self._over:
+            return self._over[key] is not None  # type: ignore[index]  # found above, so it is a K
+        return key in self._base
+
+    def __iter__(self) -> Iterator[K]:
+        for key in self._base:
+            if key not in self._over:
+                yield key
+        for key, value in self._over.items():
+            if value is not None:
+                yield key
+
+    def items(self) -> list[tuple[K, V]]:  # type: ignore[override]  # a list: a lazy base reads all of it at once
+        """All keys and records."""
+        found = [(key, value) for key, value in self._base.items() if key not in self._over]
+        return found + [(key, value) for key, value in self._over.items() if value is not None]
+
+    def values(self) -> list[V]:  # type: ignore[override]  # the same
+        """All records."""
+        return [value for _, value in self.items()]
+
+    def __len__(self) -> int:
+        if self._size is None:
+            self._size = sum(1 for _ in self)
+        return self._size
+
+
+def _table() -> Table[Any, Any]:
+    return Table({})
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that is live on the branch after one event. `seq` 0: before the first."""
+
+    seq: int = 0
+    at: datetime = datetime(1970, 1, 1, tzinfo=UTC)  # a constant, not a call per instance
+    branch: Branch | None = None
+    sessions: Table[str, Session] = field(default_factory=_table)
+    heartbeats: Table[str, Heartbeat] = field(default_factory=_table)
+    claims: Table[ClaimKey, Claim] = field(default_factory=_table)
+    messages: Table[str, Message] = field(default_factory=_table)
+    handoffs: Table[str, Handoff] = field(default_factory=_table)
+    touched: Mapping[str, frozenset[Any]] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> Branch:
+        """The branch's record with its shared settings; the defaults before there is one."""
+        from gitcoord.core.branch import Branch
+
+        return self.branch or Branch()
+
+
+TABLES = ("sessions", "heartbeats", "claims", "messages", "handoffs")
+
+
+class Draft:
+    """A state in the making: what `evolve` writes to."""
+
+    def __init__(self, state: State) -> None:
+        self.before = state
+        self.branch: Branch | None = state.branch
+        self._changes: dict[str, dict[Any, Any]] = {name: {} for name in TABLES}
+
+    def _get(self, table: str, key: Any) -> Any:
+        changes = self._changes[table]
+        return changes[key] if key in changes else getattr(self.before, table).get(key)
+
+    def session(self, name: str) -> Session | None:
+        """The session's record as it stands."""
+        found: Session | None = self._get("sessions", name)
+        return found
+
+    def heartbeat(self, name: str) -> Heartbeat | None:
+        """The session's newest heartbeat."""
+        found: Heartbeat | None = self._get("heartbeats", name)
+        return found
+
+    def claim(self, key: ClaimKey) -> Claim | None:
+        """The lease under that key."""
+        found: Claim | None = self._get("claims", key)
+        return found
+
+    def message(self, key: str) -> Message | None:
+        """The message with that id."""
+        found: Message | None = self._get("messages", key)
+        return found
+
+    def handoff(self, key: str) -> Handoff | None:
+        """The handoff with that id."""
+        found: Handoff | None = self._get("handoffs", key)
+        return found
+
+    def put(self, table: str, key: Any, record: Any) -> None:
+        """Puts a record; None takes it out."""
+        self._changes[table][key] = record
+
+    def claims(self) -> dict[ClaimKey, Claim]:
+        """All leases as they stand."""
+        merged: dict[ClaimKey, Claim | None] = {**self.before.claims, **self._changes["claims"]}
+        return {key: claim for key, claim in merged.items() if claim is not None}
+
+    def handoffs(self) -> dict[str, Handoff]:
+        """All handoffs as they stand."""
+        merged: dict[str, Handoff | None] = {**self.before.handoffs, **self._changes["handoffs"]}
+        return {key: handoff for key, handoff in merged.items() if handoff is not None}
+
+    def state(self, *, seq: int, at: datetime) -> State:
+        """The finished state; a change that changes nothing is no change."""
+        touched: dict[str, frozenset[Any]] = {}
+        tables: dict[str, Any] = {}
+        for name in TABLES:
+            table = getattr(self.before, name)
+            real = {key: new for key, new in self._changes[name].items() if table.get(key) != new}
+            if real:
+                touched[name] = frozenset(real)
+                tables[name] = table.with_changes(real)
+        if self.branch != self.before.branch:
+            touched["branch"] = frozenset({""})
+        return replace(self.before, seq=seq, at=at, branch=self.branch, touched=touched, **tables)

@@ -1,0 +1,85 @@
+"""Instants and durations as gitcoord spells them: RFC 3339 UTC with `Z`, whole seconds; `90s`, `30m`, `4h`, `2d`.
+
+Everything below the faces gets the time as an argument; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from gitcoord.errors import BadInput
+
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+_DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|seconds?|minutes?|hours?|days?)", re.ASCII)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 10 * 365 * 86400  # ten years, in seconds: longer is a typing error and near what datetime can't hold
+
+
+def spell(instant: datetime) -> str:
+    """The instant as `2025-11-15T10:00:00Z`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_instant(value: object) -> datetime:
+    """The aware UTC instant in `value`, exactly as `spell` writes it. Raises ValueError."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return value.astimezone(UTC).replace(microsecond=0)
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        raise ValueError("not a time of the form 2025-11-15T10:00:00Z")
+    return datetime.fromisoformat(value)
+
+
+Instant = Annotated[datetime, BeforeValidator(read_instant), PlainSerializer(spell, when_used="json")]
+"""An aware UTC datetime with whole seconds, spelled RFC 3339 with `Z` in every record."""
+
+
+def parse_duration(text: str) -> timedelta:
+    """The duration in `90s`, `30m`, `4h`, `2d` (or `4 hours`). Raises BadInput."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if not match:
+        raise BadInput(f"{text!r} is not a duration", hint="write 90s, 30m, 4h or 2d")
+    seconds = int(match[1]) * _UNITS[match[2][0]]
+    if seconds > _LONGEST:
+        raise BadInput(f"{text!r} is longer than ten years", hint="write 90s, 30m, 4h or 2d")
+    return timedelta(seconds=seconds)
+
+
+def parse_when(text: str, *, now: datetime, ahead: bool) -> datetime:
+    """The instant in `text`: RFC 3339, or a duration counted from `now` (onwards if `ahead`, else back).
+
+    A time without a zone is UTC: the branch speaks UTC only. Raises BadInput.
+    """
+    if _DURATION.fullmatch(text.strip().lower()):
+        step = parse_duration(text)
+        return (now + step if ahead else now - step).replace(microsecond=0)
+    try:
+        instant = datetime.fromisoformat(text.strip())
+        instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadInput(f"{text!r} is not a time", hint="write 30m, 4h or 2025-11-15T10:00:00Z") from None
+    return instant.replace(microsecond=0)
+
+
+def spell_span(span: timedelta) -> str:
+    """The span in a reader's words, the largest two units: `2 hours 5 minutes`."""
+    seconds = max(0, int(span.total_seconds()))
+    parts = []
+    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {word}{'s' if count > 1 else ''}")
+    return " ".join(parts[:2]) or "0 seconds"
+
+
+def spell_ttl(seconds: int) -> str:
+    """The duration as it may be typed: `90s`, `30m`, `4h`, `2d`."""
+    for unit in ("d", "h", "m"):
+        if seconds and seconds % _UNITS[unit] == 0:
+            return f"{seconds // _UNITS[unit]}{unit}"
+    return f"{seconds}s"

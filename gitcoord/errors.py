@@ -1,0 +1,152 @@
+"""Every exception that gitcoord raises on purpose.
+
+    GitcoordError            1   a failure with its own message
+    ├── BadInput             2   what was typed can't be taken
+    │   └── NoSession        2   nobody sits here, or that session is not known
+    ├── Held                 3   another session holds it: the answer is no
+    ├── NotHeld              4   the caller no longer holds it
+    ├── Unknown              5   the outcome can't be known yet; run the same command again
+    ├── Unreachable          6   the remote can't be reached
+    ├── Refused              7   the remote's policy says no
+    ├── Alarm                8   what appending can't mend
+    │   ├── Rewritten        8   the branch was rewound, re-rooted or deleted
+    │   └── TooOld           8   the branch needs a newer program
+    ├── NotInTime            9   waited for nothing
+    ├── ClockSkew            9   this machine's clock can't be trusted for that
+    └── NotInitialised       1   the branch isn't there
+
+Each carries the exit code on its class, one line of message, and the next safe command as `hint`. A hint never holds a
+command that destroys, forces or breaks something: agents paste what they read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class GitcoordError(Exception):
+    """A failure that is told in one line, with a hint."""
+
+    exit_code: ClassVar[int] = 1
+    name: ClassVar[str] = "failed"
+
+    def __init__(self, message: str, *, hint: str = "", data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.data: dict[str, Any] = dict(data or {})
+
+    def as_record(self) -> dict[str, Any]:
+        """The JSON form: what `--json` prints and what a flusher leaves for the process that waits."""
+        return {
+            **self.data,
+            "error": self.name,
+            "exit_code": self.exit_code,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> GitcoordError:
+        """The exception that `as_record` wrote; an unknown name gives the root class."""
+        data = {key: value for key, value in record.items() if key not in {"error", "exit_code", "message", "hint"}}
+        cls = _BY_NAME.get(str(record.get("error")), GitcoordError)
+        return cls(str(record.get("message", "")), hint=str(record.get("hint", "")), data=data)
+
+
+class BadInput(GitcoordError):
+    """What was typed can't be taken; the message says what is wrong with it."""
+
+    exit_code = 2
+    name = "bad_input"
+
+
+class NoSession(BadInput):
+    """No session is known here, or the named one isn't."""
+
+    name = "no_session"
+
+
+class Held(GitcoordError):
+    """Another session holds it; `data["blocked_by"]` lists the leases in the way."""
+
+    exit_code = 3
+    name = "held"
+
+
+class NotHeld(GitcoordError):
+    """The caller no longer holds what it acts on."""
+
+    exit_code = 4
+    name = "not_held"
+
+
+class Unknown(GitcoordError):
+    """The change was sent and its fate can't be read yet."""
+
+    exit_code = 5
+    name = "unknown"
+
+
+class Unreachable(GitcoordError):
+    """The remote can't be reached; nothing was sent."""
+
+    exit_code = 6
+    name = "unreachable"
+
+
+class Refused(GitcoordError):
+    """The remote won't take it (a hook, a protected branch, a read-only key); its words are in the message."""
+
+    exit_code = 7
+    name = "refused"
+
+
+class Alarm(GitcoordError):
+    """What no appended commit can mend; nothing is written until a person has looked."""
+
+    exit_code = 8
+    name = "alarm"
+
+
+class Rewritten(Alarm):
+    """The branch on the remote doesn't descend from what was seen there before."""
+
+    name = "rewritten"
+
+
+class TooOld(Alarm):
+    """The branch's format is newer than this program."""
+
+    name = "too_old"
+
+
+class NotInTime(GitcoordError):
+    """The deadline came first."""
+
+    exit_code = 9
+    name = "not_in_time"
+
+
+class ClockSkew(GitcoordError):
+    """This machine's clock is too far from the others' to decide by time."""
+
+    exit_code = 9
+    name = "clock_skew"
+
+
+class NotInitialised(GitcoordError):
+    """There is no coordination branch here yet."""
+
+    name = "not_initialised"
+
+
+def _all(cls: type[GitcoordError]) -> dict[str, type[GitcoordError]]:
+    found = {cls.name: cls}
+    for child in cls.__subclasses__():
+        found |= _all(child)
+    return found
+
+
+_BY_NAME = _all(GitcoordError)

@@ -1,0 +1,1 @@
+"""Faces: parse what comes in, make one call, print what comes out."""

@@ -1,0 +1,291 @@
+"""From command to answer: write it down, then flush it, or wait for whoever flushes.
+
+One process of a desk at a time takes everything that waits and sends it in one chain and one push; the others get their results
+from it. The lock is for speed alone: what is correct rests on the swap, on unique operation ids, and on the notes about pushes under way.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
+from gitcoord.core.names import LINE_LIMIT, is_session_name, show
+from gitcoord.core.records import Command
+from gitcoord.core.rules import EVENTS
+from gitcoord.core.times import read_instant
+from gitcoord.errors import Alarm, GitcoordError, NotInTime, Refused, Unknown, Unreachable
+from gitcoord.git.repo import Oid
+from gitcoord.local import processes
+from gitcoord.local.desk import STALLED_AFTER, Desk, Waiting
+from gitcoord.log.eventlog import Done, EventLog, Outcome
+
+_POLL = 0.02  # seconds between two looks for a result
+_GATHER = 0.03  # seconds a flusher waits for others to put their commands down, when there were others the last time
+_AWAY_PATIENCE = 10.0  # seconds after a failed try in which deferrable commands don't try again
+
+
+@dataclass(frozen=True)
+class Queued:
+    """The command is safe on the desk and goes out when the remote can be reached."""
+
+    op: str
+
+
+Result = Done | Queued
+
+
+@dataclass
+class _Flight:
+    """Keeps the desk's note about the push under way."""
+
+    desk: Desk
+    name: str = ""
+
+    def sending(self, base: Oid, commits: dict[str, Oid]) -> None:
+        """Notes the push before it happens: a process that dies now leaves it for the next."""
+        self.settled()
+        self.name = self.desk.take_off(base, list(commits))
+        self.desk.pulse()
+
+    def settled(self) -> None:
+        """Takes the note away: the fate is known."""
+        if self.name:
+            self.desk.land(self.name)
+            self.name = ""
+
+
+@dataclass
+class Flusher:
+    """The desk's clerk in this process."""
+
+    desk: Desk
+    log: EventLog
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    seconds: float
+    clock: Callable[[], float] = monotonic
+    wall: Callable[[], float] = field(default=lambda: 0.0)
+
+    def submit(self, command: Command) -> Result:
+        """Carries the command out, or has it carried out. Raises what refuses it; deferrable ones come back queued."""
+        end = self.clock() + self.seconds
+        self.desk.put(command)
+        if command.can_wait and self._is_away():
+            return Queued(command.op)
+        outcome = self._carry_out(command, end)
+        if outcome is None:
+            outcome = self._too_late(command)
+        if isinstance(outcome, Done):
+            return outcome
+        if command.can_wait and self.desk.is_waiting(command.op) and not isinstance(outcome, Alarm | Refused):
+            return Queued(command.op)
+        raise outcome
+
+    def flush(self, seconds: float | None = None) -> list[GitcoordError]:
+        """Sends what waits, on nobody's behalf; what stood in the way."""
+        end = self.clock() + (self.seconds if seconds is None else seconds)
+        with self.desk.lock(min(1.0, end - self.clock())) as had:
+            if not had:
+                return []
+            self._fold_spool()
+            outcomes = self._flush(self.desk.waiting(), None, end)
+            self.desk.sweep()
+        return [outcome for outcome in outcomes.values() if isinstance(outcome, GitcoordError)]
+
+    # --- one command -------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, command: Command, end: float) -> Outcome | None:
+        pulse, changed = self.desk.last_pulse(), self.clock()
+        while True:
+            record = self.desk.result(command.op)
+            if record is not None:
+                return _outcome(record)
+            left = end - self.clock()
+            if left <= 0:
+                return None
+            with self.desk.lock(min(_POLL, left)) as had:
+                if had:
+                    record = self.desk.result(command.op)
+                    if record is not None:
+                        return _outcome(record)
+                    if not self.desk.is_waiting(command.op):
+                        return None
+                    self._gather()
+                    self._fold_spool()
+                    return self._flush(self.desk.waiting(), command, end).get(command.op)
+            if self.desk.last_pulse() != pulse:
+                pulse, changed = self.desk.last_pulse(), self.clock()
+            if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.op):
+                # Whoever holds the lock shows no life: go without it, with nothing but one's own.
+                mine = [one for one in self.desk.waiting() if one.op == command.op]
+                return self._flush(mine, command, end).get(command.op)
+
+    def _too_late(self, command: Command) -> GitcoordError:
+        """What to say when the deadline came first."""
+        if any(command.op in ops for _, _, ops in self.desk.flights()):
+            return Unknown("the change is under way and its outcome isn't known yet", hint="run the same command again")
+        if not command.can_wait:
+            self.desk.drop(command.op)
+        return NotInTime(f"no answer within {self.seconds:.0f} s; nothing was sent", hint="run the same command again")
+
+    def _is_away(self) -> bool:
+        tried = self.desk.state().get("tried_at")
+        return isinstance(tried, int | float) and 0 <= self.wall() - tried < _AWAY_PATIENCE
+
+    def _gather(self) -> None:
+        state = self.desk.state()
+        rest = float(state.get("cool_until", 0.0)) - self.wall()
+        if 0 < rest < 5:  # a winner among contending machines lets the others have their turn
+            self.sleep(rest)
+        if state.get("crowd", 0) > 1:
+            self.sleep(_GATHER)
+
+    # --- one batch ---------------------------------------------------------------------------------------------------
+
+    def _flush(self, waiting: Sequence[Waiting], own: Command | None, end: float) -> dict[str, Outcome]:
+        batch = _readable(waiting)
+        if not batch:
+            return {}
+        self.desk.pulse()
+        by_op = {command.op: command for command in batch}
+        flights = self.desk.flights()
+        mentioned = {op for _, _, ops in flights for op in ops}
+        sent_on = [base for _, base, ops in flights if any(op in by_op for op in ops)]
+        gone = frozenset(command.op for command in batch if command is not own and self._caller_is_gone(command))
+        flight = _Flight(self.desk)
+        outcomes = self.log.transact(batch, flight=flight, seconds=end - self.clock(), sent_on=sent_on, look_only=gone)
+        refused = [op for op, outcome in outcomes.items() if isinstance(outcome, Refused)]
+        if refused and len(batch) > 1:
+            # A refused chain is no verdict on its members: try one's own alone, leave the others to their owners.
+            flight.settled()
+            alone = [own] if own is not None else [by_op[op] for op in refused if by_op[op].can_wait][:3]
+            for op in refused:
+                del outcomes[op]
+            for command in alone:
+                outcomes |= self.log.transact([command], flight=flight, seconds=end - self.clock(), sent_on=sent_on)
+        for op, outcome in list(outcomes.items()):
+            outcomes[op] = self._settle(by_op[op], outcome, op in mentioned, mine=own is not None and op == own.op)
+        if not any(isinstance(outcome, Unknown) for outcome in outcomes.values()):
+            flight.settled()
+        self._tidy_flights([name for name, _, _ in flights], outcomes)
+        self._note(batch, outcomes)
+        return outcomes
+
+    def _settle(self, command: Command, outcome: Outcome, was_sent: bool, *, mine: bool) -> Outcome:
+        """Leaves the answer for who waits, or the command for the next flush."""
+        if isinstance(outcome, Done):
+            self.desk.answer(command.op, _record(outcome))
+        elif isinstance(outcome, Refused) and command.can_wait:
+            self.desk.refuse(command.op, outcome.message)
+        elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | Refused):
+            if isinstance(outcome, Unreachable) and was_sent:
+                outcome = Unknown(
+                    f"it was sent before and may have landed; {outcome.message}", hint="run the same command again"
+                )
+            if not command.can_wait and not isinstance(outcome, Unknown):
+                self.desk.answer(command.op, {"error": outcome.as_record()})
+        else:
+            self.desk.answer(command.op, {"error": outcome.as_record()})
+        if mine:
+            self.desk.result(command.op)  # one's own finding needs no file
+        return outcome
+
+    def _tidy_flights(self, names: Sequence[str], outcomes: dict[str, Outcome]) -> None:
+        """Forgets old pushes of which nothing waits any more."""
+        left = {waiting.op for waiting in self.desk.waiting()}
+        for name, _, ops in self.desk.flights():
+            if name in names and not any(op in left for op in ops):
+                self.desk.land(name)
+
+    def _note(self, batch: Sequence[Command], outcomes: dict[str, Outcome]) -> None:
+        reached = any(isinstance(outcome, Done) for outcome in outcomes.values()) or not any(
+            isinstance(outcome, Unreachable | Unknown) for outcome in outcomes.values()
+        )
+        self.desk.note_reach(reached=reached, now=self.now())
+        lost = self.log.contention
+        cool = self.wall() + min(2.0, 0.15 * lost) * (0.5 + secrets.randbelow(50) / 100) if lost else None
+        if self.desk.state().get("crowd", 1) != len(batch) or cool is not None:
+            self.desk.update(crowd=len(batch), cool_until=cool)
+
+    def _caller_is_gone(self, command: Command) -> bool:
+        """Whether nobody waits for the answer any more: then a lease must not be taken on the caller's behalf."""
+        caller = command.caller
+        if command.can_wait or caller is None:
+            return False
+        return self.now() > caller.deadline or not processes.alive(caller.pid, caller.born)
+
+    # --- automatic heartbeats ----------------------------------------------------------------------------------------
+
+    def _fold_spool(self) -> None:
+        """Makes one command a session of what its hooks wrote. The files go after it is written down: a second heartbeat
+        is harmless, a lost one is not.
+        """
+        for session, entries in self.desk.spooled().items():
+            command = fold(session, [record for _, record in entries], self.desk.next_id())
+            if command is not None:
+                self.desk.put(command)
+            for path, _ in entries:
+                Path(path).unlink(missing_ok=True)
+
+
+def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHeartbeat | None:
+    """One heartbeat for many: the newest action, all files. None when the entries can't be used."""
+    usable = []
+    for entry in entries:
+        try:
+            usable.append((read_instant(entry["at"]), entry))
+        except (KeyError, ValueError):
+            continue
+    if not usable or not is_session_name(session):
+        return None
+    usable.sort(key=lambda pair: pair[0])
+    last = usable[-1][1]
+    files: dict[str, None] = {}
+    for _, entry in reversed(usable):
+        files |= dict.fromkeys(show(str(name), LINE_LIMIT) for name in entry.get("files", ()))
+
+    def line(key: str) -> str | None:
+        value = last.get(key)
+        return show(str(value), LINE_LIMIT) if value else None
+
+    return RecordHeartbeat(
+        op=op, session=session, run_id=str(last.get("run_id", "")), at=usable[-1][0], action=line("action"),
+        target=line("target"), files_touched=tuple(files)[:FILES_LIMIT], branch=line("branch"), commit=line("commit"),
+        folded=len(usable),
+    )  # fmt: skip
+
+
+def _readable(waiting: Sequence[Waiting]) -> list[Command]:
+    """The commands to send: of each session those before the first that this program can't fully read."""
+    stopped: set[str] = set()
+    batch = []
+    for one in waiting:
+        if one.command is None:
+            stopped.add(one.session)
+        elif one.session not in stopped:
+            batch.append(one.command)
+    return batch
+
+
+def _record(outcome: Done) -> dict[str, Any]:
+    event = outcome.event
+    return {
+        "commit": outcome.commit,
+        "seq": outcome.seq,
+        "kind": event.kind if event else "",
+        "event": event.model_dump(mode="json") if event else None,
+    }
+
+
+def _outcome(record: dict[str, Any]) -> Outcome:
+    if "error" in record:
+        return GitcoordError.from_record(record["error"])
+    kind = EVENTS.get(str(record.get("kind")))
+    event = kind.model_validate(record["event"]) if kind else None
+    return Done(event, str(record["commit"]), int(record["seq"]))

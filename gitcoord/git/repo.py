@@ -1,0 +1,212 @@
+"""The user's repository: found and opened with GitPython, asked through one door, never written to but for our own refs.
+
+Refuses: the user's index, work tree, HEAD, branches and configuration.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.git import process
+from gitcoord.git.process import Done
+
+Oid = str
+"""A commit's, tree's or blob's name in hex, of whatever hash the repository has."""
+NULL: Oid = ""
+"""Nothing there: an absent ref, "must not exist" in a swap."""
+
+
+@contextmanager
+def _without_local_variables() -> Iterator[None]:
+    """GitPython reads GIT_DIR and friends from the process; inside a hook they would override the path it is given."""
+    hidden = {name: value for name, value in os.environ.items() if process.is_local(name)}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where the work tree stands: its branch ("" when detached) and commit ("" when unborn)."""
+
+    branch: str
+    commit: Oid
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One work tree (or bare repository). All paths absolute; `work_tree` is "" in a bare one, `branch` when detached."""
+
+    git_dir: str
+    common_dir: str
+    work_tree: str
+    environ: Mapping[str, str] = field(repr=False)
+    branch: str = ""
+    git: str = field(default_factory=process.program)
+    tick: Callable[[], None] | None = None
+
+    @classmethod
+    def find(cls, start: str, environ: Mapping[str, str]) -> Repository:
+        """The repository that `start` lies in. Raises BadInput when there is none."""
+        import git
+
+        if not os.path.isdir(start):
+            raise BadInput(f"{start!r} is not a folder")
+        with _without_local_variables():
+            try:
+                with git.Repo(start, search_parent_directories=True) as found:
+                    git_dir, common = os.path.realpath(found.git_dir), os.path.realpath(found.common_dir)
+                    tree = (
+                        "" if found.bare or found.working_tree_dir is None else os.path.realpath(found.working_tree_dir)
+                    )
+                    branch = "" if found.head.is_detached else found.head.reference.path.removeprefix("refs/heads/")
+            except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+                raise BadInput(
+                    f"{start!r} is not inside a git repository", hint="git init, or cd into a repository"
+                ) from None
+        repo = cls(git_dir=git_dir, common_dir=common, work_tree=tree, environ=environ, branch=branch)
+        # With the reftable backend HEAD is a dummy file that only git itself can read.
+        return replace(repo, branch=repo.head().branch) if branch == ".invalid" else repo
+
+    @property
+    def cwd(self) -> str:
+        """Where git runs: the root of the work tree, or the bare repository."""
+        return self.work_tree or self.git_dir
+
+    def ticking(self, tick: Callable[[], None]) -> Repository:
+        """The same repository, its door calling `tick` while it waits."""
+        return replace(self, tick=tick)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """The environment of our git children, with GIT_DIR pinned: nothing else can say which repository is meant."""
+        return {**process.clean_environment(self.environ, self.setting("core.sshcommand")), **self._pins()}
+
+    def _pins(self) -> dict[str, str]:
+        pins = {"GIT_DIR": self.git_dir}
+        if self.work_tree:
+            pins["GIT_WORK_TREE"] = self.work_tree
+        return pins
+
+    def argv(self, *words: str) -> list[str]:
+        """The full argument list of a git child."""
+        return [self.git, *process.ALWAYS, *words]
+
+    def run(
+        self, *words: str, stdin: bytes = b"", seconds: float | None = None, extra: Mapping[str, str] | None = None
+    ) -> Done:
+        """Runs git; the caller looks at what it returned."""
+        env = {**self.environment, **extra} if extra else self.environment
+        return process.run(self.argv(*words), env=env, cwd=self.cwd, stdin=stdin, seconds=seconds, tick=self.tick)
+
+    def ask(self, *words: str, stdin: bytes = b"") -> str:
+        """Runs a local git that must succeed; its output as text. Raises GitcoordError with git's words."""
+        done = self.run(*words, stdin=stdin)
+        if not done.ok:
+            raise GitcoordError(f"git {words[0]} failed: {done.words or done.returncode}", hint="gitcoord doctor")
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+    @cached_property
+    def config(self) -> dict[str, list[str]]:
+        """git's configuration as this repository sees it: every value of a key, the last one winning."""
+        env = {**process.clean_environment(self.environ), **self._pins()}
+        done = process.run(self.argv("config", "-z", "--list", "--includes"), env=env, cwd=self.cwd)
+        if not done.ok:
+            raise GitcoordError(f"git can't read its configuration: {done.words}", hint="git config --list")
+        found: dict[str, list[str]] = {}
+        for entry in done.stdout.decode("utf-8", "surrogateescape").split("\0"):
+            if entry:
+                key, _, value = entry.partition("\n")
+                found.setdefault(key, []).append(value)
+        return found
+
+    def setting(self, key: str) -> str | None:
+        """The winning value of a configuration key (in small letters), or None."""
+        values = self.config.get(key)
+        return values[-1] if values else None
+
+    @cached_property
+    def hash_name(self) -> str:
+        """The repository's hash: sha1 or sha256."""
+        return self.setting("extensions.objectformat") or "sha1"
+
+    @property
+    def remotes(self) -> list[str]:
+        """The names of the remotes that have a URL."""
+        names = [
+            key[len("remote.") : -len(".url")]
+            for key in self.config
+            if key.startswith("remote.") and key.endswith(".url")
+        ]
+        return sorted(names)
+
+    @property
+    def email(self) -> str:
+        """The user's e-mail for commits, "" when git has none."""
+        return (
+            self.environ.get("GIT_COMMITTER_EMAIL")
+            or self.environ.get("GIT_AUTHOR_EMAIL")
+            or self.setting("user.email")
+            or ""
+        )
+
+    def head(self) -> Head:
+        """Where HEAD points."""
+        branch = self.run("symbolic-ref", "-q", "--short", "HEAD")
+        commit = self.run("rev-parse", "-q", "--verify", "HEAD^{commit}")
+        return Head(
+            branch.stdout.decode("utf-8", "replace").strip() if branch.ok else "",
+            commit.stdout.decode().strip() if commit.ok else "",
+        )
+
+    def changed_files(self, commit: Oid) -> list[str]:
+        """The paths that a commit changes against its first parent."""
+        done = self.run(
+            "diff-tree",
+            "-r",
+            "-z",
+            "--root",
+            "--name-only",
+            "--no-commit-id",
+            "--no-renames",
+            "-m",
+            "--first-parent",
+            commit,
+        )
+        return [name for name in done.stdout.decode("utf-8", "replace").split("\0") if name] if done.ok else []
+
+    def subject(self, commit: Oid) -> str:
+        """The subject line of a commit."""
+        done = self.run("show", "-s", "--format=%s", commit)
+        return done.stdout.decode("utf-8", "replace").strip() if done.ok else ""
+
+    def hooks_dir(self) -> str:
+        """The folder that git takes this work tree's hooks from."""
+        done = process.run(
+            [self.git, "rev-parse", "--git-path", "hooks"],
+            env={**process.clean_environment(self.environ), **self._pins()},
+            cwd=self.cwd,
+        )
+        return os.path.normpath(os.path.join(self.cwd, done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")))
+
+    def set_config(self, key: str, value: str | None) -> None:
+        """Sets (None: unsets) one of our own settings, because the user asked for exactly that."""
+        if not key.startswith("gitcoord."):
+            raise GitcoordError(f"{key} is not gitcoord's to set")
+        if value is None:
+            self.run("config", "--local", "--unset-all", key)
+        else:
+            self.ask("config", "--local", "--replace-all", key, value)
+        self.__dict__.pop("config", None)
+
+    def version(self) -> str:
+        """git's version, as it says it."""
+        return self.ask("version").strip().removeprefix("git version ")

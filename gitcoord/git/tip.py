@@ -1,0 +1,329 @@
+"""The ref that is the truth: read it, swap it. The ref is a compare-and-swap register, and only the ref decides.
+
+`swap` never believes git's words or exit code: after anything but a clean success it reads the tip and looks where the
+new commit is. What it raises is definite: Unreachable means that nothing was sent, Refused that the remote said no while the tip
+stood still, Unknown that the outcome can't be read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from time import monotonic
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from gitcoord.errors import Alarm, BadInput, GitcoordError, Refused, Unknown, Unreachable
+from gitcoord.git.repo import NULL, Oid, Repository
+
+_SCHEMES = frozenset({"file", "git", "http", "https", "ssh"})
+_TRIES = 3  # pushes of one chain on an unmoved tip before the remote's refusal is believed
+
+
+class Swap(Enum):
+    """How a swap ended."""
+
+    WON = "won"
+    LOST = "lost"
+
+
+class Tip(Protocol):
+    """The newest commit of the branch, wherever it lives."""
+
+    where: str
+    """For people: the remote's name, or this repository."""
+    ref: str
+    """How plain git names it here: `origin/coordination`."""
+
+    def read(self, seconds: float) -> Oid:
+        """The tip, its objects fetched; NULL when there is no branch. Raises Unreachable."""
+        ...
+
+    def swap(self, expected: Oid, new: Oid, seconds: float) -> Swap:
+        """Moves the branch from `expected` (NULL: it must not exist) to `new`, whose chain was built on `expected`."""
+        ...
+
+    def local(self) -> Oid:
+        """The tip as last seen here, without asking anybody."""
+        ...
+
+    def witness(self) -> datetime | None:
+        """Another machine's time, now; None when there is nobody to ask."""
+        ...
+
+
+class LocalTip:
+    """The branch of this repository itself, where there is no remote."""
+
+    def __init__(self, repo: Repository, branch: str) -> None:
+        self._repo = repo
+        self._full = f"refs/heads/{branch}"
+        self.where = "this repository"
+        self.ref = branch
+
+    def read(self, seconds: float) -> Oid:
+        """The branch's commit; NULL when there is none."""
+        done = self._repo.run("rev-parse", "-q", "--verify", self._full, seconds=seconds)
+        return done.stdout.decode().strip() if done.ok else NULL
+
+    def local(self) -> Oid:
+        """The same: nobody else holds it."""
+        return self.read(10.0)
+
+    def swap(self, expected: Oid, new: Oid, seconds: float) -> Swap:
+        """git's own compare-and-swap on a ref."""
+        zeros = "0" * len(new)
+        end = monotonic() + seconds
+        words = ""
+        for _ in range(_TRIES):
+            done = self._repo.run(
+                "update-ref", "-m", "gitcoord", self._full, new, expected or zeros, seconds=end - monotonic()
+            )
+            if done.ok:
+                return Swap.WON
+            words = done.words
+            tip = self.read(max(1.0, end - monotonic()))
+            if tip == new or (tip and self._repo.run("merge-base", "--is-ancestor", new, tip).ok):
+                return Swap.WON
+            if tip != expected:
+                return Swap.LOST
+        raise Refused(f"git can't move {self.ref}: {words}", hint="gitcoord doctor")
+
+    def witness(self) -> None:
+        """Nobody."""
+        return
+
+
+class RemoteTip:
+    """The branch on a remote, read and written through its push URL."""
+
+    def __init__(self, repo: Repository, remote: str, url: str, branch: str, sleep: Callable[[float], None]) -> None:
+        self._repo = repo
+        self._remote = remote
+        self._full = f"refs/heads/{branch}"
+        self._tracking = f"refs/remotes/{remote}/{branch}"
+        self._sleep = sleep
+        self.url = url
+        self.where = remote
+        self.ref = f"{remote}/{branch}"
+
+    def local(self) -> Oid:
+        """The tip that the remote-tracking ref shows."""
+        done = self._repo.run("rev-parse", "-q", "--verify", self._tracking)
+        return done.stdout.decode().strip() if done.ok else NULL
+
+    def read(self, seconds: float) -> Oid:
+        """Fetches exactly this ref into a ref of its own (parallel fetches into one ref fail), and follows with the
+        remote-tracking ref. Raises Unreachable.
+        """
+        end = monotonic() + seconds
+        mine = f"refs/gitcoord/fetch/{secrets.token_hex(8)}"
+        known = self.local()
+        words = [
+            "-c", "core.logAllRefUpdates=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+            "--no-auto-maintenance", "--no-filter", "--refmap=",
+        ]  # fmt: skip
+        if known:
+            words.append(f"--negotiation-tip={known}")
+        done = self._repo.run(
+            *words, *self._programs("uploadpack"), "--", self.url, f"+{self._full}:{mine}", seconds=seconds
+        )
+        if not done.ok:
+            if done.in_time and self._is_absent(end - monotonic()):
+                return NULL
+            raise Unreachable(
+                _away(self.where, done.words if done.in_time else f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT
+            )
+        tip = self._repo.ask("rev-parse", "--verify", mine).strip()
+        self._follow(known, tip, drop=mine)
+        return tip
+
+    def _is_absent(self, seconds: float) -> bool:
+        # ls-remote tells "no such ref" (2) from "no such remote" (128) by its exit code; fetch only in words.
+        done = self._repo.run(
+            "ls-remote",
+            "--exit-code",
+            *self._programs("uploadpack"),
+            "--",
+            self.url,
+            self._full,
+            seconds=max(0.5, seconds),
+        )
+        return done.in_time and done.returncode == 2
+
+    def _programs(self, which: str) -> list[str]:
+        program = self._repo.setting(f"remote.{self._remote}.{which}")
+        return [f"--{'upload' if which == 'uploadpack' else 'receive'}-pack={program}"] if program else []
+
+    def _follow(self, known: Oid, tip: Oid, drop: str = "") -> None:
+        """Moves the remote-tracking ref on, unless somebody did meanwhile; takes our own ref away."""
+        feed = f"start\ndelete {drop}\ncommit\n" if drop else ""
+        if tip != known:
+            feed += f"start\nupdate {self._tracking} {tip} {known or '0' * len(tip)}\ncommit\n"
+        self._repo.run("update-ref", "--stdin", stdin=feed.encode())
+
+    def swap(self, expected: Oid, new: Oid, seconds: float) -> Swap:
+        """Pushes exactly `new` with a lease on `expected`; then the tip decides."""
+        end = monotonic() + seconds
+        words, sent = "", False
+        for number in range(_TRIES):
+            if number:
+                self._sleep(0.05 * 2**number * (0.5 + secrets.randbelow(100) / 100))
+            left = end - monotonic()
+            if left <= 0:
+                break
+            flag, words, this_sent = self._push(expected, new, left)
+            sent = sent or this_sent
+            if flag == "+":
+                raise Alarm(
+                    f"the remote says that its branch was forced from {expected[:12] or 'nothing'} to {new[:12]}",
+                    hint="gitcoord doctor",
+                )
+            if flag in {" ", "*"}:
+                self._follow(expected, new)
+                return Swap.WON
+            try:
+                tip = self.read(max(2.0, end - monotonic()))
+            except Unreachable as error:
+                if sent:
+                    raise Unknown(
+                        f"the change was sent to {self.where}, and then it could not be reached: it may have landed ({error.message})",
+                        hint="run the same command again",
+                    ) from error
+                raise Unreachable(_away(self.where, words), hint=_AWAY_HINT) from error
+            if tip and self._repo.run("merge-base", "--is-ancestor", new, tip).ok:
+                return Swap.WON
+            if tip != expected:
+                return Swap.LOST
+        if end - monotonic() <= 0 and sent:
+            raise Unknown(
+                f"the change was sent to {self.where}; whether it landed can't be said yet",
+                hint="run the same command again",
+            )
+        raise Refused(f"{self.where} refuses the push: {words or 'no reason given'}", hint="gitcoord doctor")
+
+    def _push(self, expected: Oid, new: Oid, seconds: float) -> tuple[str, str, bool]:
+        """The flag of our ref ("" when git gave none), git's words, and whether the update was sent at all.
+
+        git's packet trace is the evidence: without the line that names the new commit no request left this machine.
+        """
+        with tempfile.TemporaryDirectory(prefix="gitcoord-") as folder:
+            trace = os.path.join(folder, "packets")
+            done = self._repo.run(
+                "-c", "push.gpgSign=false", "-c", "push.negotiate=false", "-c", "push.pushOption=",
+                "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-progress",
+                f"--force-with-lease={self._full}:{expected}", *self._programs("receivepack"),
+                "--", self.url, f"{new}:{self._full}",
+                seconds=seconds, extra={"GIT_TRACE_PACKET": trace},
+            )  # fmt: skip
+            flag = ""
+            for line in done.stdout.decode("utf-8", "replace").splitlines():
+                fields = line.split("\t")
+                if len(fields) >= 2 and fields[1].endswith(f":{self._full}"):
+                    flag = fields[0]
+            if done.ok and flag in {" ", "*"}:
+                return flag, "", True
+            reason = " / ".join(
+                part for part in (done.stdout.decode("utf-8", "replace").partition("\t")[2].strip(), done.words) if part
+            )
+            return ("+" if flag == "+" else ""), reason, _was_sent(trace, new)
+
+    def witness(self) -> datetime | None:
+        """The remote's clock: its `Date` header over HTTP, a file's time on a file remote; ssh and git tell none."""
+        parts = urlsplit(self.url)
+        if parts.scheme in {"http", "https"}:
+            return _http_date(self.url)
+        path = self.url if os.path.isabs(self.url) else parts.path if parts.scheme == "file" else ""
+        if path and os.path.isdir(path):
+            try:
+                with tempfile.TemporaryFile(
+                    dir=path
+                ) as probe:  # unlinked at once: the file system's own clock, nothing left
+                    probe.write(b".")
+                    probe.flush()
+                    return datetime.fromtimestamp(os.fstat(probe.fileno()).st_mtime, UTC)
+            except OSError:
+                return None
+        return None
+
+
+_AWAY_HINT = "try again later; what can wait: gitcoord send, heartbeat and release are kept and sent when it is back"
+
+
+def _away(where: str, words: str) -> str:
+    return f"{where} can't be reached: {words or 'no reason given'}"
+
+
+def _was_sent(trace: str, new: Oid) -> bool:
+    try:
+        with open(trace, "rb") as packets:
+            return any(b"push>" in line and new.encode() in line for line in packets)
+    except FileNotFoundError:
+        return False
+
+
+def _http_date(url: str) -> datetime | None:
+    request = urllib.request.Request(url.rstrip("/") + "/info/refs?service=git-upload-pack", method="GET")  # noqa: S310  # http(s) only
+    try:
+        with urllib.request.urlopen(request, timeout=3) as answer:  # noqa: S310  # the same
+            stamp = answer.headers.get("Date")
+    except urllib.error.HTTPError as error:
+        stamp = error.headers.get("Date")
+    except (OSError, ValueError):
+        return None
+    try:
+        return parsedate_to_datetime(stamp).astimezone(UTC) if stamp else None
+    except (TypeError, ValueError):
+        return None
+
+
+def push_url(repo: Repository, remote: str) -> str:
+    """The one URL that pushes to the remote go to, absolute. Raises BadInput for none, several, or a kind not allowed."""
+    if remote not in repo.remotes:
+        raise BadInput(f"there is no remote called {remote!r}", hint="git remote -v")
+    if any(key.startswith("url.") for key in repo.config):  # insteadOf and pushInsteadOf: git alone applies them
+        done = repo.run("remote", "get-url", "--push", "--all", remote)
+        if not done.ok:
+            raise GitcoordError(f"git can't tell the URL of {remote}: {done.words}", hint="git remote -v")
+        urls = done.stdout.decode("utf-8", "surrogateescape").splitlines()
+    else:
+        urls = repo.config.get(f"remote.{remote}.pushurl") or repo.config[f"remote.{remote}.url"]
+    if len(urls) != 1:
+        raise BadInput(
+            f"remote {remote} has {len(urls)} push URLs; coordination needs exactly one",
+            hint="gitcoord config remote NAME",
+        )
+    return check_url(urls[0], repo.cwd)
+
+
+def check_url(url: str, base: str) -> str:
+    """The URL, if git may be given it; a relative path becomes absolute (from `base`). Raises BadInput."""
+    if (
+        url.startswith("-")
+        or re.match(r"[A-Za-z0-9]+::", url)
+        or any(ord(char) < 32 or ord(char) == 127 for char in url)
+    ):
+        raise BadInput(
+            f"{url[:80]!r} is not a URL that gitcoord uses", hint="a path, or file:, git:, http:, https:, ssh:"
+        )
+    scheme, colon, _ = url.partition("://")
+    if colon:
+        if scheme not in _SCHEMES:
+            raise BadInput(
+                f"the protocol {scheme[:40]!r} is not one that gitcoord uses", hint="file:, git:, http:, https:, ssh:"
+            )
+        return url
+    colon_at, slash_at = url.find(":"), url.find("/")
+    if colon_at > 0 and (slash_at < 0 or colon_at < slash_at):
+        if url.partition("@")[2].startswith("-"):
+            raise BadInput(f"{url[:80]!r} is not a URL that gitcoord uses")
+        return url  # host:path, git's short form of ssh
+    return os.path.normpath(os.path.join(base, os.path.expanduser(url)))

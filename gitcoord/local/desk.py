@@ -1,0 +1,282 @@
+"""The desk: where a machine's user keeps, for one remote branch, what waits to be sent and what came of it.
+
+    outbox/<op>.json     commands that wait, in the order of their ids
+    results/<op>.json    what came of one, for the process that waits
+    refused/<op>.json    deferred commands that the remote refused twice
+    flights/<id>.json    pushes under way: on which tip, which operations
+    spool/<session>/     automatic heartbeats, written by hooks, not yet folded
+    shown/<session>.json ids of messages that were shown on this machine
+    lock, pulse, state.json
+
+Nothing here is needed to rebuild anything: delete it and only unsent commands are lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from gitcoord.core.records import Command
+from gitcoord.core.rules import COMMANDS
+from gitcoord.core.times import read_instant, spell
+from gitcoord.errors import GitcoordError
+from gitcoord.local import files, ids
+
+STALLED_AFTER = 3.0  # seconds without a pulse after which a flusher counts as stopped (protocol, section 6)
+_KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A command in the outbox. `command` None: written by a newer program, not to be carried out by this one."""
+
+    op: str
+    session: str
+    command: Command | None
+
+
+class Desk:
+    """One desk. Any process of the machine's user may use it at any time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for name in ("outbox", "results", "refused", "flights", "spool", "shown"):
+            files.private_folder(path / name)
+
+    # --- the outbox --------------------------------------------------------------------------------------------------
+
+    def put(self, command: Command) -> None:
+        """Writes the command down before anything else happens to it. Raises GitcoordError when there is no room."""
+        record = {"kind": command.kind, "command": command.model_dump(mode="json")}
+        try:
+            files.write_json(self.path / "outbox" / f"{command.op}.json", record, durable=True)
+        except OSError as error:
+            raise GitcoordError(
+                f"the command could not be written down ({error.strerror}): {self.path}",
+                hint="free some space, then run it again",
+            ) from error
+
+    def waiting(self) -> list[Waiting]:
+        """What waits, oldest first."""
+        found = []
+        for path in sorted((self.path / "outbox").glob("*.json")):
+            record = files.read_json(path)
+            if isinstance(record, dict):
+                body = record.get("command")
+                session = str(body.get("session", "")) if isinstance(body, dict) else ""
+                found.append(Waiting(path.stem, session, _command(record)))
+        return found
+
+    def is_waiting(self, op: str) -> bool:
+        """Whether the command is still in the outbox."""
+        return (self.path / "outbox" / f"{op}.json").exists()
+
+    def next_id(self) -> str:
+        """An id greater than all that wait: order survives a clock that goes back."""
+        newest = max((path.stem for path in (self.path / "outbox").glob("*.json")), default="")
+        return ids.new_id(after=newest)
+
+    def answer(self, op: str, result: Mapping[str, Any]) -> None:
+        """Leaves the result, then takes the command out: in this order a crash between loses nothing."""
+        with contextlib.suppress(OSError):  # a full disk must not keep a landed command in the outbox
+            files.write_json(self.path / "results" / f"{op}.json", dict(result))
+        self.drop(op)
+
+    def drop(self, op: str) -> None:
+        """Takes the command out."""
+        (self.path / "outbox" / f"{op}.json").unlink(missing_ok=True)
+
+    def result(self, op: str) -> dict[str, Any] | None:
+        """The result that a flusher left, taken away."""
+        path = self.path / "results" / f"{op}.json"
+        record = files.read_json(path)
+        if record is not None:
+            path.unlink(missing_ok=True)
+        return record if isinstance(record, dict) else None
+
+    def refuse(self, op: str, words: str) -> bool:
+        """Counts a refusal of a deferred command sent alone; the second one moves it to `refused/` (True)."""
+        state = self.state()
+        counts = dict(state.get("refusals", {}))
+        counts[op] = int(counts.get(op, 0)) + 1
+        moved = bool(counts[op] >= 2)
+        if moved:
+            del counts[op]
+            source = self.path / "outbox" / f"{op}.json"
+            record = files.read_json(source)
+            if isinstance(record, dict):
+                files.write_json(self.path / "refused" / f"{op}.json", {**record, "refused": words})
+            source.unlink(missing_ok=True)
+        self.update(refusals=counts)
+        return moved
+
+    def refused(self) -> list[dict[str, Any]]:
+        """Deferred commands that the remote refused for good."""
+        found = [files.read_json(path) for path in sorted((self.path / "refused").glob("*.json"))]
+        return [record for record in found if isinstance(record, dict)]
+
+    # --- the lock ----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self, seconds: float) -> Iterator[bool]:
+        """The desk's one lock, waited for at most `seconds`: True inside if it was had. Only speed depends on it."""
+        lock = FileLock(self.path / "lock", mode=0o600)
+        try:
+            lock.acquire(timeout=max(0.0, seconds), poll_interval=0.01)
+        except (Timeout, OSError):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def pulse(self) -> None:
+        """Shows that the flusher is alive."""
+        with contextlib.suppress(OSError):
+            (self.path / "pulse").touch()
+
+    def last_pulse(self) -> float:
+        """The time of the last pulse, as the file system has it; only its changes mean something."""
+        try:
+            return (self.path / "pulse").stat().st_mtime
+        except OSError:
+            return 0.0
+
+    # --- pushes under way --------------------------------------------------------------------------------------------
+
+    def flights(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Pushes whose fate nobody has noted yet: name, tip they were built on, operations."""
+        found = []
+        for path in sorted((self.path / "flights").glob("*.json")):
+            record = files.read_json(path)
+            if isinstance(record, dict):
+                found.append((path.stem, str(record.get("base", "")), tuple(record.get("ops", ()))))
+        return found
+
+    def land(self, name: str) -> None:
+        """Forgets a push whose fate is known."""
+        (self.path / "flights" / f"{name}.json").unlink(missing_ok=True)
+
+    def take_off(self, base: str, ops: Sequence[str]) -> str:
+        """Notes a push that is about to happen; its name."""
+        name = secrets.token_hex(8)
+        files.write_json(self.path / "flights" / f"{name}.json", {"base": base, "ops": list(ops), "pid": os.getpid()})
+        return name
+
+    # --- automatic heartbeats ----------------------------------------------------------------------------------------
+
+    def spooled(self) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
+        """What hooks have written, by session, oldest first."""
+        found: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
+        for folder in sorted((self.path / "spool").iterdir()):
+            for path in sorted(folder.glob("*.json")):
+                record = files.read_json(path)
+                if isinstance(record, dict):
+                    found.setdefault(folder.name, []).append((path, record))
+        return found
+
+    # --- what was shown, and small notes -----------------------------------------------------------------------------
+
+    def shown(self, session: str) -> set[str]:
+        """The ids of messages that this machine has shown to the session."""
+        record = files.read_json(self.path / "shown" / f"{session}.json")
+        return set(record) if isinstance(record, list) else set()
+
+    def show(self, session: str, keys: Sequence[str]) -> None:
+        """Notes that those messages were shown."""
+        kept = [*sorted(self.shown(session))[-1000:], *keys]
+        files.write_json(self.path / "shown" / f"{session}.json", kept)
+
+    def state(self) -> dict[str, Any]:
+        """Small notes: since when the remote is away, which tip was last seen, how crowded it is."""
+        record = files.read_json(self.path / "state.json")
+        return record if isinstance(record, dict) else {}
+
+    def update(self, **notes: Any) -> None:
+        """Changes some notes; None takes one out."""
+        merged = {**self.state(), **notes}
+        with contextlib.suppress(OSError):
+            files.write_json(
+                self.path / "state.json", {key: value for key, value in merged.items() if value is not None}
+            )
+
+    def away_since(self) -> datetime | None:
+        """Since when the remote could not be reached; None when the last try reached it."""
+        try:
+            return read_instant(self.state().get("away_since"))
+        except ValueError:
+            return None
+
+    def note_reach(self, *, reached: bool, now: datetime) -> None:
+        """Notes whether the remote could be reached just now."""
+        since = self.away_since()
+        if reached:
+            if since is not None:
+                self.update(away_since=None, tried_at=None)
+        else:
+            self.update(away_since=spell(since or now), tried_at=time.time())
+
+    def sweep(self) -> None:
+        """Takes away results that nobody came for."""
+        oldest = time.time() - _KEEP_RESULTS
+        for path in (self.path / "results").iterdir():
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
+def _command(record: Mapping[str, Any]) -> Command | None:
+    kind = COMMANDS.get(str(record.get("kind")))
+    try:
+        return kind.model_validate(record.get("command")) if kind else None
+    except ValidationError:
+        return None
+
+
+def digest(parts: Sequence[str]) -> str:
+    """The name of a desk: whoever differs in one part has another."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]
+
+
+def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Mapping[str, str]) -> Desk:
+    """The desk for that place: `machine`, `clone`, or a path. Where it can't be written: the clone's own folder, then a
+    private spool under TMPDIR (agents' sandboxes). Raises GitcoordError when no place can be written.
+    """
+    home = environ.get("HOME") or os.path.expanduser("~")
+    state = Path(environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state"))
+    clone = Path(common_dir) / "gitcoord"
+    name = digest(parts)
+    wanted = (
+        clone
+        if place == "clone"
+        else state / "gitcoord" / name
+        if place == "machine"
+        else Path(place).expanduser() / name
+    )
+    spool = Path(environ.get("TMPDIR") or tempfile.gettempdir()) / f"gitcoord-{os.getuid()}" / name
+    problem: OSError | None = None
+    for path in (wanted, clone, spool):
+        try:
+            if path is spool:
+                files.private_folder(path.parent)
+            desk = Desk(files.private_folder(path))
+            probe = path / f".probe-{secrets.token_hex(4)}"
+            probe.touch()
+            probe.unlink()
+            return desk
+        except OSError as error:
+            problem = error
+    raise GitcoordError(f"no place to keep what waits: {problem}", hint="gitcoord config desk PATH")

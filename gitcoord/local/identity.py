@@ -1,0 +1,125 @@
+"""Who sits in this work tree: which sessions were started here, by which agent, in which process.
+
+Kept per *work tree* (its own git dir), never per machine or clone: two work trees are two desks in one office, and two
+agents in one work tree are two people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from gitcoord.core.names import is_session_name
+from gitcoord.local import files, processes
+
+AGENTS = {
+    "CLAUDE_CODE_SESSION_ID": "claude-code",
+    "CODEX_THREAD_ID": "codex",
+    "CURSOR_CONVERSATION_ID": "cursor",
+    "GEMINI_SESSION_ID": "gemini",
+}
+"""The variables by which coding agents name their own session, and what each agent is called."""
+
+_AGENT_PIDS = ("CLAUDE_PID",)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A session that was started in this work tree. `agent`: the agent's variables at the start (empty: a person's)."""
+
+    session: str
+    run_id: str
+    pid: int
+    born: str
+    desk: str
+    agent: dict[str, str] = field(default_factory=dict)
+    seq: int = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that it was started from is still there."""
+        return processes.alive(self.pid, self.born)
+
+
+def agent_ids(environ: Mapping[str, str]) -> dict[str, str]:
+    """The agent's variables that are set: the whole set, since agents run inside agents."""
+    return {name: environ[name] for name in AGENTS if environ.get(name)}
+
+
+def agent_name(environ: Mapping[str, str]) -> str | None:
+    """What the agent is called, or None for a person."""
+    return next((AGENTS[name] for name in AGENTS if environ.get(name)), None)
+
+
+def owner(environ: Mapping[str, str]) -> tuple[int, str]:
+    """The process that a session started now belongs to: the agent's where it says which, else the calling one."""
+    for name in _AGENT_PIDS:
+        text = environ.get(name, "")
+        if text.isascii() and text.isdigit():
+            birth = processes.born(int(text))
+            if birth:
+                return int(text), birth
+    return processes.parent()
+
+
+class Identity:
+    """The bindings of one work tree."""
+
+    def __init__(self, git_dir: Path) -> None:
+        self._folder = git_dir / "gitcoord" / "sessions"
+
+    def all(self) -> list[Binding]:
+        """Every binding of this work tree, the newest first."""
+        found = []
+        try:
+            paths = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        except OSError:
+            paths = []
+        for path in paths:
+            record = files.read_json(path)
+            try:
+                binding = Binding(**record)
+            except TypeError:
+                continue
+            if is_session_name(binding.session):
+                found.append(binding)
+        return found
+
+    def get(self, session: str) -> Binding | None:
+        """The binding of that session here."""
+        return next((one for one in self.all() if one.session == session), None)
+
+    def of_agent(self, agent: Mapping[str, str]) -> Binding | None:
+        """The binding of exactly that agent."""
+        return next((one for one in self.all() if one.agent == dict(agent)), None) if agent else None
+
+    def of_person(self) -> Binding | None:
+        """The newest binding that no agent made."""
+        return next((one for one in self.all() if not one.agent), None)
+
+    def bind(self, binding: Binding) -> None:
+        """Remembers it as the newest."""
+        files.private_folder(self._folder)
+        files.write_json(self._folder / f"{binding.session}.json", asdict(binding))
+
+    def unbind(self, session: str) -> None:
+        """Forgets it."""
+        (self._folder / f"{session}.json").unlink(missing_ok=True)
+
+    # --- what the session was last seen to hold ----------------------------------------------------------------------
+
+    def held(self, session: str) -> list[str]:
+        """The leases (`42 file:a`) that the session was last seen to hold."""
+        record = files.read_json(self._folder.parent / "held" / f"{session}.json")
+        return [str(entry) for entry in record] if isinstance(record, list) else []
+
+    def hold(self, session: str, entries: Sequence[str]) -> None:
+        """Remembers what it holds, so that a loss can be told."""
+        folder = self._folder.parent / "held"
+        path = folder / f"{session}.json"
+        if entries:
+            files.private_folder(folder)
+            files.write_json(path, list(entries))
+        else:
+            path.unlink(missing_ok=True)

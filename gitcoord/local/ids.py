@@ -1,0 +1,21 @@
+"""Unique ids: ULIDs (milliseconds, then randomness), which sort by the time they were made."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_BITS = 128
+
+
+def new_id(after: str = "") -> str:
+    """A new ULID, greater than `after`: what one session asks for later must sort later, whatever its clock did."""
+    value = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
+    if len(after) == 26 and all(char in _ALPHABET for char in after):
+        last = 0
+        for char in after:
+            last = last * 32 + _ALPHABET.index(char)
+        value = max(value, last + 1)
+    value &= (1 << _BITS) - 1
+    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,43 @@
+"""Is that process still there? A pid alone is not enough: it is used again; so its birth (and the boot) counts too."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def born(pid: int) -> str:
+    """When the process was born, in a form that no later process with the same pid can have; "" when it is gone."""
+    if pid <= 0:
+        return ""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        if stat[0] in {b"Z", b"X"}:
+            return ""
+        return f"{_boot()}:{stat[19].decode()}"  # field 22 of the line: start time in ticks since the boot
+    except (FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self/stat").exists():
+            return ""
+    done = subprocess.run(  # where there is no /proc
+        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False, timeout=5
+    )
+    return done.stdout.strip()
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:13]
+    except OSError:
+        return ""
+
+
+def alive(pid: int, birth: str) -> bool:
+    """Whether the very process that was born then is still there."""
+    return bool(birth) and born(pid) == birth
+
+
+def parent() -> tuple[int, str]:
+    """The process that called this program: its pid and birth."""
+    pid = os.getppid()
+    return pid, born(pid)

@@ -1,0 +1,304 @@
+"""The event log: read the branch, decide commands on it, write the chain, swap the tip, and believe only what is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Protocol
+
+from gitcoord.core import rules
+from gitcoord.core.records import Clock, Command, Event
+from gitcoord.core.state import State
+from gitcoord.errors import Alarm, GitcoordError, NotInitialised, NotInTime, Refused, Rewritten, Unknown, Unreachable
+from gitcoord.git.objects import NewCommit, Objects
+from gitcoord.git.repo import NULL, Oid
+from gitcoord.git.tip import Swap, Tip
+from gitcoord.log import wire
+from gitcoord.log.history import BAD_KEPT, Bad, Checked, Good, History, Projection
+
+
+class Memory(Protocol):
+    """Where a clone remembers the last tip that it checked."""
+
+    def load(self) -> Checked:
+        """What is remembered; an empty one if nothing is."""
+        ...
+
+    def save(self, checked: Checked) -> None:
+        """Remembers it."""
+        ...
+
+
+class InFlight(Protocol):
+    """The note about a push that is under way, kept where the next process finds it."""
+
+    def sending(self, base: Oid, commits: dict[str, Oid]) -> None:
+        """Operations (by id) are about to be pushed as those commits on `base`."""
+        ...
+
+    def settled(self) -> None:
+        """The fate of that push is known."""
+        ...
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that is in history, or needed no event. `event` None: there was nothing to do."""
+
+    event: Event | None
+    commit: Oid
+    seq: int
+
+
+Outcome = Done | GitcoordError
+
+
+@dataclass(frozen=True)
+class View:
+    """The branch as this clone knows it: what was checked, the state, and when the remote was last read (None: not now)."""
+
+    checked: Checked
+    state: State
+    read_at: datetime | None = None
+
+
+@dataclass
+class EventLog:
+    """One branch, seen from one clone."""
+
+    tip: Tip
+    objects: Objects
+    projection: Projection
+    memory: Memory
+    now: Callable[[], datetime]
+    writer: str
+    email: str
+    _history: History = field(init=False)
+    _landed: dict[str, Done] = field(default_factory=dict, init=False)
+    contention: int = field(default=0, init=False)
+    """Races lost in the last transaction: how crowded the branch is."""
+
+    def __post_init__(self) -> None:
+        self._history = History(self.objects, self.projection)
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def view(self) -> View:
+        """The branch as remembered here, without asking the remote."""
+        checked = self.memory.load()
+        if checked.good and self.objects.sizes([checked.good])[0] is None:
+            checked = Checked()
+        if not checked.tip:
+            tip = self.tip.local()
+            checked = self._check(tip, checked) if tip else checked
+        return View(checked, self._history.state_at(checked.good, checked.seq))
+
+    def refresh(self, seconds: float) -> View:
+        """The branch as it is now. Raises Unreachable, NotInitialised, Rewritten."""
+        end = monotonic() + seconds
+        known = self.memory.load()
+        try:
+            checked = self._seen(self.tip.read(seconds), known)
+        except Rewritten:
+            # A mirror may lag behind what was seen elsewhere: only the second look in a row counts.
+            checked = self._seen(self.tip.read(max(2.0, end - monotonic())), self.memory.load())
+        return View(checked, self._history.state_at(checked.good, checked.seq), self.now())
+
+    def _seen(self, tip: Oid, known: Checked) -> Checked:
+        if tip == NULL:
+            if known.tip:
+                raise Rewritten(
+                    f"the branch is gone from {self.tip.where}; it was at {known.tip[:12]}",
+                    hint="gitcoord doctor",
+                    data={"seen": known.tip, "now": ""},
+                )
+            raise NotInitialised(f"there is no coordination branch on {self.tip.where} yet", hint="gitcoord init")
+        return self._check(tip, known)
+
+    def _check(self, tip: Oid, known: Checked) -> Checked:
+        checked = self._history.check(tip, known, self._note)
+        if checked.good == NULL:
+            raise Alarm(
+                f"the branch on {self.tip.where} is not a coordination branch: {checked.bad[0].reason if checked.bad else 'empty'}",
+                hint="gitcoord doctor, or another name: gitcoord config branch NAME",
+            )
+        if checked != known:
+            self.memory.save(checked)
+        return checked
+
+    def _note(self, good: Good) -> None:
+        self._landed[good.event.id] = Done(good.event, good.commit, good.event.seq)
+
+    def replay(self, tip: Oid, seen: Callable[[Good], None]) -> Checked:
+        """Checks the whole history again from the root, telling each good commit."""
+        return History(self.objects, self.projection).check(tip, Checked(), seen)
+
+    def landed_since(self, base: Oid, tip: Oid, bad: Iterable[Bad]) -> None:
+        """Notes which operations the commits after `base` carried out: what an earlier process may have sent."""
+        ignored = {one.commit for one in bad}
+        names = self.objects.range(tip, base)
+        for commit in self.objects.commits(names if names is not None else self.objects.range(tip) or []):
+            if commit.oid in ignored or commit.message is None or len(commit.parents) > 1:
+                continue
+            try:
+                event = wire.decode(commit.message, at=commit.authored_at).event
+            except wire.Malformed:
+                continue
+            self._landed.setdefault(event.id, Done(event, commit.oid, event.seq))
+
+    def find(self, op: str, checked: Checked) -> Done | None:
+        """The operation in the known history, if it is there."""
+        if op not in self._landed and checked.tip:
+            self.landed_since(NULL, checked.tip, checked.bad)
+        return self._landed.get(op)
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    def transact(
+        self,
+        commands: Sequence[Command],
+        *,
+        flight: InFlight,
+        seconds: float,
+        sent_on: Sequence[Oid] = (),
+        look_only: frozenset[str] = frozenset(),
+    ) -> dict[str, Outcome]:
+        """Carries the commands out, in order, in one chain and one push where it can; the outcome of each, by its id.
+
+        `sent_on`: tips on which an earlier process may have sent some of them. `look_only`: operations that must not be sent
+        any more, only looked for. A refusal that rests on an old view is confirmed on a fresh one before it is told.
+        """
+        end = monotonic() + seconds
+        outcomes: dict[str, Outcome] = {}
+        pending = list(commands)
+        self.contention = 0
+        try:
+            view = self.view()
+            fresh = False
+            if sent_on or look_only or not view.checked.tip:
+                view, fresh = self._refreshed(pending, end)
+                for base in dict.fromkeys(sent_on):
+                    self.landed_since(base, view.checked.tip, view.checked.bad)
+            while pending:
+                self._collect(pending, outcomes)
+                for command in [one for one in pending if one.op in look_only]:
+                    outcomes[command.op] = NotInTime("its caller was gone before it could be sent; nothing happened")
+                    pending.remove(command)
+                chain, refused, state = self._decide(view, pending)
+                if not chain:
+                    if fresh:
+                        outcomes |= refused
+                        break
+                    if monotonic() >= end:
+                        raise Unreachable(f"{self.tip.where} was not reached in time", hint="try again")
+                    view, fresh = self._refreshed(pending, end)
+                    continue
+                if monotonic() >= end:
+                    raise NotInTime(
+                        f"{self.contention} others were faster; gave up after {seconds:.0f} s",
+                        hint="run the same command again",
+                    )
+                won = self._send(view, chain, flight, end)
+                if won is None:
+                    self.contention += 1
+                    view, fresh = self._refreshed(pending, end)
+                    flight.settled()
+                    continue
+                flight.settled()
+                for command, event, _, _ in chain:
+                    outcomes[command.op] = self._landed[event.id]
+                    pending.remove(command)
+                # The tip is our own chain: what was refused on the state that the chain makes is refused for good.
+                outcomes |= {op: error for op, error in refused.items()} if fresh else {}
+                pending = [command for command in pending if command.op not in outcomes]
+                view, fresh = won, True
+        except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised) as error:
+            outcomes |= {command.op: error for command in pending if command.op not in outcomes}
+        return outcomes
+
+    def _refreshed(self, pending: Sequence[Command], end: float) -> tuple[View, bool]:
+        seconds = max(1.0, end - monotonic())
+        try:
+            return self.refresh(seconds), True
+        except NotInitialised:
+            if any(command.kind == "branch.open" for command in pending):
+                return View(Checked(), State(), self.now()), True
+            raise
+
+    def _collect(self, pending: list[Command], outcomes: dict[str, Outcome]) -> None:
+        for command in list(pending):
+            if command.op in self._landed:
+                outcomes[command.op] = self._landed[command.op]
+                pending.remove(command)
+
+    def _decide(
+        self, view: View, pending: Sequence[Command]
+    ) -> tuple[list[tuple[Command, Event, State, State]], dict[str, Outcome], State]:
+        """The chain of events on that view, and the answer for each command that makes none."""
+        chain: list[tuple[Command, Event, State, State]] = []
+        answers: dict[str, Outcome] = {}
+        state = view.state
+        for command in pending:
+            clock = Clock(now=self.now(), witness=self.tip.witness)
+            try:
+                events = rules.decide(state, command, clock)
+            except GitcoordError as error:
+                answers[command.op] = error
+                continue
+            if not events:
+                answers[command.op] = Done(None, view.checked.good, state.seq)
+                continue
+            event = events[0]
+            if not chain and view.checked.unmended:
+                found = view.checked.unmended
+                named = tuple(f"{one.commit} {one.reason[:200]}" for one in found[-8:])
+                event = event.model_copy(update={"ignored": named})
+            committed_at = self.stamp(state, clock.now)
+            wrong = rules.problem(state, event, committed_at)
+            if wrong is not None:
+                raise AssertionError(f"this program decided an event that isn't valid: {wrong}: {event!r}")
+            after = rules.evolve(state, event, committed_at)
+            chain.append((command, event, state, after))
+            state = after
+        return chain, answers, state
+
+    @staticmethod
+    def stamp(state: State, now: datetime) -> datetime:
+        """A commit's date: now, but not before its parent's, unless that one is ahead of us by more than the grace."""
+        ahead = state.at - now
+        return state.at if timedelta(0) < ahead <= state.rules.grace else now.replace(microsecond=0)
+
+    def _send(
+        self, view: View, chain: list[tuple[Command, Event, State, State]], flight: InFlight, end: float
+    ) -> View | None:
+        """Writes the chain and swaps the tip: the new view, or None when the race was lost."""
+        base = view.checked.tip
+        commits = [
+            NewCommit(
+                message=wire.encode(event, writer=self.writer, skip_ci=after.rules.settings.skip_ci),
+                name=event.session,
+                email=self.email or f"{event.session}@localhost",
+                authored_at=event.at,
+                committed_at=after.at,
+                changes=self._files(before, after),
+            )
+            for _, event, before, after in chain
+        ]
+        oids = self.objects.write_chain(base, view.checked.good, commits)
+        flight.sending(base, {command.op: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
+        if self.tip.swap(base, oids[-1], max(1.0, end - monotonic())) is Swap.LOST:
+            return None
+        for (_, event, _, _), oid in zip(chain, oids, strict=True):
+            self._landed[event.id] = Done(event, oid, event.seq)
+        last = chain[-1][3]
+        checked = Checked(oids[-1], oids[-1], last.seq, view.checked.bad[-BAD_KEPT:])
+        self.memory.save(checked)
+        self._history.remember(oids[-1], last)
+        return View(checked, last, self.now())
+
+    def _files(self, before: State, after: State) -> dict[str, bytes | None]:
+        changes = self.projection.changes(before, after)
+        files = {path: None if record is None else self.projection.render(record) for path, record in changes.items()}
+        return {**files, **self.projection.pages(after, first=before.seq == 0)}

@@ -1,0 +1,51 @@
+"""What a clone or user has set: a frozen record parsed from git's own `gitcoord.*` configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitcoord.errors import BadInput
+
+_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+KEYS = ("remote", "branch", "desk", "deadline", "host")
+"""The settings of a clone or user, each `gitcoord.<key>` in git's configuration."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Per clone or user. `remote`: a remote's name, `.` for none, "" to find out; `deadline` in seconds."""
+
+    remote: str = ""
+    branch: str = "coordination"
+    desk: str = "machine"
+    deadline: float = 20.0
+    host: str = ""
+
+    @classmethod
+    def read(cls, config: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
+        """The settings in a configuration (keys in small letters) and an environment. Raises BadInput."""
+        values = {key: config[f"gitcoord.{key}"] for key in KEYS if f"gitcoord.{key}" in config}
+        branch = values.get("branch", cls.branch)
+        if not _BRANCH.fullmatch(branch) or ".." in branch or branch.endswith((".lock", ".")):
+            raise BadInput(
+                f"gitcoord.branch {branch!r} is not a plain branch name", hint="gitcoord config branch coordination"
+            )
+        try:
+            deadline = float(values.get("deadline", cls.deadline))
+        except ValueError:
+            deadline = -1.0
+        if not 0 < deadline <= 3600:
+            raise BadInput(
+                f"gitcoord.deadline {values['deadline']!r} is not a number of seconds up to 3600",
+                hint="gitcoord config deadline 20",
+            )
+        return cls(
+            remote=values.get("remote", cls.remote),
+            branch=branch,
+            desk=environ.get("GITCOORD_DESK") or values.get("desk", cls.desk),
+            deadline=deadline,
+            host=values.get("host", cls.host),
+        )

@@ -1,0 +1,255 @@
+"""The tree on the branch: the only file that spells a path there, both ways (state → files, files → state).
+
+JSON in UTF-8, two-space indent, the fields in the order of the record, a newline at the end. Characters that could hide
+or reorder text on a host's page are escaped inside the JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from gitcoord.core.branch import Branch
+from gitcoord.core.claims import Claim
+from gitcoord.core.handoffs import Handoff
+from gitcoord.core.heartbeats import Heartbeat
+from gitcoord.core.messages import TO_ALL, Message
+from gitcoord.core.names import UNSAFE
+from gitcoord.core.records import Record
+from gitcoord.core.sessions import Session
+from gitcoord.core.state import State, Table
+
+BOARD = "STATUS_BOARD.md"
+README = "README.md"
+SETTINGS = "gitcoord.json"
+_NAME_LIMIT = 200  # bytes of an encoded name in a path; longer ones are a prefix and a hash, the record has the name
+
+_KINDS: dict[str, type[Record]] = {
+    "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "messages": Message, "handoffs": Handoff, "branch": Branch,
+}  # fmt: skip
+_ROOTS = {"sessions", "heartbeats", "claims", "waiting", "messages", "handoffs"}
+
+README_TEXT = """\
+# coordination
+
+This branch is where sessions of work on this repository coordinate: people and coding agents, on any machine that can
+push here. It shares no history with the code and is never checked out. It is written by **gitcoord**; each commit is one event,
+the files are the state after it. Please don't edit it by hand: an edit is ignored and mended by the next event.
+
+Readable with git alone:
+
+    git fetch origin coordination
+    git show origin/coordination:STATUS_BOARD.md
+    git log --format='%h %ad %s' --date=iso origin/coordination
+    git log --grep='^Coord-Session: session-001$' origin/coordination
+    git log --format='%h %s  %(trailers:key=Coord-Resource,valueonly,separator=%x20)' origin/coordination -- claims/
+
+| here | what |
+| --- | --- |
+| STATUS_BOARD.md | who does what now, who holds what, what needs attention |
+| sessions/ | a record of each session |
+| heartbeats/ | the newest sign of life of each session; the earlier ones are the history |
+| claims/ | who holds what, until when |
+| messages/ | to all (broadcast/) and to one session (direct/) |
+| handoffs/ | work that is ready to pick up |
+| gitcoord.json | the format and the shared settings |
+"""
+
+
+def encode_name(name: str) -> str:
+    """A name as one path component: percent-encoded one-to-one, or a prefix and a hash where that gets too long."""
+    encoded = "".join(
+        chr(byte) if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "._-") else f"%{byte:02X}"
+        for byte in name.encode("utf-8", "surrogatepass")
+    )
+    if encoded.startswith("."):
+        encoded = "%2E" + encoded[1:]
+    if len(encoded) <= _NAME_LIMIT:
+        return encoded
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return re.sub(r"%.?$", "", encoded[:150]) + "~" + digest
+
+
+def path_of(table: str, record: Any) -> str:
+    """Where a record stands on the branch."""
+    if isinstance(record, Branch):
+        return SETTINGS
+    if isinstance(record, Claim):
+        place = f"claims/{record.resource_type}-{encode_name(record.resource_name)}"
+        return f"{place}.claim" if record.mode == "exclusive" else f"{place}.d/{record.claimed_by}.claim"
+    if isinstance(record, Message):
+        if record.to == TO_ALL:
+            return f"messages/broadcast/{record.timestamp:%Y-%m-%d}/{record.id}.json"
+        return f"messages/direct/{record.to}/{record.id}.json"
+    if isinstance(record, Handoff):
+        return f"handoffs/{record.id}.json"
+    return f"{table}/{record.session_id}.json"
+
+
+def table_of(path: str) -> str | None:
+    """The table that a path belongs to; None for a file that is no record (the board, the README, anything else)."""
+    if path == SETTINGS:
+        return "branch"
+    root = path.partition("/")[0]
+    return root if root in _ROOTS else None
+
+
+def spell(value: Any) -> str:
+    """JSON as it stands on the branch."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # Within JSON only strings can hold these, and there an escape means the same.
+    return UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else _escape(found[0]), text) + "\n"
+
+
+def _escape(char: str) -> str:
+    return json.dumps(char)[1:-1]
+
+
+def render(record: Record) -> bytes:
+    """A record's file."""
+    return spell(record.model_dump(mode="json", by_alias=True)).encode()
+
+
+def parse(table: str, data: bytes) -> Record | None:
+    """The record in a file; None when it is none."""
+    try:
+        return _KINDS[table].model_validate_json(data) if table in _KINDS else None
+    except (ValidationError, ValueError, RecursionError):
+        return None
+
+
+def same_meaning(one: Record, other: Record) -> bool:
+    """Whether two records agree in every field of the format; fields that the format doesn't name don't count."""
+    known = set(type(one).model_fields)
+    return type(one) is type(other) and one.model_dump(include=known) == other.model_dump(include=known)
+
+
+def changes(before: State, after: State) -> dict[str, Record | None]:
+    """What the last event changed, by path; None: the file goes."""
+    found: dict[str, Record | None] = {}
+    for table, keys in after.touched.items():
+        if table == "branch":
+            found[SETTINGS] = after.branch
+            continue
+        old_table: Mapping[Any, Record] = getattr(before, table)
+        new_table: Mapping[Any, Record] = getattr(after, table)
+        for key in keys:
+            old, new = old_table.get(key), new_table.get(key)
+            if old is not None and (new is None or path_of(table, old) != path_of(table, new)):
+                found.setdefault(path_of(table, old), None)
+            if new is not None:
+                found[path_of(table, new)] = new
+    return found
+
+
+def all_files(state: State) -> dict[str, Record]:
+    """Every record of the state, by path."""
+    found: dict[str, Record] = {SETTINGS: state.branch} if state.branch else {}
+    for table in ("sessions", "heartbeats", "claims", "messages", "handoffs"):
+        for record in getattr(state, table).values():
+            found[path_of(table, record)] = record
+    return found
+
+
+class _LazyMessages(Mapping[str, Message]):
+    """The messages of a tree: their ids at once, their texts when somebody asks."""
+
+    def __init__(self, places: Mapping[str, str], read: Callable[[Sequence[str]], list[bytes | None]]) -> None:
+        self._places = places
+        self._read = read
+        self._known: dict[str, Message] = {}
+
+    def __getitem__(self, key: str) -> Message:
+        if key not in self._known:
+            if key not in self._places:
+                raise KeyError(key)
+            self._load([key])
+        return self._known[key]
+
+    def _load(self, keys: Sequence[str]) -> None:
+        for key, data in zip(keys, self._read([self._places[key] for key in keys]), strict=True):
+            record = parse("messages", data or b"")
+            if not isinstance(record, Message):
+                raise KeyError(key)
+            self._known[key] = record
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def values(self) -> Any:
+        """All of them, read at once."""
+        self._load([key for key in self._places if key not in self._known])
+        return super().values()
+
+    def items(self) -> Any:
+        """All of them, read at once."""
+        self._load([key for key in self._places if key not in self._known])
+        return super().items()
+
+
+def load(
+    files: Iterable[tuple[str, str]], read: Callable[[Sequence[str]], list[bytes | None]], *, seq: int, at: Any
+) -> State:
+    """The state in a good tree. `files`: path and object of each file; `read` gives the objects' bytes."""
+    eager: list[tuple[str, str]] = []
+    messages: dict[str, str] = {}
+    for path, oid in files:
+        table = table_of(path)
+        if table == "messages":
+            messages[path.rpartition("/")[2].removesuffix(".json")] = oid
+        elif table in _KINDS:
+            eager.append((path, oid))
+    # Each table holds records of its own kind: parse() saw to it.
+    tables: dict[str, dict[Any, Any]] = {name: {} for name in _KINDS}
+    for (path, _), data in zip(eager, read([oid for _, oid in eager]), strict=True):
+        table = table_of(path)
+        assert table is not None
+        record = parse(table, data or b"")
+        if record is not None:
+            tables[table][_key(record)] = record
+    return State(
+        seq=seq,
+        at=at,
+        branch=tables["branch"].get(""),
+        sessions=Table(tables["sessions"]),
+        heartbeats=Table(tables["heartbeats"]),
+        claims=Table(tables["claims"]),
+        messages=Table(_LazyMessages(messages, read)),
+        handoffs=Table(tables["handoffs"]),
+    )
+
+
+def _key(record: Record) -> Any:
+    if isinstance(record, Claim):
+        return record.key
+    if isinstance(record, Session | Heartbeat):
+        return record.session_id
+    if isinstance(record, Message | Handoff):
+        return record.id
+    return ""
+
+
+def replaced(state: State, records: Mapping[str, Record]) -> State:
+    """The state with records as the tree has them (a newer program's extra fields included)."""
+    tables: dict[str, dict[Any, Record]] = {}
+    for path, record in records.items():
+        table = table_of(path)
+        assert table is not None
+        tables.setdefault(table, {})[_key(record)] = record
+    fields: dict[str, Any] = {
+        table: getattr(state, table).with_changes(found) for table, found in tables.items() if table != "branch"
+    }
+    if "branch" in tables:
+        fields["branch"] = tables["branch"][""]
+    return State(**{**state.__dict__, **fields})
