@@ -147,9 +147,7 @@ def _desk(repo: Repository, settings: Settings, url: str, environ: Mapping[str, 
     return open_desk(settings.desk, parts=parts, common_dir=repo.common_dir, environ=environ)
 
 
-def find_who(
-    repo: Repository, settings: Settings, identity: Identity, environ: Mapping[str, str], asked: str | None
-) -> Who:
+def find_who(repo: Repository, settings: Settings, identity: Identity, environ: Mapping[str, str], asked: str | None) -> Who:
     """On whose behalf the caller acts: named, else the agent's session, else the session of this work tree."""
     agent = agent_ids(environ)
     explicit = asked or environ.get("GITCOORD_SESSION") or ""

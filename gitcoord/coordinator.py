@@ -246,11 +246,7 @@ class Coordinator:
         if here is not None:
             known = self._session_now(here.session)
             if known is not None and known.live and known.run_id == here.run_id:
-                if (
-                    here.alive
-                    and (not self.who.agent or here.agent == self.who.agent)
-                    and not any((capabilities, role, work))
-                ):
+                if here.alive and (not self.who.agent or here.agent == self.who.agent) and not any((capabilities, role, work)):
                     self.who = self._as(here.session, here.run_id)
                     return here.session, Receipt("committed", "", here.seq)
                 return self._begin(here.session, succeeds=here.run_id, **given)
@@ -306,8 +302,7 @@ class Coordinator:
         """Says what the session is doing."""
         self.require_session()
         lines = {
-            key: names.parse_line(value, key.replace("_", " ")) if isinstance(value, str) else value
-            for key, value in said.items()
+            key: names.parse_line(value, key.replace("_", " ")) if isinstance(value, str) else value for key, value in said.items()
         }
         receipt, event = self._ask(RecordHeartbeat, branch=self.who.branch or None, **lines)
         if event is not None and event.lapsed:
@@ -373,9 +368,7 @@ class Coordinator:
         if resources is None:
             leases = tuple(f"{fence} {resource}" for resource, fence in mine.items())
             if not leases:
-                leases = tuple(
-                    f"{one.fence} {one.resource}" for one in claims.held_by(self.view().state, self.who.session)
-                )
+                leases = tuple(f"{one.fence} {one.resource}" for one in claims.held_by(self.view().state, self.who.session))
             if not leases:
                 return Receipt("unchanged", ""), ()
         else:
@@ -384,9 +377,7 @@ class Coordinator:
         released = event.released if isinstance(event, claims.ClaimReleased) else ()
         given_up = leases if receipt.state == "queued" else released
         freed = {str(claims.split_lease(entry)[1]) for entry in given_up}
-        left = [
-            entry for entry in self.identity.held(self.who.session) if str(claims.split_lease(entry)[1]) not in freed
-        ]
+        left = [entry for entry in self.identity.held(self.who.session) if str(claims.split_lease(entry)[1]) not in freed]
         self.identity.hold(self.who.session, left)
         if receipt.state == "queued":
             return receipt, tuple(leases)
@@ -415,9 +406,7 @@ class Coordinator:
         self.require_session()
         to = to if to == messages.TO_ALL else names.parse_session(to)
         subject = names.parse_line(subject, "subject", names.SUBJECT_LIMIT)
-        receipt, _ = self._ask(
-            messages.SendMessage, to=to, subject=subject, message=names.parse_text(text, "message"), **given
-        )
+        receipt, _ = self._ask(messages.SendMessage, to=to, subject=subject, message=names.parse_text(text, "message"), **given)
         return receipt
 
     def inbox(
@@ -430,9 +419,7 @@ class Coordinator:
         session = self.who.session
         known = view.state.sessions.get(session)
         if known is None:
-            raise NoSession(
-                f"no session is called {session}" if session else "no session is known here", hint="gitcoord start"
-            )
+            raise NoSession(f"no session is called {session}" if session else "no session is known here", hint="gitcoord start")
         unread = messages.matching(messages.unread(view.state, session, self.now()), sender, kind)
         if peek or not self.who.may_write:
             return unread, set(), 0
@@ -543,8 +530,7 @@ class Coordinator:
         found = [
             lease
             for lease in state.claims.values()
-            if (not mine or lease.claimed_by == self.who.session)
-            and (overlapping is None or overlaps(lease.resource, overlapping))
+            if (not mine or lease.claimed_by == self.who.session) and (overlapping is None or overlaps(lease.resource, overlapping))
         ]
         return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
 
@@ -565,9 +551,7 @@ class Coordinator:
             raise NotInitialised(f"the branch has no event at {at}", hint="gitcoord log")
         return board_view.render(last[0].state)
 
-    def entries(
-        self, *, session: str | None, resource: Resource | None, since: datetime | None, limit: int
-    ) -> list[LogEntry]:
+    def entries(self, *, session: str | None, resource: Resource | None, since: datetime | None, limit: int) -> list[LogEntry]:
         """The newest events that match, oldest first."""
         view = self.view()
         ignored = {one.commit: one.reason for one in view.checked.bad}
@@ -629,11 +613,7 @@ class Coordinator:
 
     def _compare_tree(self, good: Good) -> list[Problem]:
         """The whole tree of a good commit against the state that its history gives."""
-        found = {
-            entry.path: entry.oid
-            for entry in self.log.objects.tree(good.commit)
-            if tree.table_of(entry.path) is not None
-        }
+        found = {entry.path: entry.oid for entry in self.log.objects.tree(good.commit) if tree.table_of(entry.path) is not None}
         wrong = []
         for path, record in tree.all_files(good.state).items():
             oid = found.pop(path, None)

@@ -185,9 +185,7 @@ class Flusher:
             self.desk.refuse(command.op, outcome.message)
         elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | Refused):
             if isinstance(outcome, Unreachable) and was_sent:
-                outcome = Unknown(
-                    f"it was sent before and may have landed; {outcome.message}", hint="run the same command again"
-                )
+                outcome = Unknown(f"it was sent before and may have landed; {outcome.message}", hint="run the same command again")
             if not command.can_wait and not isinstance(outcome, Unknown):
                 self.desk.answer(command.op, {"error": outcome.as_record()})
         else:

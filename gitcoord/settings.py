@@ -30,9 +30,7 @@ class Settings:
         values = {key: config[f"gitcoord.{key}"] for key in KEYS if f"gitcoord.{key}" in config}
         branch = values.get("branch", cls.branch)
         if not _BRANCH.fullmatch(branch) or ".." in branch or branch.endswith((".lock", ".")):
-            raise BadInput(
-                f"gitcoord.branch {branch!r} is not a plain branch name", hint="gitcoord config branch coordination"
-            )
+            raise BadInput(f"gitcoord.branch {branch!r} is not a plain branch name", hint="gitcoord config branch coordination")
         try:
             deadline = float(values.get("deadline", cls.deadline))
         except ValueError:

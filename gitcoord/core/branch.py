@@ -181,17 +181,11 @@ def setting_value(key: str, text: str) -> str:
         known = ", ".join(Settings.model_fields)
         raise BadInput(f"{key!r} is not a shared setting", hint=f"shared settings: {known}")
     if Settings.model_fields[key].annotation is bool:
-        words = {"true": "true", "yes": "true", "on": "true", "1": "true"} | dict.fromkeys(
-            ("false", "no", "off", "0"), "false"
-        )
+        words = {"true": "true", "yes": "true", "on": "true", "1": "true"} | dict.fromkeys(("false", "no", "off", "0"), "false")
         if text.strip().lower() not in words:
             raise BadInput(f"{key} is on or off, not {text!r}", hint=f"gitcoord config --shared {key} on")
         return words[text.strip().lower()]
-    seconds = (
-        text.strip()
-        if text.strip().isascii() and text.strip().isdigit()
-        else str(int(parse_duration(text).total_seconds()))
-    )
+    seconds = text.strip() if text.strip().isascii() and text.strip().isdigit() else str(int(parse_duration(text).total_seconds()))
     try:
         Settings.model_validate({key: seconds})
     except ValidationError as error:

@@ -140,9 +140,7 @@ class ClaimAcquired(Event):
         more = f" and {len(self.resources) - 1} more" if len(self.resources) > 1 else ""
         shared = " (shared)" if self.mode == "shared" else ""
         over = f", taken over from {split_taken(self.taken[0])[1]}" if self.taken else ""
-        return (
-            f"claim: {what}{more}{shared} by {self.session} until {self.expires_at:%H:%M} UTC (fence {self.seq}){over}"
-        )
+        return f"claim: {what}{more}{shared} by {self.session} until {self.expires_at:%H:%M} UTC (fence {self.seq}){over}"
 
     def evolve(self, draft: Draft) -> None:
         """Taken leases go, granted ones appear, previous holders get a message, open handoffs of it are taken."""
@@ -346,9 +344,7 @@ def _find(leases: Iterable[Claim], holder: str, fence: int, resource: Resource) 
 
 def held_by(state: State, session: str) -> list[Claim]:
     """The session's leases, expired ones included, in the order of their fences."""
-    return sorted(
-        (claim for claim in state.claims.values() if claim.claimed_by == session), key=lambda one: (one.fence, one.key)
-    )
+    return sorted((claim for claim in state.claims.values() if claim.claimed_by == session), key=lambda one: (one.fence, one.key))
 
 
 def in_the_way(state: State, resource: Resource, mode: Mode, session: str) -> list[Claim]:
@@ -535,9 +531,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
     until = now + timedelta(seconds=ttl)
     wanted = list(dict.fromkeys(Resource.read(text) for text in command.resources))
     if command.breaks is not None and not any(
-        lease.fence == command.breaks
-        for one in wanted
-        for lease in in_the_way(state, one, command.mode, command.session)
+        lease.fence == command.breaks for one in wanted for lease in in_the_way(state, one, command.mode, command.session)
     ):
         raise NotHeld(
             f"no lease with fence {command.breaks} is in the way of {', '.join(map(str, wanted))}",
@@ -554,9 +548,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
             if lease.resource == resource and lease.mode == command.mode and lease.expires_at > now
         ]
         if own:
-            renewed += [
-                _renewal(lease, now + timedelta(seconds=_ttl(state, command.ttl_seconds, lease))) for lease in own
-            ]
+            renewed += [_renewal(lease, now + timedelta(seconds=_ttl(state, command.ttl_seconds, lease))) for lease in own]
             if command.any_of:
                 break
             continue
@@ -615,9 +607,7 @@ def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Even
             )
     if not leases:
         return ()
-    renewed = tuple(
-        _renewal(lease, now + timedelta(seconds=_ttl(state, command.ttl_seconds, lease))) for lease in leases
-    )
+    renewed = tuple(_renewal(lease, now + timedelta(seconds=_ttl(state, command.ttl_seconds, lease))) for lease in leases)
     return (
         ClaimRenewed(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, renewed=renewed,
@@ -645,11 +635,7 @@ def decide_release(state: State, command: ReleaseClaims, clock: Clock) -> tuple[
     freed: list[Claim] = []
     for entry in () if late else command.leases:
         fence, resource = split_lease(entry)
-        freed += [
-            lease
-            for lease in held_by(state, command.session)
-            if lease.resource == resource and fence in (0, lease.fence)
-        ]
+        freed += [lease for lease in held_by(state, command.session) if lease.resource == resource and fence in (0, lease.fence)]
     if not freed and not late:
         return ()
     beat = state.heartbeats.get(command.session)

@@ -121,9 +121,7 @@ class HeartbeatRecorded(Event):
             update["waiting_for"] = self.target if waits else None
             if not waits and self.folded == 0:
                 update["current_work"] = self.target or self.action
-        update |= {
-            name: getattr(self, name) for name in ("phase", "progress", "branch") if getattr(self, name) is not None
-        }
+        update |= {name: getattr(self, name) for name in ("phase", "progress", "branch") if getattr(self, name) is not None}
         draft.put("sessions", self.session, session.model_copy(update=update))
         claims.apply_renewals(draft, self.session, self.renewed)
 

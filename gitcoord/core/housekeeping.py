@@ -82,9 +82,7 @@ def sweep(state: State, writer: str, now: datetime) -> tuple[tuple[str, ...], tu
     candidates += [f"message {key}" for key in state.messages if (id_time(key) or before) <= before + timedelta(days=1)]
     removed = [entry for entry in candidates if _is_over(state, entry, before)][:AT_ONCE]
     silent = [
-        name
-        for name, session in state.sessions.items()
-        if name != writer and session.live and session.last_heartbeat < before
+        name for name, session in state.sessions.items() if name != writer and session.live and session.last_heartbeat < before
     ]
     return tuple(removed), tuple(silent[: AT_ONCE - len(removed)])
 

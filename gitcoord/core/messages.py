@@ -154,9 +154,7 @@ class MessageRead(Event):
             message = state.messages.get(key)
             if message is not None and message.to not in (self.session, TO_ALL):
                 return f"message {key} is for {message.to}"
-        return (
-            None if state.sessions[self.session].read_seq <= self.read_seq < self.seq else "the cursor can't be there"
-        )
+        return None if state.sessions[self.session].read_seq <= self.read_seq < self.seq else "the cursor can't be there"
 
 
 def split_detail(entry: str) -> tuple[str, str]:
@@ -178,12 +176,7 @@ def unread(state: State, session: str, now: datetime) -> list[Message]:
         if message.to == session:
             if message.read_at is None:
                 found.append(message)
-        elif (
-            message.to == TO_ALL
-            and message.sender != session
-            and message.seq > record.read_seq
-            and message.seq not in beyond
-        ):
+        elif message.to == TO_ALL and message.sender != session and message.seq > record.read_seq and message.seq not in beyond:
             found.append(message)
     return sorted(found, key=lambda one: (one.seq, one.id))
 

@@ -76,9 +76,7 @@ def parse_session(text: str) -> str:
     if _SESSION.fullmatch(text) and text.split(".")[0] in _WINDOWS:
         raise BadInput(f"the name {shown!r} is reserved by some file systems", hint="choose another name")
     if len(text) > 64:
-        raise BadInput(
-            f"a session name has at most 64 characters, {shown!r} has {len(text)}", hint="choose a shorter name"
-        )
+        raise BadInput(f"a session name has at most 64 characters, {shown!r} has {len(text)}", hint="choose a shorter name")
     raise BadInput(
         f"{shown!r} is not a session name: small ASCII letters, digits, '.', '_', '-', "
         "starting with a letter or digit, not ending in '.' or '.lock'",
@@ -98,9 +96,7 @@ def parse_line(text: str, what: str, limit: int = LINE_LIMIT) -> str:
     text = unicodedata.normalize("NFC", text)
     found = UNSAFE.search(text)
     if found:
-        raise BadInput(
-            f"the {what} must be one plain line; it holds {_describe(found[0])} at character {found.start() + 1}"
-        )
+        raise BadInput(f"the {what} must be one plain line; it holds {_describe(found[0])} at character {found.start() + 1}")
     if len(text) > limit:
         raise BadInput(f"the {what} has {len(text)} characters, at most {limit} are taken")
     return text

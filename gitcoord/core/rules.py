@@ -81,8 +81,7 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
     housekeeping.apply(draft, event.removed, event.abandoned, event.at)
     if event.ignored and draft.branch is not None:
         found = tuple(
-            branch.Ignored(commit=entry.partition(" ")[0], reason=entry.partition(" ")[2], seq=event.seq)
-            for entry in event.ignored
+            branch.Ignored(commit=entry.partition(" ")[0], reason=entry.partition(" ")[2], seq=event.seq) for entry in event.ignored
         )
         kept = (*draft.branch.ignored, *found)[-branch.IGNORED_SHOWN :]
         draft.branch = draft.branch.model_copy(update={"ignored": kept})

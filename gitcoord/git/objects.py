@@ -62,9 +62,7 @@ class Objects:
     def __enter__(self) -> Objects:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -107,10 +105,7 @@ class Objects:
 
     def read(self, oids: Sequence[Oid], limit: int) -> list[bytes | None]:
         """The contents of each object of at most `limit` bytes; None for a larger or a missing one."""
-        wanted = [
-            oid if size is not None and size[1] <= limit else None
-            for oid, size in zip(oids, self.sizes(oids), strict=True)
-        ]
+        wanted = [oid if size is not None and size[1] <= limit else None for oid, size in zip(oids, self.sizes(oids), strict=True)]
         return self._read(wanted)
 
     def _read(self, oids: Sequence[Oid | None]) -> list[bytes | None]:
@@ -198,11 +193,7 @@ class Objects:
         """
         ref = f"refs/gitcoord/chain/{secrets.token_hex(8)}"
         feed = bytearray(b"feature done\n")
-        tree = (
-            self._repo.ask("rev-parse", "--verify", f"{tree_of}^{{tree}}").strip()
-            if tree_of and tree_of != base
-            else ""
-        )
+        tree = self._repo.ask("rev-parse", "--verify", f"{tree_of}^{{tree}}").strip() if tree_of and tree_of != base else ""
         for mark, commit in enumerate(commits, 1):
             message = commit.message.encode()
             feed += f"commit {ref}\nmark :{mark}\n".encode()

@@ -64,14 +64,10 @@ class Repository:
             try:
                 with git.Repo(start, search_parent_directories=True) as found:
                     git_dir, common = os.path.realpath(found.git_dir), os.path.realpath(found.common_dir)
-                    tree = (
-                        "" if found.bare or found.working_tree_dir is None else os.path.realpath(found.working_tree_dir)
-                    )
+                    tree = "" if found.bare or found.working_tree_dir is None else os.path.realpath(found.working_tree_dir)
                     branch = "" if found.head.is_detached else found.head.reference.path.removeprefix("refs/heads/")
             except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-                raise BadInput(
-                    f"{start!r} is not inside a git repository", hint="git init, or cd into a repository"
-                ) from None
+                raise BadInput(f"{start!r} is not inside a git repository", hint="git init, or cd into a repository") from None
         repo = cls(git_dir=git_dir, common_dir=common, work_tree=tree, environ=environ, branch=branch)
         # With the reftable backend HEAD is a dummy file that only git itself can read.
         return replace(repo, branch=repo.head().branch) if branch == ".invalid" else repo
@@ -100,9 +96,7 @@ class Repository:
         """The full argument list of a git child."""
         return [self.git, *process.ALWAYS, *words]
 
-    def run(
-        self, *words: str, stdin: bytes = b"", seconds: float | None = None, extra: Mapping[str, str] | None = None
-    ) -> Done:
+    def run(self, *words: str, stdin: bytes = b"", seconds: float | None = None, extra: Mapping[str, str] | None = None) -> Done:
         """Runs git; the caller looks at what it returned."""
         env = {**self.environment, **extra} if extra else self.environment
         return process.run(self.argv(*words), env=env, cwd=self.cwd, stdin=stdin, seconds=seconds, tick=self.tick)
@@ -141,22 +135,13 @@ class Repository:
     @property
     def remotes(self) -> list[str]:
         """The names of the remotes that have a URL."""
-        names = [
-            key[len("remote.") : -len(".url")]
-            for key in self.config
-            if key.startswith("remote.") and key.endswith(".url")
-        ]
+        names = [key[len("remote.") : -len(".url")] for key in self.config if key.startswith("remote.") and key.endswith(".url")]
         return sorted(names)
 
     @property
     def email(self) -> str:
         """The user's e-mail for commits, "" when git has none."""
-        return (
-            self.environ.get("GIT_COMMITTER_EMAIL")
-            or self.environ.get("GIT_AUTHOR_EMAIL")
-            or self.setting("user.email")
-            or ""
-        )
+        return self.environ.get("GIT_COMMITTER_EMAIL") or self.environ.get("GIT_AUTHOR_EMAIL") or self.setting("user.email") or ""
 
     def head(self) -> Head:
         """Where HEAD points."""

@@ -84,9 +84,7 @@ class LocalTip:
         end = monotonic() + seconds
         words = ""
         for _ in range(_TRIES):
-            done = self._repo.run(
-                "update-ref", "-m", "gitcoord", self._full, new, expected or zeros, seconds=end - monotonic()
-            )
+            done = self._repo.run("update-ref", "-m", "gitcoord", self._full, new, expected or zeros, seconds=end - monotonic())
             if done.ok:
                 return Swap.WON
             words = done.words
@@ -133,15 +131,11 @@ class RemoteTip:
         ]  # fmt: skip
         if known:
             words.append(f"--negotiation-tip={known}")
-        done = self._repo.run(
-            *words, *self._programs("uploadpack"), "--", self.url, f"+{self._full}:{mine}", seconds=seconds
-        )
+        done = self._repo.run(*words, *self._programs("uploadpack"), "--", self.url, f"+{self._full}:{mine}", seconds=seconds)
         if not done.ok:
             if done.in_time and self._is_absent(end - monotonic()):
                 return NULL
-            raise Unreachable(
-                _away(self.where, done.words if done.in_time else f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT
-            )
+            raise Unreachable(_away(self.where, done.words if done.in_time else f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
         tip = self._repo.ask("rev-parse", "--verify", mine).strip()
         self._follow(known, tip, drop=mine)
         return tip
@@ -158,6 +152,14 @@ class RemoteTip:
             seconds=max(0.5, seconds),
         )
         return done.in_time and done.returncode == 2
+
+    def is_empty(self, seconds: float) -> bool:
+        """Whether the remote has no branch at all: then its host would take the first one pushed for the default."""
+        words = ["ls-remote", "--exit-code", "--heads", *self._programs("uploadpack"), "--", self.url]
+        done = self._repo.run(*words, seconds=seconds)
+        if done.ok or (done.in_time and done.returncode == 2):
+            return not done.ok
+        raise Unreachable(_away(self.where, done.words if done.in_time else f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
 
     def _programs(self, which: str) -> list[str]:
         program = self._repo.setting(f"remote.{self._remote}.{which}")
@@ -244,9 +246,7 @@ class RemoteTip:
         path = self.url if os.path.isabs(self.url) else parts.path if parts.scheme == "file" else ""
         if path and os.path.isdir(path):
             try:
-                with tempfile.TemporaryFile(
-                    dir=path
-                ) as probe:  # unlinked at once: the file system's own clock, nothing left
+                with tempfile.TemporaryFile(dir=path) as probe:  # unlinked at once: the file system's own clock, nothing left
                     probe.write(b".")
                     probe.flush()
                     return datetime.fromtimestamp(os.fstat(probe.fileno()).st_mtime, UTC)
@@ -306,20 +306,12 @@ def push_url(repo: Repository, remote: str) -> str:
 
 def check_url(url: str, base: str) -> str:
     """The URL, if git may be given it; a relative path becomes absolute (from `base`). Raises BadInput."""
-    if (
-        url.startswith("-")
-        or re.match(r"[A-Za-z0-9]+::", url)
-        or any(ord(char) < 32 or ord(char) == 127 for char in url)
-    ):
-        raise BadInput(
-            f"{url[:80]!r} is not a URL that gitcoord uses", hint="a path, or file:, git:, http:, https:, ssh:"
-        )
+    if url.startswith("-") or re.match(r"[A-Za-z0-9]+::", url) or any(ord(char) < 32 or ord(char) == 127 for char in url):
+        raise BadInput(f"{url[:80]!r} is not a URL that gitcoord uses", hint="a path, or file:, git:, http:, https:, ssh:")
     scheme, colon, _ = url.partition("://")
     if colon:
         if scheme not in _SCHEMES:
-            raise BadInput(
-                f"the protocol {scheme[:40]!r} is not one that gitcoord uses", hint="file:, git:, http:, https:, ssh:"
-            )
+            raise BadInput(f"the protocol {scheme[:40]!r} is not one that gitcoord uses", hint="file:, git:, http:, https:, ssh:")
         return url
     colon_at, slash_at = url.find(":"), url.find("/")
     if colon_at > 0 and (slash_at < 0 or colon_at < slash_at):

@@ -209,9 +209,7 @@ class Desk:
         """Changes some notes; None takes one out."""
         merged = {**self.state(), **notes}
         with contextlib.suppress(OSError):
-            files.write_json(
-                self.path / "state.json", {key: value for key, value in merged.items() if value is not None}
-            )
+            files.write_json(self.path / "state.json", {key: value for key, value in merged.items() if value is not None})
 
     def away_since(self) -> datetime | None:
         """Since when the remote could not be reached; None when the last try reached it."""
@@ -259,13 +257,7 @@ def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Map
     state = Path(environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state"))
     clone = Path(common_dir) / "gitcoord"
     name = digest(parts)
-    wanted = (
-        clone
-        if place == "clone"
-        else state / "gitcoord" / name
-        if place == "machine"
-        else Path(place).expanduser() / name
-    )
+    wanted = clone if place == "clone" else state / "gitcoord" / name if place == "machine" else Path(place).expanduser() / name
     spool = Path(environ.get("TMPDIR") or tempfile.gettempdir()) / f"gitcoord-{os.getuid()}" / name
     problem: OSError | None = None
     for path in (wanted, clone, spool):

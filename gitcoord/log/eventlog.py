@@ -270,9 +270,7 @@ class EventLog:
         ahead = state.at - now
         return state.at if timedelta(0) < ahead <= state.rules.grace else now.replace(microsecond=0)
 
-    def _send(
-        self, view: View, chain: list[tuple[Command, Event, State, State]], flight: InFlight, end: float
-    ) -> View | None:
+    def _send(self, view: View, chain: list[tuple[Command, Event, State, State]], flight: InFlight, end: float) -> View | None:
         """Writes the chain and swaps the tip: the new view, or None when the race was lost."""
         base = view.checked.tip
         commits = [

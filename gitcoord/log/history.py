@@ -130,9 +130,7 @@ class History:
         commit = self.objects.commits([(good, ())])[0]
         assert commit.committed_at is not None
         files = [(entry.path, entry.oid) for entry in self.objects.tree(good) if entry.mode == "100644"]
-        state = self.projection.load(
-            files, lambda oids: self.objects.read(oids, BLOB_LIMIT), seq=seq, at=commit.committed_at
-        )
+        state = self.projection.load(files, lambda oids: self.objects.read(oids, BLOB_LIMIT), seq=seq, at=commit.committed_at)
         self._current = (good, state)
         return state
 

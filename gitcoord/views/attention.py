@@ -33,10 +33,7 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = ()) 
     to expire, unanswered messages. `bad`: commits (name, reason) behind which no good one stands yet.
     """
     return [
-        *(
-            Item("bad_commit", f"commit {oid[:12]} is ignored: {reason}; the next event mends it")
-            for oid, reason in bad
-        ),
+        *(Item("bad_commit", f"commit {oid[:12]} is ignored: {reason}; the next event mends it") for oid, reason in bad),
         *_waiting(state),
         *_overlaps(state, now),
         *_leases(state, now),
@@ -75,9 +72,7 @@ def _overlaps(state: State, now: datetime) -> list[Item]:
         if len(names) < 2 or len(found) >= _PAIRS:
             continue
         resource = Resource("file", path)
-        covered = any(
-            lease.claimed_by in names and overlaps(lease.resource, resource) for lease in state.claims.values()
-        )
+        covered = any(lease.claimed_by in names and overlaps(lease.resource, resource) for lease in state.claims.values())
         if not covered:
             text = f"{' and '.join(names)} touched {path}, and none of them claims it"
             found.append(Item("overlap", text, tuple(names), str(resource)))

@@ -198,9 +198,7 @@ class _LazyMessages(Mapping[str, Message]):
         return super().items()
 
 
-def load(
-    files: Iterable[tuple[str, str]], read: Callable[[Sequence[str]], list[bytes | None]], *, seq: int, at: Any
-) -> State:
+def load(files: Iterable[tuple[str, str]], read: Callable[[Sequence[str]], list[bytes | None]], *, seq: int, at: Any) -> State:
     """The state in a good tree. `files`: path and object of each file; `read` gives the objects' bytes."""
     eager: list[tuple[str, str]] = []
     messages: dict[str, str] = {}

@@ -1,0 +1,7 @@
+"""`python -m gitcoord`."""
+
+import sys
+
+from gitcoord.entry import main
+
+sys.exit(main())

@@ -1,0 +1,193 @@
+"""The story of two sessions, told with real repositories in a throw-away folder, in a few seconds.
+
+The clock of the story starts in the past and is moved by hand, so that a lease can expire without anybody waiting; it ends at
+the real time, so that even a check against the remote's own clock holds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gitcoord.bootstrap import Connection, connect
+from gitcoord.core.names import Resource
+from gitcoord.core.times import spell
+from gitcoord.errors import GitcoordError
+from gitcoord.git import process
+from gitcoord.setup import init
+
+Line = tuple[str, str]
+"""What kind of line (say, do, see) and its text."""
+
+
+@dataclass
+class Stage:
+    """Two clones of one bare remote, and a clock that is set by hand."""
+
+    folder: Path
+    environ: dict[str, str]
+    now: datetime
+    clones: dict[str, Path] = field(default_factory=dict)
+
+    def git(self, *words: str, where: Path) -> str:
+        """Runs plain git, as a user would."""
+        done = subprocess.run(
+            [process.program(), *words], cwd=where, env=self.environ, capture_output=True, text=True, check=False, timeout=60
+        )
+        if done.returncode:
+            raise GitcoordError(f"git {words[0]} failed: {done.stderr.strip()[:500]}")
+        return done.stdout
+
+    @contextmanager
+    def at(self, name: str) -> Iterator[Connection]:
+        """A session's own connection, from its own clone."""
+        with connect(str(self.clones[name]), self.environ, now=lambda: self.now) as found:
+            yield found
+
+    def pass_time(self, minutes: int) -> None:
+        """Moves the clock on."""
+        self.now += timedelta(minutes=minutes)
+
+
+@contextmanager
+def _stage(environ: Mapping[str, str]) -> Iterator[Stage]:
+    folder = Path(tempfile.mkdtemp(prefix="gitcoord-demo-"))
+    try:
+        keep = {name: value for name, value in environ.items() if name in {"PATH", "LANG", "TMPDIR", "SYSTEMROOT", "PYTHONPATH"}}
+        home = folder / "home"
+        home.mkdir()
+        (home / "gitconfig").write_text("[user]\n\tname = Demo\n\temail = demo@example.org\n[init]\n\tdefaultBranch = main\n")
+        sealed = {**keep, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
+                  "GIT_CONFIG_NOSYSTEM": "1"}  # fmt: skip
+        start = (datetime.now(UTC) - timedelta(minutes=130)).replace(microsecond=0)
+        stage = Stage(folder, sealed, start)
+        remote = folder / "remote.git"
+        stage.git("init", "-q", "--bare", str(remote), where=folder)
+        for name in ("ada", "ben"):
+            stage.clones[name] = folder / name
+            stage.git("clone", "-q", str(remote), str(folder / name), where=folder)
+            if name == "ada":
+                (folder / name / "app.py").write_text("print('hello')\n")
+                stage.git("add", "app.py", where=folder / name)
+                stage.git("commit", "-q", "-m", "first", where=folder / name)
+                stage.git("push", "-q", "origin", "HEAD", where=folder / name)
+        yield stage
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def story(environ: Mapping[str, str]) -> Iterator[Line]:
+    """Tells it line by line, as it happens."""
+    with _stage(environ) as stage:
+        app = [Resource("file", "app.py")]
+        yield "say", "A bare remote and two clones of it, as on two machines. Nothing else: no server, no database."
+        yield "do", "ada$ gitcoord init"
+        with stage.at("ada") as found:
+            _, words = init(found)
+            yield "see", words
+        for name, work in (("ada", "the landing page"), ("ben", "the tests")):
+            yield "do", f'{name}$ gitcoord start {name} --work "{work}"'
+            with stage.at(name) as found:
+                _, receipt = found.coordinator.start(name, work=work)
+                yield "see", f"session {name} (event {receipt.seq})"
+        stage.pass_time(1)
+        yield "do", "ada$ gitcoord claim app.py --phase BUILD"
+        with stage.at("ada") as found:
+            held = found.coordinator.acquire(app, phase="BUILD")
+            yield "see", f"held: file:app.py until {spell(held.claims[0].expires_at)} (fence {held.claims[0].fence})"
+        yield "do", "ben$ gitcoord claim app.py"
+        with stage.at("ben") as found:
+            try:
+                found.coordinator.acquire(app)
+            except GitcoordError as error:
+                yield "see", f"error: {error.message}   (exit {error.exit_code})"
+                yield "see", f"hint: {error.hint}"
+        yield "do", 'ben$ gitcoord send ada "May I have app.py when you are done?"'
+        with stage.at("ben") as found:
+            found.coordinator.send("ada", "May I have app.py when you are done?", "", type="question")
+            yield "see", "sent to ada"
+        stage.pass_time(2)
+        yield "do", "ada$ gitcoord inbox"
+        with stage.at("ada") as found:
+            messages, _, _ = found.coordinator.inbox()
+            for one in messages:
+                yield "see", f"#{one.seq} {spell(one.timestamp)} {one.sender} ({one.type}): {one.subject}"
+        yield from _commit(stage)
+        stage.pass_time(60)
+        yield "say", "An hour passes. Ada's machine is closed: nobody renews her lease, and it expires."
+        stage.pass_time(60)
+        yield "do", "ben$ gitcoord claim app.py"
+        with stage.at("ben") as found:
+            held = found.coordinator.acquire(app, reason="adding tests")
+            yield (
+                "see",
+                f"took file:app.py over from ada ({held.taken[0].split(' ')[2]}), held until {spell(held.claims[0].expires_at)}",
+            )
+        stage.pass_time(1)
+        yield "do", "ada$ gitcoord renew app.py        (her machine is back)"
+        with stage.at("ada") as found:
+            try:
+                found.coordinator.renew(app)
+            except GitcoordError as error:
+                yield "see", f"error: {error.message}   (exit {error.exit_code})"
+        yield "do", 'ben$ gitcoord release app.py --done "tests are green" --tests pass --next PRODUCTION'
+        with stage.at("ben") as found:
+            found.coordinator.release(app, done="tests are green", tests="pass", next_phase="PRODUCTION")
+            yield "see", "released: file:app.py; told to all, and ready to pick up"
+        with stage.at("ada") as found:
+            verdict = found.coordinator.verify()
+            board = found.coordinator.board()
+        yield (
+            "say",
+            f"Every step is a commit; {verdict.commits} of them, and history, tree and board agree: {'yes' if verdict.ok else 'NO'}",
+        )
+        yield "do", "$ git show origin/coordination:STATUS_BOARD.md"
+        for line in board.splitlines():
+            yield "see", line
+        yield "do", "$ git log --format='%h %an: %s' --reverse origin/coordination"
+        for line in stage.git(
+            "log", "--format=%h %an: %s", "--reverse", "origin/coordination", where=stage.clones["ada"]
+        ).splitlines():
+            yield "see", line
+
+
+def _commit(stage: Stage) -> Iterator[Line]:
+    """A commit in ada's clone, which heartbeats by itself through the git hook."""
+    from gitcoord.local import hookdir
+
+    clone = stage.clones["ada"]
+    with stage.at("ada") as found:
+        hookdir.install(Path(found.repo.hooks_dir()), **hookdir_places(found))
+    (clone / "app.py").write_text("print('hello, world')\n")
+    yield "do", "ada$ gitcoord hooks install --git; git commit -am 'Greet the world'"
+    environ = {**stage.environ, "GITCOORD": "0"}  # the story flushes by its own clock, not in the background
+    subprocess.run(
+        [process.program(), "commit", "-q", "-am", "Greet the world"],
+        cwd=clone,
+        env=environ,
+        check=True,
+        timeout=60,
+        capture_output=True,
+    )
+    with stage.at("ada") as found:
+        head = found.repo.head()
+        found.coordinator.heartbeat(
+            action="committed", target=found.repo.subject(head.commit), files_touched=tuple(found.repo.changed_files(head.commit)),
+            commit=head.commit,
+        )  # fmt: skip
+    yield "see", "the commit returns at once; its heartbeat goes out in the background"
+
+
+def hookdir_places(found: Connection) -> dict[str, str]:
+    """What the installer of hooks wants to know."""
+    return {}
+
+
+_ = os

@@ -1,0 +1,181 @@
+"""What is wrong, and how to mend it. Each finding is one line with a next step; `fix` mends what can't hurt anybody."""
+
+from __future__ import annotations
+
+import compileall
+import contextlib
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from gitcoord import __version__
+from gitcoord.bootstrap import Connection
+from gitcoord.core.names import show
+from gitcoord.core.times import spell, spell_span
+from gitcoord.errors import GitcoordError, NotInitialised, Rewritten, Unreachable
+from gitcoord.git.tip import RemoteTip
+from gitcoord.local import files
+
+OLDEST_GIT = (2, 31)
+"""`--no-filter`, `--no-write-fetch-head` and several transactions of `update-ref --stdin` are all there since then."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: ok, a warning, or wrong; and what to do."""
+
+    level: Literal["ok", "warning", "wrong"]
+    what: str
+    hint: str = ""
+
+
+def examine(found: Connection, *, fix: bool) -> list[Finding]:
+    """Looks at everything, mending on the way when asked to."""
+    return [
+        *_programs(found, fix=fix),
+        *_place(found),
+        *_branch(found),
+        *_clock(found),
+        *_desk(found, fix=fix),
+        *_refs(found, fix=fix),
+    ]
+
+
+def _programs(found: Connection, *, fix: bool) -> Iterator[Finding]:
+    text = found.repo.version()
+    numbers = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+    if numbers < OLDEST_GIT:
+        yield Finding("wrong", f"git {text} is too old", "install git 2.31 or newer")
+    else:
+        yield Finding("ok", f"gitcoord {__version__}, git {text}, Python {platform.python_version()}")
+    package = Path(__file__).parent
+    missing = [path for path in package.rglob("*.py") if not _bytecode(path).exists()]
+    if missing and not sys.dont_write_bytecode:
+        if fix:
+            compileall.compile_dir(str(package), quiet=2)
+            yield Finding("ok", f"compiled {len(missing)} modules: commands start faster")
+        else:
+            yield Finding("warning", f"{len(missing)} modules are not compiled: commands start slowly", "gitcoord doctor --fix")
+
+
+def _bytecode(path: Path) -> Path:
+    import importlib.util
+
+    return Path(importlib.util.cache_from_source(str(path)))
+
+
+def _place(found: Connection) -> Iterator[Finding]:
+    tip = found.tip
+    if isinstance(tip, RemoteTip):
+        url = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:…@", tip.url)  # a password in a URL is nobody's to read
+        yield Finding("ok", f"the branch is {tip.ref}, read and written at {show(url, 200)}")
+        pushes, fetches = found.repo.config.get(f"remote.{tip.where}.pushurl"), found.repo.config.get(f"remote.{tip.where}.url")
+        if pushes and pushes != fetches:
+            yield Finding(
+                "warning", f"{tip.where} is fetched from another URL than it is pushed to; gitcoord uses the push URL for both"
+            )
+        local = found.repo.run("rev-parse", "-q", "--verify", f"refs/heads/{found.settings.branch}")
+        if local.ok:
+            yield Finding(
+                "warning",
+                f"there is a local branch {found.settings.branch} beside {tip.ref}: it gets stale, and then `git push --all` fails",
+                "gitcoord init takes over a record that was made without a remote; any other such branch is yours to rename",
+            )
+    else:
+        yield Finding("ok", f"no remote: the branch is {tip.ref} in this repository, for sessions on this machine")
+
+
+def _branch(found: Connection) -> Iterator[Finding]:
+    boss = found.coordinator
+    try:
+        view = boss.view(fresh=True)
+    except Unreachable as error:
+        yield Finding("wrong", error.message, "check the network and your access: git ls-remote")
+        return
+    except NotInitialised as error:
+        yield Finding("warning", error.message, error.hint)
+        return
+    except Rewritten as error:
+        yield Finding("wrong", error.message)
+        yield Finding(
+            "wrong",
+            "nothing is written until a person has decided. If the rewrite was a mistake, whoever made it can push the commit "
+            f"{error.data.get('seen', '')[:12]} back (it is still in this clone); if it was meant, a fresh clone starts from what is there now",
+            "git log --oneline (of both commits)",
+        )
+        return
+    except GitcoordError as error:
+        yield Finding("wrong", error.message, error.hint)
+        return
+    if view.read_at is None:
+        yield Finding(
+            "wrong", "the remote can't be reached: " + "; ".join(boss.warnings), "check the network and your access: git ls-remote"
+        )
+        boss.warnings.clear()
+    yield Finding(
+        "ok",
+        f"event {view.checked.seq} at {spell(view.state.at)}, {len(view.state.sessions)} sessions, {len(view.state.claims)} claims",
+    )
+    for bad in view.checked.unmended:
+        yield Finding("warning", f"commit {bad.commit[:12]} is ignored: {bad.reason}", "nothing to do: the next event mends it")
+    if view.state.rules.format > 1:
+        yield Finding("wrong", f"the branch has format {view.state.rules.format}: this program only reads it", "upgrade gitcoord")
+
+
+def _clock(found: Connection) -> Iterator[Finding]:
+    boss = found.coordinator
+    witness = found.tip.witness()
+    if witness is None:
+        yield Finding("ok", "this remote tells no time: take-overs go by this machine's clock and the branch's")
+        return
+    ahead = boss.now() - witness
+    if abs(ahead) > timedelta(seconds=60):
+        word = "ahead of" if ahead > timedelta(0) else "behind"
+        yield Finding("warning", f"this machine's clock is {spell_span(abs(ahead))} {word} the remote's", "set the clock")
+    else:
+        yield Finding("ok", "this machine's clock agrees with the remote's")
+
+
+def _desk(found: Connection, *, fix: bool) -> Iterator[Finding]:
+    desk = found.desk
+    waiting = desk.waiting()
+    if waiting:
+        yield Finding("warning", f"{len(waiting)} commands are unsent", "gitcoord sync")
+    unreadable = [one for one in waiting if one.command is None]
+    if unreadable:
+        yield Finding("warning", f"{len(unreadable)} of them were written by a newer program", "upgrade gitcoord")
+    for record in desk.refused():
+        body = record.get("command", {})
+        yield Finding(
+            "warning",
+            f"the remote refused {record.get('kind')} of {body.get('session')} asked {body.get('at')}: {record.get('refused')}",
+            "once the remote takes it: gitcoord doctor --fix",
+        )
+    if fix:
+        for path in (desk.path / "refused").glob("*.json"):
+            record = files.read_json(path)
+            if isinstance(record, dict):
+                files.write_json(desk.path / "outbox" / path.name, {key: record[key] for key in ("kind", "command")}, durable=True)
+                path.unlink(missing_ok=True)
+                yield Finding("ok", f"{path.stem} waits again: gitcoord sync")
+        desk.sweep()
+    yield Finding("ok", f"what waits is kept in {desk.path}")
+
+
+def _refs(found: Connection, *, fix: bool) -> Iterator[Finding]:
+    """Refs of ours that a killed process left behind; those of living ones are seconds old and go by themselves."""
+    listed = found.repo.ask("for-each-ref", "--format=%(refname)", "refs/gitcoord/fetch/", "refs/gitcoord/chain/").split()
+    if listed and fix:
+        found.repo.run("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in listed).encode())
+        yield Finding("ok", f"took away {len(listed)} left-over refs")
+    elif listed:
+        yield Finding("warning", f"{len(listed)} refs were left behind by a killed process", "gitcoord doctor --fix")
+    if fix:
+        with contextlib.suppress(GitcoordError):
+            found.repo.ask("maintenance", "run", "--task=loose-objects", "--quiet")
+            yield Finding("ok", "packed loose objects")

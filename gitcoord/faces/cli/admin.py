@@ -1,0 +1,139 @@
+"""Setting up and keeping it well: init, sync, config, doctor, demo."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from gitcoord.core.branch import Settings as Shared
+from gitcoord.core.times import spell
+from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.faces.cli import records
+from gitcoord.faces.cli.context import answer, connection, looked_at, options, out, say
+from gitcoord.settings import KEYS, Settings
+
+
+def init(
+    remote: Annotated[str | None, typer.Option(metavar="NAME", help="The remote that all sessions share.")] = None,
+    local: Annotated[bool, typer.Option("--local", help="No remote: for sessions on this machine.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take away everything local; the branch on the remote stays.")] = False,
+) -> None:
+    """Make the coordination branch, once a repository. Safe to run again."""
+    from gitcoord import setup
+
+    if remove:
+        with connection() as found:
+            done = setup.remove(found)
+        answer({"removed": done}, *(f"removed: {line}" for line in done))
+        return
+    setup.choose(os.path.abspath(options.path or "."), os.environ, remote=remote, local=local)
+    with connection() as found:
+        receipt, words = setup.init(found)
+        answer(
+            {**records.receipt(receipt), "branch": found.tip.ref},
+            words,
+            "next: gitcoord start; gitcoord claim FILE; gitcoord status",
+            f"read it with plain git: git log {found.tip.ref}; git show {found.tip.ref}:STATUS_BOARD.md",
+        )
+
+
+def sync(
+    if_due: Annotated[bool, typer.Option("--if-due", help="Only when an automatic heartbeat is due; hooks call it so.")] = False,
+) -> None:
+    """Send what waits, and read the branch."""
+    with connection() as found:
+        errors, view = found.coordinator.sync(if_due=if_due)
+        left = len(found.desk.waiting())
+        record = {
+            "unsent": left,
+            "tip": view.checked.tip if view else None,
+            "seq": view.checked.seq if view else None,
+            "as_of": spell(view.state.at) if view else None,
+        }
+        words = (
+            f"event {view.checked.seq} at {spell(view.state.at)}"
+            if view
+            else "nothing is due"
+            if if_due and not errors
+            else "not reached"
+        )
+        answer(record, words + (f", {left} unsent" if left else ""))
+        for error in errors:
+            say(f"warning: {error.message}")
+        if errors and view is None and not if_due:
+            raise typer.Exit(errors[-1].exit_code)
+
+
+def config(
+    key: Annotated[str | None, typer.Argument(help="The setting; none: list them.")] = None,
+    value: Annotated[str | None, typer.Argument(help="Its new value; none: show it.")] = None,
+    shared: Annotated[bool, typer.Option("--shared", help="For all sessions: kept on the branch.")] = False,
+) -> None:
+    """Show or change settings: this clone's (in git's configuration), or with --shared everybody's."""
+    with connection() as found:
+        if shared:
+            if key is not None and key not in Shared.model_fields:
+                raise BadInput(f"{key!r} is not a shared setting", hint=f"one of: {', '.join(Shared.model_fields)}")
+            if key is not None and value is not None:
+                receipt = found.coordinator.set_shared(key, value)
+                answer({**records.receipt(receipt), "key": key, "value": value}, f"{key} = {value} for all")
+                return
+            values = found.coordinator.view().state.rules.settings.model_dump()
+        else:
+            if key is not None:
+                key = key.removeprefix("gitcoord.")
+                if key not in KEYS:
+                    raise BadInput(f"{key!r} is not a setting of a clone", hint=f"one of: {', '.join(KEYS)}; for all: --shared")
+            if key is not None and value is not None:
+                Settings.read({f"gitcoord.{key}": value}, {})
+                found.repo.set_config(f"gitcoord.{key}", value)
+                answer({"key": key, "value": value}, f"gitcoord.{key} = {value} in this clone")
+                return
+            values = asdict(found.settings)
+        if key is not None:
+            answer({"key": key, "value": values[key]}, str(values[key]))
+        else:
+            answer({"settings": values}, *(f"{name} = {one}" for name, one in values.items()))
+
+
+def doctor(fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without a decision.")] = False) -> None:
+    """Say what is wrong, and how to mend it."""
+    from gitcoord.doctor import examine
+
+    with connection() as found:
+        findings = examine(found, fix=fix)
+    wrong = any(one.level == "wrong" for one in findings)
+    lines = []
+    for one in findings:
+        lines.append(f"{'✓' if one.level == 'ok' else '!' if one.level == 'warning' else '✗'} {one.what}")
+        if one.hint:
+            lines.append(f"    hint: {one.hint}")
+    answer({"ok": not wrong, "findings": [asdict(one) for one in findings]}, *lines)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def demo() -> None:
+    """See two sessions work together, in throw-away repositories. Takes seconds; touches nothing of yours."""
+    from gitcoord.demo import story
+
+    told = []
+    bold, faint, off = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if looked_at() and not os.environ.get("NO_COLOR") else ("", "", "")
+    try:
+        for kind, text in story(os.environ):
+            told.append({"kind": kind, "text": text})
+            if not options.json and not options.quiet:
+                if kind == "say":
+                    print(f"\n{bold}{text}{off}")
+                elif kind == "do":
+                    print(f"\n{bold}{text}{off}" if "$ " in text else text)
+                else:
+                    out(f"  {text}")
+    except OSError as error:
+        raise GitcoordError(f"the demo can't run here: {error}", hint="is there room in the temporary folder?") from error
+    answer({"story": told})
+    if not options.json:
+        print(f"\n{faint}That was a throw-away. In a repository of yours: gitcoord init{off}")

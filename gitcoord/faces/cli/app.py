@@ -1,0 +1,108 @@
+"""The program: its commands, and the one place where an error becomes words and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gitcoord import __version__
+from gitcoord.core.names import show
+from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.faces.cli import admin, hooks, look, talk, work
+from gitcoord.faces.cli.context import options, say, take_globals, tell
+
+DAILY = "Every day"
+LOOK = "Look"
+KEEP = "Set up and keep"
+
+app = typer.Typer(
+    name="gitcoord",
+    help="Coding sessions coordinate through the git remote they already share. Bare `gitcoord` is `status`.",
+    epilog="Anywhere on the line: -C PATH, --session ID, --json, --cached (read without fetching), --op ID, --quiet.",
+    invoke_without_command=True,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    if version:
+        print(f"gitcoord {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        look.status(everything=False)
+
+
+for panel, commands in {
+    DAILY: (
+        work.start,
+        look.status,
+        work.heartbeat,
+        work.claim,
+        work.renew,
+        work.release,
+        work.check,
+        talk.send,
+        talk.inbox,
+        work.end,
+    ),
+    LOOK: (work.claims, work.peers, work.whoami, look.board, look.log, look.verify),
+    KEEP: (admin.init, admin.sync, admin.config, admin.doctor, admin.demo),
+}.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(hooks.app, name="hooks", rich_help_panel=KEEP)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one command line; its exit code."""
+    try:
+        rest = take_globals(argv)
+        result = app(args=rest, prog_name="gitcoord", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except GitcoordError as error:
+        return tell(error)
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        say("interrupted")
+        return 130
+    except BrokenPipeError:
+        # Whoever read the answer went away; nothing more can be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # the last line of defence: a traceback never reaches a user
+        if hasattr(error, "format_message") and getattr(error, "exit_code", None) == 2:
+            return tell(BadInput(str(error.format_message()), hint="gitcoord --help"))
+        return _bug(error)
+
+
+def _bug(error: Exception) -> int:
+    """Anything else is a bug: a report file, and exit 70."""
+    home = os.environ.get("HOME") or os.path.expanduser("~")
+    folder = Path(os.environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")) / "gitcoord" / "reports"
+    now = datetime.now(UTC)
+    path = folder / f"{now:%Y%m%dT%H%M%S%f}.txt"
+    text = "".join(traceback.format_exception(error))
+    where = "no place to write a report"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(f"gitcoord {__version__}, Python {sys.version}\n{now.isoformat()}\ncommand: {options}\n\n{text}")
+        where = str(path)
+    except OSError:
+        pass
+    if options.json:
+        print('{"error": "bug", "exit_code": 70, "message": "a bug in gitcoord", "hint": "see the report file"}')
+    say(f"error: a bug in gitcoord: {show(repr(error), 300)}")
+    say(f"hint: the report is {where}")
+    return 70

@@ -1,0 +1,48 @@
+"""What was typed → values: resources, texts from standard input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from gitcoord.bootstrap import Connection
+from gitcoord.core import names
+from gitcoord.core.names import Resource
+from gitcoord.errors import BadInput
+from gitcoord.faces.cli.context import here_and_root
+
+
+def resources(found: Connection, words: Sequence[str]) -> list[Resource]:
+    """The resources in `[TYPE] NAME…`: `TYPE:NAME` anywhere; a sole word is a path; else a first word that can be a type is one.
+
+    Raises BadInput.
+    """
+    here, root = here_and_root(found)
+    words = list(words)
+    kind = "file"
+    if len(words) > 1 and names.is_resource_type(words[0]):
+        kind, words = words[0], words[1:]
+    parsed = []
+    for word in words:
+        prefix, colon, rest = word.partition(":")
+        if colon and rest and kind == "file" and names.is_resource_type(prefix):
+            parsed.append(names.parse_resource(prefix, rest, root=root, here=here))
+        else:
+            parsed.append(names.parse_resource(kind, word, root=root, here=here))
+    return list(dict.fromkeys(parsed))
+
+
+def resource(found: Connection, text: str) -> Resource:
+    """The one resource in `TYPE:NAME`, or a path."""
+    return resources(found, [text])[0]
+
+
+def text_or_stdin(text: str) -> str:
+    """The text, or standard input for `-`. Raises BadInput when that isn't UTF-8."""
+    if text != "-":
+        return text
+    data = sys.stdin.buffer.read(names.TEXT_LIMIT + 2)
+    try:
+        return data.decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError:
+        raise BadInput("standard input is not valid UTF-8") from None

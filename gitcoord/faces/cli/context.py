@@ -1,0 +1,165 @@
+"""What every command shares: the global options (before and after the command), the connection, what is printed where."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from gitcoord.bootstrap import Connection, connect
+from gitcoord.core.names import show, show_text
+from gitcoord.core.times import spell
+from gitcoord.errors import BadInput, GitcoordError
+
+PLAIN_LINES = 40  # lines of a list when nobody looks at it: agents read it, and pay for every line
+
+
+@dataclass
+class Globals:
+    """The options that may stand anywhere on the command line."""
+
+    path: str = ""
+    session: str = ""
+    json: bool = False
+    cached: bool = False
+    op: str = ""
+    quiet: bool = False
+
+
+options = Globals()
+"""The options of this run of the program."""
+
+_FLAGS = {"--json": "json", "--cached": "cached", "--quiet": "quiet"}
+_VALUES = {"-C": "path", "--session": "session", "--op": "op"}
+
+
+def take_globals(argv: Sequence[str]) -> list[str]:
+    """Takes the global options out of the arguments, wherever they stand before `--`; the rest. Raises BadInput."""
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            return [*rest, word, *words]
+        if word in _FLAGS:
+            setattr(options, _FLAGS[word], True)
+        elif name in _VALUES and (equals or word == name):
+            if not equals:
+                following = next(words, None)
+                if following is None:
+                    raise BadInput(f"{name} needs a value", hint="gitcoord --help")
+                value = following
+            if name == "-C" and options.path:
+                value = os.path.join(options.path, value)
+            setattr(options, _VALUES[name], value)
+        else:
+            rest.append(word)
+    return rest
+
+
+@contextmanager
+def connection() -> Iterator[Connection]:
+    """The connection to the branch of the repository that the caller stands in; its warnings are told at the end."""
+    start = os.path.abspath(options.path or ".") if options.path else _here()
+    with connect(start, os.environ, session=options.session or None, op=options.op, cached=options.cached) as found:
+        try:
+            yield found
+        finally:
+            for warning in found.coordinator.warnings:
+                say(f"warning: {warning}")
+            _tell_unsent(found)
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise BadInput("this folder is gone", hint="cd into a repository") from None
+
+
+def _tell_unsent(found: Connection) -> None:
+    waiting = len(found.desk.waiting())
+    if waiting:
+        since = found.desk.away_since()
+        say(f"warning: {waiting} unsent" + (f" since {spell(since)}" if since else "") + "; they go out with the next command")
+    refused = found.desk.refused()
+    if refused:
+        say(f"warning: the remote refused {len(refused)} commands for good: gitcoord doctor")
+
+
+def here_and_root(found: Connection) -> tuple[str, str]:
+    """Where the caller stands below the root ("" at the root), and the root, both as POSIX paths."""
+    root = found.repo.work_tree
+    here = os.path.realpath(options.path or ".")
+    below = os.path.relpath(here, root) if root else "."
+    return ("" if below == "." or below.startswith("..") else below.replace(os.sep, "/")), root.replace(os.sep, "/")
+
+
+# --- printing ----------------------------------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """Words for people, on stderr."""
+    if not options.quiet or text.startswith(("error:", "hint:")):
+        print(show(text, 2000), file=sys.stderr)
+
+
+def out(text: str) -> None:
+    """A line of the answer, on stdout, made inert."""
+    print(show_text(text))
+
+
+def answer(record: Mapping[str, Any], *lines: str) -> None:
+    """The answer of a command: one JSON object, or lines for people."""
+    if options.json:
+        print(json.dumps(record, ensure_ascii=True))
+    elif not options.quiet:
+        for line in lines:
+            out(line)
+
+
+def looked_at() -> bool:
+    """Whether a person looks at the output."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+    """A table: rich where somebody looks, plain columns elsewhere, at most 40 lines then."""
+    clean = [[show(cell, 100) for cell in row] for row in rows]
+    if looked_at():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        for header in headers:
+            grid.add_column(header, overflow="fold")
+        for row in clean:
+            grid.add_row(*(Text(cell) for cell in row))
+        Console().print(grid)
+        return
+    if title:
+        print(title)
+    widths = [max(len(header), *(len(row[column]) for row in clean), 1) for column, header in enumerate(headers)] if clean else []
+    if clean:
+        print("  ".join(header.ljust(width) for header, width in zip(headers, widths, strict=True)).rstrip())
+    for row in clean[: PLAIN_LINES - 2]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if len(clean) > PLAIN_LINES - 2:
+        print(f"… and {len(clean) - PLAIN_LINES + 2} more (--json has them all)")
+    if not clean:
+        print("none")
+
+
+def tell(error: GitcoordError, **extra: Any) -> int:
+    """Tells an error: one object with `--json`, and for people the message and the hint. Its exit code."""
+    if options.json:
+        print(json.dumps({**extra, **error.as_record()}, ensure_ascii=True))
+    say(f"error: {error.message}")
+    if error.hint:
+        say(f"hint: {error.hint}")
+    return error.exit_code

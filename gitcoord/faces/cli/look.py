@@ -1,0 +1,207 @@
+"""Looking: status, board, log, verify."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gitcoord.bootstrap import Connection, utc_now
+from gitcoord.coordinator import LogEntry, Status
+from gitcoord.core import messages
+from gitcoord.core.names import parse_session, show
+from gitcoord.core.times import parse_when, spell
+from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.faces.cli import records
+from gitcoord.faces.cli.arguments import resource
+from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, looked_at, options, out, say, table
+from gitcoord.views.board import recent_messages
+
+_FOLLOW = 2.0  # seconds between two looks of --follow
+
+
+def status(everything: Annotated[bool, typer.Option("--all", help="Ended sessions and older messages too.")] = False) -> None:
+    """Show who does what now: yours first."""
+    with connection() as found:
+        now = found.coordinator.status()
+        if options.json:
+            answer(_status(now, everything=everything))
+        else:
+            _print_status(found, now, everything=everything)
+
+
+def _status(now: Status, *, everything: bool) -> dict[str, Any]:
+    state = now.state
+    notes = sorted(state.messages.values() if everything else recent_messages(state, now.as_of), key=lambda one: (one.seq, one.id))
+    sessions = [one for one in state.sessions.values() if everything or one.live]
+    quiet = state.rules.quiet_after
+    return {
+        "as_of": spell(now.as_of),
+        "tip": now.tip,
+        "seq": now.seq,
+        "fetched": now.read_at is not None,
+        "sessions": [
+            {
+                **records.record(one),
+                "quiet": one.live and now.as_of - one.last_heartbeat >= quiet,
+                "heartbeat": records.record(state.heartbeats[one.session_id]) if one.session_id in state.heartbeats else None,
+            }
+            for one in sorted(sessions, key=lambda one: (one.start_seq, one.session_id))
+        ],
+        "claims": [records.claim(one) for one in sorted(state.claims.values(), key=lambda one: (one.resource, one.fence))],
+        "waiting": [
+            {"session_id": one.session_id, "waiting_for": one.waiting_for}
+            for one in sessions
+            if one.live and one.status == "waiting"
+        ],
+        "handoffs": [records.record(one) for one in state.handoffs.values() if everything or one.status == "open"],
+        "messages": [records.message(one) for one in notes],
+        "attention": [asdict(item) for item in now.attention],
+    }
+
+
+def _print_status(found: Connection, now: Status, *, everything: bool) -> None:
+    boss, state, me = found.coordinator, now.state, found.coordinator.who.session
+    if now.read_at is None:
+        out(f"as known at {spell(state.at)} (event {now.seq})")
+    if me:
+        known = state.sessions.get(me)
+        mine = [one for one in state.claims.values() if one.claimed_by == me]
+        unread = messages.unread(state, me, boss.now())
+        work = f": {known.current_work}" if known and known.current_work else ""
+        out(f"you are {me}{show(work, 100)}, with {len(mine)} claim(s) and {len(unread)} unread message(s)")
+        for one in sorted(mine, key=lambda one: one.fence)[:10]:
+            out(f"  hold {one.resource} until {spell(one.expires_at)} (fence {one.fence})")
+        for note in unread[:5]:
+            out(f"  unread #{note.seq} from {note.sender}: {show(note.subject, 100)}")
+        out("")
+    if now.attention:
+        out("needs attention:")
+        for item in now.attention[:10]:
+            out(f"  {show(item.text, 160)}")
+        if len(now.attention) > 10:
+            out(f"  … and {len(now.attention) - 10} more")
+        out("")
+    quiet = state.rules.quiet_after
+    rows = [
+        [
+            one.session_id + (" *" if one.session_id == me else ""),
+            "quiet" if one.live and now.as_of - one.last_heartbeat >= quiet else one.status,
+            one.current_work or "", one.phase or "", one.progress or "", spell(one.last_heartbeat),
+        ]
+        for one in sorted(state.sessions.values(), key=lambda one: (one.start_seq, one.session_id))
+        if everything or one.live
+    ]  # fmt: skip
+    table(["SESSION", "STATUS", "WORK", "PHASE", "PROGRESS", "LAST HEARD"], rows, title="sessions")
+    out("")
+    leases = [
+        [str(one.resource), one.claimed_by, spell(one.expires_at), str(one.fence), one.phase or one.reason or ""]
+        for one in sorted(state.claims.values(), key=lambda one: (one.resource, one.fence))
+    ]
+    table(["CLAIM", "HOLDER", "UNTIL", "FENCE", "FOR"], leases, title="claims")
+    ready = [one for one in state.handoffs.values() if one.status == "open"]
+    if ready:
+        out("")
+        out("ready to pick up:")
+        for offer in sorted(ready, key=lambda one: one.seq)[:10]:
+            out(f"  {', '.join(offer.resources)}" + (f" for {offer.next}" if offer.next else "") + f", left by {offer.sender}")
+
+
+def board(
+    at: Annotated[str | None, typer.Option(metavar="WHEN", help="An earlier board: an event's seq, a commit, or a time.")] = None,
+    from_history: Annotated[bool, typer.Option("--from-history", help="Rebuild it from the history alone.")] = False,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to a file.")] = None,
+) -> None:
+    """Print the status board."""
+    if at is not None and not (at.isascii() and at.isalnum() and not at.endswith(("s", "m", "h"))):
+        at = parse_when(at, now=utc_now(), ahead=False).isoformat()
+    with connection() as found:
+        text = found.coordinator.board(at=at, from_history=from_history)
+    if output is not None:
+        try:
+            output.write_bytes(text.encode())
+        except OSError as error:
+            raise BadInput(f"{output} can't be written: {error.strerror}") from None
+        answer({"output": str(output), "bytes": len(text.encode())}, f"written: {output}")
+    elif options.json:
+        answer({"board": text})
+    else:
+        out(text.removesuffix("\n"))
+
+
+def log(
+    what: Annotated[str | None, typer.Option("--resource", metavar="TYPE:NAME", help="Only about this.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="T", help="Not older than this: 2h, or a time.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many of the newest.")] = PLAIN_LINES,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come.")] = False,
+) -> None:
+    """Show what happened, oldest first; with --session SESSION only what that one did."""
+    start = parse_when(since, now=utc_now(), ahead=False) if since else None
+    # Here the global option means "of this session".
+    who = parse_session(options.session) if options.session else None
+    with connection() as found:
+        boss = found.coordinator
+        wanted = resource(found, what) if what else None
+        entries = boss.entries(session=who, resource=wanted, since=start, limit=limit)
+        if options.json and not follow:
+            answer({"events": [_entry(one) for one in entries]})
+            return
+        seen = set()
+        while True:
+            for one in entries:
+                if one.commit not in seen:
+                    seen.add(one.commit)
+                    _print_entry(one)
+            if not follow:
+                return
+            time.sleep(_FOLLOW)
+            try:
+                entries = boss.entries(session=who, resource=wanted, since=start, limit=limit)
+            except GitcoordError as error:
+                say(f"warning: {error.message}")
+            for warning in boss.warnings:
+                say(f"warning: {warning}")
+            boss.warnings.clear()
+
+
+def _entry(one: LogEntry) -> dict[str, Any]:
+    return {
+        "commit": one.commit, "at": spell(one.at), "seq": one.seq or None, "session": one.session, "event": one.kind or None,
+        "subject": one.subject, "ignored": one.ignored, "resources": list(one.resources),
+    }  # fmt: skip
+
+
+def _print_entry(one: LogEntry) -> None:
+    if options.json:
+        print(json.dumps(_entry(one)), flush=True)
+        return
+    number = f"#{one.seq}" if one.seq else "ignored"
+    tail = f"  [{one.ignored}]" if one.ignored else ""
+    line = f"{one.commit[:9]} {spell(one.at)} {number:>7} {show(one.session, 40)}  {show(one.subject, 200)}{tail}"
+    width = os.get_terminal_size().columns if looked_at() else 0
+    out(line[:width] if width > 40 else line)
+
+
+def verify(
+    full: Annotated[
+        bool, typer.Option("--full", help="The whole history (it always is, today's checks are quick).", hidden=True)
+    ] = False,
+) -> None:
+    """Replay the whole history; show that history, trees and boards agree, and name each commit that doesn't."""
+    with connection() as found:
+        verdict = found.coordinator.verify()
+        problems = [{"commit": one.commit, "reason": one.reason, "effect": one.effect} for one in verdict.problems]
+        lines = [f"{one.commit[:12]}: {one.reason} ({one.effect})" for one in verdict.problems]
+        word = "ok" if verdict.ok else "not ok"
+        lines.append(f"{word}: {verdict.commits} commits, {verdict.events} events, {len(problems)} ignored or differing")
+        answer(
+            {"commits": verdict.commits, "events": verdict.events, "ok": verdict.ok, "problems": problems, "tip": verdict.tip},
+            *lines,
+        )
+        if not verdict.ok:
+            raise typer.Exit(1)

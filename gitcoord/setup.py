@@ -1,0 +1,121 @@
+"""Once a repository: make the branch, or take every local byte of it away again."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from gitcoord.bootstrap import Connection
+from gitcoord.coordinator import Receipt
+from gitcoord.errors import BadInput, GitcoordError, NotInitialised
+from gitcoord.git.repo import NULL, Repository
+from gitcoord.git.tip import LocalTip, RemoteTip, Swap
+from gitcoord.local import hookdir
+from gitcoord.settings import KEYS
+
+
+def choose(start: str, environ: Mapping[str, str], *, remote: str | None, local: bool) -> None:
+    """Settles which remote is shared, before anything is made. Raises BadInput where only a person can say it."""
+    repo = Repository.find(start, environ)
+    if remote is not None and local:
+        raise BadInput("--remote and --local exclude each other")
+    if local:
+        repo.set_config("gitcoord.remote", ".")
+    elif remote is not None:
+        if remote not in repo.remotes:
+            raise BadInput(f"there is no remote called {remote!r}", hint="git remote -v")
+        repo.set_config("gitcoord.remote", remote)
+    elif repo.setting("gitcoord.remote") is None and {"origin", "upstream"} <= set(repo.remotes):
+        raise BadInput(
+            "there is an upstream beside origin: say which of the two all sessions share",
+            hint="gitcoord init --remote upstream, or: gitcoord init --remote origin",
+        )
+
+
+def init(found: Connection) -> tuple[Receipt, str]:
+    """Makes the branch, or finds it there; what was done, in words. Safe to run again; of two at once one root stays."""
+    boss, tip = found.coordinator, found.tip
+    try:
+        there = bool(boss.view(fresh=True).checked.tip)
+    except NotInitialised:
+        there = False
+    if isinstance(tip, RemoteTip):
+        old = LocalTip(found.repo, found.settings.branch).local()
+        if not there:
+            if tip.is_empty(found.settings.deadline):
+                raise GitcoordError(
+                    f"{tip.where} has no branch yet, and its host would take {found.settings.branch!r} for the default one: "
+                    "push your first commit there before",
+                    hint="git push -u origin HEAD, then gitcoord init again",
+                )
+            if old and _is_coordination(found, old):
+                return _publish(found, tip, old), f"the local branch was published to {tip.where}"
+        elif old and _is_coordination(found, old):
+            _set_aside(found, old)
+            return Receipt("unchanged", ""), (
+                f"the branch is on {tip.where} already; the local record was set aside as refs/gitcoord/before/{old[:12]}, "
+                "and what it held must be claimed anew"
+            )
+    if there:
+        return Receipt("unchanged", ""), f"the branch is there already: {tip.ref}"
+    receipt = boss.init()
+    return receipt, f"made the branch {tip.ref}"
+
+
+def _is_coordination(found: Connection, tip: str) -> bool:
+    """Whether the local branch of that name is a coordination line that was written without a remote."""
+    return any(entry.path == "gitcoord.json" for entry in found.coordinator.log.objects.tree(tip))
+
+
+def _publish(found: Connection, tip: RemoteTip, old: str) -> Receipt:
+    """Pushes a line that was never pushed, whole; then the local branch goes: it would break `git push --all`."""
+    if tip.swap(NULL, old, found.settings.deadline) is Swap.LOST:
+        raise GitcoordError("somebody else made the branch meanwhile", hint="gitcoord init")
+    _drop_local(found, old)
+    view = found.coordinator.view(fresh=True)
+    return Receipt("committed", "", view.checked.seq, old)
+
+
+def _set_aside(found: Connection, old: str) -> None:
+    found.repo.ask("update-ref", f"refs/gitcoord/before/{old[:12]}", old)
+    _drop_local(found, old)
+
+
+def _drop_local(found: Connection, old: str) -> None:
+    # With the old value: if anybody moved the branch meanwhile, it stays.
+    found.repo.ask("update-ref", "-d", f"refs/heads/{found.settings.branch}", old)
+
+
+def remove(found: Connection) -> list[str]:
+    """Takes away everything local: hooks, settings, what waits, our refs. The branch on the remote stays; so does a branch
+    that exists only here, since it is the record itself. Raises GitcoordError while something is unsent.
+    """
+    waiting = found.desk.waiting()
+    if waiting:
+        raise GitcoordError(f"{len(waiting)} commands are not sent yet", hint="gitcoord sync")
+    repo, done = found.repo, []
+    with contextlib.suppress(GitcoordError):
+        left = hookdir.uninstall(Path(repo.hooks_dir()))
+        done += [f"hook {one.event}: {one.result}" for one in left if one.result != "absent"]
+    refs = [line for line in repo.ask("for-each-ref", "--format=%(refname)", "refs/gitcoord/").splitlines() if line]
+    if isinstance(found.tip, RemoteTip):
+        refs.append(f"refs/remotes/{found.tip.ref}")
+    feed = "".join(f"delete {ref}\n" for ref in refs)
+    repo.run("update-ref", "--stdin", stdin=feed.encode())
+    for key in KEYS:
+        if repo.run("config", "--local", "--get", f"gitcoord.{key}").ok:
+            repo.set_config(f"gitcoord.{key}", None)
+            done.append(f"setting gitcoord.{key}")
+    repo.run("config", "--local", "--remove-section", "gitcoord")
+    folders = [Path(repo.common_dir) / "gitcoord", *Path(repo.common_dir).glob("worktrees/*/gitcoord")]
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    if found.desk.path.exists():
+        shutil.rmtree(found.desk.path, ignore_errors=True)
+        done.append("the desk")
+    for empty in ("gitcoord/chain", "gitcoord/fetch", "gitcoord/before", "gitcoord"):
+        with contextlib.suppress(OSError):
+            (Path(repo.common_dir) / "refs" / empty).rmdir()
+    return [*done, "local refs and folders"]
