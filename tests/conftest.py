@@ -1,0 +1,143 @@
+"""Fixtures for all tests: a sealed process, real remotes, real clones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from gits import git
+from remotes import KINDS, Remote, RemoteFactory, create_bare
+from sealed import seal
+from seats import Seat
+
+try:
+    import freezegun
+except ImportError:  # only some tests freeze the clock
+    pass
+else:
+    # What waits for processes, sockets and locks needs the real clock, or it waits for ever.
+    freezegun.configure(extend_ignore_list=["subprocess", "selectors", "filelock", "_pytest"])
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class Clone(Protocol):
+    """`clone(remote, where)`: clones, keeps the remote's config in the clone, and sets user.email when given."""
+
+    def __call__(self, remote: Remote, where: Path, *, email: str | None = None) -> Path: ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What takes long stands behind an option."""
+    parser.addoption("--race-rounds", type=int, default=1, help="how often each race of 32 sessions is run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the markers used here."""
+    config.addinivalue_line("markers", "servers: needs a server process on loopback (sshd, nginx or git daemon)")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sealed_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Seals the test process itself, and so all its children; returns its HOME."""
+    home = tmp_path_factory.mktemp("home")
+    clean = seal(os.environ, home)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ.keys() - clean.keys():
+            patch.delenv(name)
+        for name, value in clean.items():
+            if os.environ.get(name) != value:  # the others aren't ours to put back: pytest changes some meanwhile
+                patch.setenv(name, value)
+        time.tzset()
+        yield home
+    time.tzset()
+
+
+@pytest.fixture(scope="session")
+def remotes(sealed_process: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteFactory]:
+    """Makes remotes of all kinds; the servers start when they're first needed and end with the session."""
+    folder = tmp_path_factory.mktemp("remotes")
+    # git syncs every pack and ref it writes: free of charge in memory, a wait on a disk. A container may have as
+    # little as 64 MB there; a remote of a test has some 100 KB.
+    in_memory = os.access(SHARED_MEMORY, os.W_OK) and shutil.disk_usage(SHARED_MEMORY).free > 32 << 20
+    if in_memory:
+        folder = Path(tempfile.mkdtemp(prefix="gitcoord-", dir=SHARED_MEMORY))
+    factory = RemoteFactory(folder)
+    try:
+        yield factory
+    finally:
+        try:
+            factory.close()
+        finally:
+            if in_memory:  # pytest clears only what's below its own folder
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=() if kind == "file" else pytest.mark.servers) for kind in KINDS])
+def remote(request: pytest.FixtureRequest, remotes: RemoteFactory) -> Iterator[Remote]:
+    """A remote with one commit on main; the test runs once for each kind."""
+    reason = remotes.available(request.param)
+    if reason is not None:
+        pytest.skip(reason)
+    made = remotes.make(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def file_remote(remotes: RemoteFactory) -> Remote:
+    """A remote that is a folder: the fast one, for tests that aren't about transport."""
+    return remotes.make("file")
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A bare repository with one commit on main, below tmp_path."""
+    return create_bare(tmp_path / "bare.git")
+
+
+@pytest.fixture
+def clone() -> Clone:
+    """Clones a remote."""
+
+    def make(remote: Remote, where: Path, *, email: str | None = None) -> Path:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        flags = [*remote.flags, *(("-c", f"user.email={email}") if email else ())]
+        git(where.parent, "clone", "--quiet", *flags, remote.url, str(where))
+        return where
+
+    return make
+
+
+class Seats(Protocol):
+    """`seats(remote, "a", "b")`: a clone for each, on machines of their own (or with `machine`, all on one)."""
+
+    def __call__(self, remote: Remote, *names: str, machine: str | None = None) -> list[Seat]: ...
+
+
+@pytest.fixture
+def seats(tmp_path: Path, clone: Clone) -> Seats:
+    """Makes seats."""
+
+    def make(remote: Remote, *names: str, machine: str | None = None) -> list[Seat]:
+        return [Seat(clone(remote, tmp_path / name), tmp_path / "desks" / (machine or name)) for name in names]
+
+    return make
+
+
+@pytest.fixture
+def pair(file_remote: Remote, seats: Seats) -> tuple[Seat, Seat]:
+    """Two clones of one file remote on two machines, the branch made, `ada` and `ben` started."""
+    ada, ben = seats(file_remote, "ada", "ben")
+    with ada.here() as found:
+        found.coordinator.init()
+    for seat in (ada, ben):
+        with seat.here() as found:
+            found.coordinator.start(seat.path.name)
+    return ada, ben

@@ -1,0 +1,59 @@
+"""Thirty-two at once: on one clone, on many clones of one machine, on many machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Clone
+from remotes import Remote
+from seats import Seat, collect
+
+SESSIONS = 32
+
+
+@pytest.fixture(params=["one clone", "clones of one machine", "machines"])
+def crowd(request: pytest.FixtureRequest, file_remote: Remote, clone: Clone, tmp_path: Path) -> list[Seat]:
+    """Thirty-two seats, everybody started."""
+    names = [f"s-{number:02}" for number in range(SESSIONS)]
+    if request.param == "one clone":
+        path = clone(file_remote, tmp_path / "clone")
+        found = [Seat(path, tmp_path / "desk", name) for name in names]
+    else:
+        one = request.param == "clones of one machine"
+        found = [Seat(clone(file_remote, tmp_path / name), tmp_path / ("desk" if one else f"desk-{name}"), name) for name in names]
+    Seat(found[0].path, found[0].desk).ok("init")
+    started = collect([Seat(seat.path, seat.desk).start("start", seat.session) for seat in found])
+    assert [ran.code for ran in started] == [0] * SESSIONS, started
+    return found
+
+
+def test_one_resource_has_one_holder_and_thirty_two_have_thirty_two(crowd: list[Seat], pytestconfig: pytest.Config) -> None:
+    for number in range(pytestconfig.getoption("--race-rounds")):
+        ran = collect([seat.start("claim", "droplet", f"one-{number}", "--json") for seat in crowd])
+        assert sorted(one.code for one in ran) == [0] + [3] * (SESSIONS - 1), ran
+        winner = next(one for one in ran if one.code == 0).json["claims"][0]
+        for one in ran:
+            if one.code == 3:
+                named = one.json["blocked_by"][0]
+                assert (named["claimed_by"], named["fence"]) == (winner["claimed_by"], winner["fence"])
+        ran = collect([seat.start("claim", "droplet", f"r-{number}-{seat.session}", "--json") for seat in crowd])
+        assert [one.code for one in ran] == [0] * SESSIONS, ran
+        assert {one.json["claims"][0]["claimed_by"] for one in ran} == {seat.session for seat in crowd}
+        assert len({one.json["claims"][0]["fence"] for one in ran}) == SESSIONS
+    verdict = crowd[0].ok("verify")
+    assert verdict["ok"] is True
+    assert verdict["problems"] == []
+    assert len(crowd[0].ok("claims")["claims"]) == pytestconfig.getoption("--race-rounds") * (SESSIONS + 1)
+
+
+def test_identical_claims_in_the_same_second_have_one_winner(crowd: list[Seat]) -> None:
+    ran = collect([seat.start("claim", "a", "b.c", "d/e", "--reason", "same words", "--json") for seat in crowd])
+    assert sorted(one.code for one in ran) == [0] + [3] * (SESSIONS - 1)
+
+
+def test_racing_inits_end_with_one_root(file_remote: Remote, clone: Clone, tmp_path: Path) -> None:
+    found = [Seat(clone(file_remote, tmp_path / f"c{n}"), tmp_path / f"desk{n}") for n in range(8)]
+    ran = collect([seat.start("init") for seat in found])
+    assert [one.code for one in ran] == [0] * 8, ran
+    assert found[0].ok("verify")["commits"] == 1
