@@ -14,7 +14,7 @@ import pytest
 from gits import git
 from remotes import KINDS, Remote, RemoteFactory, create_bare
 from sealed import seal
-from seats import Seat
+from seats import Clock, Seat
 
 try:
     import freezegun
@@ -141,3 +141,17 @@ def pair(file_remote: Remote, seats: Seats) -> tuple[Seat, Seat]:
         with seat.here() as found:
             found.coordinator.start(seat.path.name)
     return ada, ben
+
+
+@pytest.fixture
+def earlier(file_remote: Remote, seats: Seats) -> tuple[Seat, Seat, Clock]:
+    """The same pair, begun six hours ago by a clock that the test moves: what it lets pass is past for the remote, too."""
+    clock = Clock()
+    clock.move(hours=-6)
+    ada, ben = seats(file_remote, "ada", "ben")
+    with ada.here(clock) as found:
+        found.coordinator.init()
+    for seat in (ada, ben):
+        with seat.here(clock) as found:
+            found.coordinator.start(seat.path.name)
+    return ada, ben, clock

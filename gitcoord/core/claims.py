@@ -637,7 +637,9 @@ def decide_release(state: State, command: ReleaseClaims, clock: Clock) -> tuple[
         fence, resource = split_lease(entry)
         freed += [lease for lease in held_by(state, command.session) if lease.resource == resource and fence in (0, lease.fence)]
     if not freed and not late:
-        return ()
+        if not any(split_lease(entry)[0] for entry in command.leases):
+            return ()
+        late = "the lease is over"  # it named a fence: what came too late is recorded, without effect
     beat = state.heartbeats.get(command.session)
     phases = [lease.phase for lease in freed if lease.phase]
     files = beat.files_touched if beat else ()

@@ -79,7 +79,9 @@ class Repository:
 
     def ticking(self, tick: Callable[[], None]) -> Repository:
         """The same repository, its door calling `tick` while it waits."""
-        return replace(self, tick=tick)
+        other = replace(self, tick=tick)
+        other.__dict__.update({name: self.__dict__[name] for name in ("config", "environment") if name in self.__dict__})
+        return other
 
     @cached_property
     def environment(self) -> dict[str, str]:

@@ -11,11 +11,8 @@ import os
 import re
 import secrets
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from time import monotonic
 from typing import Protocol
@@ -271,6 +268,11 @@ def _was_sent(trace: str, new: Oid) -> bool:
 
 
 def _http_date(url: str) -> datetime | None:
+    # Imported here: they cost more than a claim's own work, and only a take-over over HTTP needs them.
+    import urllib.error
+    import urllib.request
+    from email.utils import parsedate_to_datetime
+
     request = urllib.request.Request(url.rstrip("/") + "/info/refs?service=git-upload-pack", method="GET")  # noqa: S310  # http(s) only
     try:
         with urllib.request.urlopen(request, timeout=3) as answer:  # noqa: S310  # the same

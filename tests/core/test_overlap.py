@@ -1,0 +1,207 @@
+"""Overlap: symmetric, reflexive, a path covers its tree, a glob what it matches, brackets are plain; never slow."""
+
+from __future__ import annotations
+
+import sys
+from fnmatch import fnmatchcase
+from itertools import product
+from types import FrameType
+
+import pytest
+from gitcoord.core import overlap
+from gitcoord.core.names import Resource
+from gitcoord.core.overlap import overlaps
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def meet(one: str, other: str) -> bool:
+    """Whether two file names overlap, asked both ways."""
+    answer = overlaps(Resource("file", one), Resource("file", other))
+    assert overlaps(Resource("file", other), Resource("file", one)) is answer
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        # names
+        ("src/api.py", "src/api.py", True),
+        ("src/api.py", "src/app.py", False),
+        ("src", "src/api.py", True),
+        ("src", "src/deep/er/api.py", True),
+        ("src/", "src", True),
+        ("src", "srcs/api.py", False),
+        ("src/a", "src/ab", False),
+        ("a/b", "b/a", False),
+        (".", "anything/at/all", True),
+        (".", ".", True),
+        # a glob against a name
+        ("src/*.py", "src/api.py", True),
+        ("src/*.py", "src/api.js", False),
+        ("src/*.py", "lib/api.py", False),
+        ("src/*.py", "src", True),
+        ("*.py", "src/api.py", False),
+        ("src/?.py", "src/a.py", True),
+        ("src/?.py", "src/ab.py", False),
+        ("src/*", "src/deep/api.py", True),
+        ("src/**", "src/deep/api.py", True),
+        ("src/**", "lib/api.py", False),
+        ("src/**/api.py", "src/api.py", True),
+        ("src/**/api.py", "src/a/b/api.py", True),
+        ("src/**/api.py", "lib/a/api.py", False),
+        ("**", "anything", True),
+        # two globs
+        ("*.py", "api.*", True),
+        ("*.py", "*.js", False),
+        ("src/*.py", "src/a*", True),
+        ("src/a*", "src/b*", False),
+        ("a*b", "b*a", False),
+        ("a/*/c", "a/b/*", True),
+        ("a/*/c", "b/*/c", False),
+        ("a/**/z", "a/b/**", True),
+        ("?", "??", False),
+        ("?*", "??", True),
+        # brackets and the rest are plain
+        ("app/[id]/page.tsx", "app/[id]/page.tsx", True),
+        ("app/[id]/page.tsx", "app/i/page.tsx", False),
+        ("app/[id]/page.tsx", "app/*/page.tsx", True),
+        ("a{b,c}", "ab", False),
+        ("a!b", "ab", False),
+        ("a\\*", "a\\b", True),
+        ("A", "a", False),
+    ],
+)
+def test_files_overlap(one: str, other: str, expected: bool) -> None:
+    assert meet(one, other) is expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [("droplet:a", "droplet:a", True), ("droplet:a", "droplet:a/b", False), ("droplet:a*", "droplet:ab", False),
+     ("droplet:*", "droplet:*", True), ("droplet:a", "file:a", False), ("droplet:**", "file:**", False)],
+)  # fmt: skip
+def test_other_types_overlap_by_equal_names_only(one: str, other: str, expected: bool) -> None:
+    first, second = Resource.read(one), Resource.read(other)
+    assert overlaps(first, second) is expected
+    assert overlaps(second, first) is expected
+
+
+names = st.text(st.sampled_from("ab*?/.[\U0001f642"), min_size=1, max_size=12)
+
+
+@given(st.sampled_from(["file", "droplet"]), names)
+def test_everything_overlaps_itself(kind: str, name: str) -> None:
+    assert overlaps(Resource(kind, name), Resource(kind, name))
+
+
+@given(names, names)
+def test_overlap_is_symmetric(one: str, other: str) -> None:
+    meet(one, other)
+
+
+plain = st.lists(st.text(st.sampled_from("ab[]."), min_size=1, max_size=3).filter(lambda part: part != "."), min_size=1, max_size=4)
+
+
+@given(plain, plain)
+def test_path_covers_exactly_what_lies_below_it(parts: list[str], more: list[str]) -> None:
+    path = "/".join(parts)
+    assert meet(path, "/".join([*parts, *more]))
+    assert not meet(path, "/".join([*parts[:-1], parts[-1] + "x", *more]))
+
+
+# --- by brute force ----------------------------------------------------------------------------------------------------
+
+
+def test_one_segment_agrees_with_fnmatch_on_every_short_name() -> None:
+    """Two patterns of up to three characters have a common name, if they have one, of at most six."""
+    universe = ["".join(chars) for size in range(1, 7) for chars in product("ab", repeat=size)]
+    patterns = ["".join(chars) for size in range(1, 4) for chars in product("ab*?", repeat=size)]
+    covered = {
+        pattern: sum(1 << place for place, name in enumerate(universe) if fnmatchcase(name, pattern)) for pattern in patterns
+    }
+    wrong = [
+        (one, other)
+        for one in patterns
+        for other in patterns
+        if overlaps(Resource("file", one), Resource("file", other)) != (one == other or bool(covered[one] & covered[other]))
+    ]
+    assert wrong == []
+
+
+def _matches(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return any(_matches(pattern[1:], path[size:]) for size in range(len(path) + 1))
+    return bool(path) and fnmatchcase(path[0], pattern[0]) and _matches(pattern[1:], path[1:])
+
+
+def _covers(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    """A path is covered by what names or matches it, or one of the folders that it lies in."""
+    return any(_matches(pattern, path[:size]) for size in range(len(path) + 1))
+
+
+def test_paths_agree_with_brute_force_on_every_short_path() -> None:
+    universe = [path for size in range(1, 7) for path in product("ab", repeat=size)]
+    patterns = [parts for size in range(1, 4) for parts in product(("a", "b", "*", "**"), repeat=size)]
+    covered = {
+        parts: sum(1 << place for place, path in enumerate(universe) if _covers(parts, path)) for parts in patterns
+    }
+    resources = {parts: Resource("file", "/".join(parts)) for parts in patterns}
+    wrong = [
+        (one, other)
+        for one in patterns
+        for other in patterns
+        if overlaps(resources[one], resources[other]) != bool(covered[one] & covered[other])
+    ]
+    assert wrong == []
+
+
+# --- size --------------------------------------------------------------------------------------------------------------
+
+
+def _calls(one: str, other: str) -> int:
+    """How many Python functions the question runs; counted, not timed."""
+    count = 0
+
+    def look(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        if event == "call" and frame.f_code.co_filename == overlap.__file__:
+            count += 1
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        overlaps(Resource("file", one), Resource("file", other))
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("**/" * 169 + "x", "a/" * 255 + "y"),
+        ("**/" * 128 + "x", "**/a/" * 102 + "y"),
+        ("a/" * 255 + "x", "a/" * 255 + "*"),
+        ("*/" * 255 + "x", "?/" * 255 + "y"),
+        ("a/**/" * 100 + "x", "a/**/b/" * 70 + "y"),
+        ("*a" * 255, "*b" * 255),
+        ("*" * 511 + "a", "a" * 511 + "b"),
+        ("*?" * 255 + "a", "?*" * 255 + "b"),
+    ],
+    ids=["stars against a deep path", "stars against stars", "a deep path", "deep globs that don't meet", "mixed",
+         "many stars in one name", "only stars", "stars and question marks"],
+)  # fmt: skip
+def test_longest_names_are_compared_in_bounded_steps(one: str, other: str) -> None:
+    assert max(len(one), len(other)) <= 512
+    # The product of the two lengths is what a table of all pairs of places costs; without one it would be exponential.
+    assert _calls(one, other) <= len(one) * len(other)
+
+
+def test_deepest_path_meets_itself_and_its_neighbour_does_not() -> None:
+    deep = "/".join(["a"] * 256)
+    assert meet(deep, deep)
+    assert meet("/".join(["?"] * 256), deep)
+    assert not meet("/".join(["?"] * 255 + ["b"]), deep)

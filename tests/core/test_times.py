@@ -1,0 +1,128 @@
+"""Instants and durations: one spelling, strictly read; what a person types is read kindly or refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from gitcoord.core import times
+from gitcoord.errors import BadInput
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+NOW = datetime(2025, 11, 15, 10, 0, tzinfo=UTC)
+
+
+def test_instant_is_spelled_in_utc_with_z() -> None:
+    assert times.spell(NOW) == "2025-11-15T10:00:00Z"
+    east = datetime(2025, 11, 15, 12, 0, 30, 999999, tzinfo=timezone(timedelta(hours=2)))
+    assert times.spell(east) == "2025-11-15T10:00:30Z"
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+@example(datetime(999, 1, 1, tzinfo=UTC))
+@example(datetime(1, 1, 1, tzinfo=UTC))
+@example(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+def test_spelled_instant_is_read_back(when: datetime) -> None:
+    assert times.read_instant(times.spell(when)) == when.replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "2025-11-15", "2025-11-15T10:00:00", "2025-11-15T10:00:00+00:00", "2025-11-15T10:00:00z", "2025-11-15 10:00:00Z",
+     "2025-11-15T10:00:00.5Z", "2025-11-15T10:00Z", "2026-02-30T00:00:00Z", "2025-11-15T24:00:00Z", "2025-11-15T23:59:60Z",
+     "0000-01-01T00:00:00Z", "12025-11-15T10:00:00Z", "2025-11-15T10:00:00Z\n", " 2025-11-15T10:00:00Z",
+     "\u0662025-11-15T10:00:00Z", 1763200800, 1.5, None, True, b"2025-11-15T10:00:00Z", datetime(2025, 11, 15)],
+    ids=repr,
+)  # fmt: skip
+def test_other_spelling_is_not_read(value: object) -> None:
+    with pytest.raises(ValueError):
+        times.read_instant(value)
+
+
+def test_aware_datetime_is_read_as_utc_in_whole_seconds() -> None:
+    west = datetime(2025, 11, 15, 5, 0, 0, 7, tzinfo=timezone(timedelta(hours=-5)))
+    assert times.read_instant(west) == NOW
+    assert times.read_instant(west).microsecond == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("30m", 1800), ("4h", 14400), ("2d", 172800), ("4 hours", 14400), ("1 hour", 3600), (" 30M ", 1800),
+     ("1 minute", 60), ("10 seconds", 10), ("1 day", 86400), ("0s", 0), ("007m", 420), ("3650d", 3650 * 86400)],
+)  # fmt: skip
+def test_duration_is_read(text: str, seconds: int) -> None:
+    assert times.parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", "m", "-5m", "+5m", "1.5h", "5 fortnights", "1e3s", "5m5s", "5m\n5", "\u0665m", "1w", "NaN", "inf", "0x10s",
+     "3651d", "999999999d", "9" * 5000 + "s"],
+    ids=lambda text: ascii(text[:12]),
+)  # fmt: skip
+def test_other_duration_is_bad_input(text: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        times.parse_duration(text)
+    assert "2d" in refused.value.hint
+
+
+@given(st.integers(0, 10 * 365 * 86400))
+def test_spelled_ttl_is_read_back(seconds: int) -> None:
+    assert times.parse_duration(times.spell_ttl(seconds)) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(("seconds", "spelled"), [(90, "90s"), (1800, "30m"), (14400, "4h"), (172800, "2d"), (3601, "3601s"), (0, "0s")])
+def test_ttl_is_spelled_in_its_largest_whole_unit(seconds: int, spelled: str) -> None:
+    assert times.spell_ttl(seconds) == spelled
+
+
+@pytest.mark.parametrize(
+    ("text", "ahead", "expected"),
+    [
+        ("30m", True, NOW + timedelta(minutes=30)),
+        ("30m", False, NOW - timedelta(minutes=30)),
+        ("2 hours", False, NOW - timedelta(hours=2)),
+        ("2025-11-15T14:00:00Z", True, datetime(2025, 11, 15, 14, tzinfo=UTC)),
+        ("2025-11-15T14:00:00+02:00", True, datetime(2025, 11, 15, 12, tzinfo=UTC)),
+        ("2025-11-15T14:00:00", False, datetime(2025, 11, 15, 14, tzinfo=UTC)),
+        ("2025-11-15 14:00", False, datetime(2025, 11, 15, 14, tzinfo=UTC)),
+        ("2025-11-15", False, datetime(2025, 11, 15, tzinfo=UTC)),
+        (" 2025-11-15T14:00:00.9Z ", True, datetime(2025, 11, 15, 14, tzinfo=UTC)),
+    ],
+)
+def test_time_is_read_as_people_write_it(text: str, ahead: bool, expected: datetime) -> None:
+    assert times.parse_when(text, now=NOW, ahead=ahead) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "14:00", "2026-02-30", "2025-11-15T10:00:60Z", "0001-01-01T00:00:00+14:00", "3651d"])
+def test_other_time_is_bad_input(text: str) -> None:
+    with pytest.raises(BadInput):
+        times.parse_when(text, now=NOW, ahead=True)
+
+
+@given(st.text(max_size=30), st.booleans())
+@example("0999-01-01T00:00:00Z", True)
+def test_every_time_that_is_taken_can_be_stored(text: str, ahead: bool) -> None:
+    try:
+        when = times.parse_when(text, now=NOW, ahead=ahead)
+    except BadInput:
+        return
+    assert times.read_instant(times.spell(when)) == when
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        (timedelta(0), "0 seconds"),
+        (timedelta(seconds=1), "1 second"),
+        (timedelta(seconds=59), "59 seconds"),
+        (timedelta(hours=2, minutes=5), "2 hours 5 minutes"),
+        (timedelta(hours=1, minutes=1, seconds=1), "1 hour 1 minute"),
+        (timedelta(days=1), "1 day"),
+        (timedelta(days=3, hours=4, minutes=59), "3 days 4 hours"),
+        (timedelta(seconds=-5), "0 seconds"),
+    ],
+)
+def test_span_is_told_in_words(span: timedelta, words: str) -> None:
+    assert times.spell_span(span) == words

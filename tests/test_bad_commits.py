@@ -1,0 +1,204 @@
+"""Anybody with push rights can push by hand: a bad commit is ignored, named, mended by the next good one; a rewrite is an alarm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from gits import attempt, git
+from remotes import Remote
+from seats import Seat
+
+from gitcoord.views.tree import BOARD
+
+REF = "refs/heads/coordination"
+
+
+@pytest.fixture
+def hand(pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path) -> Path:
+    """A third clone in which somebody works on the branch by hand, with plain git."""
+    ada, _ = pair
+    ada.ok("claim", "x")
+    path = tmp_path / "hand"
+    git(tmp_path, "clone", "-q", "-b", "coordination", str(file_remote.path), str(path))
+    return path
+
+
+def _push(hand: Path, message: str) -> str:
+    git(hand, "add", "-A")
+    git(hand, "commit", "-q", "-m", message)
+    git(hand, "push", "-q", "origin", "HEAD:coordination")
+    return git(hand, "rev-parse", "HEAD")
+
+
+def _claim_file(hand: Path) -> Path:
+    return next((hand / "claims").glob("*.claim"))
+
+
+def _steal(hand: Path) -> None:
+    path = _claim_file(hand)
+    path.write_text(path.read_text().replace('"ada"', '"ben"'))
+
+
+def _edit_readme(hand: Path) -> None:
+    (hand / "README.md").write_text("hello")
+
+
+def _wipe(hand: Path) -> None:
+    git(hand, "rm", "-q", "-r", "sessions", "claims")
+
+
+def _board(hand: Path) -> None:
+    (hand / BOARD).write_text("all is well")
+
+
+def _wrong_json(hand: Path) -> None:
+    _claim_file(hand).write_text('{"claimed_by": ')
+
+
+@pytest.mark.parametrize("damage", [_steal, _edit_readme, _wipe, _board, _wrong_json])
+def test_an_edit_by_hand_is_ignored_named_and_mended(hand: Path, pair: tuple[Seat, Seat], damage) -> None:  # type: ignore[no-untyped-def]
+    ada, ben = pair
+    claim = _claim_file(hand).name
+    damage(hand)
+    bad = _push(hand, "I know better")
+    for seat in (ada, ben):
+        assert [one["claimed_by"] for one in seat.ok("claims")["claims"]] == ["ada"]
+        assert bad[:12] in json.dumps([one for one in seat.ok("status")["attention"] if one["kind"] == "bad_commit"])
+    verdict = ben.run("verify", "--json")
+    assert verdict.code == 1
+    assert verdict.json["ok"] is False
+    assert [one["commit"] for one in verdict.json["problems"]] == [bad]
+    assert bad[:12] in ada.run("doctor").out
+    assert ben.run("claim", "x").code == 3
+
+    ben.ok("send", "ada", "the next good event")
+    board = ben.git("show", f"origin/coordination:{BOARD}")
+    assert bad[:12] in board
+    assert json.loads(ben.git("show", f"origin/coordination:claims/{claim}"))["claimed_by"] == "ada"
+    assert "This branch is where sessions" in ben.git("show", "origin/coordination:README.md")
+    mended = ada.ok("verify")
+    assert mended["ok"] is True
+    assert [(one["commit"], "mended" in one["effect"]) for one in mended["problems"]] == [(bad, True)]
+    assert ada.ok("status")["attention"] == []
+
+
+def test_an_old_clone_and_a_fresh_one_agree_about_bad_commits(
+    hand: Path, pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path
+) -> None:
+    ada, _ = pair
+    _steal(hand)
+    _push(hand, "mine now")
+    ada.ok("send", "ben", "one")
+    git(hand, "pull", "-q", "--rebase")
+    _wipe(hand)
+    _push(hand, "all gone")
+    git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
+    fresh = Seat(tmp_path / "fresh", tmp_path / "desk-fresh")
+    known, new = ada.ok("status"), fresh.ok("status")
+    for key in ("tip", "seq", "sessions", "claims", "messages"):
+        assert known[key] == new[key]
+    assert ada.run("board").out == fresh.run("board").out
+
+
+def test_a_merge_after_git_pull_is_a_no_op(hand: Path, pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path) -> None:
+    ada, ben = pair
+    _steal(hand)
+    git(hand, "add", "-A")
+    git(hand, "commit", "-q", "-m", "local edit")
+    ben.ok("send", "ada", "meanwhile")
+    git(hand, "pull", "-q", "--no-rebase", "--no-edit", "-X", "ours")
+    merge = git(hand, "rev-parse", "HEAD")
+    assert len(git(hand, "rev-list", "--parents", "-n1", "HEAD").split()) == 3
+    git(hand, "push", "-q", "origin", "HEAD:coordination")
+    git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
+    fresh = Seat(tmp_path / "fresh", tmp_path / "desk-fresh")
+    for seat in (ada, fresh):
+        assert [one["claimed_by"] for one in seat.ok("claims")["claims"]] == ["ada"]
+        verdict = seat.run("verify", "--json").json
+        assert merge in [one["commit"] for one in verdict["problems"]]
+    assert ada.ok("release", "x")["state"] == "committed"
+    assert ben.ok("claim", "x")["outcome"] == "held"
+    assert fresh.ok("verify")["ok"] is True
+
+
+def test_the_code_merged_into_the_branch_changes_nothing(hand: Path, pair: tuple[Seat, Seat]) -> None:
+    ada, _ = pair
+    git(hand, "fetch", "-q", "origin", "main")
+    git(hand, "merge", "-q", "--no-edit", "--allow-unrelated-histories", "-X", "ours", "FETCH_HEAD")
+    git(hand, "push", "-q", "origin", "HEAD:coordination")
+    assert [one["claimed_by"] for one in ada.ok("claims")["claims"]] == ["ada"]
+    assert ada.ok("heartbeat", "building")["state"] == "committed"
+    assert ada.ok("verify")["ok"] is True
+
+
+def test_a_forged_event_and_a_later_format_are_no_ops(hand: Path, pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    seq = ada.ok("status")["seq"]
+    path = _claim_file(hand)
+    path.unlink()
+    forged = (
+        f"release: file x by ben (fence 4)\n\nCoord-Event: claim.released\nCoord-Id: forged\nCoord-Seq: {seq + 1}\n"
+        "Coord-Session: ben\nCoord-Released: 4 file:x\nCoord-Writer: 0.1.0"
+    )
+    first = _push(hand, forged)
+    (hand / "gitcoord.json").write_text('{"format": 9}\n')
+    second = _push(hand, f"raise\n\nCoord-Event: format.shiny\nCoord-Id: f2\nCoord-Seq: {seq + 1}\nCoord-Session: ben\nCoord-Writer: 9.0")
+    verdict = ben.run("verify", "--json").json
+    assert [one["commit"] for one in verdict["problems"]] == [first, second]
+    assert [one["claimed_by"] for one in ada.ok("claims")["claims"]] == ["ada"]
+    assert ada.ok("send", "ben", "still here")["seq"] == seq + 1
+
+
+def test_a_raised_format_is_read_and_not_written(hand: Path, pair: tuple[Seat, Seat]) -> None:
+    ada, _ = pair
+    seq = ada.ok("status")["seq"]
+    record = json.loads((hand / "gitcoord.json").read_text())
+    (hand / "gitcoord.json").write_text(json.dumps({**record, "format": 2}))
+    name = json.loads((hand / "sessions" / "ben.json").read_text())
+    (hand / "sessions" / "ben.json").write_text(json.dumps({**name, "last_heartbeat": "2090-01-01T00:00:00Z"}))
+    git(hand, "add", "-A")
+    message = (
+        f"format: raised to 2, by ben\n\nCoord-Event: format.raised\nCoord-Id: up\nCoord-Seq: {seq + 1}\nCoord-Session: ben\n"
+        "Coord-Format: 2\nCoord-Writer: 9.0"
+    )
+    git(hand, "commit", "-q", "-m", message, "--date=2090-01-01T00:00:00Z")
+    git(hand, "push", "-q", "origin", "HEAD:coordination")
+    assert ada.ok("verify")["problems"] == []
+    refused = ada.run("send", "ben", "hello", "--json")
+    assert refused.code == 8
+    assert refused.json["error"] == "too_old"
+    assert ada.ok("status")["seq"] == seq + 1
+
+
+def _rewind(remote: Remote) -> None:
+    git(remote.path, "update-ref", REF, f"{REF}~2")
+
+
+def _reroot(remote: Remote) -> None:
+    tree = git(remote.path, "rev-parse", f"{REF}^{{tree}}")
+    env_commit = git(remote.path, "-c", "user.name=x", "-c", "user.email=x@y", "commit-tree", tree, "-m", "new root")
+    git(remote.path, "update-ref", REF, env_commit)
+
+
+def _delete(remote: Remote) -> None:
+    git(remote.path, "update-ref", "-d", REF)
+
+
+@pytest.mark.parametrize("damage", [_rewind, _reroot, _delete])
+@pytest.mark.parametrize("command", [("claim", "y"), ("send", "broadcast", "hello"), ("status",), ("init",)])
+def test_a_rewritten_branch_is_an_alarm_and_nothing_is_overwritten(
+    pair: tuple[Seat, Seat], file_remote: Remote, damage, command: tuple[str, ...]
+) -> None:  # type: ignore[no-untyped-def]
+    ada, _ = pair
+    seen = ada.ok("status")["tip"]
+    damage(file_remote)
+    after = attempt(file_remote.path, "rev-parse", REF).out
+    ran = ada.run(*command, "--json")
+    assert ran.code == 8, ran
+    assert ran.json["error"] == "rewritten"
+    assert ran.json["seen"] == seen
+    assert "hint" in ran.json
+    assert attempt(file_remote.path, "rev-parse", REF).out == after
+    assert "rewritten" in ada.run("doctor").out or "gone" in ada.run("doctor").out

@@ -1,0 +1,195 @@
+"""Claims through the whole engine: modes, several at once, expiry, take-over, fences, overlap, operation ids."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from conftest import Seats
+from remotes import Remote
+from seats import Clock, Seat, file
+
+from gitcoord.core.names import Resource
+from gitcoord.errors import ClockSkew, Held, NotHeld
+
+
+def test_shared_leases_live_together_and_exclusive_ones_do_not(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    assert ada.ok("claim", "docs", "--shared")["outcome"] == "held"
+    assert ben.ok("claim", "docs", "--shared")["outcome"] == "held"
+    assert ben.run("claim", "docs").code == 3
+    assert len(ada.ok("claims")["claims"]) == 2
+    ada.ok("release", "docs")
+    assert ben.ok("claim", "docs")["outcome"] == "held"
+    assert [one["mode"] for one in ada.ok("claims")["claims"]] == ["exclusive"]
+    assert ada.run("claim", "docs", "--shared").code == 3
+
+
+def test_several_are_all_or_none_in_one_commit(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ben.ok("claim", "b")
+    tip = ben.ok("status")["tip"]
+    assert ada.run("claim", "file", "a", "b", "c").code == 3
+    assert ben.ok("status")["tip"] == tip
+    held = ada.ok("claim", "file", "a", "c", "d/*.py")
+    assert len(held["claims"]) == 3
+    assert {one["fence"] for one in held["claims"]} == {held["seq"]}
+
+
+def test_any_gives_the_first_free_one(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ben.ok("claim", "port", "8080")
+    assert [one["resource_name"] for one in ada.ok("claim", "port", "8080", "8081", "8082", "--any")["claims"]] == ["8081"]
+    assert ben.run("claim", "port", "8081", "--any").code == 3
+
+
+def test_claiming_again_renews_under_the_same_fence(earlier: tuple[Seat, Seat, Clock]) -> None:
+    ada, _, clock = earlier
+    with ada.here(clock) as found:
+        first = found.coordinator.acquire(file("x")).claims[0]
+    clock.move(minutes=40)
+    with ada.here(clock) as found:
+        again = found.coordinator.acquire(file("x")).claims[0]
+    assert (again.fence, again.expires_at) == (first.fence, first.expires_at + timedelta(minutes=40))
+
+
+def test_a_heartbeat_renews_what_is_due(earlier: tuple[Seat, Seat, Clock]) -> None:
+    ada, _, clock = earlier
+    with ada.here(clock) as found:
+        first = found.coordinator.acquire(file("x")).claims[0]
+    for minutes, expected in ((20, 0), (20, 40)):
+        clock.move(minutes=minutes)
+        with ada.here(clock) as found:
+            found.coordinator.heartbeat(action="building")
+            [lease] = found.coordinator.leases(mine=True, overlapping=None)
+        assert lease.expires_at == first.expires_at + timedelta(minutes=expected)
+
+
+def test_the_grace_is_waited_for_before_a_take_over(earlier: tuple[Seat, Seat, Clock]) -> None:
+    ada, ben, clock = earlier
+    with ada.here(clock) as found:
+        lease = found.coordinator.acquire(file("x")).claims[0]
+    clock.now = lease.expires_at + timedelta(seconds=59)
+    with ben.here(clock) as found, pytest.raises(Held):
+        found.coordinator.acquire(file("x"))
+    clock.move(seconds=2)
+    with ben.here(clock) as found:
+        assert found.coordinator.acquire(file("x")).taken
+
+
+def test_a_silent_holder_is_replaced_only_when_asked_and_late_enough(earlier: tuple[Seat, Seat, Clock]) -> None:
+    ada, ben, clock = earlier
+    with ada.here(clock) as found:
+        found.coordinator.acquire(file("x"), ttl_seconds=4 * 3600)
+    clock.move(minutes=29)
+    with ben.here(clock) as found, pytest.raises(Held):
+        found.coordinator.acquire(file("x"), if_stale=True)
+    clock.move(minutes=2)
+    with ben.here(clock) as found, pytest.raises(Held):
+        found.coordinator.acquire(file("x"))
+    with ben.here(clock) as found:
+        assert found.coordinator.acquire(file("x"), if_stale=True).taken[0].split()[2] == "stale"
+
+
+def test_breaking_needs_the_very_fence(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    fence = ada.ok("claim", "x")["claims"][0]["fence"]
+    assert ben.run("claim", "x", "--break", str(fence + 1)).code == 4
+    assert ben.run("claim", "x", "--break", str(fence)).code == 0
+    ran = ada.run("status")
+    assert f"you no longer hold file:x (fence {fence}): ben holds it now" in ran.err
+    assert ada.run("check", "x", "--fence", str(fence)).code == 4
+    assert ada.run("renew", "x").code == 4
+
+
+def test_an_ended_session_holds_nothing(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.ok("claim", "x")
+    ada.ok("end")
+    assert ben.ok("claim", "x")["outcome"] == "held"
+
+
+def test_a_clock_that_is_wrong_may_not_take_over(earlier: tuple[Seat, Seat, Clock]) -> None:
+    ada, ben, clock = earlier
+    with ada.here(clock) as found:
+        found.coordinator.acquire(file("x"))
+    ahead = Clock(clock.now + timedelta(days=400))
+    with ben.here(ahead) as found, pytest.raises(ClockSkew):
+        found.coordinator.acquire(file("x"))
+    with ben.here(clock) as found, pytest.raises(Held):
+        found.coordinator.acquire(file("x"))
+
+
+def test_the_same_operation_id_has_one_effect(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    first = ada.ok("--op", "deploy-1", "send", "ben", "once")
+    again = ada.ok("--op", "deploy-1", "send", "ben", "once")
+    assert (again["seq"], again["commit"]) == (first["seq"], first["commit"])
+    assert len(ben.ok("inbox")["messages"]) == 1
+    claimed = ada.ok("--op", "claim-1", "claim", "x")
+    assert ada.ok("--op", "claim-1", "claim", "x")["claims"] == claimed["claims"]
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "conflict"),
+    [
+        ("src", "src/deep/a.py", True),
+        ("src/", "src", True),
+        ("src/a.py", "src/b.py", False),
+        ("src/*.py", "src/b.py", True),
+        ("src/*.py", "src/deep/b.py", False),
+        ("**/b.py", "src/deep/b.py", True),
+        ("src/*.py", "src/*.js", False),
+        ("app/[id]/page.tsx", "app/i/page.tsx", False),
+        (".", "anything/at/all", True),
+    ],
+)
+def test_paths_overlap_as_a_reader_expects(pair: tuple[Seat, Seat], mine: str, theirs: str, conflict: bool) -> None:
+    ada, ben = pair
+    assert ada.run("claim", mine).code == 0
+    assert ben.run("claim", theirs).code == (3 if conflict else 0)
+
+
+def test_other_types_need_equal_names(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.ok("claim", "droplet", "church-guidance")
+    assert ben.run("claim", "droplet", "church").code == 0
+    assert ben.run("claim", "droplet:church-guidance").code == 3
+    with ben.here() as found:
+        assert found.coordinator.acquire([Resource("deploy", "church-guidance")]).claims
+
+
+def test_a_loss_is_told_where_the_session_acts_on_it(earlier: tuple[Seat, Seat, Clock]) -> None:
+    ada, ben, clock = earlier
+    with ada.here(clock) as found:
+        fence = found.coordinator.acquire(file("x")).claims[0].fence
+    clock.move(hours=2)
+    with ben.here(clock) as found:
+        found.coordinator.acquire(file("x"))
+    for act in (lambda boss: boss.release(file("x")), lambda boss: boss.renew(file("x")), lambda boss: boss.check(file("x"), fence)):
+        with ada.here(clock) as found, pytest.raises(NotHeld):
+            act(found.coordinator)
+    with ben.here(clock) as found:
+        assert [one.claimed_by for one in found.coordinator.leases(mine=False, overlapping=None)] == ["ben"]
+
+
+def test_settings_of_all_are_shared(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.ok("config", "--shared", "max_ttl", "2h")
+    assert ben.ok("config", "--shared", "max_ttl")["value"] == 7200
+    assert ben.run("claim", "x", "--ttl", "3h").code == 2
+
+
+def test_work_that_is_ready_is_picked_up_by_claiming_it(pair: tuple[Seat, Seat], file_remote: Remote, seats: Seats) -> None:
+    ada, ben = pair
+    ada.ok("claim", "droplet", "dashboard", "--phase", "SPECS")
+    ada.ok("heartbeat", "planning", "dashboard", "SPECS", "--file", "README.md")
+    ada.ok("release", "droplet", "dashboard", "--done", "SPECS complete\n4-6 hours estimated", "--tests", "pass", "--next", "BUILD")
+    [offer] = ben.ok("status")["handoffs"]
+    assert (offer["next"], offer["phase"], offer["tests"], offer["files"]) == ("BUILD", "SPECS", "pass", ["README.md"])
+    [told] = ben.ok("inbox")["messages"]
+    assert (told["type"], told["details"]["tests_passing"], told["details"]["next_phase"]) == ("work_completed", "true", "BUILD")
+    assert told["details"]["phase_completed"] == "SPECS"
+    assert "Ready To Pick Up" in ben.run("board").out
+    ben.ok("claim", "droplet", "dashboard", "--phase", "BUILD")
+    assert ben.ok("status")["handoffs"] == []
