@@ -148,6 +148,9 @@ class Coordinator:
         try:
             self._view = self.log.refresh(self.seconds)
             self.desk.note_reach(reached=True, now=self.now())
+            if self.desk.waiting():  # the remote is back: what waited goes first
+                self.flusher.flush()
+                self._view = self.log.refresh(self.seconds)
         except Unreachable as error:
             view = self._known()
             if not view.checked.tip:
@@ -426,7 +429,7 @@ class Coordinator:
         again = self._never_shown(known)
         if not unread and not again:
             return [], set(), 0
-        receipt, event = self._ask(messages.TakeMessages, sender=sender, type=kind, again=tuple(again))
+        _receipt, event = self._ask(messages.TakeMessages, sender=sender, type=kind, again=tuple(again))
         if not isinstance(event, messages.MessageRead):
             return [], set(), 0
         state = view.state

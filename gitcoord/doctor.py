@@ -105,7 +105,7 @@ def _branch(found: Connection) -> Iterator[Finding]:
         yield Finding(
             "wrong",
             "nothing is written until a person has decided. If the rewrite was a mistake, whoever made it can push the commit "
-            f"{error.data.get('seen', '')[:12]} back (it is still in this clone); if it was meant, a fresh clone starts from what is there now",
+            f"{error.data.get('seen', '')[:12]} back (this clone still has it); if it was meant, a fresh clone starts from there",
             "git log --oneline (of both commits)",
         )
         return

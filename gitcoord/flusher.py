@@ -1,7 +1,8 @@
 """From command to answer: write it down, then flush it, or wait for whoever flushes.
 
-One process of a desk at a time takes everything that waits and sends it in one chain and one push; the others get their results
-from it. The lock is for speed alone: what is correct rests on the swap, on unique operation ids, and on the notes about pushes under way.
+One process of a desk at a time takes everything that waits and sends it in one chain and one push; the others get their
+results from it. The lock is for speed alone: what is correct rests on the swap, on unique operation ids, and on the notes
+about pushes under way.
 """
 
 from __future__ import annotations
@@ -42,22 +43,26 @@ Result = Done | Queued
 
 @dataclass
 class _Flight:
-    """Keeps the desk's note about the push under way."""
+    """Keeps the desk's notes about the pushes of one batch."""
 
     desk: Desk
-    name: str = ""
+    names: list[str] = field(default_factory=list)
 
     def sending(self, base: Oid, commits: dict[str, Oid]) -> None:
-        """Notes the push before it happens: a process that dies now leaves it for the next."""
-        self.settled()
-        self.name = self.desk.take_off(base, list(commits))
+        """Notes the push before it happens: a process that dies from here on leaves it for the next."""
+        self.names.append(self.desk.take_off(base, list(commits)))
         self.desk.pulse()
 
+    def lost(self) -> None:
+        """Takes the newest note away: that push can't land any more."""
+        self.desk.land(self.names.pop())
+
     def settled(self) -> None:
-        """Takes the note away: the fate is known."""
-        if self.name:
-            self.desk.land(self.name)
-            self.name = ""
+        """Takes all notes away. Only after the answers are written and the outbox is emptied: until then a landed
+        command must be findable, or it would be sent again.
+        """
+        while self.names:
+            self.lost()
 
 
 @dataclass
@@ -157,13 +162,12 @@ class Flusher:
         flights = self.desk.flights()
         mentioned = {op for _, _, ops in flights for op in ops}
         sent_on = [base for _, base, ops in flights if any(op in by_op for op in ops)]
-        gone = frozenset(command.op for command in batch if command is not own and self._caller_is_gone(command))
+        gone = frozenset(command.op for command in batch if (own is None or command.op != own.op) and self._caller_is_gone(command))
         flight = _Flight(self.desk)
         outcomes = self.log.transact(batch, flight=flight, seconds=end - self.clock(), sent_on=sent_on, look_only=gone)
         refused = [op for op, outcome in outcomes.items() if isinstance(outcome, Refused)]
         if refused and len(batch) > 1:
             # A refused chain is no verdict on its members: try one's own alone, leave the others to their owners.
-            flight.settled()
             alone = [own] if own is not None else [by_op[op] for op in refused if by_op[op].can_wait][:3]
             for op in refused:
                 del outcomes[op]
@@ -225,7 +229,8 @@ class Flusher:
         is harmless, a lost one is not.
         """
         for session, entries in self.desk.spooled().items():
-            command = fold(session, [record for _, record in entries], self.desk.next_id())
+            # The newest file's own id: it sorts where it happened, and folding the same files twice is one operation.
+            command = fold(session, [record for _, record in entries], entries[-1][0].stem)
             if command is not None:
                 self.desk.put(command)
             for path, _ in entries:

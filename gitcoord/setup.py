@@ -97,8 +97,8 @@ def remove(found: Connection) -> list[str]:
         raise GitcoordError(f"{len(waiting)} commands are not sent yet", hint="gitcoord sync")
     repo, done = found.repo, []
     with contextlib.suppress(GitcoordError):
-        left = hookdir.uninstall(Path(repo.hooks_dir()))
-        done += [f"hook {one.event}: {one.result}" for one in left if one.result != "absent"]
+        hooks = hookdir.uninstall(Path(repo.hooks_dir()), common_dir=Path(repo.common_dir))
+        done += [f"hook {one.event}: {one.change}" for one in hooks if one.change != "none"]
     refs = [line for line in repo.ask("for-each-ref", "--format=%(refname)", "refs/gitcoord/").splitlines() if line]
     if isinstance(found.tip, RemoteTip):
         refs.append(f"refs/remotes/{found.tip.ref}")

@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from gits import git
+
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.core.names import Resource
-from gits import git
 
 PROGRAM = [sys.executable, "-m", "gitcoord"]
 PATIENCE = 120.0  # seconds: only a hang gets there
@@ -129,5 +130,7 @@ def snapshot(path: Path) -> dict[str, str]:
             found[str(place)] = f"{place.stat().st_mode} {place.stat().st_mtime_ns}"
     refs = git(common, "for-each-ref", "--format=%(objectname) %(refname)").splitlines()
     found["refs"] = "\n".join(ref for ref in refs if not (ref.endswith("/coordination") and "refs/remotes/" in ref))
-    found["status"] = git(path, "status", "--porcelain=v2", "--branch", "--ignored") if common == top or (path / ".git").exists() else ""
+    found["status"] = (
+        git(path, "status", "--porcelain=v2", "--branch", "--ignored") if common == top or (path / ".git").exists() else ""
+    )
     return found

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from types import NoneType, UnionType
 from typing import Any, Literal
 
-from gitcoord.core import names, rules
-from gitcoord.core.records import Event
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
+
+from gitcoord.core import names, rules
+from gitcoord.core.records import Event
 
 HIDDEN = "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202e\u2060\u2066\u2069\ufeff\U000e0041\U000e007f"
 """Characters that reorder or hide text: admission refuses them in a line, the format carries them."""
@@ -36,7 +37,7 @@ texts = st.text(_NO_SURROGATES, max_size=60) | st.lists(fragments | lines, max_s
 session_names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True).filter(names.is_session_name)
 ids = st.from_regex(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}", fullmatch=True)
 resource_types = st.sampled_from(("file", "droplet", "a", "x_1", "t" * 32))
-resource_names = lines.filter(lambda text: 0 < len(text) and len(text.encode()) <= 300)
+resource_names = lines.filter(lambda text: len(text) > 0 and len(text.encode()) <= 300)
 resources = st.builds(lambda kind, name: f"{kind}:{name}", resource_types, resource_names)
 
 instants = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)).map(

@@ -144,7 +144,9 @@ def test_a_forged_event_and_a_later_format_are_no_ops(hand: Path, pair: tuple[Se
     )
     first = _push(hand, forged)
     (hand / "gitcoord.json").write_text('{"format": 9}\n')
-    second = _push(hand, f"raise\n\nCoord-Event: format.shiny\nCoord-Id: f2\nCoord-Seq: {seq + 1}\nCoord-Session: ben\nCoord-Writer: 9.0")
+    second = _push(
+        hand, f"raise\n\nCoord-Event: format.shiny\nCoord-Id: f2\nCoord-Seq: {seq + 1}\nCoord-Session: ben\nCoord-Writer: 9.0"
+    )
     verdict = ben.run("verify", "--json").json
     assert [one["commit"] for one in verdict["problems"]] == [first, second]
     assert [one["claimed_by"] for one in ada.ok("claims")["claims"]] == ["ada"]

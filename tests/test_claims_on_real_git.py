@@ -166,7 +166,11 @@ def test_a_loss_is_told_where_the_session_acts_on_it(earlier: tuple[Seat, Seat, 
     clock.move(hours=2)
     with ben.here(clock) as found:
         found.coordinator.acquire(file("x"))
-    for act in (lambda boss: boss.release(file("x")), lambda boss: boss.renew(file("x")), lambda boss: boss.check(file("x"), fence)):
+    for act in (
+        lambda boss: boss.release(file("x")),
+        lambda boss: boss.renew(file("x")),
+        lambda boss: boss.check(file("x"), fence),
+    ):
         with ada.here(clock) as found, pytest.raises(NotHeld):
             act(found.coordinator)
     with ben.here(clock) as found:

@@ -103,7 +103,9 @@ def test_plain_git_reads_the_record(file_remote: Remote, seats: Seats) -> None:
     log = ada.git("log", "--format=%an|%s", "--reverse", "origin/coordination").splitlines()
     assert log[1] == "session-001|start: session-001, landing page"
     assert log[3].startswith("session-001|claim: file src by session-001 until ")
-    assert ada.git("log", "--format=%(trailers:key=Coord-Resource,valueonly)", "--grep=^Coord-Session: session-002$", "origin/coordination")
+    assert ada.git(
+        "log", "--format=%(trailers:key=Coord-Resource,valueonly)", "--grep=^Coord-Session: session-002$", "origin/coordination"
+    )
     claims = ada.git("log", "--format=%s", "origin/coordination", "--", "claims/").splitlines()
     assert [line.partition(":")[0] for line in claims] == ["end", "claim", "release", "claim"]
     board = ada.git("show", f"origin/coordination:{BOARD}")

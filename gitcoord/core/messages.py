@@ -37,7 +37,7 @@ class Message(Record):
     type: str = "note"
     subject: str = ""
     message: str = ""
-    details: dict[str, str] = {}
+    details: dict[str, str] = Field(default_factory=dict)
     in_reply_to: str | None = None
     thread: str | None = None
     priority: str = "normal"

@@ -95,7 +95,8 @@ class Objects:
         found: list[tuple[str, int] | None] = []
         for start in range(0, len(oids), _AT_ONCE):
             part = oids[start : start + _AT_ONCE]
-            assert self._check.stdin and self._check.stdout
+            assert self._check.stdin
+            assert self._check.stdout
             self._check.stdin.write("".join(f"{oid}\n" for oid in part).encode())
             self._check.stdin.flush()
             for _ in part:
@@ -114,7 +115,8 @@ class Objects:
         found: list[bytes | None] = []
         for start in range(0, len(oids), _AT_ONCE):
             part = oids[start : start + _AT_ONCE]
-            assert self._batch.stdin and self._batch.stdout
+            assert self._batch.stdin
+            assert self._batch.stdout
             self._batch.stdin.write("".join(f"{oid}\n" for oid in part if oid is not None).encode())
             self._batch.stdin.flush()
             for oid in part:

@@ -6,6 +6,7 @@ outlives the deadline: it gets a session of its own, and the whole group is ende
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -161,19 +162,15 @@ def run(
 def _end(child: subprocess.Popen[bytes]) -> Done:
     # TERM first: git removes its lock files on it, and a stale ref lock on a file remote blocks everybody.
     for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, sign)
-        except (ProcessLookupError, PermissionError):
-            pass
         try:
             out, err = child.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             continue
         # The leader is gone; whatever of its group stayed behind goes too.
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
         return Done(child.returncode, out or b"", err or b"", in_time=False)
     for stream in (child.stdin, child.stdout, child.stderr):
         if stream:

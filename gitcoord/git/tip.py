@@ -123,8 +123,8 @@ class RemoteTip:
         mine = f"refs/gitcoord/fetch/{secrets.token_hex(8)}"
         known = self.local()
         words = [
-            "-c", "core.logAllRefUpdates=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-            "--no-auto-maintenance", "--no-filter", "--refmap=",
+            "-c", "core.logAllRefUpdates=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
+            "--no-recurse-submodules", "--no-auto-maintenance", "--no-filter", "--refmap=",
         ]  # fmt: skip
         if known:
             words.append(f"--negotiation-tip={known}")
@@ -194,7 +194,7 @@ class RemoteTip:
             except Unreachable as error:
                 if sent:
                     raise Unknown(
-                        f"the change was sent to {self.where}, and then it could not be reached: it may have landed ({error.message})",
+                        f"the change was sent to {self.where} and may have landed; then it was away ({error.message})",
                         hint="run the same command again",
                     ) from error
                 raise Unreachable(_away(self.where, words), hint=_AWAY_HINT) from error
@@ -260,9 +260,11 @@ def _away(where: str, words: str) -> str:
 
 
 def _was_sent(trace: str, new: Oid) -> bool:
+    # The update itself is "<old> <new> <ref>", said by "push" or, over HTTP, by a helper that calls itself "git".
+    update = b" " + new.encode() + b" refs/heads/"
     try:
         with open(trace, "rb") as packets:
-            return any(b"push>" in line and new.encode() in line for line in packets)
+            return any(b"> " in line and update in line for line in packets)
     except FileNotFoundError:
         return False
 

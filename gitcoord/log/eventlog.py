@@ -38,8 +38,8 @@ class InFlight(Protocol):
         """Operations (by id) are about to be pushed as those commits on `base`."""
         ...
 
-    def settled(self) -> None:
-        """The fate of that push is known."""
+    def lost(self) -> None:
+        """The newest of them lost its race: it can't land any more."""
         ...
 
 
@@ -186,7 +186,7 @@ class EventLog:
                 for command in [one for one in pending if one.op in look_only]:
                     outcomes[command.op] = NotInTime("its caller was gone before it could be sent; nothing happened")
                     pending.remove(command)
-                chain, refused, state = self._decide(view, pending)
+                chain, refused, _state = self._decide(view, pending)
                 if not chain:
                     if fresh:
                         outcomes |= refused
@@ -203,15 +203,14 @@ class EventLog:
                 won = self._send(view, chain, flight, end)
                 if won is None:
                     self.contention += 1
+                    flight.lost()
                     view, fresh = self._refreshed(pending, end)
-                    flight.settled()
                     continue
-                flight.settled()
                 for command, event, _, _ in chain:
                     outcomes[command.op] = self._landed[event.id]
                     pending.remove(command)
                 # The tip is our own chain: what was refused on the state that the chain makes is refused for good.
-                outcomes |= {op: error for op, error in refused.items()} if fresh else {}
+                outcomes |= dict(refused.items()) if fresh else {}
                 pending = [command for command in pending if command.op not in outcomes]
                 view, fresh = won, True
         except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised) as error:

@@ -68,8 +68,7 @@ def escape_line(text: str) -> str:
     if not text:
         return "\\u{}"
     text = UNSAFE.sub(_mark, text.replace("\\u{", "\\u{5C}u{"))
-    text = re.sub(r"^ | $", _mark, text)
-    return text
+    return re.sub(r"^ | $", _mark, text)
 
 
 def escape_text(text: str) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -24,29 +28,42 @@ Git = Annotated[bool, typer.Option("--git", help="The git hooks (the only kind t
 def install(git: Git = False) -> None:
     """Install the git hooks; hooks that are there already are kept and still run."""
     with connection() as found:
-        done = hookdir.install(Path(found.repo.hooks_dir()), work_tree=found.repo.work_tree, common_dir=found.repo.common_dir)
-        answer({"hooks": [_record(one) for one in done]}, *(_line(one) for one in done))
+        place = Path(found.repo.hooks_dir())
+        _tell(hookdir.install(place, common_dir=Path(found.repo.common_dir), program=_program()))
 
 
 @app.command()
 def uninstall(git: Git = False) -> None:
     """Take the git hooks away again; what was there before is restored to the byte."""
     with connection() as found:
-        done = hookdir.uninstall(Path(found.repo.hooks_dir()))
-        answer({"hooks": [_record(one) for one in done]}, *(_line(one) for one in done))
+        _tell(hookdir.uninstall(Path(found.repo.hooks_dir()), common_dir=Path(found.repo.common_dir)))
 
 
 @app.command()
 def status(git: Git = False) -> None:
     """Show which git hooks are installed."""
     with connection() as found:
-        done = hookdir.status(Path(found.repo.hooks_dir()))
-        answer({"hooks": [_record(one) for one in done]}, *(_line(one) for one in done))
+        _tell(hookdir.status(Path(found.repo.hooks_dir())))
 
 
-def _record(one: hookdir.HookState) -> dict[str, object]:
-    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(one).items()}
+def _program() -> str:
+    """Where this program lies, for hooks that run with a PATH on which it isn't."""
+    found = shutil.which(sys.argv[0]) or shutil.which("gitcoord") or ""
+    return os.path.abspath(found) if os.path.basename(found) in {"gitcoord", "git-coord"} else ""
 
 
-def _line(one: hookdir.HookState) -> str:
-    return f"{one.event}: {one.result}"
+def _tell(hooks: Sequence[hookdir.Hook]) -> None:
+    records = [{**asdict(one), "path": str(one.path), "kept": str(one.kept) if one.kept else None} for one in hooks]
+    answer({"hooks": records}, *(_line(one) for one in hooks))
+
+
+def _line(one: hookdir.Hook) -> str:
+    words = f"{one.event}: {one.state if one.change == 'none' else one.change}"
+    if one.state == "installed" and one.change == "none":
+        words = f"{one.event}: already installed"
+    if one.state == "edited":
+        words += f"; it was changed since, so it stays: {one.path}"
+    if one.kept:
+        runs = "the hook that was here still runs" if one.state == "installed" else "an older hook is kept"
+        words += f"; {runs}: {one.kept}"
+    return words

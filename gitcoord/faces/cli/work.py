@@ -137,7 +137,7 @@ def claim(
             held = boss.acquire(wanted, **asked)
         except GitcoordError as error:
             outcome = {3: "blocked", 5: "unknown"}.get(error.exit_code, "failed")
-            code = tell(error, **{"outcome": outcome, "claims": [], "blocked_by": [], "place": None, "commit": None, "seq": None})
+            code = tell(error, outcome=outcome, claims=[], blocked_by=[], place=None, commit=None, seq=None)
             raise typer.Exit(code) from error
         for entry in held.taken:
             fence, holder, why, what = entry.split(" ", 3)
@@ -211,7 +211,8 @@ def claims(
         rows = [
             [
                 str(one.resource), one.claimed_by + (" (you)" if one.claimed_by == boss.who.session else ""), one.mode,
-                ("expired " if one.expires_at <= now else "") + spell(one.expires_at), str(one.fence), one.phase or one.reason or "",
+                ("expired " if one.expires_at <= now else "") + spell(one.expires_at), str(one.fence),
+                one.phase or one.reason or "",
             ]
             for one in leases
         ]  # fmt: skip

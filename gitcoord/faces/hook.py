@@ -1,0 +1,262 @@
+"""What hooks call: `gitcoord hook git post-commit` and the like, in the background of the user's git.
+
+Never raises, prints or asks the network, and always ends with 0: to a coding agent 2 would mean "block". What happened
+becomes a file in the spool, which the next flusher folds into a heartbeat; a detached `gitcoord sync --if-due` is started
+now and then. Loads nothing but the standard library: the start is nearly the whole cost.
+
+The shim (`hooks/`) has left each event in a file of the work tree's own git folder, because HEAD moves on and because a
+Python for each of a hundred quick commits would slow git down. One process takes them all, in their order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gitcoord.core.names import LINE_LIMIT, show
+from gitcoord.git import process
+from gitcoord.local import files, ids
+from gitcoord.local.identity import AGENTS, Binding, Identity, agent_ids
+
+_ACTIONS = {
+    "post-commit": "committed",
+    "post-checkout": "switched",
+    "post-merge": "merged",
+    "post-rewrite": "rewrote",
+}
+_SECONDS = 5.0  # a git call of ours takes 2 ms; after this long something is wrong with the repository
+_FILES = 50  # as many as a heartbeat names (core/heartbeats.py, which would load pydantic)
+_SPOOLED = 500  # entries of a session that wait; where nobody flushes, the oldest give way: a fold would drop them too
+_SYNC_EVERY = 10.0  # seconds between two detached flushes of a desk
+_LOG_SIZE = 64 * 1024  # bytes
+_OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_WHO = frozenset({"GITCOORD_SESSION", *AGENTS})
+_OF_ONE_CALL = frozenset({"GITCOORD_EVENTS", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"})
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The work tree, and the commit and ref ("" when detached) that HEAD stands for."""
+
+    git_dir: str
+    work_tree: str
+    commit: str
+    ref: str
+
+
+@dataclass(frozen=True)
+class _Event:
+    """What git called a hook for: its name and arguments, HEAD at that time, and the variables that say who did it."""
+
+    name: str
+    arguments: list[str]
+    commit: str
+    ref: str
+    at: float
+    who: Mapping[str, str]
+
+    @property
+    def branch(self) -> str:
+        """The branch, "" when detached."""
+        return self.ref.removeprefix("refs/heads/") if self.ref.startswith("refs/heads/") else ""
+
+
+def main(argv: list[str]) -> int:
+    """Does what the hook is for, as far as it can; always 0."""
+    with contextlib.suppress(BaseException):  # a hook never hurts (guarantee G11); what can be told is in the log
+        if not argv:
+            print("gitcoord hook is called by git and by coding agents: gitcoord hooks --help", file=sys.stderr)
+        elif argv[0] == "git" and os.environ.get("GITCOORD") != "0" and not os.environ.get("GITCOORD_HOOK"):
+            _git(argv[1:], os.environ)
+    return 0
+
+
+def _git(words: list[str], environ: Mapping[str, str]) -> None:
+    """A git hook: its name, then the arguments that git gave it."""
+    name, *arguments = words
+    if name not in _ACTIONS:
+        return
+    with contextlib.suppress(OSError):
+        os.setsid()  # whoever ends git's process group doesn't mean this process
+    place = _find(environ)
+    if place is None:
+        return
+    folder = Path(place.git_dir) / "gitcoord"
+    try:
+        if environ.get("GITCOORD_EVENTS"):
+            for events in _left(folder):
+                _tell(events, place, environ)
+        else:  # called without the shim: by git's own configuration, another hook manager, or a person
+            _tell([_Event(name, arguments, place.commit, place.ref, time.time(), environ)], place, environ)
+    except BaseException as error:
+        _log(folder / "hook.log", f"{name}: {type(error).__name__}: {error}")
+
+
+def _find(environ: Mapping[str, str]) -> _Place | None:
+    """Where git called the hook; None outside of a work tree, or before its first commit."""
+    # Here alone git's own variables count: they say which repository is meant.
+    meant = {name: environ[name] for name in ("GIT_DIR", "GIT_WORK_TREE") if name in environ}
+    env = {**process.clean_environment(environ), **meant}
+    lines = _ask(
+        env, os.getcwd(), "rev-parse", "--absolute-git-dir", "--show-toplevel", "HEAD", "--symbolic-full-name", "HEAD"
+    ).split("\n")
+    if len(lines) != 5:  # the last one is empty
+        return None
+    git_dir, work_tree, commit, ref = lines[:4]
+    return _Place(os.path.realpath(git_dir), os.path.realpath(work_tree), commit, ref)
+
+
+def _left(folder: Path) -> Iterator[list[_Event]]:
+    """The events that shims have left, oldest first, until there are none. They are gone once they are dealt with."""
+    mark = folder / "at-work"
+    while True:
+        found = _take(folder)
+        if found:
+            # A fresh mark: as long as it has our number, others leave their events to us.
+            mark.write_text(str(os.getpid()))
+        else:
+            # Given up before the last look: whoever saw the mark had left its event by then.
+            mark.unlink(missing_ok=True)
+            found = _take(folder)
+            if not found:
+                return
+        yield [event for _, event in found if event]
+        for path, _ in found:
+            path.unlink(missing_ok=True)
+
+
+def _take(folder: Path) -> list[tuple[Path, _Event | None]]:
+    """The event files that are whole, oldest first; None for what can't be read."""
+    found = []
+    for path in folder.glob("event.*"):
+        with contextlib.suppress(FileNotFoundError):
+            at = path.stat().st_mtime
+            lines = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
+            if len(lines) > len(_WHO) + 1:  # else its shim is still writing: it starts another process if need be
+                found.append((at, path, _read(lines, at)))
+    return [(path, event) for _, path, event in sorted(found, key=lambda one: (one[0], one[1].name))]
+
+
+def _read(lines: list[str], at: float) -> _Event | None:
+    name, _, rest = lines[0].partition(" ")
+    commit, ref, *arguments = rest.split(" ") if rest.count(" ") else ("", "")
+    if name not in _ACTIONS or not _OID.fullmatch(commit):
+        return None
+    pairs = (line.partition("=") for line in lines[1:])
+    who = {key: value for key, _, value in pairs if key in _WHO and value}
+    return _Event(name, arguments, commit, ref, at, who)
+
+
+def _tell(events: list[_Event], place: _Place, environ: Mapping[str, str]) -> None:
+    """Spools the events of sessions that sit in this work tree, then has their desks flushed."""
+    identity = Identity(Path(place.git_dir))
+    desks = set[Path]()
+    for event in events:
+        binding = _who(identity, event.who)
+        entry = _describe(event, place, environ) if binding else None
+        if binding and entry:
+            desks.add(_spool(binding, entry))
+    for desk in desks:
+        _sync(desk, place, environ)
+
+
+def _who(identity: Identity, environ: Mapping[str, str]) -> Binding | None:
+    """The session that sits in this work tree: the named one, else the agent's, else the person's newest."""
+    named = environ.get("GITCOORD_SESSION")
+    if named:
+        return identity.get(named)
+    agent = agent_ids(environ)
+    return identity.of_agent(agent) if agent else identity.of_person()
+
+
+def _describe(event: _Event, place: _Place, environ: Mapping[str, str]) -> dict[str, object] | None:
+    """The entry for the spool; None when nothing has happened."""
+    env = {**process.clean_environment(environ), "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
+    target, names = event.branch or event.commit[:12], list[str]()
+    if event.name == "post-commit":
+        target, *names = _commit(env, place, event.commit)
+    elif event.name == "post-merge" and event.arguments != ["1"]:  # 1: squashed, so HEAD is what it was
+        target = _commit(env, place, event.commit)[0]  # the files of a merge were touched by others
+    elif event.name == "post-checkout":
+        old, new, flag = [*event.arguments, "", "", ""][:3]
+        if flag == "0" or (old == new and not _has_moved(env, place)):  # only files; or nothing
+            return None
+    return {
+        "at": datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "action": _ACTIONS[event.name],
+        "target": show(target, LINE_LIMIT),
+        "files": names[:_FILES],
+        "branch": event.branch,
+        "commit": event.commit,
+    }
+
+
+def _commit(env: Mapping[str, str], place: _Place, commit: str) -> list[str]:
+    """The commit's subject, then its files; of a merge only those that it has otherwise than every parent (-c)."""
+    words = ["diff-tree", "--root", "--always", "-r", "-c", "-z", "--no-renames", "--name-only", "--pretty=oneline"]
+    said, *names = _ask(env, place.work_tree, *words, commit).split("\0")
+    return [said.partition(" ")[2], *filter(None, names)]
+
+
+def _has_moved(env: Mapping[str, str], place: _Place) -> bool:
+    """Whether a checkout that stayed on its commit led to another branch: so says HEAD's reflog."""
+    said = _ask(env, place.work_tree, "log", "-g", "-1", "--format=%gs", "HEAD", "--")
+    match = re.fullmatch(r"checkout: moving from (\S+) to (\S+)\n", said)
+    return match is not None and match[1] != match[2]
+
+
+def _ask(env: Mapping[str, str], cwd: str, *words: str) -> str:
+    """The output of a git that only reads, "" when it fails."""
+    done = process.run([process.program(), *process.ALWAYS, *words], env=env, cwd=cwd, seconds=_SECONDS)
+    return done.stdout.decode("utf-8", "surrogateescape") if done.ok else ""
+
+
+def _spool(binding: Binding, entry: Mapping[str, object]) -> Path:
+    """Leaves the entry on the session's desk, which it returns."""
+    desk = Path(binding.desk)
+    if not desk.is_absolute():
+        raise ValueError("the session's desk is no place")
+    folder = files.private_folder(desk)
+    for name in ("spool", binding.session):
+        folder = files.private_folder(folder / name)
+    waiting = sorted(folder.glob("*.json"))
+    newest = waiting[-1].stem if waiting else ""
+    files.write_json(folder / f"{ids.new_id(after=newest)}.json", {"run_id": binding.run_id, **entry})
+    for old in waiting[:-_SPOOLED]:
+        old.unlink(missing_ok=True)
+    return desk
+
+
+def _sync(desk: Path, place: _Place, environ: Mapping[str, str]) -> None:
+    """Starts a flush that nobody waits for, unless one was started just now."""
+    stamp = desk / "synced"
+    with contextlib.suppress(FileNotFoundError):
+        if 0 <= time.time() - stamp.stat().st_mtime < _SYNC_EVERY:
+            return
+    stamp.touch(mode=0o600)
+    kept = {name: value for name, value in environ.items() if not process.is_local(name) and name not in _OF_ONE_CALL}
+    child = subprocess.Popen(
+        # -P, and not in the work tree: its files are no modules of ours.
+        [sys.executable, "-P", "-m", "gitcoord", "-C", place.work_tree, "sync", "--if-due", "--quiet"],
+        env={**kept, "GITCOORD_HOOK": "1"}, cwd="/",
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it
+
+
+def _log(path: Path, line: str) -> None:
+    """Adds a line to the log; when it is full, its older half goes."""
+    files.private_folder(path.parent)
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size > _LOG_SIZE:
+            files.write(path, path.read_bytes()[-_LOG_SIZE // 2 :])
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {show(line)}\n")

@@ -1,0 +1,302 @@
+"""The engine under small faults: kills between the steps, a stopped flusher, refusals, poison, another program's commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from conftest import Seats
+from remotes import Remote
+from seats import Seat, collect, file
+
+from gitcoord.core.messages import SendMessage
+from gitcoord.core.records import Caller
+from gitcoord.errors import Held, Unknown
+from gitcoord.git.tip import RemoteTip, Swap
+from gitcoord.local.desk import Desk
+from gitcoord.log.eventlog import EventLog
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL at a chosen step: nothing of the program may clean up after it."""
+
+
+def _die(*args: object, **kwargs: object) -> None:
+    raise Killed
+
+
+STEPS = {
+    "before the push": (RemoteTip, "swap"),
+    "after the push, before the answer": (Desk, "answer"),
+    "before the note about the push": (Desk, "take_off"),
+    "after the answer, before the note is gone": (Desk, "land"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_message_survives_a_kill_at_every_step_and_is_sent_once(
+    pair: tuple[Seat, Seat], step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = pair
+    ada.ok("sync")  # no race is lost on the way: the steps are those of the only push
+    owner, name = STEPS[step]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, _die)
+        with ada.here() as found, pytest.raises(Killed):
+            found.coordinator.send("ben", "hello", "")
+    assert ada.ok("sync")["unsent"] == 0
+    assert ada.ok("sync")["unsent"] == 0
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
+    assert [one["event"] for one in ada.ok("log")["events"]].count("message.sent") == 1
+    assert ada.ok("verify")["ok"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_claim_whose_caller_was_killed_is_never_pushed_later(
+    pair: tuple[Seat, Seat], step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = pair
+    ada.ok("sync")  # no race is lost on the way: the steps are those of the only push
+    owner, name = STEPS[step]
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, _die)
+        with ada.here() as found:
+            deadline = found.coordinator.now() + timedelta(seconds=30)
+            patch.setattr(found.coordinator, "_caller", lambda: Caller(pid=gone.pid, born="gone", deadline=deadline))
+            with pytest.raises(Killed):
+                found.coordinator.acquire(file("x"))
+    landed = step in {"after the push, before the answer", "after the answer, before the note is gone"}
+    assert ada.ok("sync")["unsent"] == 0
+    holders = [one["claimed_by"] for one in ben.ok("claims")["claims"]]
+    assert holders == (["ada"] if landed else [])
+
+
+def test_a_push_of_a_killed_process_that_lands_late_has_one_effect(
+    pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = pair
+    sent: list[tuple[str, str]] = []
+
+    def note_and_die(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
+        sent.append((expected, new))
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteTip, "swap", note_and_die)
+        with ada.here() as found, pytest.raises(Killed):
+            found.coordinator.send("ben", "hello", "")
+    [(_, late)] = sent
+    ada.git("push", "-q", "origin", f"{late}:refs/heads/coordination")  # the zombie's push arrives now
+    assert ada.ok("sync")["unsent"] == 0
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
+    assert [one["event"] for one in ben.ok("log")["events"]].count("message.sent") == 1
+
+
+def test_an_unknown_outcome_converges_when_the_command_is_run_again(
+    pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = pair
+    real = RemoteTip.swap
+
+    def landed_but_unknown(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
+        real(self, expected, new, seconds)
+        raise Unknown("the line was cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteTip, "swap", landed_but_unknown)
+        with ada.here() as found, pytest.raises(Unknown):
+            found.coordinator.acquire(file("x"))
+        with ada.here() as found:
+            assert found.coordinator.send("ben", "hello", "").state == "queued"  # never exit 5 for what can wait
+    first = ada.ok("claim", "x")
+    assert first["claims"][0]["claimed_by"] == "ada"
+    assert len(ben.ok("claims")["claims"]) == 1
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
+
+
+def test_a_stopped_flusher_holds_nobody_up(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
+    ada, _ = pair
+    gate = file_remote.path / "hooks" / "pre-receive"
+    gate.write_text(
+        f"#!/bin/sh\nif mkdir {file_remote.path}/first 2>/dev/null; then while [ ! -e {file_remote.path}/go ]; do sleep 0.05; done; fi\n"
+    )
+    gate.chmod(0o755)
+    stuck = ada.start("claim", "x", "--json")
+    while not (file_remote.path / "first").exists():
+        assert stuck.poll() is None
+    os.kill(stuck.pid, signal.SIGSTOP)
+    try:
+        other = Seat(ada.path, ada.desk, "ada")
+        assert other.ok("claim", "y")["outcome"] == "held"
+    finally:
+        (file_remote.path / "go").touch()
+        os.kill(stuck.pid, signal.SIGCONT)
+    [ran] = collect([stuck])
+    assert ran.code in (0, 5, 9), ran
+    held = {one["resource_name"] for one in ada.ok("claims")["claims"]}
+    assert ran.code != 0 or "x" in held
+
+
+def test_a_refused_push_is_exit_7_with_the_remote_s_words(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
+    ada, _ = pair
+    hook = file_remote.path / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'protected by policy' >&2\nexit 1\n")
+    hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
+    ran = ada.run("claim", "x", "--json")
+    assert ran.code == 7
+    assert "protected by policy" in ran.json["message"]
+    hook.unlink()
+    assert ada.ok("claim", "x")["outcome"] == "held"
+
+
+POISON = """#!/bin/sh
+while read old new ref; do
+  if git log --format=%B $old..$new | grep -q 'poison'; then echo 'no poison here' >&2; exit 1; fi
+done
+"""
+
+
+def test_one_refused_command_does_not_stop_the_others(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
+    ada, ben = pair
+    file_remote.away()
+    for subject in ("before", "poison", "after"):
+        assert ada.ok("send", "ben", subject)["state"] == "queued"
+    file_remote.back()
+    hook = file_remote.path / "hooks" / "pre-receive"
+    hook.write_text(POISON)
+    hook.chmod(0o755)
+    for _ in range(4):
+        ada.run("sync")
+    ran = ada.run("heartbeat", "building", "--json")
+    assert ran.code == 0, ran
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["before", "after"]
+    assert "refused 1 commands for good" in ada.run("status").err
+    assert "no poison here" in ada.run("doctor").out
+    hook.unlink()
+    ada.run("doctor", "--fix")
+    ada.ok("sync")
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["poison"]
+
+
+def test_a_newer_program_s_command_waits_for_it_and_holds_back_only_its_session(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.ok("start", "other", "--new")
+    with ada.here() as found:
+        desk = found.desk
+        first = desk.next_id()
+        strange = {"kind": "teleport", "command": {"op": first, "session": "ada", "at": "2026-01-01T00:00:00Z", "where": "moon"}}
+        (desk.path / "outbox" / f"{first}.json").write_text(json.dumps(strange))
+        later = SendMessage(op=desk.next_id(), session="ada", at=found.coordinator.now(), to="ben", subject="later")
+        desk.put(later)
+        free = SendMessage(op=desk.next_id(), session="other", at=found.coordinator.now(), to="ben", subject="free")
+        desk.put(free)
+    ada.run("sync")
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["free"]
+    assert {path.stem for path in (desk.path / "outbox").glob("*.json")} == {first, later.op}
+
+
+def test_a_machine_with_many_clones_flushes_through_any_of_them(file_remote: Remote, seats: Seats) -> None:
+    ada, ben = seats(file_remote, "ada", "ben", machine="one")
+    ada.ok("init")
+    ada.ok("start", "ada")
+    ben.ok("start", "ben")
+    file_remote.away()
+    ada.ok("send", "ben", "from ada's clone")
+    file_remote.back()
+    ben.ok("heartbeat", "building")
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["from ada's clone"]
+
+
+def test_two_users_of_one_clone_have_two_desks(pair: tuple[Seat, Seat]) -> None:
+    ada, _ = pair
+    with ada.here() as found:
+        first = found.desk.path
+    ada.git("config", "user.email", "somebody.else@example.org")
+    with ada.here() as found:
+        assert found.desk.path != first
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write anywhere")
+def test_a_desk_that_cannot_be_written_falls_back(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, _ = pair
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o500)
+    assert Seat(ada.path, shut).ok("heartbeat", "building")["state"] == "committed"
+
+
+def test_a_desk_that_is_a_file_falls_back_to_the_clone(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, _ = pair
+    (tmp_path / "file").write_text("in the way")
+    with Seat(ada.path, tmp_path / "file").here() as found:
+        assert found.desk.path == ada.path / ".git" / "gitcoord"
+        assert found.coordinator.heartbeat(action="building").state == "committed"
+
+
+def test_the_whole_group_of_a_child_ends_with_its_deadline(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, _ = pair
+    with ada.here() as found:
+        marker = tmp_path / "pids"
+        script = f"sleep 600 & echo $! $$ > {marker}; sleep 600"
+        done = found.repo.run("-c", f"alias.x=!{script}", "x", seconds=1.0)
+    assert not done.in_time
+    for pid in marker.read_text().split():
+        state = Path(f"/proc/{pid}/stat")
+        deadline = time.monotonic() + 10
+        while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < deadline
+
+
+def test_a_claim_is_decided_again_after_a_lost_race(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, ben = pair
+    real = EventLog._send
+    raced = []
+
+    def slow(self: EventLog, *args: object, **kwargs: object) -> object:
+        if not raced:
+            raced.append(True)
+            assert ben.run("claim", "x").code == 0
+        return real(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(EventLog, "_send", slow)
+    with ada.here() as found, pytest.raises(Held) as refused:
+        found.coordinator.acquire(file("x"))
+    assert refused.value.data["blocked_by"][0]["claimed_by"] == "ben"
+    assert [one["claimed_by"] for one in ada.ok("claims")["claims"]] == ["ben"]
+
+
+def test_a_refusal_from_an_old_view_is_confirmed_first(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ben.ok("claim", "x")
+    assert ada.run("claim", "x").code == 3
+    ben.ok("release", "x")
+    assert ada.ok("claim", "x")["outcome"] == "held"
+
+
+def test_kill_9_at_random_moments_loses_no_acknowledged_claim(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    acknowledged = []
+    for number in range(12):
+        child = ada.start("claim", "droplet", f"r{number}", "--json")
+        try:
+            out, _ = child.communicate(timeout=0.08 * (number % 6) + 0.05)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, _ = child.communicate()
+        if child.returncode == 0:
+            acknowledged.append(json.loads(out)["claims"][0])
+    ada.ok("sync")
+    ada.ok("claim", "droplet", "last")
+    held = {(one["resource_name"], one["fence"]) for one in ben.ok("claims")["claims"]}
+    assert {(one["resource_name"], one["fence"]) for one in acknowledged} <= held
+    assert ada.ok("sync")["unsent"] == 0
+    assert ben.ok("verify")["ok"]
