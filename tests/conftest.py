@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+import hypothesis
 import pytest
 from gits import git
 from remotes import KINDS, Remote, RemoteFactory, create_bare
@@ -23,6 +24,12 @@ except ImportError:  # only some tests freeze the clock
 else:
     # What waits for processes, sockets and locks needs the real clock, or it waits for ever.
     freezegun.configure(extend_ignore_list=["subprocess", "selectors", "filelock", "_pytest"])
+
+# `quick` looks at the same examples every time; `--hypothesis-profile=thorough` at many new ones. Nothing here is timed.
+_STEADY = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("quick", derandomize=True, database=None, max_examples=50, **_STEADY)
+hypothesis.settings.register_profile("thorough", max_examples=2000, **_STEADY)
+hypothesis.settings.load_profile("quick")
 
 SHARED_MEMORY = Path("/dev/shm")
 

@@ -130,7 +130,6 @@ def snapshot(path: Path) -> dict[str, str]:
             found[str(place)] = f"{place.stat().st_mode} {place.stat().st_mtime_ns}"
     refs = git(common, "for-each-ref", "--format=%(objectname) %(refname)").splitlines()
     found["refs"] = "\n".join(ref for ref in refs if not (ref.endswith("/coordination") and "refs/remotes/" in ref))
-    found["status"] = (
-        git(path, "status", "--porcelain=v2", "--branch", "--ignored") if common == top or (path / ".git").exists() else ""
-    )
+    if git(path, "rev-parse", "--is-bare-repository") == "false":
+        found["status"] = git(path, "status", "--porcelain=v2", "--branch", "--ignored")
     return found
