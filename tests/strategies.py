@@ -8,11 +8,15 @@ from datetime import UTC, datetime
 from types import NoneType, UnionType
 from typing import Any, Literal
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
 from gitcoord.core import names, rules
 from gitcoord.core.records import Event
+
+many = settings(max_examples=settings.default.max_examples * 6)
+"""For what everything rests on: six times as many examples as the profile says."""
 
 HIDDEN = "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202e\u2060\u2066\u2069\ufeff\U000e0041\U000e007f"
 """Characters that reorder or hide text: admission refuses them in a line, the format carries them."""

@@ -6,11 +6,11 @@ hold what lives here, once: admission in `decide_*` (which knows clocks and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gitcoord.core import handoffs, messages, names
 from gitcoord.core.names import Resource
@@ -35,6 +35,22 @@ if TYPE_CHECKING:
     from gitcoord.core.state import ClaimKey, Draft, State
 
 Mode = Literal["exclusive", "shared"]
+
+
+def _entry(split: Callable[[str], object]) -> AfterValidator:
+    def check(value: str) -> str:
+        split(value)
+        return value
+
+    return AfterValidator(check)
+
+
+LeaseEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_lease(value))]
+"""`42 file:a`: a lease by its fence and resource."""
+RenewalEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_renewal(value))]
+"""`42 2025-11-15T14:00:00Z file:a`: a lease and its new expiry."""
+TakenEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_taken(value))]
+"""`42 session-002 expired file:a`: a lease, who had it, and why it could be taken."""
 AT_ONCE = 64  # resources in one command: what an event can name and a person can read
 
 
@@ -102,7 +118,7 @@ class ReleaseClaims(Command):
     kind: ClassVar[str] = "claim.release"
     deferrable: ClassVar[bool] = True
 
-    leases: Annotated[tuple[Line, ...], Field(max_length=4096)]
+    leases: Annotated[tuple[LeaseEntry, ...], Field(max_length=4096)]
     done: Text | None = None
     tests: Literal["pass", "fail"] | None = None
     next_phase: Line | None = None
@@ -130,8 +146,8 @@ class ClaimAcquired(Event):
     estimated_duration: Line | None = None
     allow_coordination: bool = True
     repo: Line | None = None
-    renewed: tuple[Line, ...] = ()
-    taken: tuple[Line, ...] = ()
+    renewed: tuple[RenewalEntry, ...] = ()
+    taken: tuple[TakenEntry, ...] = ()
     witnessed: bool | None = None
 
     def headline(self) -> str:
@@ -167,7 +183,7 @@ class ClaimAcquired(Event):
                 expires_at=self.expires_at, fence=self.seq, allow_coordination=self.allow_coordination,
             )  # fmt: skip
             draft.put("claims", claim.key, claim)
-        apply_renewals(draft, self.session, self.renewed)
+        apply_renewals(draft, self.session, self.renewed, self.at)
         handoffs.take_for(draft, self.session, self.resources)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
@@ -175,25 +191,24 @@ class ClaimAcquired(Event):
         problem = run_problem(state, self) or renewal_problem(state, self.session, self.renewed, committed_at)
         if problem:
             return problem
-        if self.expires_at > committed_at + timedelta(seconds=state.rules.settings.max_ttl) + state.rules.grace:
-            return "the lease is longer than the branch allows"
+        if self.expires_at > _longest(state, committed_at) or not 300 <= self.ttl_seconds <= state.rules.settings.max_ttl:
+            return "the lease is not as long as the branch allows"
+        wanted = [Resource.read(text) for text in self.resources]
         gone: set[tuple[int, str]] = set()
         for entry in self.taken:
-            try:
-                fence, holder, why, resource = split_taken(entry)
-            except ValueError:
-                return f"{entry!r} names no lease"
+            fence, holder, why, resource = split_taken(entry)
             lease = _find(state.claims.values(), holder, fence, resource)
             if lease is None:
                 return f"{holder} doesn't hold {resource} with fence {fence}"
             if not _may_take(state, lease, why, committed_at):
                 return f"the lease of {holder} on {resource} is not {why}"
+            if not _in_the_way(lease, wanted, self.mode):
+                return f"the lease of {holder} on {resource} is not in the way"
             gone.add((fence, str(resource)))
-        wanted = [Resource.read(text) for text in self.resources]
         for lease in state.claims.values():
             if lease.claimed_by == self.session or (lease.fence, str(lease.resource)) in gone:
                 continue
-            if "exclusive" in (lease.mode, self.mode) and any(overlaps(lease.resource, one) for one in wanted):
+            if _in_the_way(lease, wanted, self.mode):
                 return f"{lease.claimed_by} holds {lease.resource}"
         return None
 
@@ -203,7 +218,7 @@ class ClaimRenewed(Event):
 
     kind: ClassVar[str] = "claim.renewed"
 
-    renewed: Annotated[tuple[Line, ...], Field(min_length=1)]
+    renewed: Annotated[tuple[RenewalEntry, ...], Field(min_length=1)]
 
     def headline(self) -> str:
         """The commit's subject."""
@@ -213,7 +228,7 @@ class ClaimRenewed(Event):
 
     def evolve(self, draft: Draft) -> None:
         """The leases' expiry moves."""
-        apply_renewals(draft, self.session, self.renewed)
+        apply_renewals(draft, self.session, self.renewed, self.at)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Own live leases only."""
@@ -227,7 +242,7 @@ class ClaimReleased(Event):
     text: ClassVar[str] = "done"
     trailers: ClassVar[dict[str, str]] = {"next_phase": "Next-Phase", "released": "Released", "files": "File"}
 
-    released: tuple[Line, ...] = ()
+    released: tuple[LeaseEntry, ...] = ()
     done: Text | None = None
     tests: Literal["pass", "fail"] | None = None
     phase: Line | None = None
@@ -285,10 +300,7 @@ class ClaimReleased(Event):
         if problem:
             return problem
         for entry in self.released:
-            try:
-                fence, resource = split_lease(entry)
-            except ValueError:
-                return f"{entry!r} names no lease"
+            fence, resource = split_lease(entry)
             if _find(state.claims.values(), self.session, fence, resource) is None:
                 return f"{self.session} doesn't hold {resource} with fence {fence}"
         return None
@@ -347,13 +359,14 @@ def held_by(state: State, session: str) -> list[Claim]:
     return sorted((claim for claim in state.claims.values() if claim.claimed_by == session), key=lambda one: (one.fence, one.key))
 
 
+def _in_the_way(lease: Claim, wanted: Iterable[Resource], mode: Mode) -> bool:
+    """Whether the lease and a grant of those can't live together."""
+    return "exclusive" in (lease.mode, mode) and any(overlaps(lease.resource, one) for one in wanted)
+
+
 def in_the_way(state: State, resource: Resource, mode: Mode, session: str) -> list[Claim]:
     """The leases of others that overlap and conflict, expired or not."""
-    return [
-        lease
-        for lease in state.claims.values()
-        if lease.claimed_by != session and "exclusive" in (lease.mode, mode) and overlaps(lease.resource, resource)
-    ]
+    return [lease for lease in state.claims.values() if lease.claimed_by != session and _in_the_way(lease, [resource], mode)]
 
 
 def _holder_gone(state: State, lease: Claim) -> bool:
@@ -392,11 +405,10 @@ def _drop_own(draft: Draft, session: str, resource: Resource) -> None:
             draft.put("claims", key, None)
 
 
-def apply_renewals(draft: Draft, session: str, renewed: Sequence[str]) -> None:
-    """Moves the expiry of the session's leases that the entries name; others are left alone."""
+def apply_renewals(draft: Draft, session: str, renewed: Sequence[str], at: datetime) -> None:
+    """Moves the expiry of the session's leases that the entries name; others are left alone. `at`: when it was asked."""
     if not renewed:
         return
-    at = draft.before.at
     leases = draft.claims()
     for entry in renewed:
         fence, until, resource = split_renewal(entry)
@@ -409,14 +421,16 @@ def apply_renewals(draft: Draft, session: str, renewed: Sequence[str]) -> None:
             )
 
 
+def _longest(state: State, committed_at: datetime) -> datetime:
+    """The latest expiry that a commit may give. An expiry counts from the newest date on the branch: see _start_of_time."""
+    return max(committed_at, state.at) + timedelta(seconds=state.rules.settings.max_ttl) + state.rules.grace
+
+
 def renewal_problem(state: State, session: str, renewed: Sequence[str], committed_at: datetime) -> str | None:
     """Why the renewals are not valid: another's lease, an old fence, an expired lease, a longer one than allowed."""
-    longest = committed_at + timedelta(seconds=state.rules.settings.max_ttl) + state.rules.grace
+    longest = _longest(state, committed_at)
     for entry in renewed:
-        try:
-            fence, until, resource = split_renewal(entry)
-        except ValueError:
-            return f"{entry!r} names no lease"
+        fence, until, resource = split_renewal(entry)
         lease = _find(state.claims.values(), session, fence, resource)
         if lease is None:
             return f"{session} doesn't hold {resource} with fence {fence}"
@@ -438,7 +452,7 @@ def _start_of_time(state: State, clock: Clock) -> datetime:
 def _ttl(state: State, asked: int | None, lease: Claim | None = None) -> int:
     settings = state.rules.settings
     if asked is None:
-        return lease.ttl_seconds if lease else settings.default_ttl
+        return min(lease.ttl_seconds if lease else settings.default_ttl, settings.max_ttl)
     if asked < 300:
         raise BadInput(f"a lease lasts at least 5 minutes, not {asked} seconds", hint="--ttl 5m or more")
     if asked > settings.max_ttl:
@@ -453,14 +467,18 @@ def _renewal(lease: Claim, until: datetime) -> str:
     return f"{lease.fence} {spell(max(until, lease.expires_at))} {lease.resource}"
 
 
-def due_renewals(state: State, session: str, clock: Clock) -> tuple[str, ...]:
-    """The session's live leases past half of their ttl, renewed for another."""
+def due_renewals(state: State, session: str, at: datetime, clock: Clock) -> tuple[str, ...]:
+    """The session's live leases past half of their ttl, renewed for another, counted from when the heartbeat was said (`at`):
+    one that waited for the remote must not hold longer than the session was heard of.
+    """
     now = _start_of_time(state, clock)
-    return tuple(
-        _renewal(lease, now + timedelta(seconds=lease.ttl_seconds))
-        for lease in held_by(state, session)
-        if lease.expires_at > now and lease.expires_at - now < timedelta(seconds=lease.ttl_seconds) / 2
-    )
+    said = now - max(timedelta(0), clock.now - at)
+    due = []
+    for lease in held_by(state, session):
+        span = timedelta(seconds=_ttl(state, None, lease))
+        if lease.expires_at > now and lease.expires_at - now < span / 2 and said + span > lease.expires_at:
+            due.append(_renewal(lease, said + span))
+    return tuple(due)
 
 
 def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:

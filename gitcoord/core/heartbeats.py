@@ -89,7 +89,7 @@ class HeartbeatRecorded(Event):
     commit: Line | None = None
     blocked_by: Line | None = None
     folded: Count = 0
-    renewed: tuple[Line, ...] = ()
+    renewed: tuple[claims.RenewalEntry, ...] = ()
 
     def headline(self) -> str:
         """The commit's subject."""
@@ -123,7 +123,7 @@ class HeartbeatRecorded(Event):
                 update["current_work"] = self.target or self.action
         update |= {name: getattr(self, name) for name in ("phase", "progress", "branch") if getattr(self, name) is not None}
         draft.put("sessions", self.session, session.model_copy(update=update))
-        claims.apply_renewals(draft, self.session, self.renewed)
+        claims.apply_renewals(draft, self.session, self.renewed, self.at)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """The session is there, this is its run, and it renews only its own live leases."""
@@ -135,7 +135,7 @@ def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> tu
     said = {name: getattr(command, name) for name in _SAID}
     files = tuple(name[:LINE_LIMIT] for name in command.files_touched[:FILES_LIMIT])
     late = lapse(state, command)
-    renewed = () if late else claims.due_renewals(state, command.session, clock)
+    renewed = () if late else claims.due_renewals(state, command.session, command.at, clock)
     return (
         HeartbeatRecorded(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,

@@ -6,37 +6,46 @@ other session. With no other session in the tree nothing is old.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gitcoord.core import messages
 from gitcoord.core.sessions import close
+from gitcoord.core.times import is_plausible
 
 if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
 
 AT_ONCE = 64
-_CROCKFORD = {char: value for value, char in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}(\.\d+)?", re.ASCII)
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def id_time(key: str) -> datetime | None:
     """When a ULID was made (its first ten characters are milliseconds); None for an id of another form."""
-    stamp = key[:10].upper()
-    if len(key) < 26 or any(char not in _CROCKFORD for char in stamp):
+    if not _ULID.fullmatch(key):
         return None
     value = 0
-    for char in stamp:
-        value = value * 32 + _CROCKFORD[char]
+    for char in key[:10]:
+        value = value * 32 + _ALPHABET.index(char)
     try:
-        return datetime.fromtimestamp(value / 1000, UTC)
+        made = datetime.fromtimestamp(value / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return None
+    return made if is_plausible(made) else None
 
 
 def agreed_now(state: State, writer: str, at: datetime) -> datetime | None:
-    """The earlier of `at` and the newest sign of life of another session; None when there is no other."""
-    others = [session.last_heartbeat for name, session in state.sessions.items() if name != writer]
-    return min(at, max(others)) if others else None
+    """The earlier of `at` and the newest sign of life of another session; None when there is no other.
+
+    Sessions of one machine have one clock: while the tree knows other machines, only those count.
+    """
+    own = state.sessions.get(writer)
+    others = [session for name, session in state.sessions.items() if name != writer]
+    elsewhere = [one for one in others if own is None or one.host is None or one.host != own.host]
+    heard = [one.last_heartbeat for one in elsewhere or others]
+    return min(at, max(heard)) if heard else None
 
 
 def _message_is_over(state: State, message: messages.Message, before: datetime) -> bool:
@@ -76,7 +85,7 @@ def sweep(state: State, writer: str, now: datetime) -> tuple[tuple[str, ...], tu
         return (), ()
     before = agreed - state.rules.retention
     candidates = [f"heartbeat {key}" for key in state.heartbeats if key not in state.sessions]
-    candidates += [f"session {key}" for key, session in state.sessions.items() if not session.live]
+    candidates += [f"session {key}" for key, session in state.sessions.items() if not session.live and key != writer]
     candidates += [f"handoff {key}" for key, offer in state.handoffs.items() if offer.status != "open"]
     # A message's id tells its age, so that the young ones (nearly all) need not be read from the tree.
     candidates += [f"message {key}" for key in state.messages if (id_time(key) or before) <= before + timedelta(days=1)]

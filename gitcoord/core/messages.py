@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from gitcoord.core import names
-from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, Record, SessionName, Text
+from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, Record, SessionName, Subject, Text
 from gitcoord.core.sessions import acting, run_problem
 from gitcoord.core.times import Instant
 from gitcoord.errors import BadInput, NoSession
@@ -53,7 +53,7 @@ class SendMessage(Command):
     deferrable: ClassVar[bool] = True
 
     to: Line
-    subject: Annotated[str, Field(max_length=names.SUBJECT_LIMIT)]
+    subject: Subject
     message: Text = ""
     type: Line = "note"
     details: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
@@ -80,7 +80,7 @@ class MessageSent(Event):
     trailers: ClassVar[dict[str, str]] = {"details": "Detail", "expires_at": "Expires"}
 
     to: Line
-    subject: Annotated[str, Field(max_length=names.SUBJECT_LIMIT)]
+    subject: Subject
     message: Text | None = None
     type: Line = "note"
     details: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
@@ -114,7 +114,7 @@ class MessageSent(Event):
             return f"{self.session} is not a session"
         if self.to != TO_ALL and not names.is_session_name(self.to):
             return f"{self.to} is nobody"
-        return None if names.is_line(self.subject, names.SUBJECT_LIMIT) else "the subject is not one line"
+        return f"there is a message {self.id} already" if self.id in state.messages else None
 
 
 class MessageRead(Event):
@@ -211,9 +211,9 @@ def decide_take(state: State, command: TakeMessages, clock: Clock) -> tuple[Even
     """Takes what is unread (and what was taken but never shown); nothing unread: no event."""
     session = acting(state, command)
     everything = unread(state, command.session, clock.now)
-    wanted = matching(everything, command.sender, command.type)[:AT_ONCE]
-    again = [key for key in command.again if key in session.taken and key in state.messages]
-    keys = tuple(dict.fromkeys([*again, *(message.id for message in wanted)]))[:AT_ONCE]
+    again = [key for key in command.again if key in session.taken and key in state.messages][:AT_ONCE]
+    wanted = [one for one in matching(everything, command.sender, command.type) if one.id not in again][: AT_ONCE - len(again)]
+    keys = tuple(dict.fromkeys([*again, *(message.id for message in wanted)]))
     if not keys:
         return ()
     chosen = set(keys)

@@ -20,13 +20,18 @@ NAME_LIMIT = 512  # bytes of UTF-8: a resource's name
 
 _SESSION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
-_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}", re.ASCII)
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,79}", re.ASCII)
+_OWN_ID = 64  # characters of an id that a caller chooses: what an event makes has its id and a number behind it
 _RESERVED = frozenset({"broadcast", "anyone", "human", "gitcoord"})
 _WINDOWS = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
-# C0, DEL, C1; then what reorders or hides text: bidi, zero-width, line separators, soft hyphen, tags, BOM.
+# C0, DEL, C1; then what has no glyph but reorders, joins or hides text: bidi, zero-width, fillers, line separators, soft
+# hyphen, annotation anchors, tags, the selectors of plane 14. Not the two selectors that choose an emoji's look.
 _CONTROL = r"\x00-\x1f\x7f-\x9f"
-_HIDING = r"\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f\ud800-\udfff"
+_HIDING = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
+    r"\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff"
+)
 UNSAFE = re.compile(f"[{_CONTROL}{_HIDING}]")
 """Characters that no one-line field may hold, and that no sink prints raw."""
 _UNSAFE_IN_LINE = re.compile(f"[{_CONTROL}]")
@@ -54,7 +59,7 @@ def is_line(text: str, limit: int = LINE_LIMIT) -> bool:
 
 def is_resource_name(text: str) -> bool:
     """Whether `text` is one line of 1 to 512 bytes."""
-    return bool(text) and is_line(text) and len(text.encode("utf-8", "surrogatepass")) <= NAME_LIMIT
+    return bool(text) and is_line(text, NAME_LIMIT) and len(text.encode("utf-8", "surrogatepass")) <= NAME_LIMIT
 
 
 def is_id(text: str) -> bool:
@@ -86,7 +91,7 @@ def parse_session(text: str) -> str:
 
 def parse_id(text: str) -> str:
     """The operation id in `text`. Raises BadInput."""
-    if not is_id(text):
+    if not is_id(text) or len(text) > _OWN_ID:
         raise BadInput(f"{show(text, 60)!r} is not an operation id: 1 to 64 ASCII letters, digits, '.', '_', '-'")
     return text
 
@@ -160,7 +165,7 @@ def file_name(text: str, *, root: str, here: str) -> str:
     if not text:
         raise BadInput("a path can't be empty")
     if text.startswith("/"):
-        path = posixpath.normpath(text)
+        path = posixpath.normpath("/" + text.lstrip("/"))
         base = posixpath.normpath(root) if root else ""
         if not base or (path != base and not path.startswith(base.rstrip("/") + "/")):
             raise BadInput(f"{show(text, 80)!r} is outside of this work tree")

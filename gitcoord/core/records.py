@@ -33,6 +33,7 @@ SessionName = Annotated[str, _checked(names.is_session_name, "a session name")]
 ResourceType = Annotated[str, _checked(names.is_resource_type, "a resource type")]
 ResourceText = Annotated[str, AfterValidator(lambda value: str(names.Resource.read(value)))]
 Line = Annotated[str, _checked(names.is_line, "one line")]
+Subject = Annotated[str, _checked(lambda value: names.is_line(value, names.SUBJECT_LIMIT), "one line of at most 200 characters")]
 Text = Annotated[str, Field(max_length=names.TEXT_LIMIT)]
 Id = Annotated[str, _checked(names.is_id, "an id")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -80,12 +81,14 @@ class Command(BaseModel):
 class Event(BaseModel):
     """What happened: one commit. It holds everything that replaying it needs, all effects included.
 
-    `text` names the field that is the commit's body; `trailers` the trailer of a field whose name doesn't give it.
+    `text` names the field that is the commit's body; `trailers` the trailer of a field whose name doesn't give it. An event
+    that isn't `known` (of a newer program) changes nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     kind: ClassVar[str]
+    known: ClassVar[bool] = True
     text: ClassVar[str] = ""
     trailers: ClassVar[dict[str, str]] = {}
 

@@ -9,6 +9,7 @@ from typing import Any
 from gitcoord.core import branch, claims, heartbeats, housekeeping, messages, sessions
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import Draft, State
+from gitcoord.core.times import is_plausible
 from gitcoord.errors import NotInitialised, TooOld
 
 _DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] = {
@@ -57,7 +58,7 @@ def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
     events = _DECIDE[type(command)](state, command, clock)
     if not events or opening:
         return events
-    removed, abandoned = housekeeping.sweep(state, command.session, clock.now)
+    removed, abandoned = housekeeping.sweep(state, events[0].session, clock.now)
     if removed or abandoned:
         events = (events[0].model_copy(update={"removed": removed, "abandoned": abandoned}), *events[1:])
     return events
@@ -75,9 +76,11 @@ def check_format(state: State) -> None:
 def evolve(state: State, event: Event, committed_at: datetime) -> State:
     """The state after the event. Total: any event on any state gives a state."""
     draft = Draft(state)
+    if not event.known:
+        return draft.state(seq=event.seq, at=committed_at)
     if event.lapsed is None:
         event.evolve(draft)
-        _sign_of_life(draft, event)
+        _sign_of_life(draft, event, committed_at)
     housekeeping.apply(draft, event.removed, event.abandoned, event.at)
     if event.ignored and draft.branch is not None:
         found = tuple(
@@ -88,13 +91,14 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
     return draft.state(seq=event.seq, at=committed_at)
 
 
-def _sign_of_life(draft: Draft, event: Event) -> None:
+def _sign_of_life(draft: Draft, event: Event, committed_at: datetime) -> None:
     session = draft.session(event.session)
     if session is None or (event.run_id and session.run_id != event.run_id):
         return
     taken = event.messages if isinstance(event, messages.MessageRead) else ()
     update: dict[str, Any] = {
-        "last_heartbeat": max(session.last_heartbeat, event.at),
+        # What an event says of its own time is no clock: nobody is heard of later than the commit.
+        "last_heartbeat": max(session.last_heartbeat, min(event.at, committed_at)),
         "taken": taken,
         "taken_at": event.at if taken else None,
     }
@@ -107,8 +111,9 @@ def problem(state: State, event: Event, committed_at: datetime) -> str | None:
         return f"its seq is {event.seq}, the next one is {state.seq + 1}"
     if state.branch is None and not isinstance(event, branch.BranchOpened):
         return "the branch isn't open yet"
-    if event.lapsed is not None:
+    if not (is_plausible(committed_at) and is_plausible(event.at)):
+        return "its date can't be"
+    if not event.known:
         return None
-    return event.problem(state, committed_at) or housekeeping.sweep_problem(
-        state, event.session, event.removed, event.abandoned, committed_at
-    )
+    wrong = event.problem(state, committed_at) if event.lapsed is None else None
+    return wrong or housekeeping.sweep_problem(state, event.session, event.removed, event.abandoned, committed_at)

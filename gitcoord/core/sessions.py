@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from gitcoord.core import names
 from gitcoord.core.records import Clock, Command, Event, Line, Record, SessionName, Text
@@ -174,7 +176,7 @@ class SessionEnded(Event):
 
     done: tuple[Line, ...] = ()
     notes: Text | None = None
-    released: tuple[Line, ...] = ()
+    released: tuple[Annotated[str, Field(max_length=1024)], ...] = ()
 
     def headline(self) -> str:
         """The commit's subject."""

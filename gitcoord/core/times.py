@@ -16,6 +16,7 @@ from gitcoord.errors import BadInput
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 _DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|seconds?|minutes?|hours?|days?)", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _LONGEST = 10 * 365 * 86400  # ten years, in seconds: longer is a typing error and near what datetime can't hold
 
 
@@ -24,15 +25,24 @@ def spell(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def is_plausible(instant: datetime) -> bool:
+    """Whether the instant lies in the years 2000 to 2199: within them all sums of this program stay dates."""
+    return _FIRST <= instant < _LAST
+
+
 def read_instant(value: object) -> datetime:
-    """The aware UTC instant in `value`, exactly as `spell` writes it. Raises ValueError."""
+    """The aware UTC instant in `value`, exactly as `spell` writes it, in the years 2000 to 2199. Raises ValueError."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("a time without a zone")
-        return value.astimezone(UTC).replace(microsecond=0)
-    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        instant = value.astimezone(UTC).replace(microsecond=0)
+    elif not isinstance(value, str) or not _INSTANT.fullmatch(value):
         raise ValueError("not a time of the form 2025-11-15T10:00:00Z")
-    return datetime.fromisoformat(value)
+    else:
+        instant = datetime.fromisoformat(value)
+    if not is_plausible(instant):
+        raise ValueError("not a time of the years 2000 to 2199")
+    return instant
 
 
 Instant = Annotated[datetime, BeforeValidator(read_instant), PlainSerializer(spell, when_used="json")]
@@ -63,6 +73,8 @@ def parse_when(text: str, *, now: datetime, ahead: bool) -> datetime:
         instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadInput(f"{text!r} is not a time", hint="write 30m, 4h or 2025-11-15T10:00:00Z") from None
+    if not is_plausible(instant):
+        raise BadInput(f"{text!r} is not in the years 2000 to 2199", hint="write 30m, 4h or 2025-11-15T10:00:00Z")
     return instant.replace(microsecond=0)
 
 

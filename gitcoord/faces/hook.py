@@ -4,8 +4,8 @@ Never raises, prints or asks the network, and always ends with 0: to a coding ag
 becomes a file in the spool, which the next flusher folds into a heartbeat; a detached `gitcoord sync --if-due` is started
 now and then. Loads nothing but the standard library: the start is nearly the whole cost.
 
-The shim (`hooks/`) has left each event in a file of the work tree's own git folder, because HEAD moves on and because a
-Python for each of a hundred quick commits would slow git down. One process takes them all, in their order.
+The shim (`hooks/`) hands over what HEAD was, because it moves on. While a process like this is at work, later events are left
+for it as files of the work tree's own git folder: a Python for each of a hundred quick commits would slow git down.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SYNC_EVERY = 10.0  # seconds between two detached flushes of a desk
 _LOG_SIZE = 64 * 1024  # bytes
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _WHO = frozenset({"GITCOORD_SESSION", *AGENTS})
-_OF_ONE_CALL = frozenset({"GITCOORD_EVENTS", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"})
+_OF_ONE_CALL = frozenset({"GITCOORD_HEAD", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"})
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,13 @@ def _git(words: list[str], environ: Mapping[str, str]) -> None:
         return
     folder = Path(place.git_dir) / "gitcoord"
     try:
-        if environ.get("GITCOORD_EVENTS"):
-            for events in _left(folder):
-                _tell(events, place, environ)
-        else:  # called without the shim: by git's own configuration, another hook manager, or a person
-            _tell([_Event(name, arguments, place.commit, place.ref, time.time(), environ)], place, environ)
+        head = environ.get("GITCOORD_HEAD")  # the commit and ref at git's call; "left": that is in a file
+        if head != "left":
+            commit, _, ref = head.partition(" ") if head else (place.commit, "", place.ref)
+            _tell(_Event(name, arguments, commit, ref, time.time(), environ), place, environ)
+        if head:
+            for event in _left(folder):
+                _tell(event, place, environ)
     except BaseException as error:
         _log(folder / "hook.log", f"{name}: {type(error).__name__}: {error}")
 
@@ -114,22 +116,20 @@ def _find(environ: Mapping[str, str]) -> _Place | None:
     return _Place(os.path.realpath(git_dir), os.path.realpath(work_tree), commit, ref)
 
 
-def _left(folder: Path) -> Iterator[list[_Event]]:
-    """The events that shims have left, oldest first, until there are none. They are gone once they are dealt with."""
+def _left(folder: Path) -> Iterator[_Event]:
+    """The events that shims have left, oldest first, until there are none; each is gone once it is dealt with."""
     mark = folder / "at-work"
     while True:
         found = _take(folder)
-        if found:
-            # A fresh mark: as long as it has our number, others leave their events to us.
-            mark.write_text(str(os.getpid()))
-        else:
-            # Given up before the last look: whoever saw the mark had left its event by then.
-            mark.unlink(missing_ok=True)
+        if not found:
+            mark.unlink(missing_ok=True)  # before the last look: who has seen the mark had left its event by then
             found = _take(folder)
             if not found:
                 return
-        yield [event for _, event in found if event]
-        for path, _ in found:
+        for path, event in found:
+            mark.write_text(str(os.getpid()))  # a fresh one: others may rely on this process
+            if event:
+                yield event
             path.unlink(missing_ok=True)
 
 
@@ -155,17 +155,12 @@ def _read(lines: list[str], at: float) -> _Event | None:
     return _Event(name, arguments, commit, ref, at, who)
 
 
-def _tell(events: list[_Event], place: _Place, environ: Mapping[str, str]) -> None:
-    """Spools the events of sessions that sit in this work tree, then has their desks flushed."""
-    identity = Identity(Path(place.git_dir))
-    desks = set[Path]()
-    for event in events:
-        binding = _who(identity, event.who)
-        entry = _describe(event, place, environ) if binding else None
-        if binding and entry:
-            desks.add(_spool(binding, entry))
-    for desk in desks:
-        _sync(desk, place, environ)
+def _tell(event: _Event, place: _Place, environ: Mapping[str, str]) -> None:
+    """Spools the event if a session sits in this work tree, then has its desk flushed."""
+    binding = _who(Identity(Path(place.git_dir)), event.who)
+    entry = _describe(event, place, environ) if binding else None
+    if binding and entry:
+        _sync(_spool(binding, entry), place, environ)
 
 
 def _who(identity: Identity, environ: Mapping[str, str]) -> Binding | None:

@@ -37,6 +37,7 @@ class UnknownEvent(Event):
     """An event of a kind that this program doesn't know. Good only where it touches no record."""
 
     kind: ClassVar[str] = ""
+    known: ClassVar[bool] = False
     named: str = ""
 
     def headline(self) -> str:

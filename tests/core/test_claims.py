@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from story import T0, Story, days, hours, minutes, seconds
+
 from gitcoord.core import claims
 from gitcoord.core.claims import ClaimAcquired, ClaimReleased, ClaimRenewed, due_renewals, held_by
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.sessions import EndSession
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, ClockSkew, Held, NoSession, NotHeld
-from story import T0, Story, days, hours, minutes, seconds
 
 GRACE = seconds(60)  # protocol, section 7
 HOUR = hours(1)  # the default ttl

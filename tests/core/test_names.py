@@ -6,12 +6,13 @@ import contextlib
 import unicodedata
 
 import pytest
-from gitcoord.core import names
-from gitcoord.core.names import Resource, parse_resource, parse_session
-from gitcoord.errors import BadInput
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import UNSAFE, wild_texts
+
+from gitcoord.core import names
+from gitcoord.core.names import Resource, parse_resource, parse_session
+from gitcoord.errors import BadInput
 
 ROOT = "/tree"
 

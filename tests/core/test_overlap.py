@@ -8,11 +8,12 @@ from itertools import product
 from types import FrameType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gitcoord.core import overlap
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def meet(one: str, other: str) -> bool:

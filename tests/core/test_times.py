@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from gitcoord.core import times
-from gitcoord.errors import BadInput
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from gitcoord.core import times
+from gitcoord.errors import BadInput
 
 NOW = datetime(2025, 11, 15, 10, 0, tzinfo=UTC)
 

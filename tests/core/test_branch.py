@@ -1,0 +1,150 @@
+"""The branch's own record: it is opened once, its settings change by events, and never to what doesn't fit."""
+
+from __future__ import annotations
+
+import pytest
+from gitcoord.core import rules
+from gitcoord.core.branch import (
+    IGNORED_SHOWN,
+    BranchOpened,
+    FormatRaised,
+    OpenBranch,
+    Settings,
+    SettingsChanged,
+    setting_value,
+)
+from gitcoord.core.heartbeats import HeartbeatRecorded
+from gitcoord.core.records import Clock
+from gitcoord.core.state import State
+from gitcoord.errors import BadInput, NotInitialised, TooOld
+from story import T0, Story, days, hours
+
+
+@pytest.fixture
+def story() -> Story:
+    """A branch with two sessions, at ten o'clock."""
+    return Story.of("ann", "bob")
+
+
+def test_nothing_is_decided_before_the_branch_is_open() -> None:
+    story = Story()
+    with pytest.raises(NotInitialised) as refused:
+        story.beat("ann", "building")
+    assert refused.value.hint == "gitcoord init"
+    assert story.problem(story.event(HeartbeatRecorded, "ann")) == "the branch isn't open yet"
+
+
+def test_opening_makes_the_first_event() -> None:
+    (event,) = rules.decide(State(), OpenBranch(op="1", session="ann", at=T0), Clock(now=T0))
+    assert isinstance(event, BranchOpened)
+    assert event.seq == 1
+    state = rules.evolve(State(), event, T0)
+    assert state.branch is not None
+    assert (state.seq, state.at, state.branch.format, state.branch.opened_at) == (1, T0, 1, T0)
+
+
+def test_opening_twice_is_no_event_and_not_valid(story: Story) -> None:
+    assert story.ask(story.command(OpenBranch, "ann")) is None
+    assert story.problem(story.event(BranchOpened, "ann")) == "the branch is open already"
+
+
+def test_defaults_are_those_of_the_protocol() -> None:
+    settings = Settings()
+    assert settings.default_ttl == 3600
+    assert settings.grace == 60
+    assert settings.takeover_after == 30 * 60
+    assert settings.heartbeat_every == 60
+    assert settings.heartbeat_share == 12
+    assert settings.skip_ci is True
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [("default_ttl", "2h", 7200), ("default_ttl", "600", 600), ("grace", "30s", 30), ("retention", "7d", 7 * 86400),
+     ("takeover_after", "1 hour", 3600), ("skip_ci", "off", False), ("skip_ci", "No", False), ("quiet_after", "10m", 600),
+     ("heartbeat_share", "0", 0)],
+)  # fmt: skip
+def test_setting_changes_for_all(story: Story, key: str, text: str, value: object) -> None:
+    event = story.setting("ann", key, text)
+    assert isinstance(event, SettingsChanged)
+    assert getattr(story.state.rules.settings, key) == value
+    others = {name: default for name, default in Settings().model_dump().items() if name != key}
+    assert story.state.rules.settings.model_dump(exclude={key}) == others
+
+
+def test_setting_to_what_it_is_makes_no_event(story: Story) -> None:
+    assert story.setting("ann", "default_ttl", "1h") is None
+    assert story.setting("ann", "skip_ci", "on") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("remote_url", "x"), ("hook", "rm -rf"), ("model_config", "x"), ("", "1"), ("default_ttl", "1s"), ("default_ttl", "-1"),
+     ("default_ttl", "soon"), ("default_ttl", ""), ("default_ttl", "11 years"), ("grace", "0"), ("grace", "2h"), ("retention", "1s"),
+     ("takeover_after", "0"), ("skip_ci", "maybe"), ("skip_ci", "2"), ("max_ttl", "1e9"), ("max_ttl", "99999999999999999999")],
+)  # fmt: skip
+def test_setting_that_does_not_fit_is_bad_input(story: Story, key: str, text: str) -> None:
+    with pytest.raises(BadInput):
+        story.setting("ann", key, text)
+    with pytest.raises(BadInput):
+        setting_value(key, text)
+    assert story.state.rules.settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "valid"),
+    [("grace", "90", True), ("skip_ci", "false", True), ("grace", "0", False), ("grace", "1h", False), ("grace", "", False),
+     ("unknown", "1", False), ("default_ttl", "299", False), ("retention", "60", False), ("skip_ci", "maybe", False)],
+)  # fmt: skip
+def test_only_a_known_setting_with_a_fitting_value_is_valid(story: Story, key: str, value: str, valid: bool) -> None:
+    event = story.event(SettingsChanged, "ann", key=key, value=value)
+    assert (story.problem(event) is None) is valid
+    after = rules.evolve(story.state, event, T0)
+    assert (after.rules.settings != story.state.rules.settings) is valid
+
+
+def test_setting_survives_a_newer_programs_settings(story: Story) -> None:
+    newer = story.state.rules.settings.model_copy(update={"capacity": 3})
+    assert story.state.branch is not None
+    branch = story.state.branch.model_copy(update={"settings": Settings.model_validate({**newer.model_dump(), "capacity": 3})})
+    story.state = State(**{**story.state.__dict__, "branch": branch})
+    story.setting("ann", "grace", "90s")
+    assert story.state.rules.settings.grace == 90
+    assert story.state.rules.settings.model_dump()["capacity"] == 3
+
+
+def test_raised_format_stops_writers_of_the_old_one(story: Story) -> None:
+    story.happen(story.event(FormatRaised, "ann", format=2))
+    with pytest.raises(TooOld) as refused:
+        story.beat("ann", "building")
+    assert refused.value.exit_code == 8
+    assert "upgrade" in refused.value.hint
+
+
+@pytest.mark.parametrize(("raised", "valid"), [(2, True), (3, True), (1000, True)])
+def test_format_only_grows(story: Story, raised: int, valid: bool) -> None:
+    event = story.event(FormatRaised, "ann", format=raised)
+    assert (story.problem(event) is None) is valid
+    story.happen(event)
+    assert story.problem(story.event(FormatRaised, "ann", format=raised)) == "the format doesn't grow"
+
+
+def test_ignored_commits_are_named_and_their_number_stays_bounded(story: Story) -> None:
+    for number in range(IGNORED_SHOWN + 3):
+        event = story.event(HeartbeatRecorded, "ann", ignored=(f"{number:040x} it changes what its event doesn't",))
+        story.happen(event)
+    found = story.state.rules.ignored
+    assert len(found) == IGNORED_SHOWN
+    assert found[-1].commit == f"{IGNORED_SHOWN + 2:040x}"
+    assert found[-1].reason == "it changes what its event doesn't"
+    assert found[-1].seq == story.state.seq
+
+
+@pytest.mark.parametrize("key", ["default_ttl", "max_ttl", "takeover_after", "quiet_after", "retention"])
+def test_largest_value_of_a_setting_leaves_every_command_possible(story: Story, key: str) -> None:
+    story.setting("ann", key, str(10 * 365 * 86400))
+    fence = story.claim("ann", "a").seq
+    story.wait(hours(1)).beat("bob", "building")
+    story.claim("bob", "a", breaks=fence)
+    story.wait(days(30)).renew("bob")
+    story.end("bob")

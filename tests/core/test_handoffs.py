@@ -1,0 +1,48 @@
+"""Handoffs: a release with a next phase leaves one; whoever claims the thing takes it."""
+
+from __future__ import annotations
+
+import pytest
+from story import Story
+
+
+@pytest.fixture
+def story() -> Story:
+    """ann has left the dashboard ready for its next phase."""
+    story = Story.of("ann", "bob", "eve")
+    story.claim("ann", "droplet:dashboard", "droplet:church", phase="BUILD")
+    story.release("ann", "droplet:dashboard", next_phase="PRODUCTION", done="built", tests="pass", branch="topic", commit="abc")
+    return story
+
+
+def test_offer_says_what_is_ready_for_what(story: Story) -> None:
+    (offer,) = story.state.handoffs.values()
+    assert (offer.sender, offer.to, offer.status, offer.taken_by) == ("ann", "anyone", "open", None)
+    assert (offer.resources, offer.next, offer.phase) == (("droplet:dashboard",), "PRODUCTION", "BUILD")
+    assert (offer.done, offer.tests, offer.branch, offer.commit) == ("built", "pass", "topic", "abc")
+
+
+def test_claim_of_the_thing_takes_the_offer(story: Story) -> None:
+    story.claim("bob", "droplet:dashboard")
+    (offer,) = story.state.handoffs.values()
+    assert (offer.status, offer.taken_by) == ("taken", "bob")
+
+
+def test_claim_of_something_else_leaves_it_open(story: Story) -> None:
+    story.claim("bob", "droplet:dash")
+    (offer,) = story.state.handoffs.values()
+    assert (offer.status, offer.taken_by) == ("open", None)
+
+
+def test_taken_offer_is_not_taken_again(story: Story) -> None:
+    story.claim("bob", "droplet:dashboard")
+    story.release("bob", "droplet:dashboard")
+    story.claim("eve", "droplet:dashboard")
+    (offer,) = story.state.handoffs.values()
+    assert offer.taken_by == "bob"
+
+
+def test_offer_may_name_its_receiver(story: Story) -> None:
+    story.release("ann", "droplet:church", to="bob")
+    (offer,) = (one for one in story.state.handoffs.values() if one.resources == ("droplet:church",))
+    assert offer.to == "bob"

@@ -1,0 +1,94 @@
+"""Heartbeats: what is said is shown, what isn't said stays; what is late or another's changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+from gitcoord.core.heartbeats import FILES_LIMIT, HeartbeatRecorded, RecordHeartbeat
+from story import T0, Story, hours, minutes
+
+
+@pytest.fixture
+def story() -> Story:
+    """A branch with two sessions, at ten o'clock."""
+    return Story.of("ann", "bob")
+
+
+def test_heartbeat_tells_what_the_session_does(story: Story) -> None:
+    story.wait(minutes(5)).beat(
+        "ann", "building", target="church", phase="BUILD", files_touched=("a.py",), progress="30%", next_action="form",
+        estimated_completion=T0 + hours(2), branch="topic", commit="abc", blocked_by=None,
+    )  # fmt: skip
+    beat, session = story.state.heartbeats["ann"], story.state.sessions["ann"]
+    assert beat.timestamp == session.last_heartbeat == T0 + minutes(5)
+    assert (beat.action, beat.target, beat.phase, beat.progress) == ("building", "church", "BUILD", "30%")
+    assert (beat.next_action, beat.estimated_completion) == ("form", T0 + hours(2))
+    assert (beat.files_touched, beat.branch, beat.commit) == (("a.py",), "topic", "abc")
+    assert (session.current_work, session.phase, session.progress, session.branch) == ("church", "BUILD", "30%", "topic")
+
+
+def test_what_is_not_said_stays_as_before(story: Story) -> None:
+    story.beat("ann", "building", target="church", phase="BUILD", progress="30%", files_touched=("a.py",))
+    story.wait(minutes(1)).beat("ann", progress="40%")
+    beat, session = story.state.heartbeats["ann"], story.state.sessions["ann"]
+    assert (beat.action, beat.target, beat.phase, beat.progress) == ("building", "church", "BUILD", "40%")
+    assert beat.files_touched == ("a.py",)
+    assert (session.current_work, session.progress) == ("church", "40%")
+
+
+def test_new_action_is_no_longer_blocked_by_the_old_thing(story: Story) -> None:
+    story.beat("ann", "blocked", blocked_by="the deploy key")
+    assert story.state.heartbeats["ann"].blocked_by == "the deploy key"
+    story.beat("ann", progress="1%")
+    assert story.state.heartbeats["ann"].blocked_by == "the deploy key"
+    story.beat("ann", "building")
+    assert story.state.heartbeats["ann"].blocked_by is None
+
+
+@pytest.mark.parametrize(
+    ("action", "target", "status", "waits_for"),
+    [("waiting", "person", "waiting", "person"), ("waiting", "claim", "waiting", "claim"), ("waiting", "answer", "waiting", "answer"),
+     ("waiting", "godot", "active", None), ("idle", None, "idle", None), ("building", "x", "active", None)],
+)  # fmt: skip
+def test_action_sets_the_status(story: Story, action: str, target: str | None, status: str, waits_for: str | None) -> None:
+    story.beat("ann", action, target=target)
+    session = story.state.sessions["ann"]
+    assert (session.status, session.waiting_for) == (status, waits_for)
+    story.beat("ann", "building")
+    assert (story.state.sessions["ann"].status, story.state.sessions["ann"].waiting_for) == ("active", None)
+
+
+def test_automatic_heartbeat_does_not_overwrite_what_was_said_of_the_work(story: Story) -> None:
+    story.beat("ann", "building", target="church")
+    story.beat("ann", "editing", target="main.py", folded=3)
+    assert story.state.sessions["ann"].current_work == "church"
+    story.beat("ann", "testing", target="forms")
+    assert story.state.sessions["ann"].current_work == "forms"
+
+
+def test_late_heartbeat_keeps_its_own_time_and_moves_nothing_back(story: Story) -> None:
+    late = story.command(RecordHeartbeat, "ann", action="early")
+    story.wait(minutes(10)).beat("ann", "later")
+    event = story.wait(minutes(10)).ask(late)
+    assert event is not None
+    assert event.at == T0
+    assert story.state.heartbeats["ann"].timestamp == T0 + minutes(10)
+    assert story.state.sessions["ann"].last_heartbeat == T0 + minutes(10)
+
+
+def test_more_files_than_fit_are_cut_not_refused(story: Story) -> None:
+    event = story.beat("ann", "editing", files_touched=tuple(f"f{number}" for number in range(FILES_LIMIT + 20)))
+    assert event.files_touched == tuple(f"f{number}" for number in range(FILES_LIMIT))
+
+
+def test_heartbeat_of_another_run_or_of_nobody_is_not_valid(story: Story) -> None:
+    story.end("bob")
+    assert story.problem(story.event(HeartbeatRecorded, "ann", run_id="ann-0")) is not None
+    assert story.problem(story.event(HeartbeatRecorded, "bob")) is not None
+    assert story.problem(story.event(HeartbeatRecorded, "nobody")) is not None
+    assert story.problem(story.event(HeartbeatRecorded, "ann")) is None
+
+
+def test_heartbeat_of_a_session_that_never_was_is_recorded_without_effect(story: Story) -> None:
+    event = story.beat("nobody", "building")
+    assert event.lapsed == "no such session"
+    assert "nobody" not in story.state.heartbeats

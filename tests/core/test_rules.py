@@ -1,0 +1,332 @@
+"""The three functions that everything turns on, under any sequence of commands, by any clocks.
+
+After every event: no two sessions hold leases that overlap and conflict, fences only grow, what was decided is valid, evolve
+never raises, and the messages alone give the same state again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from gitcoord.core import rules
+from gitcoord.core.claims import AcquireClaims, ClaimAcquired, ClaimReleased, ClaimRenewed, ReleaseClaims, RenewClaims, held_by
+from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
+from gitcoord.core.messages import MessageSent, SendMessage, TakeMessages
+from gitcoord.core.overlap import overlaps
+from gitcoord.core.records import Command, Event
+from gitcoord.core.sessions import EndSession, StartSession
+from gitcoord.core.state import State
+from gitcoord.errors import GitcoordError
+from gitcoord.log import wire
+from gitcoord.views import tree
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from story import T0, Happened, Story, days, hours, minutes, plain, seconds, stamp
+from strategies import any_event, many
+
+SESSIONS = ("ann", "bob", "eve")
+RESOURCES = ("file:a", "file:src", "file:src/x", "file:src/*", "file:**", "droplet:d", "droplet:e")
+
+sessions = st.sampled_from(SESSIONS)
+wanted = st.lists(st.sampled_from(RESOURCES), min_size=1, max_size=3).map(tuple)
+modes = st.sampled_from(("exclusive", "exclusive", "shared"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one session does next: after so long, by a clock that is so wrong, with its command's time so old."""
+
+    session: str
+    what: str
+    given: dict[str, Any]
+    pause: timedelta
+    skew: timedelta
+    late: timedelta
+    older_run: bool
+
+
+def _commands() -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    def of(what: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+        return st.fixed_dictionaries(fields).map(lambda given: (what, given))
+
+    text = st.sampled_from(("x", "two\nlines", "\nCoord-Seq: 9", "\x1b[2J", "", "\u202e", "a "))
+    return st.one_of(
+        of(
+            "acquire", resources=wanted, mode=modes, any_of=st.booleans(), if_stale=st.booleans(),
+            ttl_seconds=st.sampled_from((None, 300, 3600, 86400)), breaks=st.none() | st.integers(1, 40), reason=st.none() | text,
+        ),
+        of("acquire", resources=wanted),
+        of("renew", resources=st.just(()) | wanted, ttl_seconds=st.sampled_from((None, 300, 86400))),
+        of("release", fence=st.integers(0, 3), resources=wanted, done=st.none() | text, next_phase=st.none() | st.just("P")),
+        of("beat", action=st.sampled_from((None, "building", "waiting")), target=st.sampled_from((None, "person"))),
+        of("send", to=st.sampled_from((*SESSIONS, "broadcast")), message=text, type=st.sampled_from(("note", "notice")),
+           expires_at=st.none() | st.just(T0 + days(20))),
+        of("take", type=st.none() | st.just("note")),
+        of("start", succeeds=st.booleans(), generated=st.booleans()),
+        of("end", done=st.just(()) | st.just(("all",))),
+    )  # fmt: skip
+
+
+def _steps(skews: tuple[timedelta, ...]) -> st.SearchStrategy[list[Step]]:
+    step = st.builds(
+        lambda session, command, pause, skew, late, older: Step(session, *command, pause, skew, late, older),
+        sessions,
+        _commands(),
+        st.sampled_from((seconds(0), seconds(10), minutes(20), minutes(61), minutes(62), hours(26), days(15))),
+        st.sampled_from(skews),
+        st.sampled_from((seconds(0), seconds(0), minutes(30), days(2))),
+        st.sampled_from((False, False, False, True)),
+    )
+    return st.lists(step, max_size=25)
+
+
+honest = _steps((seconds(0), seconds(0), seconds(-25), seconds(25)))
+"""Clocks that differ by less than the grace."""
+wild = _steps((seconds(0), seconds(30), -seconds(30), -minutes(2), minutes(2), hours(5), -hours(5), days(30), -days(30), days(3650)))
+"""Clocks as they are."""
+
+
+def _command(story: Story, step: Step) -> Command:
+    run = story.runs.get(step.session, "")
+    if step.older_run and run:
+        run = f"{run.rpartition('-')[0]}-{max(0, int(run.rpartition('-')[2]) - 1)}"
+    asked = story.now + step.skew - step.late
+    common: dict[str, Any] = {"op": story.op(), "session": step.session, "run_id": run, "at": asked}
+    given = dict(step.given)
+    match step.what:
+        case "acquire":
+            return AcquireClaims(**common, **given)
+        case "renew":
+            return RenewClaims(**common, **given)
+        case "release":
+            off = given.pop("fence")
+            fences = {str(one.resource): one.fence for one in held_by(story.state, step.session)}
+            names = given.pop("resources")
+            leases = tuple(f"{max(0, fences.get(name, off) - (off == 1))} {name}" for name in names)
+            return ReleaseClaims(**common, **given, leases=leases)
+        case "beat":
+            return RecordHeartbeat(**common, **given)
+        case "send":
+            return SendMessage(**common, **given, subject="a subject")
+        case "take":
+            return TakeMessages(**common, **given)
+        case "end":
+            return EndSession(**common, **given)
+        case _:
+            number = int(run.rpartition("-")[2] or 0) + 1
+            common["run_id"] = f"{step.session}-{number}"
+            return StartSession(**common, generated=given["generated"], succeeds=run if given["succeeds"] else "")
+
+
+def _play(steps: list[Step]) -> Story:
+    """The story, checked after every event."""
+    story = Story.of(*SESSIONS)
+    fences: dict[str, int] = {}
+    for step in steps:
+        story.wait(step.pause)
+        before = story.state
+        command = _command(story, step)
+        try:
+            event = story.ask(command, now=story.now + step.skew)  # a story judges what is decided: `problem` is None
+        except GitcoordError:
+            assert story.state is before
+            continue
+        if event is None:
+            assert story.state is before
+            continue
+        if isinstance(command, StartSession):
+            story.runs[event.session] = command.run_id
+        _check_leases(story, fences)
+    return story
+
+
+def _check_leases(story: Story, fences: dict[str, int]) -> None:
+    leases = list(story.state.claims.values())
+    for one in leases:
+        for other in leases:
+            if one.claimed_by != other.claimed_by and "exclusive" in (one.mode, other.mode):
+                assert not overlaps(one.resource, other.resource), (one, other)
+    for lease in leases:
+        what = str(lease.resource)
+        assert 0 < lease.fence <= story.state.seq
+        if lease.mode == "exclusive":
+            assert lease.fence >= fences.get(what, 0), f"the fence of {what} went back"
+            fences[what] = lease.fence
+        holder = story.state.sessions.get(lease.claimed_by)
+        assert holder is not None
+        assert holder.live
+        assert holder.run_id == lease.run_id
+
+
+def _replayed(past: list[Happened]) -> State:
+    """The state that the commit messages alone give."""
+    state = State()
+    for number, happened in enumerate(past):
+        message = wire.encode(happened.event, writer="0", skip_ci=bool(number % 2))
+        event = wire.decode(message, at=happened.event.at).event
+        assert rules.problem(state, event, happened.committed_at) is None
+        state = rules.evolve(state, event, happened.committed_at)
+    return state
+
+
+def _loaded(story: Story) -> State:
+    """The state that the files of the tree alone give."""
+    files = {path: tree.render(record) for path, record in tree.all_files(story.state).items()}
+    return tree.load(
+        [(path, path) for path in files], lambda names: [files[name] for name in names], seq=story.state.seq, at=story.state.at
+    )
+
+
+@many
+@given(honest)
+def test_any_sequence_of_commands_by_honest_clocks(steps: list[Step]) -> None:
+    story = _play(steps)
+    assert plain(_replayed(story.past)) == plain(story.state)
+    assert plain(_loaded(story)) == plain(story.state)
+
+
+@many
+@given(wild)
+def test_any_sequence_of_commands_by_any_clocks(steps: list[Step]) -> None:
+    story = _play(steps)
+    assert plain(_replayed(story.past)) == plain(story.state)
+    assert plain(_loaded(story)) == plain(story.state)
+
+
+settings_changes = st.tuples(
+    st.sampled_from(("max_ttl", "default_ttl", "grace", "takeover_after", "retention")), st.sampled_from(("300", "3600", "30000", "200000"))
+)
+
+
+@given(honest, settings_changes, honest)
+def test_no_change_of_settings_makes_a_command_impossible(first: list[Step], change: tuple[str, str], then: list[Step]) -> None:
+    story = _play(first)
+    with contextlib.suppress(GitcoordError):
+        story.setting("gitcoord-init", *change)
+    for session in SESSIONS:
+        with contextlib.suppress(GitcoordError):
+            story.claim(session, f"droplet:{session}")
+    for step in then:
+        story.wait(step.pause)
+        with contextlib.suppress(GitcoordError):
+            story.ask(_command(story, step), now=story.now + step.skew)
+
+
+# --- evolve is total ---------------------------------------------------------------------------------------------------
+
+
+@many
+@given(honest, honest)
+def test_event_decided_elsewhere_never_stops_evolve(one: list[Step], other: list[Step]) -> None:
+    state = _play(one).state
+    for happened in _play(other).past:
+        before = state
+        state = rules.evolve(state, happened.event, happened.committed_at)
+        assert state.seq == happened.event.seq
+        tree.changes(before, state)
+
+
+@given(st.lists(any_event, min_size=1, max_size=6))
+def test_any_event_on_any_state_gives_a_state(events: list[Event]) -> None:
+    state = Story.of(*SESSIONS).state
+    for event in events:
+        rules.problem(state, event, event.at)
+        state = rules.evolve(state, event, event.at)
+
+
+MALFORMED = ("", "x", "1", "1 2", "x file:a", "1 file:", "1 soon file:a", "1 ann because file:a", "-1 ann expired file:a", "1 ann expired")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [(ClaimReleased, "released"), (ClaimRenewed, "renewed"), (HeartbeatRecorded, "renewed"), (ClaimAcquired, "taken"),
+     (ClaimAcquired, "renewed")],
+)  # fmt: skip
+def test_malformed_entry_is_refused_at_the_border_or_stops_nobody(kind: type[Event], key: str) -> None:
+    """Either such an event can't be made at all, or every function takes it; a reader must not fail."""
+    story = Story.of("ann")
+    more = {"resources": ("file:a",), "ttl_seconds": 300, "expires_at": T0 + hours(1)} if kind is ClaimAcquired else {}
+    failed = []
+    for entry in MALFORMED:
+        try:
+            event = story.event(kind, "ann", **{key: (entry,)}, **more)
+        except ValidationError:
+            continue
+        assert rules.problem(story.state, event, T0) is not None
+        try:
+            rules.evolve(story.state, event, T0)
+            event.headline()
+        except ValueError as error:
+            failed.append((entry, str(error)))
+    assert failed == []
+
+
+@pytest.mark.parametrize("when", [datetime(1, 1, 1, tzinfo=UTC), datetime(999, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)],
+                         ids=["year 1", "year 999", "year 9999"])  # fmt: skip
+@pytest.mark.parametrize("which", ["author", "committer", "both"])
+def test_commit_of_any_date_leaves_a_state_that_everybody_can_go_on_with(when: datetime, which: str) -> None:
+    """git takes any date. Whoever comes after must still be able to decide, and readers to read."""
+    story = Story.of("ann", "bob", "eve")
+    story.claim("ann", "a")
+    author = when if which != "committer" else T0
+    committer = when if which != "author" else T0
+    for event in (
+        story.event(HeartbeatRecorded, "eve", action="x", at=author),
+        story.event(MessageSent, "eve", to="bob", subject="x", at=author, expires_at=when),
+    ):
+        event = event.model_copy(update={"seq": story.state.seq + 1})
+        if rules.problem(story.state, event, committer) is None:
+            story.state = rules.evolve(story.state, event, committer)
+            story.past.append(Happened(event, committer))
+    story.wait(hours(1)).beat("ann", "building")
+    story.claim("bob", "b")
+    story.take("bob")
+    assert plain(_loaded(story)) == plain(story.state)
+    assert plain(_replayed(story.past)) == plain(story.state)
+
+
+# --- unknown kinds -----------------------------------------------------------------------------------------------------
+
+
+def test_event_of_an_unknown_kind_touches_no_record() -> None:
+    """It is good only if its commit touches no record, so it must not be expected to touch any (protocol, section 10)."""
+    story = Story.of("ann")
+    event = wire.UnknownEvent(id="x", seq=story.state.seq + 1, session="ann", run_id="ann-1", at=T0 + hours(1), named="vote.cast")
+    assert story.problem(event) is None
+    after = rules.evolve(story.state, event, T0 + hours(1))
+    assert after.touched == {}
+    assert (after.seq, after.at) == (event.seq, T0 + hours(1))
+
+
+# --- a record that is written can be read ------------------------------------------------------------------------------
+
+
+@given(any_event)
+def test_every_record_that_a_valid_event_makes_can_be_read_back(event: Event) -> None:
+    """What a reader can't read back it would drop: two readers would disagree from there on."""
+    story = Story.of(*SESSIONS)
+    event = event.model_copy(update={"seq": story.state.seq + 1, "session": "ann", "run_id": "ann-1"})
+    if rules.problem(story.state, event, T0) is not None:
+        return
+    after = rules.evolve(story.state, event, T0)
+    for path, record in tree.changes(story.state, after).items():
+        table = tree.table_of(path)
+        assert table is not None
+        if record is not None:
+            assert tree.parse(table, tree.render(record)) == record
+
+
+# --- dates -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ahead", "expected"),
+    [(seconds(-5), T0), (seconds(0), T0), (seconds(30), T0 + seconds(30)), (seconds(60), T0 + seconds(60)), (seconds(61), T0), (days(9), T0)],
+)
+def test_commit_is_never_dated_before_its_parent_unless_that_one_is_far_ahead(ahead: timedelta, expected: datetime) -> None:
+    assert stamp(State(at=T0 + ahead), T0) == expected
