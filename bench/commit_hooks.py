@@ -1,0 +1,79 @@
+"""`git commit` with the hooks installed against without, remote alive, dead and silent, in one run: ratios, not seconds.
+
+    python bench/commit_hooks.py [ROUNDS]
+
+Needs the package installed beside the running Python (its `gitcoord` is what the hooks call). The four cases take turns round by
+round, so that a machine that gets slower or faster meanwhile does so for all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CASES = ("without hooks", "remote alive", "remote dead", "remote silent")
+
+
+def git(where: Path, *words: str, env: dict[str, str]) -> None:
+    """Runs git; it must succeed."""
+    subprocess.run(["git", *words], cwd=where, env=env, check=True, capture_output=True, timeout=60)
+
+
+def main() -> int:
+    """Measures and prints a table."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    program = Path(sys.executable).with_name("gitcoord")
+    folder = Path(tempfile.mkdtemp(prefix="gitcoord-bench-"))
+    hidden = ("GIT_", "GITCOORD", "CLAUDE", "CODEX", "CURSOR", "GEMINI", "COPILOT", "AI_AGENT", "XDG_", "PYTHONDONTWRITEBYTECODE")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    env |= {"HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
+            "PATH": f"{program.parent}{os.pathsep}{env['PATH']}"}  # fmt: skip
+    (folder / "gitconfig").write_text("[user]\n\tname = Bench\n\temail = bench@example.org\n[init]\n\tdefaultBranch = main\n")
+    silent = socket.create_server(("127.0.0.1", 0))  # accepts, and never says a word
+    dead = socket.create_server(("127.0.0.1", 0))
+    port = dead.getsockname()[1]
+    dead.close()
+    clones = {}
+    try:
+        for number, case in enumerate(CASES):
+            remote, clone = folder / f"r{number}.git", folder / f"c{number}"
+            git(folder, "init", "-q", "--bare", str(remote), env=env)
+            git(folder, "clone", "-q", str(remote), str(clone), env=env)
+            git(clone, "commit", "-q", "--allow-empty", "-m", "first", env=env)
+            git(clone, "push", "-q", "origin", "HEAD", env=env)
+            clones[case] = clone
+            if case != "without hooks":
+                for words in (["init"], ["start", "bench"], ["hooks", "install", "--git"]):
+                    subprocess.run([str(program), *words], cwd=clone, env=env, check=True, capture_output=True, timeout=60)
+        git(clones["remote dead"], "config", "remote.origin.url", f"git://127.0.0.1:{port}/x", env=env)
+        git(clones["remote silent"], "config", "remote.origin.url", f"git://127.0.0.1:{silent.getsockname()[1]}/x", env=env)
+        taken: dict[str, list[float]] = {case: [] for case in CASES}
+        for number in range(rounds + 2):
+            for case in CASES:
+                (clones[case] / "file.txt").write_text(str(number))
+                git(clones[case], "add", "file.txt", env=env)
+                start = time.perf_counter()
+                git(clones[case], "commit", "-q", "-m", f"number {number}", env=env)
+                if number >= 2:  # two rounds to warm up
+                    taken[case].append(time.perf_counter() - start)
+                time.sleep(0.4)  # what runs in the background has ended: one commit is measured, not its neighbour's hook
+        base = statistics.median(taken["without hooks"])
+        print(f"{'case':<16} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} commits each)")
+        for case in CASES:
+            times = [1000 * one for one in taken[case]]
+            print(f"{case:<16} {statistics.median(times):>10.1f} {min(times):>7.1f} {max(times):>7.1f} {statistics.median(taken[case]) / base:>6.2f}")
+    finally:
+        silent.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
