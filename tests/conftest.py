@@ -25,7 +25,7 @@ else:
     # What waits for processes, sockets and locks needs the real clock, or it waits for ever. And freezegun leaves every
     # module alone whose name begins with "gi" (it means PyGObject): with that, gitcoord would never be frozen.
     kept = [name for name in freezegun.config.DEFAULT_IGNORE_LIST if name != "gi"]
-    freezegun.configure(default_ignore_list=kept, extend_ignore_list=["subprocess", "selectors", "filelock"])
+    freezegun.configure(default_ignore_list=[*kept, "subprocess", "selectors", "filelock"])
 
 # `quick` looks at the same examples every time; `--hypothesis-profile=thorough` at many new ones. Nothing here is timed.
 _STEADY = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}

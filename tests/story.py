@@ -179,9 +179,7 @@ class Story:
     def release(self, session: str, *names: str, fence: int | None = None, **given: Any) -> Any:
         """A session gives leases back, under the fences it holds them by (or that fence)."""
         fences = {str(one.resource): one.fence for one in held_by(self.state, session)}
-        leases = tuple(
-            f"{fences.get(resource(name), 0) if fence is None else fence} {resource(name)}" for name in names
-        )
+        leases = tuple(f"{fences.get(resource(name), 0) if fence is None else fence} {resource(name)}" for name in names)
         return self.ask(self.command(ReleaseClaims, session, leases=leases, **given))
 
     def beat(self, session: str, action: str | None = None, **given: Any) -> Any:
@@ -205,9 +203,7 @@ class Story:
     def lease(self, name: str, session: str = "") -> Claim | None:
         """The lease on that resource (`session`: that holder's)."""
         found = [
-            one
-            for one in self.state.claims.values()
-            if str(one.resource) == resource(name) and session in ("", one.claimed_by)
+            one for one in self.state.claims.values() if str(one.resource) == resource(name) and session in ("", one.claimed_by)
         ]
         assert len(found) <= 1
         return found[0] if found else None

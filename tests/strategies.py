@@ -34,7 +34,9 @@ _LINE_CHARS = st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from(H
 lines = st.sampled_from(NASTY) | st.text(_LINE_CHARS, max_size=40)
 """Any line that the format carries."""
 
-fragments = st.sampled_from((*NASTY, "\n", "\n\n", "\n\n\n", " \n", "\r\n", "\t", "\x00", "\x1b[2J", "\x7f", "\x85", "\n\nCoord-Seq: 9"))
+fragments = st.sampled_from(
+    (*NASTY, "\n", "\n\n", "\n\n\n", " \n", "\r\n", "\t", "\x00", "\x1b[2J", "\x7f", "\x85", "\n\nCoord-Seq: 9")
+)
 texts = st.text(_NO_SURROGATES, max_size=60) | st.lists(fragments | lines, max_size=8).map("".join)
 """Any text that the format carries: many lines, control characters, what looks like a trailer."""
 
@@ -44,10 +46,10 @@ resource_types = st.sampled_from(("file", "droplet", "a", "x_1", "t" * 32))
 resource_names = lines.filter(lambda text: len(text) > 0 and len(text.encode()) <= 300)
 resources = st.builds(lambda kind, name: f"{kind}:{name}", resource_types, resource_names)
 
-instants = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)).map(
+instants = st.datetimes(datetime(2000, 1, 1), datetime(2199, 12, 31, 23, 59, 59), timezones=st.just(UTC)).map(
     lambda when: when.replace(microsecond=0)
 )
-"""Instants that a commit's date can be."""
+"""Instants that a record may hold."""
 
 fences = st.integers(0, 10**15)
 released = st.builds(lambda fence, what: f"{fence} {what}", fences, resources)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from story import T0, Story, days, hours
+
 from gitcoord.core import rules
 from gitcoord.core.branch import (
     IGNORED_SHOWN,
@@ -17,7 +19,6 @@ from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.records import Clock
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, NotInitialised, TooOld
-from story import T0, Story, days, hours
 
 
 @pytest.fixture
@@ -80,8 +81,9 @@ def test_setting_to_what_it_is_makes_no_event(story: Story) -> None:
 @pytest.mark.parametrize(
     ("key", "text"),
     [("remote_url", "x"), ("hook", "rm -rf"), ("model_config", "x"), ("", "1"), ("default_ttl", "1s"), ("default_ttl", "-1"),
-     ("default_ttl", "soon"), ("default_ttl", ""), ("default_ttl", "11 years"), ("grace", "0"), ("grace", "2h"), ("retention", "1s"),
-     ("takeover_after", "0"), ("skip_ci", "maybe"), ("skip_ci", "2"), ("max_ttl", "1e9"), ("max_ttl", "99999999999999999999")],
+     ("default_ttl", "soon"), ("default_ttl", ""), ("default_ttl", "11 years"), ("grace", "0"), ("grace", "2h"),
+     ("retention", "1s"), ("takeover_after", "0"), ("skip_ci", "maybe"), ("skip_ci", "2"), ("max_ttl", "1e9"),
+     ("max_ttl", "99999999999999999999")],
 )  # fmt: skip
 def test_setting_that_does_not_fit_is_bad_input(story: Story, key: str, text: str) -> None:
     with pytest.raises(BadInput):

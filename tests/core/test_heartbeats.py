@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gitcoord.core.heartbeats import FILES_LIMIT, HeartbeatRecorded, RecordHeartbeat
 from story import T0, Story, hours, minutes
+
+from gitcoord.core.heartbeats import FILES_LIMIT, HeartbeatRecorded, RecordHeartbeat
 
 
 @pytest.fixture
@@ -46,8 +47,9 @@ def test_new_action_is_no_longer_blocked_by_the_old_thing(story: Story) -> None:
 
 @pytest.mark.parametrize(
     ("action", "target", "status", "waits_for"),
-    [("waiting", "person", "waiting", "person"), ("waiting", "claim", "waiting", "claim"), ("waiting", "answer", "waiting", "answer"),
-     ("waiting", "godot", "active", None), ("idle", None, "idle", None), ("building", "x", "active", None)],
+    [("waiting", "person", "waiting", "person"), ("waiting", "claim", "waiting", "claim"),
+     ("waiting", "answer", "waiting", "answer"), ("waiting", "godot", "active", None), ("idle", None, "idle", None),
+     ("building", "x", "active", None)],
 )  # fmt: skip
 def test_action_sets_the_status(story: Story, action: str, target: str | None, status: str, waits_for: str | None) -> None:
     story.beat("ann", action, target=target)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from story import T0, Story, days, hours, minutes, ulid
+
 from gitcoord.core.heartbeats import Heartbeat, HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.housekeeping import AT_ONCE, agreed_now, id_time, sweep
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.sessions import SessionEnded
 from gitcoord.core.state import State, Table
-from story import T0, Story, days, hours, minutes, ulid
 
 RETENTION = days(14)  # the default
 

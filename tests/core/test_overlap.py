@@ -146,9 +146,7 @@ def _covers(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
 def test_paths_agree_with_brute_force_on_every_short_path() -> None:
     universe = [path for size in range(1, 7) for path in product("ab", repeat=size)]
     patterns = [parts for size in range(1, 4) for parts in product(("a", "b", "*", "**"), repeat=size)]
-    covered = {
-        parts: sum(1 << place for place, path in enumerate(universe) if _covers(parts, path)) for parts in patterns
-    }
+    covered = {parts: sum(1 << place for place, path in enumerate(universe) if _covers(parts, path)) for parts in patterns}
     resources = {parts: Resource("file", "/".join(parts)) for parts in patterns}
     wrong = [
         (one, other)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from gitcoord.core import names
-from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted, StartSession, free_name
-from gitcoord.core.state import State, Table
-from gitcoord.errors import Held, NoSession, NotHeld
 from hypothesis import given
 from hypothesis import strategies as st
 from story import T0, Story, hours, minutes
 from strategies import session_names
+
+from gitcoord.core import names
+from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted, StartSession, free_name
+from gitcoord.core.state import State, Table
+from gitcoord.errors import Held, NoSession, NotHeld
 
 
 @pytest.fixture
@@ -21,7 +22,9 @@ def story() -> Story:
 
 def test_start_registers_what_is_known() -> None:
     story = Story.of()
-    event = story.start("ann", capabilities=("build", "debug"), role="builder", work="api", agent="x", repo="r", branch="b", host="h")
+    event = story.start(
+        "ann", capabilities=("build", "debug"), role="builder", work="api", agent="x", repo="r", branch="b", host="h"
+    )
     session = story.state.sessions["ann"]
     assert isinstance(event, SessionStarted)
     assert session.live

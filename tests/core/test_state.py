@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import pytest
-from gitcoord.core.state import Draft, State, Table
 from hypothesis import given
 from hypothesis import strategies as st
 from story import T0, Story
+
+from gitcoord.core.state import Draft, State, Table
 
 changes = st.dictionaries(st.integers(0, 9), st.none() | st.integers(), max_size=6)
 
