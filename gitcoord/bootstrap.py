@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitcoord import __version__
-from gitcoord.coordinator import Coordinator, Who
+from gitcoord.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.errors import BadInput
 from gitcoord.flusher import Flusher
@@ -27,6 +27,7 @@ from gitcoord.local.desk import Desk, digest, open_desk
 from gitcoord.local.identity import Identity, agent_ids, agent_name, owner
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.history import Bad, Checked
+from gitcoord.reader import Who
 from gitcoord.settings import Settings
 from gitcoord.views.projection import Projection
 

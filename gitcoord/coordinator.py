@@ -1,12 +1,12 @@
-"""One method a use case: hands a command to the flusher or looks at the branch, and returns records, never events."""
+"""One method a use case: hands a command to the flusher, and returns records, never events. Looking is the reader's."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 from gitcoord.core import branch, claims, messages, names, sessions
@@ -14,23 +14,15 @@ from gitcoord.core.claims import Claim
 from gitcoord.core.heartbeats import RecordHeartbeat
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
-from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.sessions import Session
-from gitcoord.core.state import State
-from gitcoord.core.times import spell
 from gitcoord.errors import Alarm, GitcoordError, Held, NoSession, NotHeld, NotInitialised, Unknown, Unreachable
-from gitcoord.flusher import Flusher, Queued, Result
+from gitcoord.flusher import Queued, Result
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
-from gitcoord.local.desk import Desk
-from gitcoord.local.identity import Binding, Identity
-from gitcoord.log.eventlog import EventLog, View
-from gitcoord.log.history import Bad, Good
-from gitcoord.log.wire import Malformed, decode
-from gitcoord.views import board as board_view
-from gitcoord.views import tree
-from gitcoord.views.attention import Item, attention
+from gitcoord.local.identity import Binding
+from gitcoord.log.eventlog import View
+from gitcoord.reader import Reader, Who
 
 Outcome = Literal["committed", "queued", "unchanged"]
 
@@ -46,23 +38,6 @@ class Receipt:
 
 
 @dataclass(frozen=True)
-class Who:
-    """On whose behalf: a session, the run of it that sits here ("" when not known here), and what a new one would be."""
-
-    session: str = ""
-    run_id: str = ""
-    agent: dict[str, str] = field(default_factory=dict)
-    agent_name: str | None = None
-    may_write: bool = True
-    wish: str = "session"
-    repo: str | None = None
-    branch: str | None = None
-    host: str | None = None
-    owner: tuple[int, str] = (0, "")
-    human: str = ""
-
-
-@dataclass(frozen=True)
 class Leases:
     """What a claim or renewal gave: the leases, and the receipt."""
 
@@ -71,113 +46,9 @@ class Leases:
     taken: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Status:
-    """The branch at a glance. `behind` is what the local view could not be compared with: the remote was away."""
-
-    as_of: datetime
-    tip: Oid
-    state: State
-    attention: tuple[Item, ...]
-    bad: tuple[Bad, ...]
-    read_at: datetime | None
-    seq: int
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """One event of the history, for reading."""
-
-    commit: Oid
-    at: datetime
-    seq: int
-    session: str
-    kind: str
-    subject: str
-    ignored: str | None = None
-    resources: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A commit where history, tree or board do not agree, and what that means."""
-
-    commit: Oid
-    reason: str
-    effect: str
-    open: bool = False
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a replay of the whole history found."""
-
-    commits: int
-    events: int
-    problems: tuple[Problem, ...]
-    tip: Oid
-
-    @property
-    def ok(self) -> bool:
-        """Whether history, tree and board agree at the tip: every bad commit before it is mended."""
-        return not any(problem.open for problem in self.problems)
-
-
 @dataclass
-class Coordinator:
+class Coordinator(Reader):
     """One caller's way to the branch."""
-
-    log: EventLog
-    flusher: Flusher
-    desk: Desk
-    identity: Identity
-    who: Who
-    now: Callable[[], datetime]
-    seconds: float
-    op: str = ""
-    cached: bool = False
-    warnings: list[str] = field(default_factory=list)
-    _view: View | None = None
-
-    # --- the branch as it is -----------------------------------------------------------------------------------------
-
-    def view(self, *, fresh: bool | None = None) -> View:
-        """The branch: fetched (unless `cached` was asked for), or as remembered when the remote is away."""
-        if fresh is False or (self.cached and fresh is None):
-            return self._known()
-        try:
-            self._view = self.log.refresh(self.seconds)
-            self.desk.note_reach(reached=True, now=self.now())
-            if self.desk.waiting():  # the remote is back: what waited goes first
-                self.flusher.flush()
-                self._view = self.log.refresh(self.seconds)
-        except Unreachable as error:
-            view = self._known()
-            if not view.checked.tip:
-                raise
-            self.warnings.append(f"{error.message}; this is what was known at {spell(view.state.at)}")
-            return view
-        self._note_losses(self._view.state)
-        return self._view
-
-    def _known(self) -> View:
-        view = self._view or self.log.view()
-        if not view.checked.tip:
-            raise NotInitialised("there is no coordination branch here yet", hint="gitcoord init")
-        return view
-
-    def _note_losses(self, state: State) -> None:
-        """Tells the session once which leases it had and has no more."""
-        if not self.who.session:
-            return
-        held = {f"{lease.fence} {lease.resource}" for lease in claims.held_by(state, self.who.session)}
-        for entry in self.identity.held(self.who.session):
-            if entry not in held:
-                fence, resource = claims.split_lease(entry)
-                now = [lease for lease in state.claims.values() if overlaps(lease.resource, resource)]
-                by = f"{now[0].claimed_by} holds it now (fence {now[0].fence})" if now else "nobody holds it now"
-                self.warnings.append(f"you no longer hold {resource} (fence {fence}): {by}")
-        self.identity.hold(self.who.session, sorted(held))
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -453,16 +324,6 @@ class Coordinator:
         if keys:
             self.desk.show(self.who.session, keys)
 
-    def all_messages(self, *, sent: bool, sender: str | None, kind: str | None) -> list[Message]:
-        """Every message in the tree to the session (`sent`: from it), oldest first."""
-        state, me = self.view().state, self.who.session
-        mine = [
-            one
-            for one in state.messages.values()
-            if (one.sender == me if sent else one.to in (me, messages.TO_ALL) and one.sender != me)
-        ]
-        return sorted(messages.matching(mine, sender, kind), key=lambda one: (one.seq, one.id))
-
     def end(self, done: Sequence[str], notes: str | None) -> Receipt:
         """Releases all and ends the session."""
         self.require_session()
@@ -483,153 +344,6 @@ class Coordinator:
         self.require_session()
         receipt, _ = self._ask(branch.ChangeSetting, key=key, value=value)
         return receipt
-
-    # --- reading -----------------------------------------------------------------------------------------------------
-
-    def status(self) -> Status:
-        """The branch now."""
-        view = self.view()
-        now = max(self.now(), view.state.at)
-        bad = view.checked.unmended
-        items = attention(view.state, now, [(one.commit, one.reason) for one in bad])
-        return Status(now, view.checked.tip, view.state, tuple(items), bad, view.read_at, view.checked.seq)
-
-    def whoami(self) -> tuple[Session | None, Binding | None]:
-        """The caller's session, from the local view."""
-        if not self.who.session:
-            return None, None
-        try:
-            known = self.view(fresh=False).state.sessions.get(self.who.session)
-        except NotInitialised:
-            known = None
-        return known, self.identity.get(self.who.session)
-
-    def check(self, resources: Sequence[Resource], fence: int | None) -> tuple[Claim, ...]:
-        """The session's own leases on them. Raises Held when another holds one, NotHeld when the fence is an old one."""
-        state = self.view().state
-        now = max(self.now(), state.at)
-        mine: list[Claim] = []
-        for resource in resources:
-            own = [lease for lease in claims.held_by(state, self.who.session) if overlaps(lease.resource, resource)]
-            if fence is not None and not any(lease.fence == fence and lease.expires_at > now for lease in own):
-                raise NotHeld(f"the lease on {resource} with fence {fence} is over", hint=f"gitcoord claim {resource}")
-            others = [
-                lease
-                for lease in claims.in_the_way(state, resource, "exclusive", self.who.session)
-                if lease.expires_at + state.rules.grace >= now
-            ]
-            if others and not own:
-                raise Held(
-                    f"{resource} is held by {others[0].claimed_by} until {spell(others[0].expires_at)} (fence {others[0].fence})",
-                    hint=f'gitcoord send {others[0].claimed_by} "May I have {names.show(resource.name, 60)}?"',
-                    data={"blocked_by": [claims.describe(state, lease, now) for lease in others]},
-                )
-            mine += own
-        return tuple(mine)
-
-    def leases(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
-        """The leases there are."""
-        state = self.view().state
-        found = [
-            lease
-            for lease in state.claims.values()
-            if (not mine or lease.claimed_by == self.who.session) and (overlapping is None or overlaps(lease.resource, overlapping))
-        ]
-        return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
-
-    def board(self, *, at: str | None = None, from_history: bool = False) -> str:
-        """The board of the tip, of an earlier event, or rebuilt from the history alone."""
-        view = self.view()
-        if not from_history and at is None:
-            return board_view.render(view.state)
-        last: list[Good] = []
-        limit = _when(at)
-
-        def keep(good: Good) -> None:
-            if limit(good):
-                last[:] = [good]
-
-        self.log.replay(view.checked.tip, keep)
-        if not last:
-            raise NotInitialised(f"the branch has no event at {at}", hint="gitcoord log")
-        return board_view.render(last[0].state)
-
-    def entries(self, *, session: str | None, resource: Resource | None, since: datetime | None, limit: int) -> list[LogEntry]:
-        """The newest events that match, oldest first."""
-        view = self.view()
-        ignored = {one.commit: one.reason for one in view.checked.bad}
-        found: list[LogEntry] = []
-        for entry in self._walk(view.checked.tip, ignored):
-            if since is not None and entry.at < since:
-                continue
-            if session is not None and entry.session != session:
-                continue
-            if resource is not None and not any(overlaps(Resource.read(one), resource) for one in entry.resources):
-                continue
-            found.append(entry)
-            if len(found) >= limit:
-                break
-        return list(reversed(found))
-
-    def _walk(self, tip: Oid, ignored: dict[Oid, str]) -> Iterator[LogEntry]:
-        names_ = self.log.objects.range(tip) or []
-        for start in range(len(names_), 0, -500):
-            for commit in reversed(self.log.objects.commits(names_[max(0, start - 500) : start])):
-                subject = (commit.message or "").partition("\n")[0]
-                at = commit.authored_at or self.now()
-                try:
-                    if commit.oid in ignored or commit.message is None:
-                        raise Malformed(ignored.get(commit.oid, "its message can't be read"))
-                    event = decode(commit.message, at=commit.authored_at).event
-                except Malformed as error:
-                    yield LogEntry(commit.oid, at, 0, commit.author, "", subject, ignored=str(error))
-                    continue
-                yield LogEntry(commit.oid, at, event.seq, event.session, event.kind, subject, None, _resources(event))
-
-    def verify(self) -> Verdict:
-        """Replays the whole history and compares it with the trees and the boards."""
-        view = self.view()
-        problems: list[Problem] = []
-        events = 0
-        board_oid = ""
-        last: list[Good] = []
-
-        def look(good: Good) -> None:
-            nonlocal events, board_oid
-            events += 1
-            board_oid = good.pages.get(tree.BOARD, board_oid)
-            last[:] = [good]
-            if good.writer == self.log.writer:
-                expected = self.log.objects.blob_oid(board_view.render(good.state).encode())
-                if expected != board_oid:
-                    problems.append(Problem(good.commit, "its board is not what its state gives", "display only"))
-
-        checked = self.log.replay(view.checked.tip, look)
-        for bad in checked.bad:
-            mended = bad.seq < checked.seq
-            effect = f"ignored; mended by event {bad.seq + 1}" if mended else "ignored; the next event mends it"
-            problems.append(Problem(bad.commit, bad.reason, effect, open=not mended))
-        if last:
-            problems += self._compare_tree(last[0])
-        commits = len(self.log.objects.range(view.checked.tip) or [])
-        return Verdict(commits, events, tuple(problems), view.checked.tip)
-
-    def _compare_tree(self, good: Good) -> list[Problem]:
-        """The whole tree of a good commit against the state that its history gives."""
-        found = {entry.path: entry.oid for entry in self.log.objects.tree(good.commit) if tree.table_of(entry.path) is not None}
-        wrong = []
-        for path, record in tree.all_files(good.state).items():
-            oid = found.pop(path, None)
-            if oid is None:
-                wrong.append(f"{path} is missing")
-            elif oid != self.log.objects.blob_oid(tree.render(record)):
-                table = tree.table_of(path)
-                data = self.log.objects.read([oid], 1 << 20)[0]
-                other = tree.parse(table, data) if table and data is not None else None
-                if other is None or not tree.same_meaning(other, record):
-                    wrong.append(f"{path} is not what the history gives")
-        wrong += [f"{path} is in no event" for path in found]
-        return [Problem(good.commit, reason, "the tree and the history disagree", open=True) for reason in wrong]
 
     def sync(self, *, if_due: bool = False) -> tuple[list[GitcoordError], View | None]:
         """Sends what waits and reads the branch. `if_due`: only when an automatic heartbeat is due."""
@@ -659,37 +373,3 @@ class Coordinator:
                 if timedelta(0) < lease.expires_at - now < timedelta(seconds=lease.ttl_seconds) / 2:
                     return True
         return False
-
-
-def _resources(event: Event) -> tuple[str, ...]:
-    """What an event is about, for a reader who asks for one resource."""
-    found = list(getattr(event, "resources", ()))
-    for key, split in (
-        ("released", claims.split_lease),
-        ("renewed", claims.split_renewal),
-        ("taken", claims.split_taken),
-    ):
-        for entry in getattr(event, key, ()):
-            with contextlib.suppress(ValueError):
-                found.append(str(split(entry)[-1]))
-    return tuple(dict.fromkeys(found))
-
-
-def _when(at: str | None) -> Callable[[Good], bool]:
-    """Whether a commit is not after `at`: a seq, a commit's name, or an instant."""
-    if at is None:
-        return lambda good: True
-    if at.isascii() and at.isdigit() and len(at) < 10:
-        return lambda good: good.event.seq <= int(at)
-    if len(at) >= 7 and all(char in "0123456789abcdef" for char in at):
-        passed: list[bool] = []
-
-        def upto(good: Good) -> bool:
-            before = not passed
-            if good.commit.startswith(at):
-                passed.append(True)
-            return before
-
-        return upto
-    instant = datetime.fromisoformat(at)
-    return lambda good: good.committed_at <= instant

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 
 from gitcoord.bootstrap import Connection, utc_now
-from gitcoord.coordinator import LogEntry, Status
 from gitcoord.core import messages
 from gitcoord.core.names import parse_session, show
 from gitcoord.core.times import parse_when, spell
@@ -20,6 +19,7 @@ from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.faces.cli import records
 from gitcoord.faces.cli.arguments import resource
 from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, looked_at, options, out, say, table
+from gitcoord.reader import LogEntry, Status
 from gitcoord.views.board import recent_messages
 
 _FOLLOW = 2.0  # seconds between two looks of --follow
