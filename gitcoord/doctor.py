@@ -153,8 +153,8 @@ def _desk(found: Connection, *, fix: bool) -> Iterator[Finding]:
         body = record.get("command", {})
         yield Finding(
             "warning",
-            f"the remote refused {record.get('kind')} of {body.get('session')} asked {body.get('at')}: {record.get('refused')}",
-            "once the remote takes it: gitcoord doctor --fix",
+            f"{record.get('kind')} of {body.get('session')}, asked {body.get('at')}, was not carried out: {record.get('refused')}",
+            "once that is mended: gitcoord doctor --fix",
         )
     if fix:
         for path in (desk.path / "refused").glob("*.json"):
@@ -165,6 +165,17 @@ def _desk(found: Connection, *, fix: bool) -> Iterator[Finding]:
                 yield Finding("ok", f"{path.stem} waits again: gitcoord sync")
         desk.sweep()
     yield Finding("ok", f"what waits is kept in {desk.path}")
+
+
+def tidy(found: Connection) -> None:
+    """Packs loose objects, at most once a day, in a process that nobody waits for: our commits never start git's own
+    garbage collection, and a thousand events would leave thousands of small files.
+    """
+    now = found.coordinator.now()
+    last = found.desk.state().get("packed_on")
+    if last != f"{now:%Y-%m-%d}":
+        found.desk.update(packed_on=f"{now:%Y-%m-%d}")
+        found.repo.run("maintenance", "run", "--task=loose-objects", "--quiet")
 
 
 def _refs(found: Connection, *, fix: bool) -> Iterator[Finding]:

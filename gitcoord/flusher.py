@@ -82,15 +82,25 @@ class Flusher:
         end = self.clock() + self.seconds
         self.desk.put(command)
         if command.can_wait and self._is_away():
-            return Queued(command.op)
+            return self._queued(command)
         outcome = self._carry_out(command, end)
         if outcome is None:
             outcome = self._too_late(command)
         if isinstance(outcome, Done):
             return outcome
         if command.can_wait and self.desk.is_waiting(command.op) and not isinstance(outcome, Alarm | Refused):
-            return Queued(command.op)
+            return self._queued(command)
         raise outcome
+
+    def _queued(self, command: Command) -> Result:
+        self.desk.mark_queued(command.op)
+        record = self.desk.result(command.op)  # whoever flushes may have been faster than the mark
+        if record is None:
+            return Queued(command.op)
+        outcome = _outcome(record)
+        if isinstance(outcome, GitcoordError):
+            raise outcome
+        return outcome
 
     def flush(self, seconds: float | None = None) -> list[GitcoordError]:
         """Sends what waits, on nobody's behalf; what stood in the way."""
@@ -192,6 +202,8 @@ class Flusher:
                 outcome = Unknown(f"it was sent before and may have landed; {outcome.message}", hint="run the same command again")
             if not command.can_wait and not isinstance(outcome, Unknown):
                 self.desk.answer(command.op, {"error": outcome.as_record()})
+        elif self.desk.is_queued(command.op):
+            self.desk.set_aside(command.op, outcome.message)  # nobody waits for this answer, and it must not get lost
         else:
             self.desk.answer(command.op, {"error": outcome.as_record()})
         if mine:

@@ -180,7 +180,7 @@ def test_one_refused_command_does_not_stop_the_others(pair: tuple[Seat, Seat], f
     ran = ada.run("heartbeat", "building", "--json")
     assert ran.code == 0, ran
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["before", "after"]
-    assert "refused 1 commands for good" in ada.run("status").err
+    assert "1 queued command(s) could not be carried out" in ada.run("status").err
     assert "no poison here" in ada.run("doctor").out
     hook.unlink()
     ada.run("doctor", "--fix")

@@ -123,3 +123,17 @@ def test_a_start_without_a_name_waits_too(file_remote: Remote, seats: Seats, clo
     assert ben.ok("sync")["unsent"] == 0
     assert [one["session_id"] for one in ada.ok("status")["sessions"]] == [started["session_id"]]
     assert ben.ok("whoami")["state"] == "committed"
+
+
+def test_a_queued_message_to_nobody_is_set_aside_and_told(file_remote: Remote, seats: Seats) -> None:
+    (ada,) = seats(file_remote, "ada")
+    ada.ok("init")
+    ada.ok("start", "ada")
+    file_remote.away()
+    assert ada.ok("send", "nobody", "where are you?")["state"] == "queued"
+    assert ada.ok("send", "broadcast", "hello")["state"] == "queued"
+    file_remote.back()
+    assert ada.ok("sync")["unsent"] == 0
+    assert "1 queued command(s) could not be carried out" in ada.run("status").err
+    assert "no session is called nobody" in ada.run("doctor").out
+    assert [one["subject"] for one in ada.ok("inbox", "--sent")["messages"]] == ["hello"]

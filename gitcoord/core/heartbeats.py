@@ -135,6 +135,8 @@ def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> tu
     said = {name: getattr(command, name) for name in _SAID}
     files = tuple(name[:LINE_LIMIT] for name in command.files_touched[:FILES_LIMIT])
     late = lapse(state, command)
+    if late and command.folded:
+        return ()  # nobody said it, and it has no effect: not worth a commit
     renewed = () if late else claims.due_renewals(state, command.session, command.at, clock)
     return (
         HeartbeatRecorded(

@@ -89,17 +89,21 @@ def _git(words: list[str], environ: Mapping[str, str]) -> None:
     place = _find(environ)
     if place is None:
         return
-    folder = Path(place.git_dir) / "gitcoord"
-    try:
-        head = environ.get("GITCOORD_HEAD")  # the commit and ref at git's call; "left": that is in a file
-        if head != "left":
-            commit, _, ref = head.partition(" ") if head else (place.commit, "", place.ref)
-            _tell(_Event(name, arguments, commit, ref, time.time(), environ), place, environ)
-        if head:
-            for event in _left(folder):
-                _tell(event, place, environ)
-    except BaseException as error:
-        _log(folder / "hook.log", f"{name}: {type(error).__name__}: {error}")
+    for event in _events(name, arguments, place, environ):
+        try:
+            _tell(event, place, environ)
+        except Exception as error:
+            _log(place, f"{event.name}: {type(error).__name__}: {error}")
+
+
+def _events(name: str, arguments: list[str], place: _Place, environ: Mapping[str, str]) -> Iterator[_Event]:
+    """What this process was called for, then what was left for it meanwhile."""
+    head = environ.get("GITCOORD_HEAD")  # from the shim: the commit and ref at git's call; "left": that is in a file
+    if head != "left":
+        commit, _, ref = head.partition(" ") if head else (place.commit, "", place.ref)
+        yield _Event(name, arguments, commit, ref, time.time(), environ)
+    if head:
+        yield from _left(Path(place.git_dir) / "gitcoord")
 
 
 def _find(environ: Mapping[str, str]) -> _Place | None:
@@ -182,7 +186,7 @@ def _describe(event: _Event, place: _Place, environ: Mapping[str, str]) -> dict[
         target = _commit(env, place, event.commit)[0]  # the files of a merge were touched by others
     elif event.name == "post-checkout":
         old, new, flag = [*event.arguments, "", "", ""][:3]
-        if flag == "0" or (old == new and not _has_moved(env, place)):  # only files; or nothing
+        if flag == "0" or (old == new and not _has_moved(env, place, event)):  # only files; or nothing
             return None
     return {
         "at": datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -201,11 +205,13 @@ def _commit(env: Mapping[str, str], place: _Place, commit: str) -> list[str]:
     return [said.partition(" ")[2], *filter(None, names)]
 
 
-def _has_moved(env: Mapping[str, str], place: _Place) -> bool:
+def _has_moved(env: Mapping[str, str], place: _Place, event: _Event) -> bool:
     """Whether a checkout that stayed on its commit led to another branch: so says HEAD's reflog."""
-    said = _ask(env, place.work_tree, "log", "-g", "-1", "--format=%gs", "HEAD", "--")
-    match = re.fullmatch(r"checkout: moving from (\S+) to (\S+)\n", said)
-    return match is not None and match[1] != match[2]
+    for line in _ask(env, place.work_tree, "log", "-g", "-10", "--format=%H %gs", "HEAD", "--").splitlines():
+        match = re.fullmatch(r"(\w+) checkout: moving from (\S+) to (\S+)", line)
+        if match and match[1] == event.commit and match[2] != match[3] and event.branch in {"", match[3]}:
+            return True
+    return False
 
 
 def _ask(env: Mapping[str, str], cwd: str, *words: str) -> str:
@@ -247,9 +253,9 @@ def _sync(desk: Path, place: _Place, environ: Mapping[str, str]) -> None:
     child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it
 
 
-def _log(path: Path, line: str) -> None:
-    """Adds a line to the log; when it is full, its older half goes."""
-    files.private_folder(path.parent)
+def _log(place: _Place, line: str) -> None:
+    """Adds a line to the work tree's log; when that is full, its older half goes."""
+    path = files.private_folder(Path(place.git_dir) / "gitcoord") / "hook.log"
     with contextlib.suppress(FileNotFoundError):
         if path.stat().st_size > _LOG_SIZE:
             files.write(path, path.read_bytes()[-_LOG_SIZE // 2 :])

@@ -1,6 +1,7 @@
 """The desk: where a machine's user keeps, for one remote branch, what waits to be sent and what came of it.
 
     outbox/<op>.json     commands that wait, in the order of their ids
+    queued/<op>          its caller was told "queued" and has gone: nobody waits for the answer
     results/<op>.json    what came of one, for the process that waits
     refused/<op>.json    deferred commands that the remote refused twice
     flights/<id>.json    pushes under way: on which tip, which operations
@@ -52,7 +53,7 @@ class Desk:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for name in ("outbox", "results", "refused", "flights", "spool", "shown"):
+        for name in ("outbox", "queued", "results", "refused", "flights", "spool", "shown"):
             files.private_folder(path / name)
 
     # --- the outbox --------------------------------------------------------------------------------------------------
@@ -97,6 +98,23 @@ class Desk:
     def drop(self, op: str) -> None:
         """Takes the command out."""
         (self.path / "outbox" / f"{op}.json").unlink(missing_ok=True)
+        (self.path / "queued" / op).unlink(missing_ok=True)
+
+    def mark_queued(self, op: str) -> None:
+        """Notes that nobody waits for the answer any more."""
+        (self.path / "queued" / op).touch(mode=0o600)
+
+    def is_queued(self, op: str) -> bool:
+        """Whether its caller was told "queued"."""
+        return (self.path / "queued" / op).exists()
+
+    def set_aside(self, op: str, words: str) -> None:
+        """Moves a command that can't be carried out, and that nobody waits for, to where every command shows it."""
+        source = self.path / "outbox" / f"{op}.json"
+        record = files.read_json(source)
+        if isinstance(record, dict):
+            files.write_json(self.path / "refused" / f"{op}.json", {**record, "refused": words})
+        self.drop(op)
 
     def result(self, op: str) -> dict[str, Any] | None:
         """The result that a flusher left, taken away."""
@@ -114,11 +132,7 @@ class Desk:
         moved = bool(counts[op] >= 2)
         if moved:
             del counts[op]
-            source = self.path / "outbox" / f"{op}.json"
-            record = files.read_json(source)
-            if isinstance(record, dict):
-                files.write_json(self.path / "refused" / f"{op}.json", {**record, "refused": words})
-            source.unlink(missing_ok=True)
+            self.set_aside(op, words)
         self.update(refusals=counts)
         return moved
 

@@ -46,6 +46,10 @@ def sync(
     """Send what waits, and read the branch."""
     with connection() as found:
         errors, view = found.coordinator.sync(if_due=if_due)
+        if if_due and view is not None:
+            from gitcoord.doctor import tidy
+
+            tidy(found)
         left = len(found.desk.waiting())
         record = {
             "unsent": left,

@@ -82,13 +82,15 @@ def _here() -> str:
 
 
 def _tell_unsent(found: Connection) -> None:
-    waiting = len(found.desk.waiting())
+    # What another process is just sending is in the outbox too; it isn't worth a word.
+    waiting = [one for one in found.desk.waiting() if one.command is None or found.desk.is_queued(one.op)]
     if waiting:
         since = found.desk.away_since()
-        say(f"warning: {waiting} unsent" + (f" since {spell(since)}" if since else "") + "; they go out with the next command")
+        when = f" since {spell(since)}" if since else ""
+        say(f"warning: {len(waiting)} unsent{when}; they go out with the next command")
     refused = found.desk.refused()
     if refused:
-        say(f"warning: the remote refused {len(refused)} commands for good: gitcoord doctor")
+        say(f"warning: {len(refused)} queued command(s) could not be carried out: gitcoord doctor")
 
 
 def here_and_root(found: Connection) -> tuple[str, str]:
