@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,6 +25,7 @@ from gitcoord.errors import GitcoordError
 from gitcoord.git import process
 from gitcoord.local import hookdir
 from gitcoord.setup import init
+from gitcoord.views.tree import BOARD
 
 Line = tuple[str, str]
 """What kind of line (say, do, see) and its text."""
@@ -42,12 +42,10 @@ class Stage:
 
     def git(self, *words: str, where: Path) -> str:
         """Runs plain git, as a user would."""
-        done = subprocess.run(
-            [process.program(), *words], cwd=where, env=self.environ, capture_output=True, text=True, check=False, timeout=60
-        )
-        if done.returncode:
-            raise GitcoordError(f"git {words[0]} failed: {done.stderr.strip()[:500]}")
-        return done.stdout
+        done = process.run([process.program(), *words], env=self.environ, cwd=str(where), seconds=60)
+        if not done.ok:
+            raise GitcoordError(f"git {words[0]} failed: {done.words[:500]}")
+        return done.stdout.decode("utf-8", "replace")
 
     @contextmanager
     def at(self, name: str) -> Iterator[Connection]:
@@ -150,7 +148,7 @@ def story(environ: Mapping[str, str]) -> Iterator[Line]:
             board = found.coordinator.board()
         agree = "agree" if verdict.ok else "do NOT agree"
         yield "say", f"Every step is a commit; there are {verdict.commits}, and history, tree and board {agree}."
-        yield "do", "$ git show origin/coordination:STATUS_BOARD.md"
+        yield "do", f"$ git show origin/coordination:{BOARD}"
         for line in board.splitlines():
             yield "see", line
         yield "do", "$ git log --format='%h %an: %s' --reverse origin/coordination"

@@ -79,8 +79,7 @@ def _place(found: Connection) -> Iterator[Finding]:
             yield Finding(
                 "warning", f"{tip.where} is fetched from another URL than it is pushed to; gitcoord uses the push URL for both"
             )
-        local = found.repo.run("rev-parse", "-q", "--verify", f"refs/heads/{found.settings.branch}")
-        if local.ok:
+        if found.repo.local_branch(found.settings.branch):
             yield Finding(
                 "warning",
                 f"there is a local branch {found.settings.branch} beside {tip.ref}: it gets stale, and then `git push --all` fails",
@@ -180,9 +179,9 @@ def tidy(found: Connection) -> None:
 
 def _refs(found: Connection, *, fix: bool) -> Iterator[Finding]:
     """Refs of ours that a killed process left behind; those of living ones are seconds old and go by themselves."""
-    listed = found.repo.ask("for-each-ref", "--format=%(refname)", "refs/gitcoord/fetch/", "refs/gitcoord/chain/").split()
+    listed = found.repo.own_refs(kept=False)
     if listed and fix:
-        found.repo.run("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in listed).encode())
+        found.repo.drop_refs(listed)
         yield Finding("ok", f"took away {len(listed)} left-over refs")
     elif listed:
         yield Finding("warning", f"{len(listed)} refs were left behind by a killed process", "gitcoord doctor --fix")

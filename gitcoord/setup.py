@@ -11,7 +11,7 @@ from gitcoord.bootstrap import Connection
 from gitcoord.coordinator import Receipt
 from gitcoord.errors import BadInput, GitcoordError, NotInitialised
 from gitcoord.git.repo import NULL, Repository
-from gitcoord.git.tip import LocalTip, RemoteTip, Swap
+from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.local import hookdir
 from gitcoord.settings import KEYS
 
@@ -42,7 +42,7 @@ def init(found: Connection) -> tuple[Receipt, str]:
     except NotInitialised:
         there = False
     if isinstance(tip, RemoteTip):
-        old = LocalTip(found.repo, found.settings.branch).local()
+        old = found.repo.local_branch(found.settings.branch)
         if not there:
             if tip.is_empty(found.settings.deadline):
                 raise GitcoordError(
@@ -53,9 +53,10 @@ def init(found: Connection) -> tuple[Receipt, str]:
             if old and _is_coordination(found, old):
                 return _publish(found, tip, old), f"the local branch was published to {tip.where}"
         elif old and _is_coordination(found, old):
-            _set_aside(found, old)
+            ref = found.repo.set_aside(old)
+            found.repo.drop_local_branch(found.settings.branch, old)
             return Receipt("unchanged", ""), (
-                f"the branch is on {tip.where} already; the local record was set aside as refs/gitcoord/before/{old[:12]}, "
+                f"the branch is on {tip.where} already; the local record was set aside as {ref}, "
                 "and what it held must be claimed anew"
             )
     if there:
@@ -73,19 +74,9 @@ def _publish(found: Connection, tip: RemoteTip, old: str) -> Receipt:
     """Pushes a line that was never pushed, whole; then the local branch goes: it would break `git push --all`."""
     if tip.swap(NULL, old, found.settings.deadline) is Swap.LOST:
         raise GitcoordError("somebody else made the branch meanwhile", hint="gitcoord init")
-    _drop_local(found, old)
+    found.repo.drop_local_branch(found.settings.branch, old)
     view = found.coordinator.view(fresh=True)
     return Receipt("committed", "", view.checked.seq, old)
-
-
-def _set_aside(found: Connection, old: str) -> None:
-    found.repo.ask("update-ref", f"refs/gitcoord/before/{old[:12]}", old)
-    _drop_local(found, old)
-
-
-def _drop_local(found: Connection, old: str) -> None:
-    # With the old value: if anybody moved the branch meanwhile, it stays.
-    found.repo.ask("update-ref", "-d", f"refs/heads/{found.settings.branch}", old)
 
 
 def remove(found: Connection) -> list[str]:
@@ -99,11 +90,9 @@ def remove(found: Connection) -> list[str]:
     with contextlib.suppress(GitcoordError):
         hooks = hookdir.uninstall(Path(repo.hooks_dir()), common_dir=Path(repo.common_dir))
         done += [f"hook {one.event}: {one.change}" for one in hooks if one.change != "none"]
-    refs = [line for line in repo.ask("for-each-ref", "--format=%(refname)", "refs/gitcoord/").splitlines() if line]
+    repo.drop_refs(repo.own_refs(kept=True))
     if isinstance(found.tip, RemoteTip):
-        refs.append(f"refs/remotes/{found.tip.ref}")
-    feed = "".join(f"delete {ref}\n" for ref in refs)
-    repo.run("update-ref", "--stdin", stdin=feed.encode())
+        found.tip.forget()
     for key in KEYS:
         if repo.run("config", "--local", "--get", f"gitcoord.{key}").ok:
             repo.set_config(f"gitcoord.{key}", None)
@@ -115,7 +104,4 @@ def remove(found: Connection) -> list[str]:
     if found.desk.path.exists():
         shutil.rmtree(found.desk.path, ignore_errors=True)
         done.append("the desk")
-    for empty in ("gitcoord/chain", "gitcoord/fetch", "gitcoord/before", "gitcoord"):
-        with contextlib.suppress(OSError):
-            (Path(repo.common_dir) / "refs" / empty).rmdir()
     return [*done, "local refs and folders"]

@@ -11,6 +11,7 @@ for it as files of the work tree's own git folder: a Python for each of a hundre
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import subprocess
@@ -89,11 +90,16 @@ def _git(words: list[str], environ: Mapping[str, str]) -> None:
     place = _find(environ)
     if place is None:
         return
+    folder = Path(place.git_dir) / "gitcoord"
+    if not folder.is_dir():
+        return  # no session was ever here
+    handle = os.open(folder, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)  # one at a time, or an older event would be spooled after a newer one
     for event in _events(name, arguments, place, environ):
         try:
             _tell(event, place, environ)
         except Exception as error:
-            _log(place, f"{event.name}: {type(error).__name__}: {error}")
+            _log(folder / "hook.log", f"{event.name}: {type(error).__name__}: {error}")
 
 
 def _events(name: str, arguments: list[str], place: _Place, environ: Mapping[str, str]) -> Iterator[_Event]:
@@ -103,6 +109,7 @@ def _events(name: str, arguments: list[str], place: _Place, environ: Mapping[str
         commit, _, ref = head.partition(" ") if head else (place.commit, "", place.ref)
         yield _Event(name, arguments, commit, ref, time.time(), environ)
     if head:
+        os.nice(10)  # what was left comes from quick commits, and there may be more: they go first
         yield from _left(Path(place.git_dir) / "gitcoord")
 
 
@@ -145,8 +152,14 @@ def _take(folder: Path) -> list[tuple[Path, _Event | None]]:
             at = path.stat().st_mtime
             lines = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
             if len(lines) > len(_WHO) + 1:  # else its shim is still writing: it starts another process if need be
-                found.append((at, path, _read(lines, at)))
-    return [(path, event) for _, path, event in sorted(found, key=lambda one: (one[0], one[1].name))]
+                found.append((at, _number(path), path, _read(lines, at)))
+    return [(path, event) for *_, path, event in sorted(found, key=lambda one: one[:2])]
+
+
+def _number(path: Path) -> int:
+    """The number of the shim's process: it tells two of the same tick of the file system's clock apart."""
+    text = path.name.split(".")[1]
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _read(lines: list[str], at: float) -> _Event | None:
@@ -253,9 +266,8 @@ def _sync(desk: Path, place: _Place, environ: Mapping[str, str]) -> None:
     child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it
 
 
-def _log(place: _Place, line: str) -> None:
-    """Adds a line to the work tree's log; when that is full, its older half goes."""
-    path = files.private_folder(Path(place.git_dir) / "gitcoord") / "hook.log"
+def _log(path: Path, line: str) -> None:
+    """Adds a line to the log; when it is full, its older half goes."""
     with contextlib.suppress(FileNotFoundError):
         if path.stat().st_size > _LOG_SIZE:
             files.write(path, path.read_bytes()[-_LOG_SIZE // 2 :])

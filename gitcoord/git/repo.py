@@ -6,8 +6,8 @@ Refuses: the user's index, work tree, HEAD, branches and configuration.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from gitcoord.git.process import Done
 
 Oid = str
 """A commit's, tree's or blob's name in hex, of whatever hash the repository has."""
+_OWN = "refs/gitcoord/"  # where our own refs are, none of them for long
 NULL: Oid = ""
 """Nothing there: an absent ref, "must not exist" in a swap."""
 
@@ -174,6 +175,33 @@ class Repository:
         """The subject line of a commit."""
         done = self.run("show", "-s", "--format=%s", commit)
         return done.stdout.decode("utf-8", "replace").strip() if done.ok else ""
+
+    def local_branch(self, name: str) -> Oid:
+        """The commit of a branch of this repository; NULL when there is none."""
+        done = self.run("rev-parse", "-q", "--verify", f"refs/heads/{name}")
+        return done.stdout.decode().strip() if done.ok else NULL
+
+    def drop_local_branch(self, name: str, old: Oid) -> None:
+        """Takes a branch of ours away, unless anybody moved it meanwhile."""
+        self.ask("update-ref", "-d", f"refs/heads/{name}", old)
+
+    def set_aside(self, commit: Oid) -> str:
+        """Keeps a commit under a ref of our own; the ref's name."""
+        ref = f"{_OWN}before/{commit[:12]}"
+        self.ask("update-ref", ref, commit)
+        return ref
+
+    def own_refs(self, *, kept: bool) -> list[str]:
+        """The refs of ours in this repository; without `kept` only those that a killed process left behind."""
+        places = [_OWN] if kept else [f"{_OWN}fetch/", f"{_OWN}chain/"]
+        return self.ask("for-each-ref", "--format=%(refname)", *places).split()
+
+    def drop_refs(self, refs: Sequence[str]) -> None:
+        """Takes refs of ours away, and the folders that they leave empty."""
+        self.run("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in refs).encode())
+        for empty in ("chain", "fetch", "before", "."):
+            with suppress(OSError):
+                os.rmdir(os.path.normpath(os.path.join(self.common_dir, _OWN, empty)))
 
     def hooks_dir(self) -> str:
         """The folder that git takes this work tree's hooks from."""

@@ -110,6 +110,10 @@ class RemoteTip:
         self.where = remote
         self.ref = f"{remote}/{branch}"
 
+    def forget(self) -> None:
+        """Takes the remote-tracking ref away."""
+        self._repo.drop_refs([self._tracking])
+
     def local(self) -> Oid:
         """The tip that the remote-tracking ref shows."""
         done = self._repo.run("rev-parse", "-q", "--verify", self._tracking)

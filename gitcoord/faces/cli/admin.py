@@ -14,6 +14,7 @@ from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.faces.cli import records
 from gitcoord.faces.cli.context import answer, connection, looked_at, options, out, say
 from gitcoord.settings import KEYS, Settings
+from gitcoord.views.tree import BOARD
 
 
 def init(
@@ -36,7 +37,7 @@ def init(
             {**records.receipt(receipt), "branch": found.tip.ref},
             words,
             "next: gitcoord start; gitcoord claim FILE; gitcoord status",
-            f"read it with plain git: git log {found.tip.ref}; git show {found.tip.ref}:STATUS_BOARD.md",
+            f"read it with plain git: git log {found.tip.ref}; git show {found.tip.ref}:{BOARD}",
         )
 
 
