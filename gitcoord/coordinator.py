@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from gitcoord.core import branch, claims, messages, names, sessions
 from gitcoord.core.claims import Claim
 from gitcoord.core.heartbeats import RecordHeartbeat
@@ -16,7 +18,7 @@ from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.sessions import Session
-from gitcoord.errors import Alarm, GitcoordError, Held, NoSession, NotHeld, NotInitialised, Unknown, Unreachable
+from gitcoord.errors import Alarm, BadInput, GitcoordError, Held, NoSession, NotHeld, NotInitialised, Unknown, Unreachable
 from gitcoord.flusher import Queued, Result
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
@@ -56,7 +58,11 @@ class Coordinator(Reader):
         """Submits a command on the session's behalf: the receipt, and the event that came of it (None: none needed)."""
         op = names.parse_id(self.op) if self.op else self.desk.next_id()
         given = {"session": self.who.session, "run_id": self.who.run_id, **fields}
-        command = kind(op=op, at=self.now(), caller=self._caller(), **given)
+        try:
+            command = kind(op=op, at=self.now(), caller=self._caller(), **given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
         if self.op:
             done = self.log.find(op, self.log.view().checked)
             if done is not None:

@@ -156,7 +156,7 @@ class Flusher:
     def _gather(self) -> None:
         state = self.desk.state()
         rest = float(state.get("cool_until", 0.0)) - self.wall()
-        if 0 < rest < 5:  # a winner among contending machines lets the others have their turn
+        if 0 < rest < STALLED_AFTER:  # a winner among contending machines lets the others have their turn
             self.sleep(rest)
         if state.get("crowd", 0) > 1:
             self.sleep(_GATHER)

@@ -33,6 +33,10 @@ def test_nothing_below_the_bootstrap_reads_the_time_of_day() -> None:
     readers = set()
     for path in package.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and node.attr in {"now", "utcnow", "today"} and ast.unparse(node.value) in {"datetime", "date"}:
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in {"now", "utcnow", "today"}
+                and ast.unparse(node.value) in {"datetime", "date"}
+            ):
                 readers.add(path.relative_to(package).as_posix())
     assert readers <= {"bootstrap.py", "demo.py", "faces/hook.py", "faces/cli/app.py"}

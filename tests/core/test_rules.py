@@ -23,10 +23,10 @@ from gitcoord.core.claims import AcquireClaims, ClaimAcquired, ClaimReleased, Cl
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.messages import MessageSent, SendMessage, TakeMessages
 from gitcoord.core.overlap import overlaps
-from gitcoord.core.records import Command, Event
+from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.sessions import EndSession, StartSession
 from gitcoord.core.state import State
-from gitcoord.errors import GitcoordError
+from gitcoord.errors import ClockSkew, GitcoordError
 from gitcoord.log import wire
 from gitcoord.views import board, tree
 
@@ -315,6 +315,16 @@ def test_commit_of_any_date_leaves_a_state_that_everybody_can_go_on_with(when: d
     board.render(story.state)
     assert plain(_loaded(story)) == plain(story.state)
     assert plain(_replayed(story.past)) == plain(story.state)
+
+
+@pytest.mark.parametrize("year", [1970, 1999, 2200])
+def test_machine_whose_clock_cannot_be_right_is_told_so(year: int) -> None:
+    """A board without a battery wakes up in 1970: that is a clock to set, not a bug to report."""
+    story = Story.of("ann", "bob")
+    command = story.command(SendMessage, "ann", to="bob", subject="x")
+    with pytest.raises(ClockSkew):
+        rules.decide(story.state, command, Clock(now=T0.replace(year=year)))
+    assert rules.decide(story.state, command, Clock(now=T0))
 
 
 # --- unknown kinds -----------------------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ def text_or_stdin(text: str) -> str:
     if text != "-":
         return text
     data = sys.stdin.buffer.read(names.TEXT_LIMIT + 2)
+    if len(data) > names.TEXT_LIMIT + 1:
+        raise BadInput(f"standard input is longer than {names.TEXT_LIMIT} bytes")
     try:
         return data.decode("utf-8").removesuffix("\n")
     except UnicodeDecodeError:

@@ -8,7 +8,7 @@ import typer
 
 from gitcoord.bootstrap import utc_now
 from gitcoord.core.messages import TO_ALL, TYPES, Message
-from gitcoord.core.names import SUBJECT_LIMIT, is_line
+from gitcoord.core.names import SUBJECT_LIMIT, parse_line
 from gitcoord.core.times import parse_when, spell
 from gitcoord.errors import BadInput
 from gitcoord.faces.cli import complete, records
@@ -29,9 +29,10 @@ def send(
     """Send a message to a session, or to all."""
     if kind not in TYPES:
         raise BadInput(f"{kind!r} is not a message type", hint=f"one of: {', '.join(TYPES)}")
-    for entry in detail or []:
-        if "=" not in entry or not entry.partition("=")[0].strip() or not is_line(entry):
-            raise BadInput(f"--detail is KEY=VALUE on one line, not {entry[:60]!r}")
+    details = tuple(parse_line(entry, "detail") for entry in detail or [])
+    for entry in details:
+        if not entry.partition("=")[0].strip() or "=" not in entry:
+            raise BadInput(f"--detail is KEY=VALUE, not {entry[:60]!r}")
     if message is None:
         whole = text_or_stdin(subject)
         first = whole.strip().splitlines()[0].strip() if whole.strip() else ""
@@ -43,7 +44,7 @@ def send(
         raise BadInput("a message needs a subject", hint='gitcoord send session-002 "Can I help?"')
     with connection() as found:
         given: dict[str, Any] = {
-            "type": kind, "details": tuple(detail or ()), "priority": "urgent" if urgent else "normal",
+            "type": kind, "details": details, "priority": "urgent" if urgent else "normal",
             "expires_at": parse_when(expires, now=utc_now(), ahead=True) if expires else None,
             "in_reply_to": _id(found.coordinator.view(fresh=False).state.messages.values(), reply_to) if reply_to else None,
         }  # fmt: skip
