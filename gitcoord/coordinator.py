@@ -70,7 +70,7 @@ class Coordinator(Reader):
         result: Result = self.flusher.submit(command)
         if isinstance(result, Queued):
             return Receipt("queued", op), None
-        self._after(result.event)
+        self._after(result.seq)
         state: Outcome = "committed" if result.event is not None else "unchanged"
         return Receipt(state, op, result.seq, result.commit), result.event
 
@@ -78,8 +78,13 @@ class Coordinator(Reader):
         pid = os.getpid()
         return Caller(pid=pid, born=processes.born(pid), deadline=self.now() + timedelta(seconds=self.seconds + 1))
 
-    def _after(self, event: Event | None) -> None:
+    def _after(self, seq: int) -> None:
+        """Looks what the answer's tip says of the session's leases: who was dispossessed learns it with any command."""
         self._view = None
+        known = self.log.view()
+        # Another clone of this machine may have flushed for us: then this one's view is older than the answer.
+        if known.checked.seq >= seq:
+            self._note_losses(known.state)
 
     def require_session(self) -> None:
         """Makes sure that somebody acts: under an agent a session is started by itself, and says so. Raises NoSession."""
@@ -301,7 +306,7 @@ class Coordinator(Reader):
         if known is None:
             raise NoSession(f"no session is called {session}" if session else "no session is known here", hint="gitcoord start")
         unread = messages.matching(messages.unread(view.state, session, self.now()), sender, kind)
-        if peek or not self.who.may_write:
+        if peek:
             return unread, set(), 0
         again = self._never_shown(known)
         if not unread and not again:

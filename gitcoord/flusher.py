@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
 from gitcoord.core.names import LINE_LIMIT, is_session_name, show
 from gitcoord.core.records import Command
@@ -185,6 +186,10 @@ class Flusher:
                 outcomes |= self.log.transact([command], flight=flight, seconds=end - self.clock(), sent_on=sent_on)
         for op, outcome in list(outcomes.items()):
             outcomes[op] = self._settle(by_op[op], outcome, op in mentioned, mine=own is not None and op == own.op)
+            if op in gone and isinstance(outcome, Done) and isinstance(outcome.event, ClaimAcquired):
+                what = ", ".join(outcome.event.resources)
+                text = f"you hold {what} (fence {outcome.seq}): the claim landed after its command was gone"
+                self.desk.leave_note(by_op[op].session, text)
         if not any(isinstance(outcome, Unknown) for outcome in outcomes.values()):
             flight.settled()
         self._tidy_flights([name for name, _, _ in flights], outcomes)

@@ -37,7 +37,6 @@ class Who:
     run_id: str = ""
     agent: dict[str, str] = field(default_factory=dict)
     agent_name: str | None = None
-    may_write: bool = True
     wish: str = "session"
     repo: str | None = None
     branch: str | None = None
@@ -145,6 +144,7 @@ class Reader:
         """Tells the session once which leases it had and has no more."""
         if not self.who.session:
             return
+        self.warnings += self.desk.take_notes(self.who.session)
         held = {f"{lease.fence} {lease.resource}" for lease in claims.held_by(state, self.who.session)}
         for entry in self.identity.held(self.who.session):
             if entry not in held:
@@ -256,8 +256,10 @@ class Reader:
                     continue
                 yield LogEntry(commit.oid, at, event.seq, event.session, event.kind, subject, None, _resources(event))
 
-    def verify(self) -> Verdict:
-        """Replays the whole history and compares it with the trees and the boards."""
+    def verify(self, *, full: bool = False) -> Verdict:
+        """Replays the whole history and compares it with what each commit changed, with the boards, and with the newest tree
+        (`full`: with the tree of every commit).
+        """
         view = self.view()
         problems: list[Problem] = []
         events = 0
@@ -269,6 +271,8 @@ class Reader:
             events += 1
             board_oid = good.pages.get(tree.BOARD, board_oid)
             last[:] = [good]
+            if full:
+                problems.extend(self._compare_tree(good))
             if good.writer == self.log.writer:
                 expected = self.log.objects.blob_oid(board_view.render(good.state).encode())
                 if expected != board_oid:
@@ -279,7 +283,7 @@ class Reader:
             mended = bad.seq < checked.seq
             effect = f"ignored; mended by event {bad.seq + 1}" if mended else "ignored; the next event mends it"
             problems.append(Problem(bad.commit, bad.reason, effect, open=not mended))
-        if last:
+        if last and not full:
             problems += self._compare_tree(last[0])
         commits = len(self.log.objects.range(view.checked.tip) or [])
         return Verdict(commits, events, tuple(problems), view.checked.tip)

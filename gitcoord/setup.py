@@ -83,9 +83,11 @@ def remove(found: Connection) -> list[str]:
     """Takes away everything local: hooks, settings, what waits, our refs. The branch on the remote stays; so does a branch
     that exists only here, since it is the record itself. Raises GitcoordError while something is unsent.
     """
-    waiting = found.desk.waiting()
+    waiting, refused = found.desk.waiting(), found.desk.refused()
     if waiting:
         raise GitcoordError(f"{len(waiting)} commands are not sent yet", hint="gitcoord sync")
+    if refused:
+        raise GitcoordError(f"{len(refused)} queued commands could not be carried out and would be lost", hint="gitcoord doctor")
     repo, done = found.repo, []
     with contextlib.suppress(GitcoordError):
         hooks = hookdir.uninstall(Path(repo.hooks_dir()), common_dir=Path(repo.common_dir))

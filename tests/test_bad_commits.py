@@ -153,19 +153,54 @@ def test_a_forged_event_and_a_later_format_are_no_ops(hand: Path, pair: tuple[Se
     assert ada.ok("send", "ben", "still here")["seq"] == seq + 1
 
 
-def test_a_raised_format_is_read_and_not_written(hand: Path, pair: tuple[Seat, Seat]) -> None:
+def test_a_true_event_with_false_records_is_a_no_op(hand: Path, pair: tuple[Seat, Seat]) -> None:
+    """The message alone is a valid heartbeat of ben's; what it does to the tree is not what it says."""
+    ada, ben = pair
+    seq = ada.ok("status")["seq"]
+    message = (
+        f"heartbeat: ben alive\n\nCoord-Event: heartbeat.recorded\nCoord-Id: h{{}}\nCoord-Seq: {seq + 1}\n"
+        "Coord-Session: ben\nCoord-Writer: 0.1.0"
+    )
+    _steal(hand)
+    bad = [_push(hand, message.format(1))]
+    git(hand, "checkout", "-q", "HEAD~1", "--", "claims")
+    beat = {"session_id": "ben", "timestamp": "2026-01-01T00:00:00Z", "action": "lying"}
+    (hand / "heartbeats").mkdir(exist_ok=True)
+    (hand / "heartbeats" / "ben.json").write_text(json.dumps(beat))
+    bad.append(_push(hand, message.format(2)))
+    assert [one["commit"] for one in ben.run("verify", "--json").json["problems"]] == bad
+    status = ada.ok("status")
+    assert [one["claimed_by"] for one in status["claims"]] == ["ada"]
+    assert all(one["heartbeat"] is None for one in status["sessions"])
+    assert ben.ok("heartbeat", "honest")["seq"] == seq + 1
+
+
+def test_more_bad_commits_than_a_clone_remembers_are_all_named(hand: Path, pair: tuple[Seat, Seat]) -> None:
+    ada, _ = pair
+    for number in range(60):
+        (hand / "README.md").write_text(str(number))
+        git(hand, "commit", "-q", "-a", "-m", f"edit {number}")
+    git(hand, "push", "-q", "origin", "HEAD:coordination")
+    assert len(ada.run("verify", "--json").json["problems"]) == 60
+    ada.ok("heartbeat", "building")
+    assert ada.ok("verify", "--full")["ok"]
+
+
+def test_a_raised_format_is_read_and_not_written(hand: Path, pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
     ada, _ = pair
     seq = ada.ok("status")["seq"]
     record = json.loads((hand / "gitcoord.json").read_text())
     (hand / "gitcoord.json").write_text(json.dumps({**record, "format": 2}))
     name = json.loads((hand / "sessions" / "ben.json").read_text())
-    (hand / "sessions" / "ben.json").write_text(json.dumps({**name, "last_heartbeat": "2090-01-01T00:00:00Z"}))
+    (hand / "sessions" / "ben.json").write_text(json.dumps({**name, "last_heartbeat": "2031-01-01T00:00:00Z"}))
     git(hand, "add", "-A")
     message = (
         f"format: raised to 2, by ben\n\nCoord-Event: format.raised\nCoord-Id: up\nCoord-Seq: {seq + 1}\nCoord-Session: ben\n"
         "Coord-Format: 2\nCoord-Writer: 9.0"
     )
-    git(hand, "commit", "-q", "-m", message, "--date=2090-01-01T00:00:00Z")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2031-01-01T00:00:00Z")
+    git(hand, "commit", "-q", "-m", message, "--date=2031-01-01T00:00:00Z")
+    monkeypatch.delenv("GIT_COMMITTER_DATE")
     git(hand, "push", "-q", "origin", "HEAD:coordination")
     assert ada.ok("verify")["problems"] == []
     refused = ada.run("send", "ben", "hello", "--json")

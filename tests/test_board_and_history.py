@@ -24,7 +24,8 @@ def busy(earlier: tuple[Seat, Seat, Clock]) -> tuple[Seat, Seat, Clock]:
         boss.acquire(file("src/api.py"), phase="BUILD", reason="endpoints")
         boss.heartbeat(
             action="Building", target="church-guidance-ministry", phase="BUILD - implementing landing page", progress="30%",
-            next_action="Implement intake form", estimated_completion=clock.now.replace(minute=59), files_touched=("src/shared.py",),
+            next_action="Implement intake form", estimated_completion=clock.now.replace(minute=59),
+            files_touched=("src/shared.py",),
         )  # fmt: skip
         boss.send("broadcast", "Starting BUILD phase", "")
         boss.send("ben", "Can I help?", "", type="question")
@@ -39,7 +40,7 @@ def busy(earlier: tuple[Seat, Seat, Clock]) -> tuple[Seat, Seat, Clock]:
 
 
 def test_the_board_has_every_section(busy: tuple[Seat, Seat, Clock]) -> None:
-    ada, _, clock = busy
+    ada, _, _ = busy
     board = ada.run("board").out
     for part in (
         "# Multi-Session Status Board", "**Active Sessions:** 2", "### ada (Started: ", "- **Status:** Building",

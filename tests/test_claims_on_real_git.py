@@ -177,6 +177,34 @@ def test_a_loss_is_told_where_the_session_acts_on_it(earlier: tuple[Seat, Seat, 
         assert [one.claimed_by for one in found.coordinator.leases(mine=False, overlapping=None)] == ["ben"]
 
 
+@pytest.mark.parametrize("words", [("heartbeat", "building"), ("send", "broadcast", "hello"), ("claim", "other"), ("inbox",)])
+def test_the_dispossessed_learn_it_with_any_command_and_once(pair: tuple[Seat, Seat], words: tuple[str, ...]) -> None:
+    ada, ben = pair
+    fence = ada.ok("claim", "x")["claims"][0]["fence"]
+    ben.ok("claim", "x", "--break", str(fence))
+    assert f"you no longer hold file:x (fence {fence}): ben holds it now" in ada.run(*words).err
+    assert "no longer" not in ada.run(*words).err
+
+
+def test_a_claim_that_landed_for_a_dead_caller_is_told(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*args: object) -> None:
+        raise Killed
+
+    ada, _ = pair
+    ada.ok("sync")
+    with monkeypatch.context() as patch:
+        patch.setattr("gitcoord.local.desk.Desk.answer", die)
+        with ada.here() as found:
+            patch.setattr("gitcoord.local.processes.born", lambda pid: "long ago")
+            with pytest.raises(Killed):
+                found.coordinator.acquire(file("x"))
+    assert "the claim landed after its command was gone" in ada.run("sync").err
+    assert "landed" not in ada.run("status").err
+
+
 def test_settings_of_all_are_shared(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     ada.ok("config", "--shared", "max_ttl", "2h")

@@ -127,9 +127,8 @@ def test_an_unknown_outcome_converges_when_the_command_is_run_again(
 def test_a_stopped_flusher_holds_nobody_up(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
     ada, _ = pair
     gate = file_remote.path / "hooks" / "pre-receive"
-    gate.write_text(
-        f"#!/bin/sh\nif mkdir {file_remote.path}/first 2>/dev/null; then while [ ! -e {file_remote.path}/go ]; do sleep 0.05; done; fi\n"
-    )
+    wait = f"while [ ! -e {file_remote.path}/go ]; do sleep 0.05; done"
+    gate.write_text(f"#!/bin/sh\nif mkdir {file_remote.path}/first 2>/dev/null; then {wait}; fi\n")
     gate.chmod(0o755)
     stuck = ada.start("claim", "x", "--json")
     while not (file_remote.path / "first").exists():

@@ -127,7 +127,12 @@ def test_a_repository_with_another_hash_works(tmp_path: Path) -> None:
 def test_a_command_inside_a_hook_acts_on_the_right_repository(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
     ada, ben = pair
     other = Path(ben.git("rev-parse", "--absolute-git-dir"))
-    inside = Seat(ada.path, ada.desk, extra={"GIT_DIR": str(other), "GIT_INDEX_FILE": str(other / "index"), "GIT_PREFIX": "x/"})
+    hook = {
+        "GIT_DIR": str(other), "GIT_INDEX_FILE": str(other / "index"), "GIT_PREFIX": "x/", "GIT_WORK_TREE": str(ben.path),
+        "GIT_OBJECT_DIRECTORY": str(tmp_path / "quarantine"), "GIT_QUARANTINE_PATH": str(tmp_path / "quarantine"),
+        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "remote.origin.url", "GIT_CONFIG_VALUE_0": str(tmp_path / "elsewhere"),
+    }  # fmt: skip
+    inside = Seat(ada.path, ada.desk, extra=hook)
     before = [snapshot(ada.path), snapshot(ben.path)]
     assert inside.ok("claim", "x")["claims"][0]["claimed_by"] == "ada"
     assert [snapshot(ada.path), snapshot(ben.path)] == before

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
 
 FILES_LIMIT = 50  # files named by one heartbeat; a commit that touches more is described by its first ones and a count
+_STATES = frozenset({"blocked", "waiting", "idle"})  # how a session is, not what it works on
 WAITS_FOR = frozenset({"person", "claim", "answer"})
 
 
@@ -119,7 +120,7 @@ class HeartbeatRecorded(Event):
             waits = self.action == "waiting" and self.target in WAITS_FOR
             update["status"] = "waiting" if waits else "idle" if self.action == "idle" else "active"
             update["waiting_for"] = self.target if waits else None
-            if not waits and self.folded == 0:
+            if self.folded == 0 and not waits and (self.target or self.action not in _STATES):
                 update["current_work"] = self.target or self.action
         update |= {name: getattr(self, name) for name in ("phase", "progress", "branch") if getattr(self, name) is not None}
         draft.put("sessions", self.session, session.model_copy(update=update))

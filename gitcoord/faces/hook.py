@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,9 +95,12 @@ def _git(words: list[str], environ: Mapping[str, str]) -> None:
         return  # no session was ever here
     handle = os.open(folder, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)  # one at a time, or an older event would be spooled after a newer one
+    latest = 0.0
     for event in _events(name, arguments, place, environ):
+        # The event that this process was started for bears the time of its start, a later one that of its file.
+        latest = max(latest, event.at)
         try:
-            _tell(event, place, environ)
+            _tell(replace(event, at=latest), place, environ)
         except Exception as error:
             _log(folder / "hook.log", f"{event.name}: {type(error).__name__}: {error}")
 
@@ -109,7 +112,6 @@ def _events(name: str, arguments: list[str], place: _Place, environ: Mapping[str
         commit, _, ref = head.partition(" ") if head else (place.commit, "", place.ref)
         yield _Event(name, arguments, commit, ref, time.time(), environ)
     if head:
-        os.nice(10)  # what was left comes from quick commits, and there may be more: they go first
         yield from _left(Path(place.git_dir) / "gitcoord")
 
 

@@ -227,16 +227,15 @@ class RemoteTip:
                 "--", self.url, f"{new}:{self._full}",
                 seconds=seconds, extra={"GIT_TRACE_PACKET": trace},
             )  # fmt: skip
-            flag = ""
+            flag, summary = "", ""
             for line in done.stdout.decode("utf-8", "replace").splitlines():
                 fields = line.split("\t")
                 if len(fields) >= 2 and fields[1].endswith(f":{self._full}"):
-                    flag = fields[0]
+                    flag, summary = fields[0], " ".join(fields[2:])
             if done.ok and flag in {" ", "*"}:
                 return flag, "", True
-            reason = " / ".join(
-                part for part in (done.stdout.decode("utf-8", "replace").partition("\t")[2].strip(), done.words) if part
-            )
+            said = [line for line in done.words.split(" / ") if not line.startswith("error: failed to push")]
+            reason = " / ".join([*said, *([summary] if summary else [])])
             return ("+" if flag == "+" else ""), reason, _was_sent(trace, new)
 
     def witness(self) -> datetime | None:

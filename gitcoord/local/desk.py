@@ -7,6 +7,7 @@
     flights/<id>.json    pushes under way: on which tip, which operations
     spool/<session>/     automatic heartbeats, written by hooks, not yet folded
     shown/<session>.json ids of messages that were shown on this machine
+    notes/<session>.json warnings for a session's next command
     lock, pulse, state.json
 
 Nothing here is needed to rebuild anything: delete it and only unsent commands are lost.
@@ -53,7 +54,7 @@ class Desk:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        for name in ("outbox", "queued", "results", "refused", "flights", "spool", "shown"):
+        for name in ("outbox", "queued", "results", "refused", "flights", "spool", "shown", "notes"):
             files.private_folder(path / name)
 
     # --- the outbox --------------------------------------------------------------------------------------------------
@@ -213,6 +214,18 @@ class Desk:
         """Notes that those messages were shown."""
         kept = [*sorted(self.shown(session))[-1000:], *keys]
         files.write_json(self.path / "shown" / f"{session}.json", kept)
+
+    def leave_note(self, session: str, text: str) -> None:
+        """Leaves a warning for the session's next command on this machine."""
+        path = self.path / "notes" / f"{session}.json"
+        files.write_json(path, [*(files.read_json(path) or []), text])
+
+    def take_notes(self, session: str) -> list[str]:
+        """The warnings left for the session, taken away."""
+        path = self.path / "notes" / f"{session}.json"
+        found = files.read_json(path)
+        path.unlink(missing_ok=True)
+        return [str(text) for text in found] if isinstance(found, list) else []
 
     def state(self) -> dict[str, Any]:
         """Small notes: since when the remote is away, which tip was last seen, how crowded it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Protocol
@@ -125,6 +125,7 @@ class EventLog:
                 hint="gitcoord doctor, or another name: gitcoord config branch NAME",
             )
         if checked != known:
+            checked = replace(checked, bad=checked.bad[-BAD_KEPT:])
             self.memory.save(checked)
         return checked
 
@@ -290,7 +291,7 @@ class EventLog:
         for (_, event, _, _), oid in zip(chain, oids, strict=True):
             self._landed[event.id] = Done(event, oid, event.seq)
         last = chain[-1][3]
-        checked = Checked(oids[-1], oids[-1], last.seq, view.checked.bad[-BAD_KEPT:])
+        checked = Checked(oids[-1], oids[-1], last.seq, view.checked.bad)
         self.memory.save(checked)
         self._history.remember(oids[-1], last)
         return View(checked, last, self.now())

@@ -110,7 +110,7 @@ class _Line:
     bad: Bad | None = None
 
 
-BAD_KEPT = 50  # bad commits remembered per clone: `verify` reads them all again from the history
+BAD_KEPT = 1000  # bad commits remembered per clone; `verify` finds them all again in the history
 
 
 @dataclass
@@ -192,7 +192,7 @@ class History:
             if line.bad is not None:
                 bad.append(line.bad)
             oid = line.parent
-        return Checked(tip, lines[tip].good, lines[tip].seq, (*known.bad, *reversed(bad))[-BAD_KEPT:])
+        return Checked(tip, lines[tip].good, lines[tip].seq, (*known.bad, *reversed(bad)))
 
     def _read(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> Iterator[tuple[Commit, dict[str, Entry | None]]]:
         """The commits, each with what it changes against its only parent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -109,7 +110,8 @@ def _print_status(found: Connection, now: Status, *, everything: bool) -> None:
         out("")
         out("ready to pick up:")
         for offer in sorted(ready, key=lambda one: one.seq)[:10]:
-            out(f"  {', '.join(offer.resources)}" + (f" for {offer.next}" if offer.next else "") + f", left by {offer.sender}")
+            to = "" if offer.to == "anyone" else f", for {offer.to}"
+            out(f"  {', '.join(offer.resources)}" + (f" for {offer.next}" if offer.next else "") + f", left by {offer.sender}" + to)
 
 
 def board(
@@ -118,7 +120,7 @@ def board(
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to a file.")] = None,
 ) -> None:
     """Print the status board."""
-    if at is not None and not (at.isascii() and at.isalnum() and not at.endswith(("s", "m", "h"))):
+    if at is not None and not re.fullmatch(r"\d{1,9}|[0-9a-f]{7,64}", at):
         at = parse_when(at, now=utc_now(), ahead=False).isoformat()
     with connection() as found:
         text = found.coordinator.board(at=at, from_history=from_history)
@@ -188,13 +190,11 @@ def _print_entry(one: LogEntry) -> None:
 
 
 def verify(
-    full: Annotated[
-        bool, typer.Option("--full", help="The whole history (it always is, today's checks are quick).", hidden=True)
-    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Compare the whole tree of every commit, not of the newest alone.")] = False,
 ) -> None:
     """Replay the whole history; show that history, trees and boards agree, and name each commit that doesn't."""
     with connection() as found:
-        verdict = found.coordinator.verify()
+        verdict = found.coordinator.verify(full=full)
         problems = [{"commit": one.commit, "reason": one.reason, "effect": one.effect} for one in verdict.problems]
         lines = [f"{one.commit[:12]}: {one.reason} ({one.effect})" for one in verdict.problems]
         word = "ok" if verdict.ok else "not ok"

@@ -10,7 +10,7 @@ import typer
 from gitcoord.bootstrap import utc_now
 from gitcoord.core.names import parse_session
 from gitcoord.core.times import parse_duration, parse_when, spell
-from gitcoord.errors import BadInput, GitcoordError, NotHeld
+from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld
 from gitcoord.faces.cli import complete, records
 from gitcoord.faces.cli.arguments import resource, resources
 from gitcoord.faces.cli.context import answer, connection, options, say, table, tell
@@ -40,8 +40,7 @@ def whoami() -> None:
         boss = found.coordinator
         session, binding = boss.whoami()
         if not boss.who.session:
-            boss.require_session()
-            session, binding = boss.whoami()
+            raise NoSession("no session is known in this work tree", hint="gitcoord start")
         name = boss.who.session
         run = session.run_id if session else binding.run_id if binding else ""
         seq = session.start_seq if session else None
