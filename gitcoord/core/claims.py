@@ -21,6 +21,7 @@ from gitcoord.core.records import (
     Count,
     Event,
     Line,
+    Lines,
     Record,
     ResourceText,
     ResourceType,
@@ -250,7 +251,7 @@ class ClaimReleased(Event):
     to: Line | None = None
     branch: Line | None = None
     commit: Line | None = None
-    files: tuple[Line, ...] = ()
+    files: Lines = ()
 
     def headline(self) -> str:
         """The commit's subject."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from gitcoord.core import names
-from gitcoord.core.records import Clock, Command, Event, Line, Record, SessionName, Text
+from gitcoord.core.records import Clock, Command, Event, Line, Lines, Record, SessionName, Text
 from gitcoord.core.times import Instant, spell, spell_span
 from gitcoord.errors import Held, NoSession, NotHeld
 
@@ -65,7 +65,7 @@ class StartSession(Command):
     generated: bool = False
     offline: bool = False
     succeeds: str = ""
-    capabilities: tuple[Line, ...] = ()
+    capabilities: Lines = ()
     role: Line | None = None
     work: Line | None = None
     agent: Line | None = None
@@ -85,7 +85,7 @@ class EndSession(Command):
     kind: ClassVar[str] = "session.end"
     deferrable: ClassVar[bool] = True
 
-    done: tuple[Line, ...] = ()
+    done: Lines = ()
     notes: Text | None = None
 
 
@@ -95,7 +95,7 @@ class SessionStarted(Event):
     kind: ClassVar[str] = "session.started"
     trailers: ClassVar[dict[str, str]] = {"capabilities": "Capability"}
 
-    capabilities: tuple[Line, ...] = ()
+    capabilities: Lines = ()
     role: Line | None = None
     work: Line | None = None
     agent: Line | None = None
@@ -133,7 +133,7 @@ class SessionResumed(Event):
     trailers: ClassVar[dict[str, str]] = {"capabilities": "Capability"}
 
     succeeds: Line
-    capabilities: tuple[Line, ...] = ()
+    capabilities: Lines = ()
     role: Line | None = None
     work: Line | None = None
     agent: Line | None = None
@@ -174,7 +174,7 @@ class SessionEnded(Event):
     text: ClassVar[str] = "notes"
     trailers: ClassVar[dict[str, str]] = {"done": "Done", "released": "Released"}
 
-    done: tuple[Line, ...] = ()
+    done: Lines = ()
     notes: Text | None = None
     released: tuple[Annotated[str, Field(max_length=1024)], ...] = ()
 

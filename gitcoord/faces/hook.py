@@ -140,7 +140,7 @@ def _left(folder: Path) -> Iterator[_Event]:
             if not found:
                 return
         for path, event in found:
-            mark.write_text(str(os.getpid()))  # a fresh one: others may rely on this process
+            files.write(mark, b"%d" % os.getpid())  # a fresh one: others may rely on this process
             if event:
                 yield event
             path.unlink(missing_ok=True)

@@ -88,7 +88,7 @@ def unescape(text: str) -> str:
         if not match[1]:
             return ""
         code = int(match[1], 16)
-        if code > 0x10FFFF:
+        if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
             raise Malformed("not a character")
         return chr(code)
 
@@ -130,7 +130,7 @@ def encode(event: Event, *, writer: str, skip_ci: bool) -> str:
             trailers.append(f"{title}: {_value(value)}")
     trailers.append(f"Coord-Writer: {writer}")
     body = getattr(event, event.text) if event.text else None
-    parts = [show(event.headline(), _width(event))]
+    parts = [show(event.headline(), _width(event)).rstrip()]
     if body is not None:
         parts.append(escape_text(body) or "\\u{}")
     if skip_ci:

@@ -86,7 +86,8 @@ def _leases(state: State, now: datetime) -> list[Item]:
         heard = max(lease.renewed_at, holder.last_heartbeat) if holder else lease.renewed_at
         who, what = lease.claimed_by, str(lease.resource)
         if lease.expires_at <= now:
-            text = f"the claim of {who} on {what} expired {lease.expires_at:%Y-%m-%d %H:%M} UTC: free to take over"
+            free = "free to take over" if now > lease.expires_at + state.rules.grace else "its grace is running"
+            text = f"the claim of {who} on {what} expired {lease.expires_at:%Y-%m-%d %H:%M} UTC: {free}"
             found.append(Item("expired", text, (who,), what))
         elif now - heard >= state.rules.quiet_after:
             text = f"{who} holds {what} and was last heard {heard:%Y-%m-%d %H:%M} UTC"

@@ -6,7 +6,6 @@ markup, a link, a mention or an image.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -18,32 +17,42 @@ from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
 from gitcoord.views.attention import attention
 
-ROWS = 40  # rows a section: a board that fits a screen or two, and a file that stays small for ever
-CELL = 160  # characters of anybody's text
-_MENTION = re.compile(r"@(?=\w)")
-_LINK = re.compile(r"(?i)\b(https?|ftp|mailto|www)(?=[:.])")
+ROWS = 20  # rows a section: a board that fits a screen or two, and a file that stays below 64 KB for ever
+CELL = 120  # bytes of anybody's text, escapes included
+_ESCAPED = frozenset("\\`*_{}[]()#!|~^$")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_SCHEMES = ("mailto", "xmpp")  # those that need no "//" behind them
+_JOINER = "\u2060"  # has no width and breaks what a host would make of "@name", "www." or "scheme://"
 
 
 def inert(text: str, limit: int = CELL) -> str:
-    """Text from a session as plain characters of a Markdown cell."""
+    """Text from a session as plain characters of a Markdown cell, at most `limit` bytes long."""
     text = show(" ".join(text.split()), limit)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([\\`*_{}\[\]()!|~^$])", r"\\\1", text)
-    text = _MENTION.sub("@\u2060", text)
-    text = re.sub(r"#", r"\\#", text)
-    return _LINK.sub(lambda match: match[1] + "\u2060", text)
+    parts: list[str] = []
+    size = 0
+    for index, char in enumerate(text):
+        part = "\\" + char if char in _ESCAPED else _ENTITIES.get(char, char)
+        if char == "@" or (char == ":" and (text[index + 1 : index + 3] == "//" or text[:index].lower().endswith(_SCHEMES))):
+            part += _JOINER
+        elif char == "." and text[max(0, index - 3) : index].lower() == "www":
+            part = _JOINER + part
+        size += len(part.encode())
+        if size > limit - 3:
+            return "".join(parts) + "…"
+        parts.append(part)
+    return "".join(parts)
 
 
 def _clock(when: datetime, now: datetime) -> str:
     return f"{when:%H:%M} UTC" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M} UTC"
 
 
-def _bounded(lines: Sequence[str], what: str) -> list[str]:
+def _bounded(lines: Sequence[str], what: str, rows: int = ROWS) -> list[str]:
     if not lines:
         return ["- none"]
-    kept = list(lines[:ROWS])
-    if len(lines) > ROWS:
-        kept.append(f"- … and {len(lines) - ROWS} more {what}")
+    kept = list(lines[:rows])
+    if len(lines) > rows:
+        kept.append(f"- … and {len(lines) - rows} more {what}")
     return kept
 
 
@@ -59,7 +68,7 @@ def render(state: State) -> str:
         "",
         "## ⚠️ Coordination Needed",
         "",
-        *_bounded([f"- {inert(item.text, 400)}" for item in attention(state, now)], "things"),
+        *_bounded([f"- {inert(item.text, 240)}" for item in attention(state, now)], "things", 30),
         "",
         "## 🟢 Active Sessions",
         "",
@@ -75,7 +84,7 @@ def render(state: State) -> str:
     offers = sorted((one for one in state.handoffs.values() if one.status == "open"), key=lambda one: one.seq)
     ready = []
     for offer in offers:
-        what = ", ".join(inert(name, 80) for name in offer.resources[:5])
+        what = ", ".join(inert(name, 60) for name in offer.resources[:3])
         then = f" for **{inert(offer.next)}**" if offer.next else ""
         last = [f"left by {offer.sender} at {_clock(offer.timestamp, now)}"]
         last += [f"last phase {inert(offer.phase)}"] if offer.phase else []
@@ -92,7 +101,7 @@ def render(state: State) -> str:
     today = [one for one in state.sessions.values() if one.ended_at is not None and one.ended_at.date() == now.date()]
     over = []
     for one in sorted(today, key=lambda one: (one.ended_at or now, one.session_id), reverse=True):
-        done = "; ".join(inert(text) for text in one.work_completed[:5]) or one.status
+        done = "; ".join(inert(text) for text in one.work_completed[:2]) or one.status
         over.append(f"- {one.session_id} at {one.ended_at:%H:%M} UTC after {one.total_duration or '?'}: {done}")
     parts += ["## 🏁 Ended Today", "", *_bounded(over, "sessions"), ""]
     ignored = [f"- commit {one.commit[:12]} (before event {one.seq}): {inert(one.reason)}" for one in state.rules.ignored]
@@ -112,7 +121,7 @@ def _session(state: State, session: Session, now: datetime) -> list[str]:
         ("Status", status),
         ("Working On", _text(session.current_work)),
         ("Phase", _text(session.phase)),
-        ("Progress", _text(session.progress)),
+        ("Progress", inert(session.progress, 40) if session.progress else None),
         ("Blocked By", _text(beat.blocked_by) if beat else None),
         ("Last Update", f"{_clock(heard, now)}, fresh until {_clock(heard + state.rules.quiet_after, now)}"),
         ("Next", _text(beat.next_action) if beat else None),

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gitcoord.core.branch import Branch
 from gitcoord.core.claims import Claim
@@ -125,8 +125,13 @@ def parse(table: str, data: bytes) -> Record | None:
 
 def same_meaning(one: Record, other: Record) -> bool:
     """Whether two records agree in every field of the format; fields that the format doesn't name don't count."""
-    known = set(type(one).model_fields)
-    return type(one) is type(other) and one.model_dump(include=known) == other.model_dump(include=known)
+    return type(one) is type(other) and _named(one) == _named(other)
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {key: _named(getattr(value, key)) for key in type(value).model_fields}
+    return [_named(item) for item in value] if isinstance(value, tuple) else value
 
 
 def changes(before: State, after: State) -> dict[str, Record | None]:
