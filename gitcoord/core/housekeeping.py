@@ -36,14 +36,16 @@ def id_time(key: str) -> datetime | None:
     return made if is_plausible(made) else None
 
 
-def agreed_now(state: State, writer: str, at: datetime) -> datetime | None:
+def agreed_now(state: State, writer: str, at: datetime, host: str | None = None) -> datetime | None:
     """The earlier of `at` and the newest sign of life of another session; None when there is no other.
 
-    Sessions of one machine have one clock: while the tree knows other machines, only those count.
+    Sessions of one machine have one clock: while the tree knows other machines, only those count. `host` is the writer's
+    machine where its record doesn't say (it only begins, or goes on elsewhere).
     """
     own = state.sessions.get(writer)
+    host = host or (own.host if own else None)
     others = [session for name, session in state.sessions.items() if name != writer]
-    elsewhere = [one for one in others if own is None or one.host is None or one.host != own.host]
+    elsewhere = [one for one in others if host is None or one.host is None or one.host != host]
     heard = [one.last_heartbeat for one in elsewhere or others]
     return min(at, max(heard)) if heard else None
 
@@ -78,9 +80,9 @@ def _is_over(state: State, entry: str, before: datetime) -> bool:
     return False
 
 
-def sweep(state: State, writer: str, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def sweep(state: State, writer: str, now: datetime, host: str | None = None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What this commit takes along: the records to remove (`message 01J…`) and the sessions to end as abandoned."""
-    agreed = agreed_now(state, writer, now)
+    agreed = agreed_now(state, writer, now, host)
     if agreed is None:
         return (), ()
     before = agreed - state.rules.retention
@@ -97,12 +99,17 @@ def sweep(state: State, writer: str, now: datetime) -> tuple[tuple[str, ...], tu
 
 
 def sweep_problem(
-    state: State, writer: str, removed: tuple[str, ...], abandoned: tuple[str, ...], committed_at: datetime
+    state: State,
+    writer: str,
+    removed: tuple[str, ...],
+    abandoned: tuple[str, ...],
+    committed_at: datetime,
+    host: str | None = None,
 ) -> str | None:
     """Why the event may not take those along, or None."""
     if not removed and not abandoned:
         return None
-    agreed = agreed_now(state, writer, committed_at)
+    agreed = agreed_now(state, writer, committed_at, host)
     if agreed is None:
         return "nothing can be old without another session's time"
     before = agreed - state.rules.retention

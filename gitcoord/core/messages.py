@@ -114,7 +114,7 @@ class MessageSent(Event):
             return f"{self.session} is not a session"
         if self.to != TO_ALL and not names.is_session_name(self.to):
             return f"{self.to} is nobody"
-        return f"there is a message {self.id} already" if self.id in state.messages else None
+        return None
 
 
 class MessageRead(Event):

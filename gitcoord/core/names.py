@@ -21,7 +21,7 @@ NAME_LIMIT = 512  # bytes of UTF-8: a resource's name
 _SESSION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,79}", re.ASCII)
-_OWN_ID = 64  # characters of an id that a caller chooses: what an event makes has its id and a number behind it
+OWN_ID = 64  # characters of an id that a caller chooses: what an event makes has its id and a number behind it
 _RESERVED = frozenset({"broadcast", "anyone", "human", "gitcoord"})
 _WINDOWS = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
@@ -91,7 +91,7 @@ def parse_session(text: str) -> str:
 
 def parse_id(text: str) -> str:
     """The operation id in `text`. Raises BadInput."""
-    if not is_id(text) or len(text) > _OWN_ID:
+    if not is_id(text) or len(text) > OWN_ID:
         raise BadInput(f"{show(text, 60)!r} is not an operation id: 1 to 64 ASCII letters, digits, '.', '_', '-'")
     return text
 

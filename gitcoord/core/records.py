@@ -37,6 +37,7 @@ Lines = Annotated[tuple[Line, ...], Field(max_length=64)]
 Subject = Annotated[str, _checked(lambda value: names.is_line(value, names.SUBJECT_LIMIT), "one line of at most 200 characters")]
 Text = Annotated[str, Field(max_length=names.TEXT_LIMIT)]
 Id = Annotated[str, _checked(names.is_id, "an id")]
+OperationId = Annotated[str, _checked(lambda value: names.is_id(value) and len(value) <= names.OWN_ID, "an operation's id")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
@@ -67,7 +68,7 @@ class Command(BaseModel):
     kind: ClassVar[str]
     deferrable: ClassVar[bool] = False
 
-    op: Id
+    op: OperationId
     session: SessionName
     run_id: str = ""
     at: Instant
@@ -93,7 +94,7 @@ class Event(BaseModel):
     text: ClassVar[str] = ""
     trailers: ClassVar[dict[str, str]] = {}
 
-    id: Id
+    id: OperationId
     seq: Count
     session: SessionName
     run_id: str = ""

@@ -9,8 +9,8 @@ from typing import Any
 from gitcoord.core import branch, claims, heartbeats, housekeeping, messages, sessions
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import Draft, State
-from gitcoord.core.times import is_plausible
-from gitcoord.errors import NotInitialised, TooOld
+from gitcoord.core.times import is_date
+from gitcoord.errors import BadInput, ClockSkew, NotInitialised, TooOld
 
 _DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] = {
     branch.OpenBranch: branch.decide_open,
@@ -50,6 +50,8 @@ EVENTS: dict[str, type[Event]] = {
 
 def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
     """What the command makes happen on that state: no event, or one. Raises what refuses it (errors)."""
+    if not is_date(clock.now):
+        raise ClockSkew(f"this machine's clock can't be right: it says {clock.now:%Y-%m-%d}", hint="set the clock, then try again")
     opening = isinstance(command, branch.OpenBranch)
     if not opening:
         if state.branch is None:
@@ -58,10 +60,24 @@ def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
     events = _DECIDE[type(command)](state, command, clock)
     if not events or opening:
         return events
-    removed, abandoned = housekeeping.sweep(state, events[0].session, clock.now)
+    if _is_used(state, events[0]):
+        raise BadInput(f"the operation id {command.op} is used already", hint="leave --op away, or choose another")
+    removed, abandoned = housekeeping.sweep(state, events[0].session, clock.now, _host(events[0]))
     if removed or abandoned:
         events = (events[0].model_copy(update={"removed": removed, "abandoned": abandoned}), *events[1:])
     return events
+
+
+def _host(event: Event) -> str | None:
+    """The machine that an event comes from, where it says so."""
+    host: str | None = getattr(event, "host", None)
+    return host
+
+
+def _is_used(state: State, event: Event) -> bool:
+    """Whether a record stands under the event's id, or under one that it would give to what it makes."""
+    made = len(getattr(event, "taken", ())) + 1
+    return event.id in state.messages or event.id in state.handoffs or any(f"{event.id}.{n}" in state.messages for n in range(made))
 
 
 def check_format(state: State) -> None:
@@ -111,9 +127,11 @@ def problem(state: State, event: Event, committed_at: datetime) -> str | None:
         return f"its seq is {event.seq}, the next one is {state.seq + 1}"
     if state.branch is None and not isinstance(event, branch.BranchOpened):
         return "the branch isn't open yet"
-    if not (is_plausible(committed_at) and is_plausible(event.at)):
+    if not (is_date(committed_at) and is_date(event.at)):
         return "its date can't be"
     if not event.known:
         return None
+    if _is_used(state, event):
+        return f"the id {event.id} is used already"
     wrong = event.problem(state, committed_at) if event.lapsed is None else None
     return wrong or housekeeping.sweep_problem(state, event.session, event.removed, event.abandoned, committed_at)

@@ -10,7 +10,7 @@ from story import T0, Story, days, hours, minutes, ulid
 from gitcoord.core.heartbeats import Heartbeat, HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.housekeeping import AT_ONCE, agreed_now, id_time, sweep
 from gitcoord.core.messages import SendMessage
-from gitcoord.core.sessions import SessionEnded
+from gitcoord.core.sessions import SessionEnded, StartSession
 from gitcoord.core.state import State, Table
 
 RETENTION = days(14)  # the default
@@ -222,6 +222,22 @@ def test_two_sessions_of_one_machine_with_a_wrong_clock_remove_nothing() -> None
     for session in ("ann", "bob", "ann", "bob"):
         story.ask(story.command(RecordHeartbeat, session, action="x", at=wrong), now=wrong)
     assert _content(story.state) == before
+
+
+def test_start_on_a_machine_with_a_wrong_clock_removes_nothing() -> None:
+    """A session that only begins has a machine, too: what another one there said is no second clock."""
+    story = Story.of()
+    for session, host in (("ann", "host-a"), ("bob", "host-b"), ("eve", "host-b")):
+        story.start(session, host=host)
+    before = _content(_full(story).state)
+    wrong = story.now + days(3650)
+    story.ask(story.command(RecordHeartbeat, "ann", action="x", at=wrong), now=wrong)
+    story.ask(story.command(StartSession, "new", run_id="new-1", host="host-a", at=wrong), now=wrong)
+    left = _content(story.state)
+    assert before[0] < left[0]
+    assert left[0] - before[0] == {"new"}
+    assert left[1] - before[1] == {"new"}
+    assert left[2:4] == before[2:4]
 
 
 def test_author_date_in_the_future_is_no_second_clock(story: Story) -> None:

@@ -126,6 +126,9 @@ def test_nasty_text_comes_back_as_it_went(text: str, skip_ci: bool) -> None:
 
 
 @given(texts)
+@example("\n")
+@example("\na")
+@example("a\n\n")
 def test_any_text_comes_back_as_it_went(text: str) -> None:
     escaped = wire.escape_text(text)
     assert wire.unescape(escaped) == text

@@ -185,6 +185,13 @@ def test_direct_message_that_nobody_took_is_named(story: Story, age: timedelta, 
     assert kinds(story) == (["unread"] if named else [])
 
 
+@pytest.mark.parametrize(("age", "named"), [(minutes(14), False), (minutes(15), True), (days(2), True), (days(3), False)])
+def test_age_of_a_message_is_its_own_not_its_ids(story: Story, age: timedelta, named: bool) -> None:
+    story.send("ann", "bob", "are you there?", op="deploy-42")
+    story.wait(age)
+    assert kinds(story) == (["unread"] if named else [])
+
+
 def test_taken_message_is_no_news(story: Story) -> None:
     story.send("ann", "bob", "are you there?")
     story.take("bob")
