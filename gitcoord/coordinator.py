@@ -23,7 +23,7 @@ from gitcoord.flusher import Queued, Result
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
 from gitcoord.local.identity import Binding
-from gitcoord.log.eventlog import View
+from gitcoord.log.eventlog import PATIENCE, View
 from gitcoord.reader import Reader, Who
 
 Outcome = Literal["committed", "queued", "unchanged"]
@@ -76,7 +76,7 @@ class Coordinator(Reader):
 
     def _caller(self) -> Caller:
         pid = os.getpid()
-        return Caller(pid=pid, born=processes.born(pid), deadline=self.now() + timedelta(seconds=self.seconds + 1))
+        return Caller(pid=pid, born=processes.born(pid), deadline=self.now() + timedelta(seconds=PATIENCE * self.seconds + 1))
 
     def _after(self, seq: int) -> None:
         """Looks what the answer's tip says of the session's leases: who was dispossessed learns it with any command."""

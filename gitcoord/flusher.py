@@ -25,7 +25,7 @@ from gitcoord.errors import Alarm, GitcoordError, NotInTime, Refused, Unknown, U
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
 from gitcoord.local.desk import STALLED_AFTER, Desk, Waiting
-from gitcoord.log.eventlog import Done, EventLog, Outcome
+from gitcoord.log.eventlog import PATIENCE, Done, EventLog, Outcome
 
 _POLL = 0.02  # seconds between two looks for a result
 _GATHER = 0.03  # seconds a flusher waits for others to put their commands down, when there were others the last time
@@ -118,6 +118,7 @@ class Flusher:
 
     def _carry_out(self, command: Command, end: float) -> Outcome | None:
         pulse, changed = self.desk.last_pulse(), self.clock()
+        give_up = end + (PATIENCE - 1) * self.seconds
         while True:
             record = self.desk.result(command.op)
             if record is not None:
@@ -134,13 +135,18 @@ class Flusher:
                         return None
                     self._gather()
                     self._fold_spool()
-                    return self._flush(self.desk.waiting(), command, end).get(command.op)
+                    return self._flush(self.desk.waiting(), command, self._fresh(end)).get(command.op)
             if self.desk.last_pulse() != pulse:
                 pulse, changed = self.desk.last_pulse(), self.clock()
+                end = min(give_up, self.clock() + self.seconds)  # somebody is at work for us
             if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.op):
                 # Whoever holds the lock shows no life: go without it, with nothing but one's own.
                 mine = [one for one in self.desk.waiting() if one.op == command.op]
                 return self._flush(mine, command, end).get(command.op)
+
+    def _fresh(self, end: float) -> float:
+        """The deadline of a flush that begins now: waiting for one's turn at the desk was no waiting for the remote."""
+        return max(end, self.clock() + self.seconds / 2)
 
     def _too_late(self, command: Command) -> GitcoordError:
         """What to say when the deadline came first."""

@@ -93,8 +93,8 @@ def _git(words: list[str], environ: Mapping[str, str]) -> None:
     folder = Path(place.git_dir) / "gitcoord"
     if not folder.is_dir():
         return  # no session was ever here
-    handle = os.open(folder, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)  # one at a time, or an older event would be spooled after a newer one
+    with contextlib.suppress(OSError):  # one at a time, where the file system can: else an older event may come last
+        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX)
     latest = 0.0
     for event in _events(name, arguments, place, environ):
         # The event that this process was started for bears the time of its start, a later one that of its file.
@@ -109,7 +109,9 @@ def _events(name: str, arguments: list[str], place: _Place, environ: Mapping[str
     """What this process was called for, then what was left for it meanwhile."""
     head = environ.get("GITCOORD_HEAD")  # from the shim: the commit and ref at git's call; "left": that is in a file
     if head != "left":
-        commit, _, ref = head.partition(" ") if head else (place.commit, "", place.ref)
+        commit, _, ref = (head or "").partition(" ")
+        if not _OID.fullmatch(commit):
+            commit, ref = place.commit, place.ref
         yield _Event(name, arguments, commit, ref, time.time(), environ)
     if head:
         yield from _left(Path(place.git_dir) / "gitcoord")

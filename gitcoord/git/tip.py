@@ -132,27 +132,26 @@ class RemoteTip:
         ]  # fmt: skip
         if known:
             words.append(f"--negotiation-tip={known}")
-        done = self._repo.run(*words, *self._programs("uploadpack"), "--", self.url, f"+{self._full}:{mine}", seconds=seconds)
-        if not done.ok:
-            if done.in_time and self._is_absent(end - monotonic()):
+        words += [*self._programs("uploadpack"), "--", self.url, f"+{self._full}:{mine}"]
+        done = self._repo.run(*words, seconds=seconds)
+        if not done.ok and done.in_time:
+            there = self._is_there(end - monotonic())
+            if there is False:
                 return NULL
+            if there:  # somebody made the branch between the two looks
+                done = self._repo.run(*words, seconds=max(1.0, end - monotonic()))
+        if not done.ok:
             raise Unreachable(_away(self.where, done.words if done.in_time else f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
         tip = self._repo.ask("rev-parse", "--verify", mine).strip()
         self._follow(known, tip, drop=mine)
         return tip
 
-    def _is_absent(self, seconds: float) -> bool:
+    def _is_there(self, seconds: float) -> bool | None:
+        """Whether the branch is on the remote; None when the remote doesn't answer."""
         # ls-remote tells "no such ref" (2) from "no such remote" (128) by its exit code; fetch only in words.
-        done = self._repo.run(
-            "ls-remote",
-            "--exit-code",
-            *self._programs("uploadpack"),
-            "--",
-            self.url,
-            self._full,
-            seconds=max(0.5, seconds),
-        )
-        return done.in_time and done.returncode == 2
+        words = ["ls-remote", "--exit-code", *self._programs("uploadpack"), "--", self.url, self._full]
+        done = self._repo.run(*words, seconds=max(0.5, seconds))
+        return True if done.ok else False if done.in_time and done.returncode == 2 else None
 
     def is_empty(self, seconds: float) -> bool:
         """Whether the remote has no branch at all: then its host would take the first one pushed for the default."""

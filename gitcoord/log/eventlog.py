@@ -18,6 +18,8 @@ from gitcoord.git.tip import Swap, Tip
 from gitcoord.log import wire
 from gitcoord.log.history import BAD_KEPT, Bad, Checked, Good, History, Projection
 
+PATIENCE = 3  # times the deadline that a command goes on while others are faster: a crowd is no reason to give up
+
 
 class Memory(Protocol):
     """Where a clone remembers the last tip that it checked."""
@@ -172,6 +174,7 @@ class EventLog:
         any more, only looked for. A refusal that rests on an old view is confirmed on a fresh one before it is told.
         """
         end = monotonic() + seconds
+        give_up = end + (PATIENCE - 1) * seconds
         outcomes: dict[str, Outcome] = {}
         pending = list(commands)
         self.contention = 0
@@ -198,13 +201,15 @@ class EventLog:
                     continue
                 if monotonic() >= end:
                     raise NotInTime(
-                        f"{self.contention} others were faster; gave up after {seconds:.0f} s",
+                        f"{self.contention} others were faster; gave up after {PATIENCE * seconds:.0f} s",
                         hint="run the same command again",
                     )
                 won = self._send(view, chain, flight, end)
                 if won is None:
                     self.contention += 1
                     flight.lost()
+                    # A lost race is no silence: the branch moves, and one's turn comes. The deadline is for waiting.
+                    end = min(give_up, monotonic() + seconds)
                     view, fresh = self._refreshed(pending, end)
                     continue
                 for command, event, _, _ in chain:
