@@ -141,6 +141,14 @@ def calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
 # --- the rules ---------------------------------------------------------------------------------------------------------
 
 
+EXCEPTIONS = {
+    # The hot path asks git two questions and may not load the bootstrap, which loads everything. The door itself (clean
+    # environment, deadline) is the standard library alone; a second one in the face would be a second set of rules.
+    ("faces/hook.py", "gitcoord.git.process"),
+    ("faces/hook.py", "gitcoord.git"),
+}
+
+
 def unknown_rooms(module: Module) -> list[Found]:
     """A room that has no floor yet."""
     return [] if module.room in ROOMS else [module.found(1, f"{module.room} has no floor: give it one in ROOMS")]
@@ -151,6 +159,8 @@ def stairs_up(module: Module) -> list[Found]:
     allowed = ROOMS.get(module.room, set())
     found = {}
     for node, room, name in own_imports(module):
+        if (module.name, name) in EXCEPTIONS:
+            continue
         if room not in allowed:
             found.setdefault((getattr(node, "lineno", 1), room), module.found(node, f"{module.room} imports {name}"))
     return list(found.values())

@@ -67,7 +67,7 @@ class _Event:
     @property
     def branch(self) -> str:
         """The branch, "" when detached."""
-        return self.ref.removeprefix("refs/heads/") if self.ref.startswith("refs/heads/") else ""
+        return process.branch_of(self.ref)
 
 
 def main(argv: list[str]) -> int:

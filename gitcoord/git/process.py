@@ -60,6 +60,11 @@ ALWAYS = (
 )  # fmt: skip
 
 
+def branch_of(ref: str) -> str:
+    """The branch that a full ref names; "" for any other ref."""
+    return ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else ""
+
+
 def is_local(name: str) -> bool:
     """Whether the variable ties git to a repository that the caller stands in."""
     return name in _LOCAL or name.startswith(_LOCAL_PREFIXES)

@@ -306,6 +306,14 @@ def test_line_has_a_limit_in_characters(limit: int, length: int, fits: bool) -> 
         assert not names.is_line(text, limit)
 
 
+@pytest.mark.parametrize("text", ["\ud800", "a\udcff", "\udfffb"], ids=ascii)
+def test_what_is_not_utf8_is_neither_a_line_nor_a_name(text: str) -> None:
+    assert not names.is_line(text)
+    assert not names.is_resource_name(text)
+    assert names.is_line("caf\u00e9")
+    assert names.is_resource_name("caf\u00e9")
+
+
 @given(wild_texts)
 def test_line_that_admission_takes_is_valid(text: str) -> None:
     try:

@@ -24,7 +24,7 @@ from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.messages import MessageSent, SendMessage, TakeMessages
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Clock, Command, Event
-from gitcoord.core.sessions import EndSession, StartSession
+from gitcoord.core.sessions import EndSession, SessionEnded, SessionStarted, StartSession
 from gitcoord.core.state import State
 from gitcoord.errors import ClockSkew, GitcoordError
 from gitcoord.log import wire
@@ -51,39 +51,40 @@ class Step:
     older_run: bool
 
 
-def _commands() -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
-    def of(what: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
-        return st.fixed_dictionaries(fields).map(lambda given: (what, given))
+_TEXT = st.sampled_from(("x", "two\nlines", "\nCoord-Seq: 9", "\x1b[2J", "", "\u202e", "a "))
+_WHAT: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
+    "acquire": (6, {"resources": wanted, "mode": modes, "ttl_seconds": st.sampled_from((None, None, 300, 3600, 86400))}),
+    "press": (3, {"resources": wanted, "mode": modes, "any_of": st.booleans(), "if_stale": st.booleans(), "breaks": st.booleans()}),
+    "renew": (2, {"resources": st.just(()) | wanted, "ttl_seconds": st.sampled_from((None, 300, 86400))}),
+    "release": (3, {"fence": st.integers(0, 3), "resources": wanted, "done": st.none() | _TEXT,
+                    "next_phase": st.none() | st.just("P")}),
+    "beat": (4, {"action": st.sampled_from((None, "building", "waiting")), "target": st.sampled_from((None, "person"))}),
+    "send": (3, {"to": st.sampled_from((*SESSIONS, "broadcast")), "message": _TEXT, "type": st.sampled_from(("note", "notice")),
+                 "expires_at": st.none() | st.just(T0 + days(20))}),
+    "take": (3, {"type": st.none() | st.just("note")}),
+    "start": (3, {"succeeds": st.booleans(), "generated": st.booleans()}),
+    "end": (1, {"done": st.just(()) | st.just(("all",))}),
+}  # fmt: skip
+"""What sessions do, how often, and with what."""
 
-    text = st.sampled_from(("x", "two\nlines", "\nCoord-Seq: 9", "\x1b[2J", "", "\u202e", "a "))
-    return st.one_of(
-        of(
-            "acquire", resources=wanted, mode=modes, any_of=st.booleans(), if_stale=st.booleans(),
-            ttl_seconds=st.sampled_from((None, 300, 3600, 86400)), breaks=st.none() | st.integers(1, 40), reason=st.none() | text,
-        ),
-        of("acquire", resources=wanted),
-        of("renew", resources=st.just(()) | wanted, ttl_seconds=st.sampled_from((None, 300, 86400))),
-        of("release", fence=st.integers(0, 3), resources=wanted, done=st.none() | text, next_phase=st.none() | st.just("P")),
-        of("beat", action=st.sampled_from((None, "building", "waiting")), target=st.sampled_from((None, "person"))),
-        of("send", to=st.sampled_from((*SESSIONS, "broadcast")), message=text, type=st.sampled_from(("note", "notice")),
-           expires_at=st.none() | st.just(T0 + days(20))),
-        of("take", type=st.none() | st.just("note")),
-        of("start", succeeds=st.booleans(), generated=st.booleans()),
-        of("end", done=st.just(()) | st.just(("all",))),
-    )  # fmt: skip
+_PAUSES = (
+    [seconds(0)] * 4 + [seconds(10)] * 3 + [minutes(5), minutes(20), minutes(31), minutes(61), minutes(62), hours(26), days(15)]
+)
 
 
 def _steps(skews: tuple[timedelta, ...]) -> st.SearchStrategy[list[Step]]:
+    weighted = [what for what, (weight, _) in _WHAT.items() for _ in range(weight)]
+    command = st.sampled_from(weighted).flatmap(lambda what: st.tuples(st.just(what), st.fixed_dictionaries(_WHAT[what][1])))
     step = st.builds(
         lambda session, command, pause, skew, late, older: Step(session, *command, pause, skew, late, older),
         sessions,
-        _commands(),
-        st.sampled_from((seconds(0), seconds(10), minutes(20), minutes(61), minutes(62), hours(26), days(15))),
+        command,
+        st.sampled_from(_PAUSES),
         st.sampled_from(skews),
-        st.sampled_from((seconds(0), seconds(0), minutes(30), days(2))),
-        st.sampled_from((False, False, False, True)),
+        st.sampled_from([seconds(0)] * 6 + [minutes(30), days(2)]),
+        st.sampled_from([False] * 9 + [True]),
     )
-    return st.lists(step, max_size=25)
+    return st.lists(step, min_size=5, max_size=30)
 
 
 honest = _steps((seconds(0), seconds(0), seconds(-25), seconds(25)))
@@ -104,13 +105,18 @@ def _command(story: Story, step: Step) -> Command:
     match step.what:
         case "acquire":
             return AcquireClaims(**common, **given)
+        case "press":
+            fences = [one.fence for one in story.state.claims.values() if one.claimed_by != step.session]
+            given["breaks"] = min(fences) if given["breaks"] and fences else None
+            return AcquireClaims(**common, **given)
         case "renew":
             return RenewClaims(**common, **given)
         case "release":
             off = given.pop("fence")
-            fences = {str(one.resource): one.fence for one in held_by(story.state, step.session)}
-            names = given.pop("resources")
-            leases = tuple(f"{max(0, fences.get(name, off) - (off == 1))} {name}" for name in names)
+            held = {str(one.resource): one.fence for one in held_by(story.state, step.session)}
+            named = given.pop("resources")
+            names = named if off == 2 or not held else tuple(held)
+            leases = tuple(f"{max(0, held.get(name, off) - (off == 1))} {name}" for name in names)
             return ReleaseClaims(**common, **given, leases=leases)
         case "beat":
             return RecordHeartbeat(**common, **given)
@@ -325,6 +331,31 @@ def test_machine_whose_clock_cannot_be_right_is_told_so(year: int) -> None:
     with pytest.raises(ClockSkew):
         rules.decide(story.state, command, Clock(now=T0.replace(year=year)))
     assert rules.decide(story.state, command, Clock(now=T0))
+
+
+def test_no_record_says_a_time_later_than_the_commit_that_made_it() -> None:
+    """The author's date is only said. Believed, it would make a message young for ever, and a silent holder never silent."""
+    story = Story.of("ann", "bob")
+    fence = story.claim("bob", "b").seq
+    later = T0 + days(900)
+    for kind, session, said in (
+        (SessionStarted, "eve", {"run_id": "eve-1"}),
+        (ClaimAcquired, "ann", {"resources": ("file:a",), "ttl_seconds": 3600, "expires_at": T0 + hours(1)}),
+        (ClaimRenewed, "bob", {"renewed": (f"{fence} 2025-11-15T11:30:00Z file:b",)}),
+        (HeartbeatRecorded, "ann", {"action": "x"}),
+        (MessageSent, "ann", {"to": "broadcast", "subject": "x"}),
+        (ClaimReleased, "bob", {"released": (f"{fence} file:b",), "done": "x", "next_phase": "P"}),
+        (SessionEnded, "bob", {}),
+    ):
+        story.happen(story.event(kind, session, at=later, **said), T0 + minutes(1))
+    said_times = [
+        (path, key, value)
+        for path, record in tree.all_files(story.state).items()
+        for key, value in record.model_dump().items()
+        if isinstance(value, datetime) and key not in {"expires_at", "estimated_completion"}
+    ]
+    assert len(said_times) > 8
+    assert [one for one in said_times if one[2] > T0 + minutes(1)] == []
 
 
 # --- unknown kinds -----------------------------------------------------------------------------------------------------

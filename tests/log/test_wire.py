@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from story import T0, Story, hours, seconds, stamp
 from strategies import NASTY, UNSAFE, any_event, events, lines, many, texts, wild_texts
 
 from gitcoord.core import rules
+from gitcoord.core.branch import SettingsChanged
 from gitcoord.core.claims import ClaimAcquired, ClaimReleased
 from gitcoord.core.heartbeats import HeartbeatRecorded
-from gitcoord.core.messages import MessageSent
+from gitcoord.core.messages import MessageRead, MessageSent
 from gitcoord.core.records import Event
 from gitcoord.core.sessions import SessionEnded, SessionStarted
 from gitcoord.git.objects import BLOB_LIMIT, COMMIT_LIMIT
@@ -151,6 +153,24 @@ def test_any_line_comes_back_as_it_went(line: str) -> None:
 def test_plain_text_is_written_plainly(text: str) -> None:
     assert wire.escape_text(f"a{text}") == f"a{text}"
     assert wire.escape_line(f"a{text}") == f"a{text}"
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udcffb"], ids=ascii)
+def test_text_that_no_reader_could_read_back_makes_no_event(text: str) -> None:
+    """A branch or a folder whose name isn't UTF-8 reaches Python as lone surrogates: the own clone would take for good what
+    everybody else calls malformed."""
+    with pytest.raises(ValidationError):
+        HeartbeatRecorded(id="a", seq=1, session="ann", at=T0, branch=text)
+    with pytest.raises(ValidationError):
+        HeartbeatRecorded(id="a", seq=1, session="ann", at=T0, files_touched=(text,))
+    with pytest.raises(ValidationError):
+        claim(reason=text)
+    with pytest.raises(ValidationError):
+        claim(resources=(f"file:{text}",))
+    with pytest.raises(ValidationError):
+        SessionEnded(id="a", seq=1, session="ann", at=T0, notes=text)
+    with pytest.raises(ValidationError):
+        SessionStarted(id="a", seq=1, session="ann", at=T0, run_id=text)
 
 
 def test_absent_and_empty_are_two_things() -> None:
@@ -395,33 +415,74 @@ def test_released_event_without_effect_says_so_in_its_subject() -> None:
 
 TAG = "\U000e0041"  # nine bytes in a message, twelve in a file
 
-LARGE = [
-    MessageSent(
-        id="a",
-        seq=9,
-        session="ann",
-        at=T0,
-        to="bob",
-        subject="x",
-        message=TAG * 65536,
-        details=tuple(f"{key:02}={TAG * 497}" for key in range(64)),
-    ),
-    SessionStarted(id="a", seq=9, session="new", at=T0, capabilities=(TAG * 500,) * 64),
-    SessionEnded(id="a", seq=9, session="ann", at=T0, done=(TAG * 500,) * 64, notes=TAG * 50000),
-]
+
+def _large() -> list[tuple[type[Event], dict[str, Any]]]:
+    line, text = TAG * 500, TAG * 65536
+    return [
+        (
+            MessageSent,
+            {"to": "bob", "subject": "x", "message": text, "details": tuple(f"{key:02}={TAG * 497}" for key in range(64))},
+        ),
+        (SessionStarted, {"session": "new", "capabilities": (line,) * 220}),
+        (SessionStarted, {"session": "new", "run_id": TAG * 100_000}),
+        (SessionEnded, {"done": (line,) * 64, "notes": text}),
+        (SessionEnded, {"done": (line,) * 150}),
+        (HeartbeatRecorded, {"files_touched": (line,) * 50, "action": line, "target": line, "phase": line, "next_action": line}),
+        (HeartbeatRecorded, {"files_touched": (line,) * 220}),
+        (
+            ClaimAcquired,
+            {"resources": ("file:b",), "ttl_seconds": 300, "expires_at": T0, "reason": text, "phase": line, "repo": line},
+        ),
+        (ClaimReleased, {"released": ("4 file:a",), "done": text, "next_phase": line, "files": (line,) * 64}),
+        (ClaimReleased, {"released": ("4 file:a",), "next_phase": line, "files": (line,) * 220}),
+        (MessageRead, {"messages": ("a",), "read_seq": 3, "read_beyond": tuple(range(40_000))}),
+        (SettingsChanged, {"key": "grace", "value": "0" * 498 + "90"}),
+    ]
 
 
-@pytest.mark.parametrize("event", LARGE, ids=lambda event: event.kind)
-def test_record_of_a_valid_event_is_never_larger_than_a_reader_reads(event: Event) -> None:
+@pytest.mark.parametrize(("kind", "given_fields"), _large(), ids=lambda value: getattr(value, "kind", "large"))
+def test_record_of_a_valid_event_is_never_larger_than_a_reader_reads(kind: type[Event], given_fields: dict[str, Any]) -> None:
     """A reader inflates no file over its limit: a larger record, made by a good commit, would be missing from then on."""
     story = Story.of("ann", "bob")
-    message = encode(event)
+    story.claim("ann", "a")
     try:
-        event = wire.decode(message, at=T0).event.model_copy(update={"seq": story.state.seq + 1})
-    except wire.Malformed:
+        event = story.event(kind, **{"session": "ann", **given_fields})
+    except ValidationError:
         return
+    message = encode(event)
     if len(message.encode()) + 1000 > COMMIT_LIMIT or story.problem(event, T0) is not None:
         return
     after = rules.evolve(story.state, event, T0)
     sizes = {path: len(tree.render(record)) for path, record in tree.changes(story.state, after).items() if record is not None}
     assert {path: size for path, size in sizes.items() if size > BLOB_LIMIT} == {}
+
+
+@pytest.mark.parametrize("run", ["a b", "a\nb", "\x1b[2J", "../x", "x" * 1000, "\u202e"], ids=lambda text: ascii(text[:9]))
+def test_run_is_an_id(run: str) -> None:
+    """It stands in every record of the session and its leases: neither long nor strange."""
+    with pytest.raises(ValidationError):
+        SessionStarted(id="a", seq=1, session="ann", at=T0, run_id=run)
+    assert SessionStarted(id="a", seq=1, session="ann", at=T0, run_id="01JD0000000000000000000000").run_id
+
+
+def test_record_that_several_events_fill_is_never_larger_than_a_reader_reads() -> None:
+    line, text = TAG * 500, TAG * 65536
+    story = Story.of("bob")
+    key = story.send("bob", "broadcast", "x").id
+    plan: list[tuple[type[Event], dict[str, Any]]] = [
+        (SessionStarted, {"capabilities": (line,) * 64, "role": line, "work": line, "agent": line, "repo": line, "branch": line,
+        "host": line}),
+        (HeartbeatRecorded, {"action": "x", "target": line, "phase": line, "progress": line, "branch": line}),
+        (MessageRead, {"messages": (key,), "read_seq": 4, "read_beyond": tuple(range(10**15, 10**15 + 29_000))}),
+        (SessionEnded, {"done": (line,) * 64, "notes": text}),
+    ]  # fmt: skip
+    for kind, said in plan:
+        try:
+            event = story.event(kind, "ann", **said)
+        except ValidationError:
+            continue
+        if len(encode(event).encode()) + 1000 <= COMMIT_LIMIT and story.problem(event) is None:
+            story.happen(event)
+    sizes = {path: len(tree.render(record)) for path, record in tree.all_files(story.state).items()}
+    assert {path: size for path, size in sizes.items() if size > BLOB_LIMIT} == {}
+    assert not story.state.sessions["ann"].live
