@@ -18,6 +18,7 @@ from gitcoord.core.state import State
 from gitcoord.core.times import spell
 from gitcoord.errors import Held, NotHeld, NotInitialised, Unreachable
 from gitcoord.flusher import Flusher
+from gitcoord.git.objects import BLOB_LIMIT
 from gitcoord.git.repo import Oid
 from gitcoord.local.desk import Desk
 from gitcoord.local.identity import Binding, Identity
@@ -298,7 +299,7 @@ class Reader:
                 wrong.append(f"{path} is missing")
             elif oid != self.log.objects.blob_oid(tree.render(record)):
                 table = tree.table_of(path)
-                data = self.log.objects.read([oid], 1 << 20)[0]
+                data = self.log.objects.read([oid], BLOB_LIMIT)[0]
                 other = tree.parse(table, data) if table and data is not None else None
                 if other is None or not tree.same_meaning(other, record):
                     wrong.append(f"{path} is not what the history gives")

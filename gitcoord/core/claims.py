@@ -423,8 +423,8 @@ def apply_renewals(draft: Draft, session: str, renewed: Sequence[str], at: datet
 
 
 def _longest(state: State, committed_at: datetime) -> datetime:
-    """The latest expiry that a commit may give. An expiry counts from the newest date on the branch: see _start_of_time."""
-    return max(committed_at, state.at) + timedelta(seconds=state.rules.settings.max_ttl) + state.rules.grace
+    """The latest expiry that a commit may give."""
+    return committed_at + timedelta(seconds=state.rules.settings.max_ttl) + state.rules.grace
 
 
 def renewal_problem(state: State, session: str, renewed: Sequence[str], committed_at: datetime) -> str | None:
@@ -446,8 +446,13 @@ def renewal_problem(state: State, session: str, renewed: Sequence[str], committe
 
 
 def _start_of_time(state: State, clock: Clock) -> datetime:
-    """What an expiry counts from: the later of the own clock and the newest commit's date, so it never runs backwards."""
-    return max(clock.now, state.at).replace(microsecond=0)
+    """What an expiry counts from: the own clock, or the newest commit's date where that is ahead by no more than the grace.
+
+    A commit from a clock further ahead than that counts for nobody: it must neither end another's lease nor give the next
+    one a lease of years.
+    """
+    now = clock.now.replace(microsecond=0)
+    return state.at if now < state.at <= now + state.rules.grace else now
 
 
 def _ttl(state: State, asked: int | None, lease: Claim | None = None) -> int:

@@ -34,7 +34,7 @@ _HIDING = (
 )
 UNSAFE = re.compile(f"[{_CONTROL}{_HIDING}]")
 """Characters that no one-line field may hold, and that no sink prints raw."""
-_UNSAFE_IN_LINE = re.compile(f"[{_CONTROL}]")
+_UNSAFE_IN_LINE = re.compile(f"[{_CONTROL}\ud800-\udfff]")
 
 
 def is_session_name(text: str) -> bool:

@@ -38,6 +38,7 @@ Subject = Annotated[str, _checked(lambda value: names.is_line(value, names.SUBJE
 Text = Annotated[str, Field(max_length=names.TEXT_LIMIT)]
 Id = Annotated[str, _checked(names.is_id, "an id")]
 OperationId = Annotated[str, _checked(lambda value: names.is_id(value) and len(value) <= names.OWN_ID, "an operation's id")]
+RunId = Annotated[str, _checked(lambda value: not value or names.is_id(value), "a run")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
@@ -70,7 +71,7 @@ class Command(BaseModel):
 
     op: OperationId
     session: SessionName
-    run_id: str = ""
+    run_id: RunId = ""
     at: Instant
     caller: Caller | None = None
 
@@ -97,7 +98,7 @@ class Event(BaseModel):
     id: OperationId
     seq: Count
     session: SessionName
-    run_id: str = ""
+    run_id: RunId = ""
     at: Instant
     lapsed: Line | None = None
     removed: Annotated[tuple[Line, ...], Field(max_length=64)] = ()

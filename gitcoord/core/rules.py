@@ -91,12 +91,14 @@ def check_format(state: State) -> None:
 
 def evolve(state: State, event: Event, committed_at: datetime) -> State:
     """The state after the event. Total: any event on any state gives a state."""
+    if event.at > committed_at:  # what an event says of its own time is no clock: nothing happened after its commit
+        event = event.model_copy(update={"at": committed_at})
     draft = Draft(state)
     if not event.known:
         return draft.state(seq=event.seq, at=committed_at)
     if event.lapsed is None:
         event.evolve(draft)
-        _sign_of_life(draft, event, committed_at)
+        _sign_of_life(draft, event)
     housekeeping.apply(draft, event.removed, event.abandoned, event.at)
     if event.ignored and draft.branch is not None:
         found = tuple(
@@ -107,14 +109,13 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
     return draft.state(seq=event.seq, at=committed_at)
 
 
-def _sign_of_life(draft: Draft, event: Event, committed_at: datetime) -> None:
+def _sign_of_life(draft: Draft, event: Event) -> None:
     session = draft.session(event.session)
     if session is None or (event.run_id and session.run_id != event.run_id):
         return
     taken = event.messages if isinstance(event, messages.MessageRead) else ()
     update: dict[str, Any] = {
-        # What an event says of its own time is no clock: nobody is heard of later than the commit.
-        "last_heartbeat": max(session.last_heartbeat, min(event.at, committed_at)),
+        "last_heartbeat": max(session.last_heartbeat, event.at),
         "taken": taken,
         "taken_at": event.at if taken else None,
     }

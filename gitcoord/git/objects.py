@@ -14,7 +14,7 @@ from gitcoord.errors import GitcoordError
 from gitcoord.git.repo import NULL, Oid, Repository
 
 COMMIT_LIMIT = 1 << 20  # bytes of a commit object: a message text is at most 64 KB, escapes and trailers included
-BLOB_LIMIT = 2 << 20  # bytes of a record: larger ones are never inflated
+BLOB_LIMIT = 4 << 20  # bytes of a record: larger ones are never inflated
 _AT_ONCE = 400  # names written to a reading child before its answers are read: they fit into one pipe buffer
 
 

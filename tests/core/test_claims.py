@@ -228,6 +228,27 @@ def test_commit_from_a_clock_far_ahead_stops_nobody_from_renewing(story: Story) 
     assert story.holds("ann") == {"file:a"}
 
 
+@pytest.mark.parametrize("ahead", [days(2), days(3650)])
+def test_commit_from_a_clock_far_ahead_makes_nobodys_lease_long(story: Story, ahead: timedelta) -> None:
+    """A date further ahead than the grace is no date to count from: others would wait for that lease's end for years."""
+    story.happen(story.event(HeartbeatRecorded, "eve", action="x"), T0 + ahead)
+    story.claim("ann", "a")
+    lease = story.lease("a")
+    assert lease is not None
+    assert lease.expires_at <= T0 + HOUR + GRACE
+
+
+@pytest.mark.parametrize("ahead", [seconds(30), hours(2), days(2)])
+def test_commit_from_a_clock_far_ahead_tells_nobody_that_a_live_lease_is_over(story: Story, ahead: timedelta) -> None:
+    fence = story.claim("ann", "a").seq
+    story.wait(minutes(40)).happen(story.event(HeartbeatRecorded, "eve", action="x"), T0 + minutes(40) + ahead)
+    story.renew("ann", "a")
+    lease = story.lease("a")
+    assert lease is not None
+    assert lease.fence == fence
+    assert T0 + minutes(100) <= lease.expires_at <= T0 + minutes(100) + GRACE
+
+
 # --- the own lease -----------------------------------------------------------------------------------------------------
 
 
