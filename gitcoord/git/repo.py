@@ -144,7 +144,8 @@ class Repository:
     @property
     def email(self) -> str:
         """The user's e-mail for commits, "" when git has none."""
-        return self.environ.get("GIT_COMMITTER_EMAIL") or self.environ.get("GIT_AUTHOR_EMAIL") or self.setting("user.email") or ""
+        # Not GIT_AUTHOR_EMAIL: `git commit` exports it to its hooks, even where it is another's (--author).
+        return self.environ.get("GIT_COMMITTER_EMAIL") or self.setting("user.email") or ""
 
     def head(self) -> Head:
         """Where HEAD points."""

@@ -7,6 +7,7 @@ agents in one work tree are two people.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -72,11 +73,11 @@ class Identity:
     def all(self) -> list[Binding]:
         """Every binding of this work tree, the newest first."""
         found = []
-        try:
-            paths = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        except OSError:
-            paths = []
-        for path in paths:
+        dated = []
+        for path in self._folder.glob("*.json"):
+            with suppress(OSError):  # it was unbound meanwhile: the others are still there
+                dated.append((path.stat().st_mtime_ns, path))
+        for _, path in sorted(dated, reverse=True):
             record = files.read_json(path)
             try:
                 binding = Binding(**record)
