@@ -70,6 +70,10 @@ class Coordinator(Reader):
         result: Result = self.flusher.submit(command)
         if isinstance(result, Queued):
             return Receipt("queued", op), None
+        given_back = set(getattr(result.event, "released", ()))
+        if given_back:  # what this command gave back is no loss
+            left = [entry for entry in self.identity.held(command.session) if entry not in given_back]
+            self.identity.hold(command.session, left)
         self._after(result.seq)
         state: Outcome = "committed" if result.event is not None else "unchanged"
         return Receipt(state, op, result.seq, result.commit), result.event

@@ -186,6 +186,13 @@ def test_the_dispossessed_learn_it_with_any_command_and_once(pair: tuple[Seat, S
     assert "no longer" not in ada.run(*words).err
 
 
+def test_what_was_given_back_is_no_loss(pair: tuple[Seat, Seat]) -> None:
+    ada, _ = pair
+    ada.ok("claim", "file", "x", "y")
+    assert "no longer" not in ada.run("release", "x").err
+    assert "no longer" not in ada.run("end").err
+
+
 def test_a_claim_that_landed_for_a_dead_caller_is_told(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass
