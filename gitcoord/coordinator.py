@@ -12,8 +12,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from gitcoord.core import branch, claims, messages, names, sessions
-from gitcoord.core.claims import Claim
 from gitcoord.core.heartbeats import RecordHeartbeat
+from gitcoord.core.leases import Claim, held_by, split_lease, split_renewal
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Caller, Command, Event
@@ -232,7 +232,7 @@ class Coordinator(Reader):
                 )  # fmt: skip
         renewed = event.renewed if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed) else ()
         for entry in renewed:
-            fence, until, resource = claims.split_renewal(entry)
+            fence, until, resource = split_renewal(entry)
             found.append(
                 Claim(
                     claimed_by=self.who.session, run_id=self.who.run_id, claimed_at=until, resource_type=resource.type,
@@ -257,7 +257,7 @@ class Coordinator(Reader):
         if resources is None:
             leases = tuple(f"{fence} {resource}" for resource, fence in mine.items())
             if not leases:
-                leases = tuple(f"{one.fence} {one.resource}" for one in claims.held_by(self.view().state, self.who.session))
+                leases = tuple(f"{one.fence} {one.resource}" for one in held_by(self.view().state, self.who.session))
             if not leases:
                 return Receipt("unchanged", ""), ()
         else:
@@ -265,8 +265,8 @@ class Coordinator(Reader):
         receipt, event = self._ask(claims.ReleaseClaims, leases=leases, **told)
         released = event.released if isinstance(event, claims.ClaimReleased) else ()
         given_up = leases if receipt.state == "queued" else released
-        freed = {str(claims.split_lease(entry)[1]) for entry in given_up}
-        left = [entry for entry in self.identity.held(self.who.session) if str(claims.split_lease(entry)[1]) not in freed]
+        freed = {str(split_lease(entry)[1]) for entry in given_up}
+        left = [entry for entry in self.identity.held(self.who.session) if str(split_lease(entry)[1]) not in freed]
         self.identity.hold(self.who.session, left)
         if receipt.state == "queued":
             return receipt, tuple(leases)
@@ -286,7 +286,7 @@ class Coordinator(Reader):
         found = {}
         for entry in self.identity.held(self.who.session):
             with contextlib.suppress(ValueError):
-                fence, resource = claims.split_lease(entry)
+                fence, resource = split_lease(entry)
                 found[resource] = fence
         return found
 
@@ -384,7 +384,7 @@ class Coordinator(Reader):
             session = state.sessions.get(name)
             if session is None or now - session.last_heartbeat >= share:
                 return True
-            for lease in claims.held_by(state, name):
+            for lease in held_by(state, name):
                 if timedelta(0) < lease.expires_at - now < timedelta(seconds=lease.ttl_seconds) / 2:
                     return True
         return False

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gitcoord.core import claims, messages, names
-from gitcoord.core.claims import Claim
+from gitcoord.core import leases, messages, names
+from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
@@ -146,10 +146,10 @@ class Reader:
         if not self.who.session:
             return
         self.warnings += self.desk.take_notes(self.who.session)
-        held = {f"{lease.fence} {lease.resource}" for lease in claims.held_by(state, self.who.session)}
+        held = {f"{lease.fence} {lease.resource}" for lease in leases.held_by(state, self.who.session)}
         for entry in self.identity.held(self.who.session):
             if entry not in held:
-                fence, resource = claims.split_lease(entry)
+                fence, resource = leases.split_lease(entry)
                 now = [lease for lease in state.claims.values() if overlaps(lease.resource, resource)]
                 by = f"{now[0].claimed_by} holds it now (fence {now[0].fence})" if now else "nobody holds it now"
                 self.warnings.append(f"you no longer hold {resource} (fence {fence}): {by}")
@@ -181,19 +181,19 @@ class Reader:
         now = max(self.now(), state.at)
         mine: list[Claim] = []
         for resource in resources:
-            own = [lease for lease in claims.held_by(state, self.who.session) if overlaps(lease.resource, resource)]
+            own = [lease for lease in leases.held_by(state, self.who.session) if overlaps(lease.resource, resource)]
             if fence is not None and not any(lease.fence == fence and lease.expires_at > now for lease in own):
                 raise NotHeld(f"the lease on {resource} with fence {fence} is over", hint=f"gitcoord claim {resource}")
             others = [
                 lease
-                for lease in claims.in_the_way(state, resource, "exclusive", self.who.session)
+                for lease in leases.in_the_way(state, resource, "exclusive", self.who.session)
                 if lease.expires_at + state.rules.grace >= now
             ]
             if others and not own:
                 raise Held(
                     f"{resource} is held by {others[0].claimed_by} until {spell(others[0].expires_at)} (fence {others[0].fence})",
                     hint=f'gitcoord send {others[0].claimed_by} "May I have {names.show(resource.name, 60)}?"',
-                    data={"blocked_by": [claims.describe(state, lease, now) for lease in others]},
+                    data={"blocked_by": [leases.describe(state, lease, now) for lease in others]},
                 )
             mine += own
         return tuple(mine)
@@ -321,9 +321,9 @@ def _resources(event: Event) -> tuple[str, ...]:
     """What an event is about, for a reader who asks for one resource."""
     found = list(getattr(event, "resources", ()))
     for key, split in (
-        ("released", claims.split_lease),
-        ("renewed", claims.split_renewal),
-        ("taken", claims.split_taken),
+        ("released", leases.split_lease),
+        ("renewed", leases.split_renewal),
+        ("taken", leases.split_taken),
     ):
         for entry in getattr(event, key, ()):
             with contextlib.suppress(ValueError):

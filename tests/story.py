@@ -13,8 +13,9 @@ from typing import Any
 
 from gitcoord.core import rules
 from gitcoord.core.branch import BranchOpened, ChangeSetting
-from gitcoord.core.claims import AcquireClaims, Claim, ReleaseClaims, RenewClaims, held_by
+from gitcoord.core.claims import AcquireClaims, ReleaseClaims, RenewClaims
 from gitcoord.core.heartbeats import RecordHeartbeat
+from gitcoord.core.leases import Claim, held_by
 from gitcoord.core.messages import Message, SendMessage, TakeMessages, unread
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.sessions import EndSession, StartSession

@@ -15,9 +15,9 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 import gitcoord
 from gitcoord.core.branch import Branch, Ignored
 from gitcoord.core.branch import Settings as Shared
-from gitcoord.core.claims import Claim
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.heartbeats import Heartbeat
+from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TYPES, Message
 from gitcoord.core.rules import EVENTS
 from gitcoord.core.sessions import Session

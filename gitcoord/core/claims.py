@@ -1,20 +1,30 @@
-"""Claims and leases: who holds what, until when. A claim is what is asked for, a lease is what is granted.
+"""Claims: asking for leases, granting, renewing, giving them back. A claim is what is asked for, a lease what is granted.
 
-`fence` is the seq of the event that granted the lease; renewing keeps it, and it never goes back. Every rule about who may
-hold what lives here, once: admission in `decide_*` (which knows clocks and the grace), validity in `*_problem` (pure).
+Admission is in `decide_*` (which knows clocks and the grace), validity in each event's `problem` (pure); the rules about
+leases that both use are in `leases`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from gitcoord.core import handoffs, messages, names
+from gitcoord.core import handoffs, leases, messages, names
+from gitcoord.core.leases import (
+    Claim,
+    LeaseEntry,
+    Mode,
+    RenewalEntry,
+    TakenEntry,
+    held_by,
+    in_the_way,
+    split_lease,
+    split_renewal,
+    split_taken,
+)
 from gitcoord.core.names import Resource
-from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import (
     Clock,
     Command,
@@ -22,68 +32,16 @@ from gitcoord.core.records import (
     Event,
     Line,
     Lines,
-    Record,
     ResourceText,
-    ResourceType,
-    SessionName,
     Text,
 )
 from gitcoord.core.sessions import acting, lapse, run_problem
-from gitcoord.core.times import Instant, read_instant, spell
-from gitcoord.errors import BadInput, ClockSkew, Held, NotHeld
+from gitcoord.core.times import Instant, spell
+from gitcoord.errors import ClockSkew, Held, NotHeld
 
 if TYPE_CHECKING:
     from gitcoord.core.state import ClaimKey, Draft, State
-
-Mode = Literal["exclusive", "shared"]
-
-
-def _entry(split: Callable[[str], object]) -> AfterValidator:
-    def check(value: str) -> str:
-        split(value)
-        return value
-
-    return AfterValidator(check)
-
-
-LeaseEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_lease(value))]
-"""`42 file:a`: a lease by its fence and resource."""
-RenewalEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_renewal(value))]
-"""`42 2025-11-15T14:00:00Z file:a`: a lease and its new expiry."""
-TakenEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_taken(value))]
-"""`42 session-002 expired file:a`: a lease, who had it, and why it could be taken."""
 AT_ONCE = 64  # resources in one command: what an event can name and a person can read
-
-
-class Claim(Record):
-    """`claims/<type>-<name>.claim`: one lease."""
-
-    claimed_by: SessionName
-    run_id: str = ""
-    claimed_at: Instant
-    resource_type: ResourceType
-    resource_name: str
-    repo: str | None = None
-    mode: Mode = "exclusive"
-    phase: str | None = None
-    reason: str | None = None
-    estimated_duration: str | None = None
-    ttl_seconds: int
-    renewed_at: Instant
-    expires_at: Instant
-    fence: int
-    offered_until: Instant | None = None
-    allow_coordination: bool = True
-
-    @property
-    def resource(self) -> Resource:
-        """What is held."""
-        return Resource(self.resource_type, self.resource_name)
-
-    @property
-    def key(self) -> ClaimKey:
-        """Its place in the state."""
-        return (self.resource_type, self.resource_name, self.claimed_by if self.mode == "shared" else "")
 
 
 class AcquireClaims(Command):
@@ -164,10 +122,10 @@ class ClaimAcquired(Event):
         gone: dict[str, list[str]] = {}
         for entry in self.taken:
             fence, holder, why, resource = split_taken(entry)
-            _drop(draft, holder, fence, resource)
+            leases.drop(draft, holder, fence, resource)
             session = draft.session(holder)
             if holder != self.session and session is not None and session.live:
-                gone.setdefault(holder, []).append(f"{resource} (fence {fence}): {_WHY[why]}")
+                gone.setdefault(holder, []).append(f"{resource} (fence {fence}): {leases.WHY[why]}")
         for index, (holder, lost) in enumerate(sorted(gone.items())):
             notice = messages.Message(
                 id=f"{self.id}.{index}", seq=self.seq, sender=self.session, to=holder, timestamp=self.at, type="alert",
@@ -176,7 +134,7 @@ class ClaimAcquired(Event):
             draft.put("messages", notice.id, notice)
         for text in self.resources:
             resource = Resource.read(text)
-            _drop_own(draft, self.session, resource)
+            leases.drop_own(draft, self.session, resource)
             claim = Claim(
                 claimed_by=self.session, run_id=self.run_id, claimed_at=self.at, resource_type=resource.type,
                 resource_name=resource.name, repo=self.repo, mode=self.mode, phase=self.phase, reason=self.reason,
@@ -184,32 +142,32 @@ class ClaimAcquired(Event):
                 expires_at=self.expires_at, fence=self.seq, allow_coordination=self.allow_coordination,
             )  # fmt: skip
             draft.put("claims", claim.key, claim)
-        apply_renewals(draft, self.session, self.renewed, self.at)
+        leases.apply_renewals(draft, self.session, self.renewed, self.at)
         handoffs.take_for(draft, self.session, self.resources)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """What is granted is free by this commit's own date, or named among the taken with a reason that holds."""
-        problem = run_problem(state, self) or renewal_problem(state, self.session, self.renewed, committed_at)
+        problem = run_problem(state, self) or leases.renewal_problem(state, self.session, self.renewed, committed_at)
         if problem:
             return problem
-        if self.expires_at > _longest(state, committed_at) or not 300 <= self.ttl_seconds <= state.rules.settings.max_ttl:
+        if self.expires_at > leases.longest(state, committed_at) or not 300 <= self.ttl_seconds <= state.rules.settings.max_ttl:
             return "the lease is not as long as the branch allows"
         wanted = [Resource.read(text) for text in self.resources]
         gone: set[tuple[int, str]] = set()
         for entry in self.taken:
             fence, holder, why, resource = split_taken(entry)
-            lease = _find(state.claims.values(), holder, fence, resource)
+            lease = leases.find(state.claims.values(), holder, fence, resource)
             if lease is None:
                 return f"{holder} doesn't hold {resource} with fence {fence}"
-            if not _may_take(state, lease, why, committed_at):
+            if not leases.may_take(state, lease, why, committed_at):
                 return f"the lease of {holder} on {resource} is not {why}"
-            if not _in_the_way(lease, wanted, self.mode):
+            if not leases.conflicts(lease, wanted, self.mode):
                 return f"the lease of {holder} on {resource} is not in the way"
             gone.add((fence, str(resource)))
         for lease in state.claims.values():
             if lease.claimed_by == self.session or (lease.fence, str(lease.resource)) in gone:
                 continue
-            if _in_the_way(lease, wanted, self.mode):
+            if leases.conflicts(lease, wanted, self.mode):
                 return f"{lease.claimed_by} holds {lease.resource}"
         return None
 
@@ -229,11 +187,11 @@ class ClaimRenewed(Event):
 
     def evolve(self, draft: Draft) -> None:
         """The leases' expiry moves."""
-        apply_renewals(draft, self.session, self.renewed, self.at)
+        leases.apply_renewals(draft, self.session, self.renewed, self.at)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Own live leases only."""
-        return run_problem(state, self) or renewal_problem(state, self.session, self.renewed, committed_at)
+        return run_problem(state, self) or leases.renewal_problem(state, self.session, self.renewed, committed_at)
 
 
 class ClaimReleased(Event):
@@ -269,7 +227,7 @@ class ClaimReleased(Event):
         freed = []
         for entry in self.released:
             fence, resource = split_lease(entry)
-            _drop(draft, self.session, fence, resource)
+            leases.drop(draft, self.session, fence, resource)
             freed.append(resource)
         if not freed:
             return
@@ -302,220 +260,22 @@ class ClaimReleased(Event):
             return problem
         for entry in self.released:
             fence, resource = split_lease(entry)
-            if _find(state.claims.values(), self.session, fence, resource) is None:
+            if leases.find(state.claims.values(), self.session, fence, resource) is None:
                 return f"{self.session} doesn't hold {resource} with fence {fence}"
         return None
-
-
-_WHY = {
-    "expired": "it had expired",
-    "ended": "your session had ended",
-    "stale": "you had been silent for long",
-    "broken": "it was broken by name",
-}
-
-
-# --- how an event names leases: "42 file:a", "42 2025-11-15T14:00:00Z file:a", "42 session-002 expired file:a" -------
-
-
-def split_lease(entry: str) -> tuple[int, Resource]:
-    """Fence and resource of an entry of `released`. Raises ValueError."""
-    fence, _, resource = entry.partition(" ")
-    return _fence(fence), Resource.read(resource)
-
-
-def split_renewal(entry: str) -> tuple[int, datetime, Resource]:
-    """Fence, new expiry and resource of an entry of `renewed`. Raises ValueError."""
-    fence, _, rest = entry.partition(" ")
-    until, _, resource = rest.partition(" ")
-    return _fence(fence), read_instant(until), Resource.read(resource)
-
-
-def split_taken(entry: str) -> tuple[int, str, str, Resource]:
-    """Fence, previous holder, reason and resource of an entry of `taken`. Raises ValueError."""
-    fence, holder, why, resource = entry.split(" ", 3)
-    if why not in _WHY:
-        raise ValueError(f"not a reason: {why!r}")
-    return _fence(fence), holder, why, Resource.read(resource)
-
-
-def _fence(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise ValueError("not a fence")
-    return int(text)
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
-
-
-def _find(leases: Iterable[Claim], holder: str, fence: int, resource: Resource) -> Claim | None:
-    for lease in leases:
-        if lease.claimed_by == holder and lease.fence == fence and lease.resource == resource:
-            return lease
-    return None
-
-
-def held_by(state: State, session: str) -> list[Claim]:
-    """The session's leases, expired ones included, in the order of their fences."""
-    return sorted((claim for claim in state.claims.values() if claim.claimed_by == session), key=lambda one: (one.fence, one.key))
-
-
-def _in_the_way(lease: Claim, wanted: Iterable[Resource], mode: Mode) -> bool:
-    """Whether the lease and a grant of those can't live together."""
-    return "exclusive" in (lease.mode, mode) and any(overlaps(lease.resource, one) for one in wanted)
-
-
-def in_the_way(state: State, resource: Resource, mode: Mode, session: str) -> list[Claim]:
-    """The leases of others that overlap and conflict, expired or not."""
-    return [lease for lease in state.claims.values() if lease.claimed_by != session and _in_the_way(lease, [resource], mode)]
-
-
-def _holder_gone(state: State, lease: Claim) -> bool:
-    holder = state.sessions.get(lease.claimed_by)
-    return holder is None or not holder.live
-
-
-def _silent_since(state: State, lease: Claim) -> datetime:
-    holder = state.sessions.get(lease.claimed_by)
-    return max(lease.renewed_at, holder.last_heartbeat) if holder else lease.renewed_at
-
-
-def _may_take(state: State, lease: Claim, why: str, when: datetime) -> bool:
-    """Whether the reason holds at that instant. Validity: no grace, no clock but the commit's own."""
-    if why == "expired":
-        return lease.expires_at <= when
-    if why == "ended":
-        return _holder_gone(state, lease)
-    if why == "stale":
-        return _silent_since(state, lease) + state.rules.takeover_after <= when
-    return why == "broken"
-
-
-# --- changing --------------------------------------------------------------------------------------------------------
-
-
-def _drop(draft: Draft, holder: str, fence: int, resource: Resource) -> None:
-    lease = _find(draft.claims().values(), holder, fence, resource)
-    if lease is not None:
-        draft.put("claims", lease.key, None)
-
-
-def _drop_own(draft: Draft, session: str, resource: Resource) -> None:
-    for key, lease in draft.claims().items():
-        if lease.claimed_by == session and lease.resource == resource:
-            draft.put("claims", key, None)
-
-
-def apply_renewals(draft: Draft, session: str, renewed: Sequence[str], at: datetime) -> None:
-    """Moves the expiry of the session's leases that the entries name; others are left alone. `at`: when it was asked."""
-    if not renewed:
-        return
-    leases = draft.claims()
-    for entry in renewed:
-        fence, until, resource = split_renewal(entry)
-        lease = _find(leases.values(), session, fence, resource)
-        if lease is not None and until > lease.expires_at:
-            draft.put(
-                "claims",
-                lease.key,
-                lease.model_copy(update={"expires_at": until, "renewed_at": max(at, lease.renewed_at)}),
-            )
-
-
-def _longest(state: State, committed_at: datetime) -> datetime:
-    """The latest expiry that a commit may give."""
-    return committed_at + timedelta(seconds=state.rules.settings.max_ttl) + state.rules.grace
-
-
-def renewal_problem(state: State, session: str, renewed: Sequence[str], committed_at: datetime) -> str | None:
-    """Why the renewals are not valid: another's lease, an old fence, an expired lease, a longer one than allowed."""
-    longest = _longest(state, committed_at)
-    for entry in renewed:
-        fence, until, resource = split_renewal(entry)
-        lease = _find(state.claims.values(), session, fence, resource)
-        if lease is None:
-            return f"{session} doesn't hold {resource} with fence {fence}"
-        if lease.expires_at <= committed_at:
-            return f"the lease on {resource} had expired"
-        if until > max(longest, lease.expires_at):
-            return f"the lease on {resource} would be longer than the branch allows"
-    return None
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------
 
 
-def _start_of_time(state: State, clock: Clock) -> datetime:
-    """What an expiry counts from: the own clock, or the newest commit's date where that is ahead by no more than the grace.
-
-    A commit from a clock further ahead than that counts for nobody: it must neither end another's lease nor give the next
-    one a lease of years.
-    """
-    now = clock.now.replace(microsecond=0)
-    return state.at if now < state.at <= now + state.rules.grace else now
-
-
-def _ttl(state: State, asked: int | None, lease: Claim | None = None) -> int:
-    settings = state.rules.settings
-    if asked is None:
-        return min(lease.ttl_seconds if lease else settings.default_ttl, settings.max_ttl)
-    if asked < 300:
-        raise BadInput(f"a lease lasts at least 5 minutes, not {asked} seconds", hint="--ttl 5m or more")
-    if asked > settings.max_ttl:
-        raise BadInput(
-            f"a lease lasts at most {settings.max_ttl} seconds on this branch, not {asked}",
-            hint="a shorter --ttl; heartbeats renew it, or: gitcoord renew",
-        )
-    return asked
-
-
-def _renewal(lease: Claim, until: datetime) -> str:
-    return f"{lease.fence} {spell(max(until, lease.expires_at))} {lease.resource}"
-
-
-def due_renewals(state: State, session: str, at: datetime, clock: Clock) -> tuple[str, ...]:
-    """The session's live leases past half of their ttl, renewed for another, counted from when the heartbeat was said (`at`):
-    one that waited for the remote must not hold longer than the session was heard of.
-    """
-    now = _start_of_time(state, clock)
-    said = now - max(timedelta(0), clock.now - at)
-    due = []
-    for lease in held_by(state, session):
-        span = timedelta(seconds=_ttl(state, None, lease))
-        if lease.expires_at > now and lease.expires_at - now < span / 2 and said + span > lease.expires_at:
-            due.append(_renewal(lease, said + span))
-    return tuple(due)
-
-
-def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:
-    """A lease in the way, as `blocked_by` has it: the record's main fields and the reason in words."""
-    reason = "held"
-    if lease.expires_at + state.rules.grace < now:
-        reason = "expired"
-    elif now - _silent_since(state, lease) >= state.rules.takeover_after:
-        reason = "held, but its holder is silent"
-    return {
-        "resource_type": lease.resource_type,
-        "resource_name": lease.resource_name,
-        "claimed_by": lease.claimed_by,
-        "fence": lease.fence,
-        "expires_at": spell(lease.expires_at),
-        "mode": lease.mode,
-        "phase": lease.phase,
-        "why": lease.reason,
-        "reason": reason,
-        "last_heard": spell(_silent_since(state, lease)),
-    }
-
-
 def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: Clock) -> str | None:
     """Why this command may take the lease over, or None. Raises ClockSkew when only a doubtful clock says so."""
-    if _holder_gone(state, lease):
+    if leases.holder_gone(state, lease):
         return "ended"
     if command.breaks is not None and lease.fence == command.breaks:
         return "broken"
     late = clock.now > lease.expires_at + state.rules.grace
-    stale = command.if_stale and clock.now - _silent_since(state, lease) >= state.rules.takeover_after
+    stale = command.if_stale and clock.now - leases.silent_since(state, lease) >= state.rules.takeover_after
     if not late and not stale:
         return None
     if clock.now < state.at - state.rules.grace:
@@ -543,15 +303,15 @@ def _refusal(state: State, blocked: list[Claim], now: datetime) -> Held:
         message,
         hint=f'gitcoord send {first.claimed_by} "May I have {names.show(first.resource_name, 60)}?"'
         " | or other work: gitcoord claims",
-        data={"outcome": "blocked", "blocked_by": [describe(state, lease, now) for lease in blocked]},
+        data={"outcome": "blocked", "blocked_by": [leases.describe(state, lease, now) for lease in blocked]},
     )
 
 
 def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[Event, ...]:
     """Grants all, or (`any_of`) the first that is free. Raises Held with every lease in the way, ClockSkew, BadInput."""
     acting(state, command)
-    ttl = _ttl(state, command.ttl_seconds)
-    now = _start_of_time(state, clock)
+    ttl = leases.lease_seconds(state, command.ttl_seconds)
+    now = leases.start_of_time(state, clock)
     until = now + timedelta(seconds=ttl)
     wanted = list(dict.fromkeys(Resource.read(text) for text in command.resources))
     if command.breaks is not None and not any(
@@ -572,7 +332,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
             if lease.resource == resource and lease.mode == command.mode and lease.expires_at > now
         ]
         if own:
-            renewed += [_renewal(lease, now + timedelta(seconds=_ttl(state, command.ttl_seconds, lease))) for lease in own]
+            renewed += [leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in own]
             if command.any_of:
                 break
             continue
@@ -611,27 +371,27 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
 def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Event, ...]:
     """Renews. Raises NotHeld for a lease that is another's, gone or expired."""
     acting(state, command)
-    now = _start_of_time(state, clock)
+    now = leases.start_of_time(state, clock)
     own = held_by(state, command.session)
     if command.resources:
-        leases = []
+        mine = []
         for text in command.resources:
             resource = Resource.read(text)
             found = [lease for lease in own if lease.resource == resource]
             if not found:
                 raise _not_held(state, command.session, resource)
-            leases += found
+            mine += found
     else:
-        leases = [lease for lease in own if lease.expires_at > now]
-    for lease in leases:
+        mine = [lease for lease in own if lease.expires_at > now]
+    for lease in mine:
         if lease.expires_at <= now:
             raise NotHeld(
                 f"your lease on {lease.resource} expired {spell(lease.expires_at)} (fence {lease.fence}); it can't be renewed",
                 hint=f"gitcoord claim {lease.resource}",
             )
-    if not leases:
+    if not mine:
         return ()
-    renewed = tuple(_renewal(lease, now + timedelta(seconds=_ttl(state, command.ttl_seconds, lease))) for lease in leases)
+    renewed = tuple(leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in mine)
     return (
         ClaimRenewed(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, renewed=renewed,
@@ -653,7 +413,7 @@ def _not_held(state: State, session: str, resource: Resource) -> NotHeld:
 def decide_release(state: State, command: ReleaseClaims, clock: Clock) -> tuple[Event, ...]:
     """Frees what is still the session's under the fences it knew; a lease that has a new owner is left alone.
 
-    Fence 0 stands for "whatever I hold". Nothing of it held: no event, unless `done` has something to tell.
+    Fence 0 stands for "whatever I hold"; nothing held, no event. A fence that is over is recorded, without effect.
     """
     late = lapse(state, command)
     freed: list[Claim] = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import claims
+from gitcoord.core import leases
 from gitcoord.core.names import LINE_LIMIT
 from gitcoord.core.records import Clock, Command, Count, Event, Line, Record, SessionName
 from gitcoord.core.sessions import lapse, run_problem
@@ -90,7 +90,7 @@ class HeartbeatRecorded(Event):
     commit: Line | None = None
     blocked_by: Line | None = None
     folded: Count = 0
-    renewed: tuple[claims.RenewalEntry, ...] = ()
+    renewed: tuple[leases.RenewalEntry, ...] = ()
 
     def headline(self) -> str:
         """The commit's subject."""
@@ -124,11 +124,11 @@ class HeartbeatRecorded(Event):
                 update["current_work"] = self.target or self.action
         update |= {name: getattr(self, name) for name in ("phase", "progress", "branch") if getattr(self, name) is not None}
         draft.put("sessions", self.session, session.model_copy(update=update))
-        claims.apply_renewals(draft, self.session, self.renewed, self.at)
+        leases.apply_renewals(draft, self.session, self.renewed, self.at)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """The session is there, this is its run, and it renews only its own live leases."""
-        return run_problem(state, self) or claims.renewal_problem(state, self.session, self.renewed, committed_at)
+        return run_problem(state, self) or leases.renewal_problem(state, self.session, self.renewed, committed_at)
 
 
 def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> tuple[Event, ...]:
@@ -138,7 +138,7 @@ def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> tu
     late = lapse(state, command)
     if late and command.folded:
         return ()  # nobody said it, and it has no effect: not worth a commit
-    renewed = () if late else claims.due_renewals(state, command.session, command.at, clock)
+    renewed = () if late else leases.due_renewals(state, command.session, command.at, clock)
     return (
         HeartbeatRecorded(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from gitcoord.core.branch import Branch
-    from gitcoord.core.claims import Claim
     from gitcoord.core.handoffs import Handoff
     from gitcoord.core.heartbeats import Heartbeat
+    from gitcoord.core.leases import Claim
     from gitcoord.core.messages import Message
     from gitcoord.core.sessions import Session
 

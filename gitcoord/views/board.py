@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from gitcoord.core.claims import Claim
 from gitcoord.core.housekeeping import id_time
+from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TO_ALL, Message
 from gitcoord.core.names import show
 from gitcoord.core.sessions import Session

@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gitcoord.core.branch import Branch
-from gitcoord.core.claims import Claim
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.heartbeats import Heartbeat
+from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TO_ALL, Message
 from gitcoord.core.names import UNSAFE
 from gitcoord.core.records import Record

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from story import T0, Story, days, hours, minutes, seconds
 
 from gitcoord.core import claims
-from gitcoord.core.claims import ClaimAcquired, ClaimReleased, ClaimRenewed, held_by
+from gitcoord.core.claims import ClaimAcquired, ClaimReleased, ClaimRenewed
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
+from gitcoord.core.leases import held_by
 from gitcoord.core.records import Event
 from gitcoord.core.sessions import EndSession
 from gitcoord.core.state import State

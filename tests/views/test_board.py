@@ -16,9 +16,9 @@ from story import T0, Story, days, hours, minutes, ulid
 from strategies import UNSAFE, lines, many
 
 from gitcoord.core.branch import Branch, Ignored
-from gitcoord.core.claims import Claim
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.heartbeats import Heartbeat
+from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import TABLES, State, Table

@@ -14,9 +14,9 @@ from story import T0, Story, hours, plain
 from strategies import NASTY, UNSAFE, lines, resource_names
 
 from gitcoord.core.branch import Branch
-from gitcoord.core.claims import Claim
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.heartbeats import Heartbeat
+from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.records import Record
 from gitcoord.core.sessions import Session

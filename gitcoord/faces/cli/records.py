@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gitcoord.coordinator import Receipt
-from gitcoord.core.claims import Claim
+from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.records import Record
 

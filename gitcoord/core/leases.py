@@ -1,0 +1,281 @@
+"""Leases: the record of one, how events name them, who is in whose way, until when they last.
+
+`fence` is the seq of the event that granted the lease; renewing keeps it, and it never goes back. Every rule about who holds
+what, and until when, lives here, once; `claims` asks for leases, grants them and takes them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from gitcoord.core.names import Resource
+from gitcoord.core.overlap import overlaps
+from gitcoord.core.records import Clock, Record, ResourceType, SessionName
+from gitcoord.core.times import Instant, read_instant, spell
+from gitcoord.errors import BadInput
+
+if TYPE_CHECKING:
+    from gitcoord.core.state import ClaimKey, Draft, State
+
+Mode = Literal["exclusive", "shared"]
+WHY = {
+    "expired": "it had expired",
+    "ended": "your session had ended",
+    "stale": "you had been silent for long",
+    "broken": "it was broken by name",
+}
+
+
+def _entry(split: Callable[[str], object]) -> AfterValidator:
+    def check(value: str) -> str:
+        split(value)
+        return value
+
+    return AfterValidator(check)
+
+
+LeaseEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_lease(value))]
+"""`42 file:a`: a lease by its fence and resource."""
+RenewalEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_renewal(value))]
+"""`42 2025-11-15T14:00:00Z file:a`: a lease and its new expiry."""
+TakenEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_taken(value))]
+"""`42 session-002 expired file:a`: a lease, who had it, and why it could be taken."""
+
+
+class Claim(Record):
+    """`claims/<type>-<name>.claim`: one lease."""
+
+    claimed_by: SessionName
+    run_id: str = ""
+    claimed_at: Instant
+    resource_type: ResourceType
+    resource_name: str
+    repo: str | None = None
+    mode: Mode = "exclusive"
+    phase: str | None = None
+    reason: str | None = None
+    estimated_duration: str | None = None
+    ttl_seconds: int
+    renewed_at: Instant
+    expires_at: Instant
+    fence: int
+    offered_until: Instant | None = None
+    allow_coordination: bool = True
+
+    @property
+    def resource(self) -> Resource:
+        """What is held."""
+        return Resource(self.resource_type, self.resource_name)
+
+    @property
+    def key(self) -> ClaimKey:
+        """Its place in the state."""
+        return (self.resource_type, self.resource_name, self.claimed_by if self.mode == "shared" else "")
+
+
+# --- how an event names leases: "42 file:a", "42 2025-11-15T14:00:00Z file:a", "42 session-002 expired file:a" -------
+
+
+def split_lease(entry: str) -> tuple[int, Resource]:
+    """Fence and resource of an entry of `released`. Raises ValueError."""
+    fence, _, resource = entry.partition(" ")
+    return _fence(fence), Resource.read(resource)
+
+
+def split_renewal(entry: str) -> tuple[int, datetime, Resource]:
+    """Fence, new expiry and resource of an entry of `renewed`. Raises ValueError."""
+    fence, _, rest = entry.partition(" ")
+    until, _, resource = rest.partition(" ")
+    return _fence(fence), read_instant(until), Resource.read(resource)
+
+
+def split_taken(entry: str) -> tuple[int, str, str, Resource]:
+    """Fence, previous holder, reason and resource of an entry of `taken`. Raises ValueError."""
+    fence, holder, why, resource = entry.split(" ", 3)
+    if why not in WHY:
+        raise ValueError(f"not a reason: {why!r}")
+    return _fence(fence), holder, why, Resource.read(resource)
+
+
+def _fence(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise ValueError("not a fence")
+    return int(text)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def find(leases: Iterable[Claim], holder: str, fence: int, resource: Resource) -> Claim | None:
+    """The lease of that holder, fence and resource, or None."""
+    for lease in leases:
+        if lease.claimed_by == holder and lease.fence == fence and lease.resource == resource:
+            return lease
+    return None
+
+
+def held_by(state: State, session: str) -> list[Claim]:
+    """The session's leases, expired ones included, in the order of their fences."""
+    return sorted((claim for claim in state.claims.values() if claim.claimed_by == session), key=lambda one: (one.fence, one.key))
+
+
+def conflicts(lease: Claim, wanted: Iterable[Resource], mode: Mode) -> bool:
+    """Whether the lease and a grant of those can't live together."""
+    return "exclusive" in (lease.mode, mode) and any(overlaps(lease.resource, one) for one in wanted)
+
+
+def in_the_way(state: State, resource: Resource, mode: Mode, session: str) -> list[Claim]:
+    """The leases of others that overlap and conflict, expired or not."""
+    return [lease for lease in state.claims.values() if lease.claimed_by != session and conflicts(lease, [resource], mode)]
+
+
+def holder_gone(state: State, lease: Claim) -> bool:
+    """Whether the holder has ended, or was never there."""
+    holder = state.sessions.get(lease.claimed_by)
+    return holder is None or not holder.live
+
+
+def silent_since(state: State, lease: Claim) -> datetime:
+    """When the holder was last heard of: its heartbeat or this renewal."""
+    holder = state.sessions.get(lease.claimed_by)
+    return max(lease.renewed_at, holder.last_heartbeat) if holder else lease.renewed_at
+
+
+def may_take(state: State, lease: Claim, why: str, when: datetime) -> bool:
+    """Whether the reason holds at that instant. Validity: no grace, no clock but the commit's own."""
+    if why == "expired":
+        return lease.expires_at <= when
+    if why == "ended":
+        return holder_gone(state, lease)
+    if why == "stale":
+        return silent_since(state, lease) + state.rules.takeover_after <= when
+    return why == "broken"
+
+
+def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:
+    """A lease in the way, as `blocked_by` has it: the record's main fields and the reason in words."""
+    reason = "held"
+    if lease.expires_at + state.rules.grace < now:
+        reason = "expired"
+    elif now - silent_since(state, lease) >= state.rules.takeover_after:
+        reason = "held, but its holder is silent"
+    return {
+        "resource_type": lease.resource_type,
+        "resource_name": lease.resource_name,
+        "claimed_by": lease.claimed_by,
+        "fence": lease.fence,
+        "expires_at": spell(lease.expires_at),
+        "mode": lease.mode,
+        "phase": lease.phase,
+        "why": lease.reason,
+        "reason": reason,
+        "last_heard": spell(silent_since(state, lease)),
+    }
+
+
+# --- changing --------------------------------------------------------------------------------------------------------
+
+
+def drop(draft: Draft, holder: str, fence: int, resource: Resource) -> None:
+    """The lease goes, if it is there."""
+    lease = find(draft.claims().values(), holder, fence, resource)
+    if lease is not None:
+        draft.put("claims", lease.key, None)
+
+
+def drop_own(draft: Draft, session: str, resource: Resource) -> None:
+    """What the session held of the resource goes, whatever its mode."""
+    for key, lease in draft.claims().items():
+        if lease.claimed_by == session and lease.resource == resource:
+            draft.put("claims", key, None)
+
+
+def apply_renewals(draft: Draft, session: str, renewed: Sequence[str], at: datetime) -> None:
+    """Moves the expiry of the session's leases that the entries name; others are left alone. `at`: when it was asked."""
+    if not renewed:
+        return
+    leases = draft.claims()
+    for entry in renewed:
+        fence, until, resource = split_renewal(entry)
+        lease = find(leases.values(), session, fence, resource)
+        if lease is not None and until > lease.expires_at:
+            draft.put(
+                "claims",
+                lease.key,
+                lease.model_copy(update={"expires_at": until, "renewed_at": max(at, lease.renewed_at)}),
+            )
+
+
+# --- how long --------------------------------------------------------------------------------------------------------
+
+
+def longest(state: State, committed_at: datetime) -> datetime:
+    """The latest expiry that a commit may give."""
+    return committed_at + timedelta(seconds=state.rules.settings.max_ttl) + state.rules.grace
+
+
+def start_of_time(state: State, clock: Clock) -> datetime:
+    """What an expiry counts from: the own clock, or the newest commit's date where that is ahead by no more than the grace.
+
+    A commit from a clock further ahead than that counts for nobody: it must neither end another's lease nor give the next
+    one a lease of years.
+    """
+    now = clock.now.replace(microsecond=0)
+    return state.at if now < state.at <= now + state.rules.grace else now
+
+
+def lease_seconds(state: State, asked: int | None, lease: Claim | None = None) -> int:
+    """Seconds that a lease lasts: as asked, as last time, or the default. Raises BadInput outside 5 minutes to `max_ttl`."""
+    settings = state.rules.settings
+    if asked is None:
+        return min(lease.ttl_seconds if lease else settings.default_ttl, settings.max_ttl)
+    if asked < 300:
+        raise BadInput(f"a lease lasts at least 5 minutes, not {asked} seconds", hint="--ttl 5m or more")
+    if asked > settings.max_ttl:
+        raise BadInput(
+            f"a lease lasts at most {settings.max_ttl} seconds on this branch, not {asked}",
+            hint="a shorter --ttl; heartbeats renew it, or: gitcoord renew",
+        )
+    return asked
+
+
+def renewed_entry(state: State, lease: Claim, asked: int | None, start: datetime) -> str:
+    """The entry of `renewed` that renews the lease from `start` for the seconds asked (None: as long as last time)."""
+    return _renewal(lease, start + timedelta(seconds=lease_seconds(state, asked, lease)))
+
+
+def _renewal(lease: Claim, until: datetime) -> str:
+    return f"{lease.fence} {spell(max(until, lease.expires_at))} {lease.resource}"
+
+
+def due_renewals(state: State, session: str, at: datetime, clock: Clock) -> tuple[str, ...]:
+    """The session's live leases past half of their ttl, renewed for another, counted from when the heartbeat was said (`at`):
+    one that waited for the remote must not hold longer than the session was heard of.
+    """
+    now = start_of_time(state, clock)
+    said = now - max(timedelta(0), clock.now - at)
+    due = []
+    for lease in held_by(state, session):
+        span = timedelta(seconds=lease_seconds(state, None, lease))
+        if lease.expires_at > now and lease.expires_at - now < span / 2 and said + span > lease.expires_at:
+            due.append(_renewal(lease, said + span))
+    return tuple(due)
+
+
+def renewal_problem(state: State, session: str, renewed: Sequence[str], committed_at: datetime) -> str | None:
+    """Why the renewals are not valid: another's lease, an old fence, an expired lease, a longer one than allowed."""
+    latest = longest(state, committed_at)
+    for entry in renewed:
+        fence, until, resource = split_renewal(entry)
+        lease = find(state.claims.values(), session, fence, resource)
+        if lease is None:
+            return f"{session} doesn't hold {resource} with fence {fence}"
+        if lease.expires_at <= committed_at:
+            return f"the lease on {resource} had expired"
+        if until > max(latest, lease.expires_at):
+            return f"the lease on {resource} would be longer than the branch allows"
+    return None
