@@ -13,7 +13,8 @@
     │   └── TooOld           8   the branch needs a newer program
     ├── NotInTime            9   waited for nothing
     ├── ClockSkew            9   this machine's clock can't be trusted for that
-    └── NotInitialised       1   the branch isn't there
+    ├── NotInitialised       1   the branch isn't there
+    └── Defect              70   this program would have written what it can't stand for
 
 Each carries the exit code on its class, one line of message, and the next safe command as `hint`. A hint never holds a
 command that destroys, forces or breaks something: agents paste what they read.
@@ -140,6 +141,13 @@ class NotInitialised(GitcoordError):
     """There is no coordination branch here yet."""
 
     name = "not_initialised"
+
+
+class Defect(GitcoordError):
+    """A bug of this program, seen before it did harm: what it was about to write isn't valid, or doesn't read back."""
+
+    exit_code = 70
+    name = "bug"
 
 
 def _all(cls: type[GitcoordError]) -> dict[str, type[GitcoordError]]:

@@ -136,7 +136,7 @@ def test_every_global_option_stands_in_the_man_page() -> None:
 def test_every_exit_code_stands_in_the_man_page() -> None:
     told = set(re.findall(r"^\.TP\n(\d+)$", MAN["EXIT STATUS"], flags=re.MULTILINE))
     raised = {str(kind.exit_code) for kind in _kinds(GitcoordError)}
-    assert told == raised | {"0", "70", "130"}  # done, a bug, interrupted: no exception of ours
+    assert told == raised | {"0", "130"}  # done, interrupted: no exception of ours
 
 
 def test_every_setting_stands_in_the_man_page() -> None:

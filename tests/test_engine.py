@@ -9,19 +9,23 @@ import stat
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Seats
 from remotes import Remote
 from seats import Seat, collect, file
 
+from gitcoord.core import rules
 from gitcoord.core.messages import SendMessage
-from gitcoord.core.records import Caller
+from gitcoord.core.records import Caller, Event
+from gitcoord.core.state import State
 from gitcoord.errors import Held, Unknown
 from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.local.desk import Desk
+from gitcoord.log import wire
 from gitcoord.log.eventlog import EventLog
 
 
@@ -185,6 +189,35 @@ def test_one_refused_command_does_not_stop_the_others(pair: tuple[Seat, Seat], f
     ada.run("doctor", "--fix")
     ada.ok("sync")
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["poison"]
+
+
+@pytest.mark.parametrize("wrong", ["decided wrongly", "not readable again"])
+def test_a_bug_in_one_command_stops_no_other_and_writes_nothing(
+    pair: tuple[Seat, Seat], file_remote: Remote, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = pair
+    file_remote.away()
+    for subject in ("before", "poison", "after"):
+        assert ada.ok("send", "ben", subject)["state"] == "queued"
+    file_remote.back()
+    problem, encode = rules.problem, wire.encode
+
+    def never_valid(state: State, event: Event, at: datetime) -> str | None:
+        return "poison" if "poison" in repr(event) else problem(state, event, at)
+
+    def changed(event: Event, **rest: Any) -> str:
+        return encode(event, **rest).replace("poison", "cure")
+
+    with monkeypatch.context() as patch, ada.here() as found:
+        if wrong == "decided wrongly":
+            patch.setattr(rules, "problem", never_valid)
+        else:
+            patch.setattr(wire, "encode", changed)
+        assert [error.exit_code for error in found.coordinator.flusher.flush()] == [70]
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["before", "after"]
+    assert "1 queued command(s) could not be carried out" in ada.run("status").err
+    assert "a bug in gitcoord" in ada.run("doctor").out
+    assert ben.ok("verify")["ok"]
 
 
 def test_a_newer_program_s_command_waits_for_it_and_holds_back_only_its_session(pair: tuple[Seat, Seat]) -> None:

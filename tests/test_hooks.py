@@ -570,6 +570,14 @@ def test_a_strange_environment_is_answered_with_nothing_and_0(desk: Desk, env: d
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_broken_installation_is_answered_with_nothing_and_0(desk: Desk) -> None:
+    code = "import sys; sys.modules['gitcoord.local.files'] = None; from gitcoord.entry import main; sys.exit(main())"
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "hook", "git", "post-commit"], cwd=desk.tree, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
 def test_outside_of_a_repository_nothing_happens(desk: Desk, tmp_path: Path) -> None:
     done = run(Desk(tmp_path, desk.bin, desk.desk), "git", "post-commit", env={"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -43,7 +43,9 @@ def read_json(path: Path) -> Any:
 
 def private_folder(path: Path) -> Path:
     """The folder, made for this user alone. Raises OSError when it can't be, or is another's."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for level in (*reversed(path.parents), path):  # mkdir(parents=True) would give the mode to the last one only
+        if not level.exists():
+            level.mkdir(mode=0o700, exist_ok=True)
     if path.is_symlink() or path.stat().st_uid != os.getuid():
         raise PermissionError(f"{path} belongs to somebody else")
     return path

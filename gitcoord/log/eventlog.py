@@ -11,7 +11,7 @@ from typing import Protocol
 from gitcoord.core import rules
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import State
-from gitcoord.errors import Alarm, GitcoordError, NotInitialised, NotInTime, Refused, Rewritten, Unknown, Unreachable
+from gitcoord.errors import Alarm, Defect, GitcoordError, NotInitialised, NotInTime, Refused, Rewritten, Unknown, Unreachable
 from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.git.tip import Swap, Tip
@@ -262,12 +262,26 @@ class EventLog:
                 event = event.model_copy(update={"ignored": named})
             committed_at = self.stamp(state, clock.now)
             wrong = rules.problem(state, event, committed_at)
+            after = state if wrong else rules.evolve(state, event, committed_at)
+            wrong = wrong or self._unreadable(event, after)
             if wrong is not None:
-                raise AssertionError(f"this program decided an event that isn't valid: {wrong}: {event!r}")
-            after = rules.evolve(state, event, committed_at)
+                # An answer, no exception: one such command must not keep the others of its batch from being sent.
+                answers[command.op] = Defect(f"a bug in gitcoord: {wrong} ({event.kind})", hint="gitcoord doctor")
+                continue
             chain.append((command, event, state, after))
             state = after
         return chain, answers, state
+
+    def _unreadable(self, event: Event, after: State) -> str | None:
+        """Why the commit's message wouldn't give the event back; None when it does."""
+        try:
+            again = wire.decode(self._message(event, after), at=event.at).event
+        except wire.Malformed as error:
+            return f"the event can't be read back: {error}"
+        return None if again == event else "the event reads back as another one"
+
+    def _message(self, event: Event, after: State) -> str:
+        return wire.encode(event, writer=self.writer, skip_ci=after.rules.settings.skip_ci)
 
     @staticmethod
     def stamp(state: State, now: datetime) -> datetime:
@@ -280,7 +294,7 @@ class EventLog:
         base = view.checked.tip
         commits = [
             NewCommit(
-                message=wire.encode(event, writer=self.writer, skip_ci=after.rules.settings.skip_ci),
+                message=self._message(event, after),
                 name=event.session,
                 email=self.email or f"{event.session}@localhost",
                 authored_at=event.at,
