@@ -20,10 +20,11 @@ from gitcoord.core import names
 from gitcoord.errors import BadInput
 from gitcoord.flusher import Flusher
 from gitcoord.git.objects import Objects
+from gitcoord.git.process import holds_sockets, keep_ssh_open
 from gitcoord.git.repo import Repository
 from gitcoord.git.tip import LocalTip, RemoteTip, Tip, push_url
 from gitcoord.local import files
-from gitcoord.local.desk import Desk, digest, open_desk
+from gitcoord.local.desk import Desk, digest, open_desk, temporary
 from gitcoord.local.identity import Identity, agent_ids, agent_name, owner
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.history import Bad, Checked
@@ -107,7 +108,7 @@ def connect(
     remote = choose_remote(repo, settings)
     url = push_url(repo, remote) if remote else ""
     desk = _desk(repo, settings, url, environ)
-    repo = repo.ticking(desk.pulse)
+    repo = repo.working(desk.pulse, _ssh_options(settings, environ))
     tip: Tip
     tip = RemoteTip(repo, remote, url, settings.branch, sleep) if remote else LocalTip(repo, settings.branch)
     name = hashlib.sha256(f"{url}\0{settings.branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
@@ -135,6 +136,14 @@ def connect(
                 now=now, seconds=settings.deadline, op=op, cached=cached,
             ),
         )  # fmt: skip
+
+
+def _ssh_options(settings: Settings, environ: Mapping[str, str]) -> str:
+    if not settings.sshpersist:
+        return ""
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    places = [*([Path(runtime) / "gitcoord"] if runtime else []), temporary(environ), temporary({"TMPDIR": "/tmp"})]  # noqa: S108  # owner-checked
+    return keep_ssh_open(str(files.private_folder(next(one for one in places if holds_sockets(str(one))))), settings.sshpersist)
 
 
 def _desk(repo: Repository, settings: Settings, url: str, environ: Mapping[str, str]) -> Desk:

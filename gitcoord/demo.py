@@ -22,7 +22,7 @@ from gitcoord.bootstrap import Connection, connect
 from gitcoord.core.names import Resource
 from gitcoord.core.times import spell
 from gitcoord.errors import GitcoordError
-from gitcoord.git import process
+from gitcoord.git.sandbox import Sandbox
 from gitcoord.local import hookdir
 from gitcoord.setup import init
 from gitcoord.views.tree import BOARD
@@ -37,15 +37,9 @@ class Stage:
 
     folder: Path
     environ: dict[str, str]
+    sandbox: Sandbox
     now: datetime
     clones: dict[str, Path] = field(default_factory=dict)
-
-    def git(self, *words: str, where: Path) -> str:
-        """Runs plain git, as a user would."""
-        done = process.run([process.program(), *words], env=self.environ, cwd=str(where), seconds=60)
-        if not done.ok:
-            raise GitcoordError(f"git {words[0]} failed: {done.words[:500]}")
-        return done.stdout.decode("utf-8", "replace")
 
     @contextmanager
     def at(self, name: str) -> Iterator[Connection]:
@@ -69,17 +63,13 @@ def _stage(environ: Mapping[str, str]) -> Iterator[Stage]:
         sealed = {**keep, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
                   "GIT_CONFIG_NOSYSTEM": "1"}  # fmt: skip
         start = (datetime.now(UTC) - timedelta(minutes=130)).replace(microsecond=0)
-        stage = Stage(folder, sealed, start)
-        remote = folder / "remote.git"
-        stage.git("init", "-q", "--bare", str(remote), where=folder)
+        stage = Stage(folder, sealed, Sandbox(sealed), start)
+        stage.sandbox.bare(folder / "remote.git")
         for name in ("ada", "ben"):
             stage.clones[name] = folder / name
-            stage.git("clone", "-q", str(remote), str(folder / name), where=folder)
+            stage.sandbox.clone(folder / "remote.git", folder / name)
             if name == "ada":
-                (folder / name / "app.py").write_text("print('hello')\n")
-                stage.git("add", "app.py", where=folder / name)
-                stage.git("commit", "-q", "-m", "first", where=folder / name)
-                stage.git("push", "-q", "origin", "HEAD", where=folder / name)
+                stage.sandbox.commit(folder / name, "app.py", "print('hello')\n", "first")
         yield stage
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -152,7 +142,7 @@ def story(environ: Mapping[str, str]) -> Iterator[Line]:
         for line in board.splitlines():
             yield "see", line
         yield "do", "$ git log --format='%h %an: %s' --reverse origin/coordination"
-        for line in stage.git(
+        for line in stage.sandbox.git(
             "log", "--format=%h %an: %s", "--reverse", "origin/coordination", where=stage.clones["ada"]
         ).splitlines():
             yield "see", line
@@ -166,7 +156,7 @@ def _commit(stage: Stage) -> Iterator[Line]:
         spool = found.desk.path / "spool" / "ben"
     (clone / "app.py").write_text("print('hello, world')\n")
     yield "do", "ben$ gitcoord hooks install --git && git commit -am 'Greet the world'"
-    stage.git("commit", "-q", "-am", "Greet the world", where=clone)
+    stage.sandbox.git("commit", "-q", "-am", "Greet the world", where=clone)
     end = monotonic() + 10
     while not list(spool.glob("*.json")) and monotonic() < end:
         sleep(0.02)

@@ -1,6 +1,9 @@
 """Where both executables begin. Hooks take the short way: they pay for nothing that they don't use."""
 
+import gc
 import sys
+
+_YOUNG = 50_000  # objects made before the collector looks: a command makes fewer, a long reading of history is still bounded
 
 
 def main() -> int:
@@ -12,6 +15,7 @@ def main() -> int:
             return hook(sys.argv[2:])
         except BaseException:  # a half-removed installation must not speak in the middle of somebody's `git commit`
             return 0
+    gc.set_threshold(_YOUNG)  # importing makes many objects and no garbage: looking for some took 10 ms
     from gitcoord.faces.cli.app import main as cli
 
     return cli(sys.argv[1:])

@@ -10,19 +10,22 @@ from gitcoord.errors import BadInput
 
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
-KEYS = ("remote", "branch", "desk", "deadline", "host")
+KEYS = ("remote", "branch", "desk", "deadline", "host", "sshpersist")
 """The settings of a clone or user, each `gitcoord.<key>` in git's configuration."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Per clone or user. `remote`: a remote's name, `.` for none, "" to find out; `deadline` in seconds."""
+    """Per clone or user. `remote`: a remote's name, `.` for none, "" to find out; `deadline` in seconds;
+    `sshpersist`: seconds that an ssh connection stays open for the next command, 0 for not at all.
+    """
 
     remote: str = ""
     branch: str = "coordination"
     desk: str = "machine"
     deadline: float = 20.0
     host: str = ""
+    sshpersist: int = 0
 
     @classmethod
     def read(cls, config: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
@@ -40,7 +43,14 @@ class Settings:
                 f"gitcoord.deadline {values['deadline']!r} is not a number of seconds up to 3600",
                 hint="gitcoord config deadline 20",
             )
+        persist = values.get("sshpersist", "0")
+        if not re.fullmatch(r"[0-9]{1,4}", persist, re.ASCII) or int(persist) > 3600:
+            raise BadInput(
+                f"gitcoord.sshpersist {persist!r} is not a number of seconds up to 3600",
+                hint="gitcoord config sshpersist 60, or 0 for no connection that stays",
+            )
         return cls(
+            sshpersist=int(persist),
             remote=values.get("remote", cls.remote),
             branch=branch,
             desk=environ.get("GITCOORD_DESK") or values.get("desk", cls.desk),

@@ -186,6 +186,8 @@ class Forwarder:
         self.port = port_of(self._hold)
         self._lock = threading.Lock()
         self._silent = False
+        self.taken = 0
+        """Connections that were made so far."""
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
         self.accept()
@@ -244,6 +246,7 @@ class Forwarder:
                 with self._lock:
                     current = self._listener is listener
                     if current:
+                        self.taken += 1
                         self._open.add(client)
                 if current:
                     threading.Thread(target=self._serve, args=(client,), daemon=True, name="serve").start()

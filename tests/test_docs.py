@@ -24,7 +24,7 @@ from gitcoord.core.sessions import Session
 from gitcoord.core.times import spell_ttl
 from gitcoord.errors import GitcoordError
 from gitcoord.faces.cli import context
-from gitcoord.faces.cli.app import app
+from gitcoord.faces.cli.app import program
 from gitcoord.log import wire
 from gitcoord.settings import KEYS
 
@@ -47,7 +47,7 @@ def _walk(command: object, *path: str) -> Iterator[tuple[tuple[str, ...], Comman
         yield from _walk(child, *path, name)
 
 
-PROGRAM = typer.main.get_command(app)
+PROGRAM = typer.main.get_command(program())
 COMMANDS = dict(_walk(PROGRAM))
 
 

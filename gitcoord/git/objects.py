@@ -107,9 +107,10 @@ class Objects:
     def read(self, oids: Sequence[Oid], limit: int) -> list[bytes | None]:
         """The contents of each object of at most `limit` bytes; None for a larger or a missing one."""
         wanted = [oid if size is not None and size[1] <= limit else None for oid, size in zip(oids, self.sizes(oids), strict=True)]
-        return self._read(wanted)
+        return self.contents(wanted)
 
-    def _read(self, oids: Sequence[Oid | None]) -> list[bytes | None]:
+    def contents(self, oids: Sequence[Oid | None]) -> list[bytes | None]:
+        """The contents of objects whose size was looked at before; None for a missing one."""
         if self._batch is None:
             self._batch = self._reader("--batch")
         found: list[bytes | None] = []
@@ -124,6 +125,9 @@ class Objects:
                     found.append(None)
                     continue
                 header = self._batch.stdout.readline().split()
+                if len(header) == 2 and header[1] == b"missing":
+                    found.append(None)
+                    continue
                 if len(header) != 3:
                     raise GitcoordError(f"object {oid} can't be read", hint="git fsck, then gitcoord doctor")
                 found.append(self._batch.stdout.read(int(header[2])))
@@ -155,6 +159,10 @@ class Objects:
         """The commits, parsed. What can't be read as plain UTF-8 of a bearable size comes without a message."""
         raw = self.read([oid for oid, _ in names], COMMIT_LIMIT)
         return [_parse(oid, parents, data) for (oid, parents), data in zip(names, raw, strict=True)]
+
+    def date(self, commit: Oid) -> datetime | None:
+        """The committer date of a commit that was read before; None when it isn't in this clone any more."""
+        return _parse(commit, (), self.contents([commit])[0]).committed_at
 
     def diffs(self, pairs: Sequence[tuple[Oid, Oid]]) -> Iterator[dict[str, Entry | None]]:
         """For each (older commit, newer commit): the paths that differ, with the newer's entry (None: gone).

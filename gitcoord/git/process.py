@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -53,6 +54,20 @@ _LOCAL = frozenset(
 _LOCAL_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "GIT_PUSH_OPTION_", "GIT_TRACE")
 _SSH = "-oBatchMode=yes -oConnectTimeout=10 -oServerAliveInterval=5 -oServerAliveCountMax=3"
 
+_SOCKET_PATH = 104  # bytes that a socket's path may have (BSD; Linux has 108)
+_SOCKET_NAME = 62  # what ssh adds to the folder: "/ssh-", 40 letters for %C, and 17 while it makes the socket
+
+
+def holds_sockets(folder: str) -> bool:
+    """Whether the folder's path is short enough for the sockets of `keep_ssh_open`."""
+    return len(os.fsencode(folder)) + _SOCKET_NAME <= _SOCKET_PATH
+
+
+def keep_ssh_open(folder: str, seconds: int) -> str:
+    """The options by which ssh keeps its connection for later calls, its socket in that folder."""
+    return f"-oControlMaster=auto -oControlPersist={seconds} -oControlPath={shlex.quote(os.path.join(folder, 'ssh-%C'))}"
+
+
 ALWAYS = (
     "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.fsmonitor=false",
     "-c", "core.askPass=", "-c", "credential.interactive=never", "-c", "protocol.version=2",
@@ -70,9 +85,9 @@ def is_local(name: str) -> bool:
     return name in _LOCAL or name.startswith(_LOCAL_PREFIXES)
 
 
-def clean_environment(environ: Mapping[str, str], ssh_command: str | None = None) -> dict[str, str]:
+def clean_environment(environ: Mapping[str, str], ssh_command: str | None = None, ssh_options: str = "") -> dict[str, str]:
     """The environment for a git child. `ssh_command` is what the user configured (`core.sshCommand`), if anything:
-    batch mode is added to it, or to the user's GIT_SSH_COMMAND, never put in its place.
+    batch mode (and `ssh_options`) is added to it, or to the user's GIT_SSH_COMMAND, never put in its place.
     """
     env = {name: value for name, value in environ.items() if not is_local(name)}
     ssh = env.get("GIT_SSH_COMMAND") or ssh_command
@@ -80,7 +95,7 @@ def clean_environment(environ: Mapping[str, str], ssh_command: str | None = None
         ssh = "'" + env["GIT_SSH"].replace("'", "'\\''") + "'"
     variant = env.get("GIT_SSH_VARIANT", "")
     if variant in {"", "ssh", "auto"} and not any(word in (ssh or "") for word in ("plink", "tortoise")):
-        env["GIT_SSH_COMMAND"] = f"{ssh or 'ssh'} {_SSH}"
+        env["GIT_SSH_COMMAND"] = f"{ssh or 'ssh'} {_SSH} {ssh_options}".rstrip()
     env |= {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",

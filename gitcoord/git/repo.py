@@ -1,4 +1,4 @@
-"""The user's repository: found and opened with GitPython, asked through one door, never written to but for our own refs.
+"""The user's repository: found, asked through one door, never written to but for our own refs.
 
 Refuses: the user's index, work tree, HEAD, branches and configuration.
 """
@@ -6,8 +6,8 @@ Refuses: the user's index, work tree, HEAD, branches and configuration.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -22,16 +22,15 @@ NULL: Oid = ""
 """Nothing there: an absent ref, "must not exist" in a swap."""
 
 
-@contextmanager
-def _without_local_variables() -> Iterator[None]:
-    """GitPython reads GIT_DIR and friends from the process; inside a hook they would override the path it is given."""
-    hidden = {name: value for name, value in os.environ.items() if process.is_local(name)}
-    for name in hidden:
-        del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
+def _no_repository(start: str, done: Done) -> BadInput:
+    if "dubious ownership" in done.words:
+        return BadInput(
+            f"git doesn't trust the repository at {start!r}: it belongs to another user",
+            hint="git status there says how to trust it (safe.directory)",
+        )
+    if done.words and "not a git repository" not in done.words:
+        return BadInput(f"git can't use the repository at {start!r}: {done.words}", hint="git status")
+    return BadInput(f"{start!r} is not inside a git repository", hint="git init, or cd into a repository")
 
 
 @dataclass(frozen=True)
@@ -53,23 +52,29 @@ class Repository:
     branch: str = ""
     git: str = field(default_factory=process.program)
     tick: Callable[[], None] | None = None
+    ssh_options: str = ""
 
     @classmethod
     def find(cls, start: str, environ: Mapping[str, str]) -> Repository:
         """The repository that `start` lies in. Raises BadInput when there is none."""
-        import git
-
         if not os.path.isdir(start):
             raise BadInput(f"{start!r} is not a folder")
-        with _without_local_variables():
-            try:
-                with git.Repo(start, search_parent_directories=True) as found:
-                    git_dir, common = os.path.realpath(found.git_dir), os.path.realpath(found.common_dir)
-                    tree = "" if found.bare or found.working_tree_dir is None else os.path.realpath(found.working_tree_dir)
-                    branch = "" if found.head.is_detached else found.head.reference.path.removeprefix("refs/heads/")
-            except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-                raise BadInput(f"{start!r} is not inside a git repository", hint="git init, or cd into a repository") from None
-        repo = cls(git_dir=git_dir, common_dir=common, work_tree=tree, environ=environ, branch=branch)
+        argv = [process.program(), *process.ALWAYS, "rev-parse", "--path-format=absolute"]
+        asked = ("--is-bare-repository", "--git-dir", "--git-common-dir", "--show-toplevel")
+        done = process.run([*argv, *asked], env=process.clean_environment(environ), cwd=start)
+        lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]
+        if not 3 <= len(lines) <= 4 or (len(lines) == 3) is done.ok:
+            raise _no_repository(start, done)
+        git_dir, common = os.path.realpath(lines[1]), os.path.realpath(lines[2])
+        tree = os.path.realpath(lines[3]) if len(lines) == 4 else ""
+        if not tree and lines[0] == "false" and git_dir.endswith("/.git"):
+            tree = git_dir.removesuffix("/.git")  # asked from inside of .git, where git itself sees no work tree
+        with open(os.path.join(git_dir, "HEAD"), encoding="utf-8", errors="surrogateescape") as head:
+            ref = head.read(4096).strip()
+        branch = process.branch_of(ref.removeprefix("ref: ")) if ref.startswith("ref: ") else ""
+        repo = cls(
+            git_dir=git_dir, common_dir=common, work_tree=os.path.realpath(tree) if tree else "", environ=environ, branch=branch
+        )
         # With the reftable backend HEAD is a dummy file that only git itself can read.
         return replace(repo, branch=repo.head().branch) if branch == ".invalid" else repo
 
@@ -78,16 +83,17 @@ class Repository:
         """Where git runs: the root of the work tree, or the bare repository."""
         return self.work_tree or self.git_dir
 
-    def ticking(self, tick: Callable[[], None]) -> Repository:
-        """The same repository, its door calling `tick` while it waits."""
-        other = replace(self, tick=tick)
-        other.__dict__.update({name: self.__dict__[name] for name in ("config", "environment") if name in self.__dict__})
+    def working(self, tick: Callable[[], None], ssh_options: str = "") -> Repository:
+        """The same repository, its door calling `tick` while it waits, and giving those options to ssh."""
+        other = replace(self, tick=tick, ssh_options=ssh_options)
+        if "config" in self.__dict__:  # read once is enough
+            other.__dict__["config"] = self.config
         return other
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """The environment of our git children, with GIT_DIR pinned: nothing else can say which repository is meant."""
-        return {**process.clean_environment(self.environ, self.setting("core.sshcommand")), **self._pins()}
+        return {**process.clean_environment(self.environ, self.setting("core.sshcommand"), self.ssh_options), **self._pins()}
 
     def _pins(self) -> dict[str, str]:
         pins = {"GIT_DIR": self.git_dir}

@@ -276,6 +276,11 @@ def digest(parts: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
+def temporary(environ: Mapping[str, str]) -> Path:
+    """This user's own folder among the temporary ones; whoever uses it makes it with `files.private_folder`."""
+    return Path(environ.get("TMPDIR") or tempfile.gettempdir()) / f"gitcoord-{os.getuid()}"
+
+
 def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Mapping[str, str]) -> Desk:
     """The desk for that place: `machine`, `clone`, or a path. Where it can't be written: the clone's own folder, then a
     private spool under TMPDIR (agents' sandboxes). Raises GitcoordError when no place can be written.
@@ -285,12 +290,12 @@ def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Map
     clone = Path(common_dir) / "gitcoord"
     name = digest(parts)
     wanted = clone if place == "clone" else state / "gitcoord" / name if place == "machine" else Path(place).expanduser() / name
-    spool = Path(environ.get("TMPDIR") or tempfile.gettempdir()) / f"gitcoord-{os.getuid()}" / name
+    spool = temporary(environ) / name
     problem: OSError | None = None
     for path in (wanted, clone, spool):
         try:
             if path is spool:
-                files.private_folder(path.parent)
+                files.private_folder(spool.parent)
             desk = Desk(files.private_folder(path))
             probe = path / f".probe-{secrets.token_hex(4)}"
             probe.touch()

@@ -16,7 +16,7 @@ from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.git.tip import Swap, Tip
 from gitcoord.log import wire
-from gitcoord.log.history import BAD_KEPT, Bad, Checked, Good, History, Projection
+from gitcoord.log.history import BAD_KEPT, Bad, Checked, Good, History, Projection, Pruned
 
 PATIENCE = 3  # times the deadline that a command goes on while others are faster: a crowd is no reason to give up
 
@@ -90,11 +90,13 @@ class EventLog:
     def view(self) -> View:
         """The branch as remembered here, without asking the remote."""
         checked = self.memory.load()
-        if checked.good and self.objects.sizes([checked.good])[0] is None:
+        try:
+            if checked.tip:
+                return View(checked, self._history.state_at(checked.good, checked.seq))
+        except Pruned:
             checked = Checked()
-        if not checked.tip:
-            tip = self.tip.local()
-            checked = self._check(tip, checked) if tip else checked
+        tip = self.tip.local()
+        checked = self._check(tip, checked) if tip else checked
         return View(checked, self._history.state_at(checked.good, checked.seq))
 
     def refresh(self, seconds: float) -> View:

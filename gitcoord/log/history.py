@@ -15,7 +15,7 @@ from typing import Protocol
 from gitcoord.core import rules
 from gitcoord.core.records import Event, Record
 from gitcoord.core.state import State
-from gitcoord.errors import Rewritten
+from gitcoord.errors import GitcoordError, Rewritten
 from gitcoord.git.objects import BLOB_LIMIT, Commit, Entry, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log import wire
@@ -102,6 +102,10 @@ class Good:
     pages: Mapping[str, Oid]
 
 
+class Pruned(GitcoordError):
+    """A commit that was checked once and that this clone has no longer."""
+
+
 @dataclass
 class _Line:
     good: Oid
@@ -122,15 +126,19 @@ class History:
     _current: tuple[Oid, State] | None = field(default=None, init=False)
 
     def state_at(self, good: Oid, seq: int) -> State:
-        """The state after a good commit, from its tree; what is past costs nothing."""
+        """The state after a good commit, from its tree; what is past costs nothing. Raises Pruned.
+
+        No size is asked for: each of these records was looked at when the commit that brought it was found good.
+        """
         if good == NULL:
             return State()
         if self._current and self._current[0] == good:
             return self._current[1]
-        commit = self.objects.commits([(good, ())])[0]
-        assert commit.committed_at is not None
+        committed_at = self.objects.date(good)
+        if committed_at is None:
+            raise Pruned(f"commit {good[:12]} isn't in this clone any more", hint="run it again")
         files = [(entry.path, entry.oid) for entry in self.objects.tree(good) if entry.mode == "100644"]
-        state = self.projection.load(files, lambda oids: self.objects.read(oids, BLOB_LIMIT), seq=seq, at=commit.committed_at)
+        state = self.projection.load(files, self.objects.contents, seq=seq, at=committed_at)
         self._current = (good, state)
         return state
 

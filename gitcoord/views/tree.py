@@ -29,6 +29,8 @@ README = "README.md"
 SETTINGS = "gitcoord.json"
 _NAME_LIMIT = 200  # bytes of an encoded name in a path; longer ones are a prefix and a hash, the record has the name
 
+_RAW = re.compile(f"(?!\n){UNSAFE.pattern}")  # JSON is laid out with newlines
+
 _KINDS: dict[str, type[Record]] = {
     "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "messages": Message, "handoffs": Handoff, "branch": Branch,
 }  # fmt: skip
@@ -99,20 +101,15 @@ def table_of(path: str) -> str | None:
     return root if root in _ROOTS else None
 
 
-def spell(value: Any) -> str:
-    """JSON as it stands on the branch."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+def render(record: Record) -> bytes:
+    """A record's file: JSON as it stands on the branch."""
+    text = record.model_dump_json(indent=2, by_alias=True)
     # Within JSON only strings can hold these, and there an escape means the same.
-    return UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else _escape(found[0]), text) + "\n"
+    return (_RAW.sub(lambda found: _escape(found[0]), text) + "\n").encode()
 
 
 def _escape(char: str) -> str:
     return json.dumps(char)[1:-1]
-
-
-def render(record: Record) -> bytes:
-    """A record's file."""
-    return spell(record.model_dump(mode="json", by_alias=True)).encode()
 
 
 def parse(table: str, data: bytes) -> Record | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -22,18 +22,7 @@ DAILY = "Every day"
 LOOK = "Look"
 KEEP = "Set up and keep"
 
-app = typer.Typer(
-    name="gitcoord",
-    help="Coding sessions coordinate through the git remote they already share. Bare `gitcoord` is `status`.",
-    epilog="Anywhere on the line: -C PATH, --session ID, --json, --cached (read without fetching), --op ID, --quiet.",
-    invoke_without_command=True,
-    no_args_is_help=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
-
-@app.callback()
 def _root(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     if version:
         print(f"gitcoord {__version__}")
@@ -42,7 +31,7 @@ def _root(context: typer.Context, version: Annotated[bool, typer.Option("--versi
         look.status(everything=False)
 
 
-for panel, commands in {
+COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     DAILY: (
         work.start,
         look.status,
@@ -57,17 +46,34 @@ for panel, commands in {
     ),
     LOOK: (work.claims, work.peers, work.whoami, look.board, look.log, look.verify),
     KEEP: (admin.init, admin.sync, admin.config, admin.doctor, admin.demo),
-}.items():
-    for command in commands:
+}
+
+
+def program(asked: str = "") -> typer.Typer:
+    """The program; with the name of a command only as much of it as that one needs: preparing all of them takes 10 ms."""
+    app = typer.Typer(
+        name="gitcoord",
+        help="Coding sessions coordinate through the git remote they already share. Bare `gitcoord` is `status`.",
+        epilog="Anywhere on the line: -C PATH, --session ID, --json, --cached (read without fetching), --op ID, --quiet.",
+        invoke_without_command=True,
+        no_args_is_help=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    every = {command.__name__: (panel, command) for panel, commands in COMMANDS.items() for command in commands}
+    for panel, command in [every[asked]] if asked in every else every.values():
         app.command(rich_help_panel=panel)(command)
-app.add_typer(hooks.app, name="hooks", rich_help_panel=KEEP)
+    if asked not in every:
+        app.add_typer(hooks.app, name="hooks", rich_help_panel=KEEP)
+    return app
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command line; its exit code."""
     try:
         rest = take_globals(argv)
-        result = app(args=rest, prog_name="gitcoord", standalone_mode=False)
+        result = program(rest[0] if rest else "")(args=rest, prog_name="gitcoord", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except GitcoordError as error:

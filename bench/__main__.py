@@ -1,0 +1,62 @@
+"""`python -m bench [--only P1,P3] [--json FILE] [--quick]`: a table on stdout, what falls short first."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import crowd, history, one_command
+from bench.measure import Row
+from bench.places import Place, place
+
+
+def main() -> int:
+    """Measures what was asked for."""
+    ask = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    ask.add_argument("--only", default="", help="P1,P2,... (P1 and P2, P3 and P4, P6 to P8 are measured together)")
+    ask.add_argument("--json", type=Path, help="write the figures there, too")
+    ask.add_argument("--quick", action="store_true", help="fewer rounds, 10,000 events instead of 100,000")
+    told = ask.parse_args()
+    parts: dict[str, Callable[[Place], Iterator[Row]]] = {
+        "P1 P2": lambda where: one_command.run(where, 6 if told.quick else 20),
+        "P3 P4": lambda where: crowd.run(where, 10 if told.quick else 30),
+        "P6 P7 P8": lambda where: history.run(where, 10_000 if told.quick else 100_000),
+    }
+    wanted = set(told.only.split(",")) if told.only else set()
+    rows: list[Row] = []
+    begun = time.monotonic()
+    for names, part in parts.items():
+        if wanted and not wanted & set(names.split()):
+            continue
+        with place() as where:
+            for found in part(where):
+                print(f"  … {found.what}: {found.ratio:.2f}", file=sys.stderr, flush=True)
+                rows.append(found)
+    rows.sort(key=lambda found: (found.reached is not False, found.what))
+    print(table(rows))
+    seconds = time.monotonic() - begun
+    print(f"\n{seconds:.0f} s on {os.cpu_count()} processors; Python {platform.python_version()}")
+    if told.json:
+        told.json.write_text(json.dumps({"seconds": seconds, "rows": [asdict(found) for found in rows]}, indent=2) + "\n")
+    return 0
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as text, what falls short first."""
+    lines = [("", "measured", "gitcoord", "beside it", "ratio", "goal")]
+    for found in rows:
+        mark = {True: "ok", False: "SHORT", None: ""}[found.reached]
+        lines.append((mark, found.what, found.ours, found.beside, f"{found.ratio:.2f}", found.goal))
+    widths = [max(len(line[column]) for line in lines) for column in range(6)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

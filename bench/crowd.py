@@ -1,0 +1,183 @@
+"""P3 and P4: many sessions claim different names at once, beside a plain script (`plain`) under the same load.
+
+Every session is a process of its own that is started before the clock is. The plain script is stopped after its time is up:
+what it had not finished by then counts with the time it had waited, so its 99th percentile is a lower bound.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from remotes import Remote
+
+from bench import plain
+from bench.measure import Row, percentile
+from bench.places import Place
+from gitcoord.bootstrap import connect
+from gitcoord.core.names import Resource
+
+SESSIONS = 32
+EACH = 10
+TRIP = 0.1
+
+
+@dataclass
+class Result:
+    """How a crowd fared: seconds of each operation, how many were begun and not finished, seconds in all."""
+
+    took: list[float]
+    waiting: list[float]
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Operations a second."""
+        return len(self.took) / self.seconds if self.seconds else 0.0
+
+    @property
+    def p99(self) -> float:
+        """The 99th percentile in seconds; what was not finished counts with the time it had waited."""
+        return percentile(self.took + self.waiting, 0.99) if self.took + self.waiting else 0.0
+
+
+def race(workers: Sequence[Callable[[Callable[[], None]], None]], folder: Path, limit: float) -> Result:
+    """Lets the workers run at once. Each calls what it is given when an operation begins and again when it has ended."""
+    folder.mkdir(parents=True)
+    ready_read, ready_write = os.pipe()
+    go_read, go_write = os.pipe()
+    children = []
+    for number, work in enumerate(workers):
+        pid = os.fork()
+        if pid:
+            children.append(pid)
+            continue
+        code = 1
+        try:
+            os.setsid()
+            os.close(go_write)
+            random.seed(number)
+            log = open(folder / f"{number}.times", "w", buffering=1)  # noqa: SIM115  # it ends with the process
+            os.write(ready_write, b".")
+            os.read(go_read, 1)
+            work(partial(_note, log))
+            code = 0
+        except BaseException as error:
+            (folder / f"{number}.error").write_text(repr(error))
+        finally:
+            os._exit(code)
+    seen = 0
+    while seen < len(children):
+        seen += len(os.read(ready_read, len(children)))
+    begun = time.monotonic()
+    os.close(go_write)
+    end = begun + limit
+    left = set(children)
+    while left and time.monotonic() < end:
+        for pid in list(left):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                left.discard(pid)
+        time.sleep(0.005)
+    over = time.monotonic()
+    for pid in left:
+        os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    for fd in (ready_read, ready_write, go_read):
+        os.close(fd)
+    took, waiting, last = [], [], begun
+    for number in range(len(workers)):
+        stamps = [float(line) for line in (folder / f"{number}.times").read_text().split()]
+        took += [after - before for before, after in zip(stamps[::2], stamps[1::2], strict=False)]
+        last = max([last, *stamps[1::2]])
+        if len(stamps) % 2:
+            waiting.append(over - stamps[-1])
+    for path in folder.glob("*.error"):
+        print(f"note: {path.read_text()[:300]}")
+    return Result(took, waiting, (over if left else last) - begun)
+
+
+def _note(log: TextIO) -> None:
+    print(time.monotonic(), file=log)
+
+
+def _ours(place: Place, seats: Sequence[tuple[Path, dict[str, str], str]]) -> list[Callable[[Callable[[], None]], None]]:
+    def worker(path: Path, env: dict[str, str], session: str) -> Callable[[Callable[[], None]], None]:
+        def work(tell: Callable[[], None]) -> None:
+            for number in range(EACH):
+                tell()
+                with connect(str(path), env, session=session) as found:
+                    found.coordinator.acquire([Resource("name", f"{session}-{number}")])
+                tell()
+
+        return work
+
+    return [worker(*seat) for seat in seats]
+
+
+def gitcoord(place: Place, remote: Remote, name: str, *, desks: int, clones: int, limit: float = 240.0) -> Result:
+    """32 sessions on that many machines and clones, 10 claims each."""
+    paths = [place.clone(remote, f"{name}-{number}") for number in range(clones)]
+    seats = [(paths[number % clones], place.desk(f"{name}-{number % desks}"), f"s{number:02}") for number in range(SESSIONS)]
+    for number, (path, env, session) in enumerate(seats):
+        with connect(str(path), env, session=session) as found:
+            if number == 0:
+                found.coordinator.init()
+            found.coordinator.start(session)
+    return race(_ours(place, seats), place.folder / "times" / name, limit)
+
+
+def script(place: Place, remote: Remote, name: str, *, clones: int, limit: float) -> Result:
+    """The plain script under the same load."""
+    paths = [place.clone(remote, f"{name}-{number}") for number in range(clones)]
+    place.git(paths[0], *remote.flags, "push", "-q", remote.url, "HEAD:refs/heads/plain")
+
+    def worker(number: int) -> Callable[[Callable[[], None]], None]:
+        def work(tell: Callable[[], None]) -> None:
+            for turn in range(EACH):
+                tell()
+                plain.claim(paths[number % clones], remote.url, remote.flags, f"s{number}-{turn}", f"s{number}")
+                tell()
+
+        return work
+
+    return race([worker(number) for number in range(SESSIONS)], place.folder / "times" / name, limit)
+
+
+def row(what: str, ours: Result, beside: Result, times: float, share: float) -> Row:
+    """A line: throughput and p99 against the plain script's."""
+    ratio = ours.rate / beside.rate if beside.rate else float("inf")
+    slower = ours.p99 / beside.p99
+    whole = len(ours.took) == SESSIONS * EACH
+    return Row(
+        what,
+        f"{ours.rate:.1f} op/s, p99 {ours.p99:.2f} s" + ("" if whole else f", {SESSIONS * EACH - len(ours.took)} GAVE UP"),
+        f"{beside.rate:.2f} op/s, p99 ≥ {beside.p99:.1f} s",
+        ratio,
+        f"≥ {times:.0f} ×, p99 ≤ 1/{1 / share:.0f}",
+        ratio >= times and slower <= share and whole,
+        {"ours_op_s": ours.rate, "ours_p99_s": ours.p99, "plain_op_s": beside.rate, "plain_p99_s": beside.p99, "p99_ratio": slower},
+    )
+
+
+def run(place: Place, limit: float) -> Iterator[Row]:
+    """The rows of P3 (one machine) and P4 (4 and 8 machines, near and 100 ms away)."""
+    near = script(place, place.remote("file"), "plain-near", clones=SESSIONS, limit=limit)
+    one = script(place, place.remote("file"), "plain-one", clones=1, limit=limit)
+    for what, desks, clones, beside in (("one clone", 1, 1, one), ("32 clones", 1, SESSIONS, near)):
+        found = gitcoord(place, place.remote("file"), f"ours-{clones}", desks=desks, clones=clones)
+        yield row(f"P3 32 sessions × 10 claims, {what}", found, beside, 60, 1 / 100)
+    for desks, times, share in ((4, 20, 1 / 20), (8, 8, 1 / 8)):
+        found = gitcoord(place, place.remote("file"), f"desks-{desks}", desks=desks, clones=desks)
+        yield row(f"P4 the same from {desks} machines", found, near, times, share)
+    if place.remotes.available("git") is None:
+        far = script(place, place.remote("git", trip=TRIP), "plain-far", clones=SESSIONS, limit=limit)
+        for desks, times, share in ((4, 20, 1 / 20), (8, 8, 1 / 8)):
+            found = gitcoord(place, place.remote("git", trip=TRIP), f"far-{desks}", desks=desks, clones=desks)
+            yield row(f"P4 the same from {desks} machines, 100 ms away", found, far, times, share)
