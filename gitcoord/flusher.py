@@ -254,7 +254,8 @@ class Flusher:
         for session, entries in self.desk.spooled().items():
             # The newest file's own id: it sorts where it happened, and folding the same files twice is one operation.
             command = fold(session, [record for _, record in entries], entries[-1][0].stem)
-            if command is not None:
+            # If it waits already, whoever wrote it down was killed before all files were gone: it holds more than is left.
+            if command is not None and not self.desk.is_waiting(command.op):
                 self.desk.put(command)
             for path, _ in entries:
                 Path(path).unlink(missing_ok=True)
