@@ -255,8 +255,9 @@ class Desk:
             self.update(away_since=spell(since or now), tried_at=time.time())
 
     def sweep(self) -> None:
-        """Takes away results that nobody came for."""
+        """Takes away results that nobody came for, and what killed processes wrote halfway."""
         oldest = time.time() - _KEEP_RESULTS
+        files.sweep(self.path, before=oldest)
         for path in (self.path / "results").iterdir():
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < oldest:
