@@ -13,7 +13,8 @@
     │   └── TooOld           8   the branch needs a newer program
     ├── NotInTime            9   waited for nothing
     ├── ClockSkew            9   this machine's clock can't be trusted for that
-    └── NotInitialised       1   the branch isn't there
+    ├── NotInitialised       1   the branch isn't there
+    └── NotWritten           1   this machine has no room; nothing was sent
 
 Each carries the exit code on its class, one line of message, and the next safe command as `hint`. A hint never holds a
 command that destroys, forces or breaks something: agents paste what they read.
@@ -140,6 +141,12 @@ class NotInitialised(GitcoordError):
     """There is no coordination branch here yet."""
 
     name = "not_initialised"
+
+
+class NotWritten(GitcoordError):
+    """This machine could not write something down (a full disk, a place that became read-only); nothing was sent."""
+
+    name = "not_written"
 
 
 def _all(cls: type[GitcoordError]) -> dict[str, type[GitcoordError]]:

@@ -11,7 +11,7 @@ from typing import Protocol
 from gitcoord.core import rules
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import State
-from gitcoord.errors import Alarm, GitcoordError, NotInitialised, NotInTime, Refused, Rewritten, Unknown, Unreachable
+from gitcoord.errors import Alarm, GitcoordError, NotInitialised, NotInTime, NotWritten, Refused, Rewritten, Unknown, Unreachable
 from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.git.tip import Swap, Tip
@@ -219,7 +219,7 @@ class EventLog:
                 outcomes |= dict(refused.items()) if fresh else {}
                 pending = [command for command in pending if command.op not in outcomes]
                 view, fresh = won, True
-        except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised) as error:
+        except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised, NotWritten) as error:
             outcomes |= {command.op: error for command in pending if command.op not in outcomes}
         return outcomes
 
