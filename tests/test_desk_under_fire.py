@@ -60,6 +60,7 @@ def settle(mould: Mould, seat: Seat) -> None:
     """Whatever was killed there is finished by others; results and files that nobody came for are an hour old by then."""
     desk = desk_of(seat)
     mould.ok(seat, "heartbeat", "settling")
+    mould.ok(seat, "sync")
     for path in desk.glob("*/*"):
         os.utime(path, (1, 1))
     assert mould.ok(seat, "sync")["unsent"] == 0
@@ -195,3 +196,42 @@ def test_the_spool_folded_by_a_process_killed_at_any_step_loses_nothing(
     assert set(times(file_remote, "fold-").values()) == {1}
     assert list(spool.glob("*.json")) == []
     settle(mould, ada)
+
+
+# --- a disk that is full -------------------------------------------------------------------------------------------
+
+FULL = {
+    "claim": (("claim", "droplet", "{}"), False),
+    "send": (("send", "ben", "{}"), False),
+    "send, remote away": (("send", "ben", "{}"), True),
+    "release, remote away": (("release", "droplet", "{}"), True),
+}
+
+
+@pytest.mark.parametrize(("command", "away"), FULL.values(), ids=FULL)
+def test_a_disk_that_is_full_from_any_step_on_loses_nothing_that_was_promised(
+    mould: Mould, pair: tuple[Seat, Seat], file_remote: Remote, command: tuple[str, ...], away: bool
+) -> None:
+    ada, ben = pair
+    mould.ok(ada, "claim", "droplet", *[f"r{number}" for number in range(60)] if command[0] == "release" else ["other"])
+    for step in range(1, MANY):
+        op = f"op-{step:03}"
+        words = [*(word.format(f"r{step}") for word in command), "--op", op]
+        if away:
+            file_remote.away()
+        ran = mould.run(ada, *words, "--json", full_from=step)
+        rooms = sum(1 for label in mould.steps if label.startswith(("open ", "os.mkdir ")))
+        if away:
+            file_remote.back()
+        if ran.code:  # said that it was not done, so it is run again when there is room; what was promised comes by itself
+            assert ran.code == 1, ran
+            assert ran.json["error"] == "not_written"
+            assert "No space left" in ran.json["message"]
+            mould.ok(ada, *words)
+        if rooms < step:
+            break
+    assert step < MANY - 1
+    assert step > (2 if away else 4)
+    settle(mould, ada)
+    assert times(file_remote, "op-") == {f"op-{number:03}": 1 for number in range(1, step + 1)}
+    assert ben.ok("verify")["ok"]
