@@ -187,7 +187,11 @@ class Flusher:
         flights = self.desk.flights()
         mentioned = {op for _, _, ops in flights for op in ops}
         sent_on = [base for _, base, ops in flights if any(op in by_op for op in ops)]
-        gone = frozenset(command.op for command in batch if (own is None or command.op != own.op) and self._caller_is_gone(command))
+        gone = {
+            command.op: frozenset(base for _, base, ops in flights if command.op in ops)
+            for command in batch
+            if (own is None or command.op != own.op) and self._caller_is_gone(command)
+        }
         flight = _Flight(self.desk)
         outcomes = self.log.transact(batch, flight=flight, seconds=end - self.clock(), sent_on=sent_on, look_only=gone)
         refused = [op for op, outcome in outcomes.items() if isinstance(outcome, Refused)]
@@ -198,17 +202,22 @@ class Flusher:
                 del outcomes[op]
             for command in alone:
                 outcomes |= self.log.transact([command], flight=flight, seconds=end - self.clock(), sent_on=sent_on)
+        done = any(isinstance(outcome, Done) for outcome in outcomes.values())
+        open_ = {op for op, outcome in outcomes.items() if isinstance(outcome, Unknown) and op not in gone}
+        reached = done or not (open_ or any(isinstance(outcome, Unreachable) for outcome in outcomes.values()))
+        untold = False
         for op, outcome in list(outcomes.items()):
             mine = own is not None and op == own.op
             unheard = not mine and (op in gone or self._caller_is_gone(by_op[op]))
             # The note comes first: a process that dies between note and answer, or has no room, leaves the command for the next.
             if unheard and isinstance(outcome, Done) and not self._tell_holder(by_op[op], outcome):
+                untold = True
                 continue
             outcomes[op] = self._settle(by_op[op], outcome, op in mentioned, mine=mine)
-        if not any(isinstance(outcome, Unknown) for outcome in outcomes.values()):
+        if not untold and not any(isinstance(outcome, Unknown) for op, outcome in outcomes.items() if op not in gone):
             flight.settled()
         self._tidy_flights([name for name, _, _ in flights], outcomes)
-        self._note(batch, outcomes)
+        self._note(len(batch), reached=reached)
         return outcomes
 
     def _tell_holder(self, command: Command, outcome: Done) -> bool:
@@ -245,15 +254,12 @@ class Flusher:
             if name in names and not any(op in left for op in ops):
                 self.desk.land(name)
 
-    def _note(self, batch: Sequence[Command], outcomes: dict[str, Outcome]) -> None:
-        reached = any(isinstance(outcome, Done) for outcome in outcomes.values()) or not any(
-            isinstance(outcome, Unreachable | Unknown) for outcome in outcomes.values()
-        )
+    def _note(self, crowd: int, *, reached: bool) -> None:
         self.desk.note_reach(reached=reached, now=self.now())
         lost = self.log.contention
         cool = self.wall() + min(2.0, 0.15 * lost) * (0.5 + secrets.randbelow(50) / 100) if lost else None
-        if self.desk.state().get("crowd", 1) != len(batch) or cool is not None:
-            self.desk.update(crowd=len(batch), cool_until=cool)
+        if self.desk.state().get("crowd", 1) != crowd or cool is not None:
+            self.desk.update(crowd=crowd, cool_until=cool)
 
     def _caller_is_gone(self, command: Command) -> bool:
         """Whether nobody waits for the answer any more: then a lease must not be taken on the caller's behalf."""
