@@ -6,17 +6,28 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import killer
 import pytest
+from conftest import Seats
 from gits import git
 from killer import Mould
 from remotes import Remote
-from seats import Seat
+from seats import PATIENCE, Seat, collect
+
+from gitcoord.core.claims import AcquireClaims
+from gitcoord.core.records import Caller
+from gitcoord.local import processes
 
 BRANCH = "refs/heads/coordination"
 KILLED = -signal.SIGKILL
@@ -196,6 +207,148 @@ def test_the_spool_folded_by_a_process_killed_at_any_step_loses_nothing(
     assert set(times(file_remote, "fold-").values()) == {1}
     assert list(spool.glob("*.json")) == []
     settle(mould, ada)
+
+
+# --- company -------------------------------------------------------------------------------------------------------
+
+
+class Gate:
+    """Holds the next push on the remote's side, until it is opened."""
+
+    def __init__(self, remote: Remote) -> None:
+        self.folder = remote.path
+        hook = remote.path / "hooks" / "pre-receive"
+        wait = f"while [ ! -e '{self.folder}/go' ]; do sleep 0.05; done"
+        hook.write_text(f"#!/bin/sh\nif mkdir '{self.folder}/first' 2>/dev/null; then {wait}; fi\n")
+        hook.chmod(0o755)
+
+    def wait_for(self, child: subprocess.Popen[str]) -> None:
+        """Until that process's push stands at the gate."""
+        until(lambda: (self.folder / "first").exists() or child.poll() is not None)
+        assert child.poll() is None
+
+    def open(self) -> None:
+        """Lets it through."""
+        (self.folder / "go").touch()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Waits for a condition."""
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        select.select([], [], [], 0.02)
+
+
+def killed(child: subprocess.Popen[str]) -> None:
+    """Kills a process and sees it gone."""
+    child.kill()
+    child.communicate()
+
+
+def test_a_push_that_lands_after_its_process_was_killed_is_told(mould: Mould, pair: tuple[Seat, Seat], file_remote: Remote) -> None:
+    """git goes on without the program that started it. Whoever looks meanwhile can't say that nothing happened."""
+    ada, _ = pair
+    cat = Seat(ada.path, ada.desk, "cat")
+    cat.ok("start", "cat", "--new")
+    owner = Seat(ada.path, ada.desk, "ada")
+    gate = Gate(file_remote)
+    try:
+        child = owner.start("claim", "droplet", "late", "--op", "op-late")
+        gate.wait_for(child)
+        killed(child)
+        mould.run(cat, "sync")
+        assert not times(file_remote, "op-")
+    finally:
+        gate.open()
+    until(lambda: bool(times(file_remote, "op-")))
+    mould.ok(cat, "send", "ben", "something else")
+    assert "you hold droplet:late " in mould.run(owner, "status").err
+    settle(mould, cat)
+
+
+def test_a_claim_that_waits_for_another_s_flush_and_is_killed_then_is_told(
+    mould: Mould, pair: tuple[Seat, Seat], file_remote: Remote
+) -> None:
+    """It was alive when the flusher took it, and is dead when the answer comes."""
+    ada, _ = pair
+    cat = Seat(ada.path, ada.desk, "cat")
+    cat.ok("start", "cat", "--new")
+    owner = Seat(ada.path, ada.desk, "ada")
+    with owner.here() as found:
+        desk = found.desk
+        asking = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, text=True)
+        try:
+            caller = Caller(
+                pid=asking.pid, born=processes.born(asking.pid), deadline=found.coordinator.now() + timedelta(minutes=5)
+            )
+            desk.put(
+                AcquireClaims(op="op-waits", session="ada", at=found.coordinator.now(), caller=caller, resources=("droplet:waits",))
+            )
+            gate = Gate(file_remote)
+            child = cat.start("send", "ben", "carries both")
+            gate.wait_for(child)
+        finally:
+            killed(asking)
+            (file_remote.path / "go").touch()
+    [ran] = collect([child])
+    assert ran.code == 0, ran
+    assert times(file_remote, "op-") == {"op-waits": 1}
+    assert "you hold droplet:waits " in mould.run(owner, "status").err
+
+
+def test_a_claim_past_its_deadline_is_a_ghost_and_is_never_sent(pair: tuple[Seat, Seat], mould: Mould) -> None:
+    """Its process lives, but has given up: whoever waits that long was told so."""
+    ada, _ = pair
+    with ada.here() as found:
+        now = found.coordinator.now()
+        caller = Caller(pid=os.getpid(), born=processes.born(os.getpid()), deadline=now - timedelta(seconds=1))
+        found.desk.put(AcquireClaims(op="op-ghost", session="ada", at=now, caller=caller, resources=("droplet:ghost",)))
+    assert mould.ok(ada, "heartbeat", "building")["state"] == "committed"
+    assert mould.ok(ada, "claims")["claims"] == []
+    settle(mould, ada)
+
+
+def test_a_flusher_whose_clone_is_deleted_meanwhile_takes_nothing_along(mould: Mould, seats: Seats, file_remote: Remote) -> None:
+    """Two clones of one machine share a desk; one of them goes away in the middle of its push."""
+    ada, ben = seats(file_remote, "ada", "ben", machine="one")
+    for seat in (ada, ben):
+        mould.run(seat, "init")
+        mould.ok(seat, "start", seat.path.name)
+    gate = Gate(file_remote)
+    child = ada.start("send", "ben", "from a clone that goes", "--op", "op-gone")
+    try:
+        gate.wait_for(child)
+        os.kill(child.pid, signal.SIGSTOP)
+        shutil.rmtree(ada.path)
+    finally:
+        gate.open()
+        os.kill(child.pid, signal.SIGCONT)
+    out, err = child.communicate(timeout=PATIENCE)
+    assert "Traceback" not in err
+    assert child.returncode in (0, 1, 5), (out, err)
+    assert mould.ok(ben, "send", "broadcast", "still here")["state"] == "committed"
+    settle(mould, ben)
+    assert times(file_remote, "op-") == {"op-gone": 1}
+
+
+def test_two_clones_with_other_credentials_or_names_have_two_desks(mould: Mould, seats: Seats, file_remote: Remote) -> None:
+    """What one of them may send must not go out under the other's name."""
+    ada, ben, cat = seats(file_remote, "ada", "ben", "cat", machine="one")
+    ben.git("config", "user.email", "ben@example.org")
+    cat.git("config", "credential.helper", "store --file=/nowhere")
+    for seat in (ada, ben, cat):
+        mould.run(seat, "init")
+        mould.ok(seat, "start", seat.path.name)
+    assert len([path for path in ada.desk.iterdir() if path.is_dir()]) == 3
+    file_remote.away()
+    assert mould.ok(ben, "send", "ada", "mine to send", "--op", "op-ben")["state"] == "queued"
+    file_remote.back()
+    assert mould.ok(ada, "sync")["unsent"] == 0
+    assert not times(file_remote, "op-")
+    assert mould.ok(ben, "sync")["unsent"] == 0
+    emails = git(file_remote.path, "log", "--format=%ae", "--grep=^Coord-Id: op-ben$", BRANCH)
+    assert emails == "ben@example.org"
 
 
 # --- a disk that is full -------------------------------------------------------------------------------------------
