@@ -388,3 +388,60 @@ def test_a_disk_that_is_full_from_any_step_on_loses_nothing_that_was_promised(
     settle(mould, ada)
     assert times(file_remote, "op-") == {f"op-{number:03}": 1 for number in range(1, step + 1)}
     assert ben.ok("verify")["ok"]
+
+
+ROOMS = """set -e
+mount -t tmpfs -o size={size} tmpfs "$1"
+shift
+exec "$@"
+"""
+
+
+def _may_mount() -> bool:
+    done = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+ON_A_FULL_DISK = """
+cd "$CLONE"
+say() { "$PYTHON" -m gitcoord --session ada "$@" --json || echo "exit $?"; }
+say send ben first
+dd if=/dev/zero of="$GITCOORD_DESK/ballast" bs=4096 2>/dev/null
+say send ben full
+say claim droplet full
+say status > /dev/null
+rm "$GITCOORD_DESK/ballast"
+say send ben last
+say claim droplet last
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None or not _may_mount(), reason="may not mount a file system here")
+def test_a_disk_that_is_really_full(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    place = ada.path.parent / "small"
+    place.mkdir()
+    command = ["unshare", "-rm", "sh", "-c", ROOMS.format(size="1m"), "sh", str(place), "sh", "-c", ON_A_FULL_DISK]
+    env = {**ada.env, "GITCOORD_DESK": str(place), "CLONE": str(ada.path), "PYTHON": sys.executable}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "bug" not in done.stderr
+    assert done.stdout.count("exit ") == done.stdout.count("exit 1\n") == 2, done.stdout
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["first", "last"]
+    assert [one["resource_name"] for one in ben.ok("claims")["claims"]] == ["last"]
+    assert ben.ok("verify")["ok"]
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None or not _may_mount(), reason="may not mount a file system here")
+def test_a_desk_on_a_read_only_place_falls_back(pair: tuple[Seat, Seat]) -> None:
+    """Root can write where modes forbid it; what is mounted read-only nobody can write."""
+    ada, ben = pair
+    place = ada.path.parent / "shut"
+    place.mkdir()
+    command = ["unshare", "-rm", "sh", "-c", ROOMS.format(size="1m,ro"), "sh", str(place)]
+    command += [sys.executable, "-m", "gitcoord", "--session", "ada", "send", "ben", "hello"]
+    env = {**ada.env, "GITCOORD_DESK": str(place)}
+    done = subprocess.run(command, cwd=ada.path, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
