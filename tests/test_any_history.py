@@ -111,6 +111,8 @@ def test_all_readers_agree_whatever_they_saw_before(
         assert known == library.read(at)[0]
         if known.good == "":  # an alarm in the program, which then remembers nothing
             known, at = Checked(), ""
+    began, _, _ = library.read(oids[2])  # before anything was done by hand
+    assert library.read(tip, began)[0] == fresh
     old, old_state, _ = library.read(tip, known)
     assert old == fresh
     assert plain(old_state) == plain(state)
