@@ -20,7 +20,7 @@ from seats import PROGRAM, Seat
 
 BRANCH = "refs/heads/coordination"
 MEGABYTE = 1 << 20
-ROOM = 40 * MEGABYTE  # what a bomb may cost the program beside what it has anyway; git, a child, is not measured
+ROOM = 80 * MEGABYTE  # what a bomb may cost the program beside what it has anyway; git, a child, is not measured
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def held(pair: tuple[Seat, Seat]) -> tuple[Seat, Seat]:
 
 def test_a_gigabyte_of_zeros_is_never_inflated(held: tuple[Seat, Seat], file_remote: Remote, large: bool) -> None:
     ada, _ = held
-    blob = zeros(file_remote.path, (1024 if large else 64) * MEGABYTE)
+    blob = zeros(file_remote.path, (1024 if large else 128) * MEGABYTE)
     bad = [push(file_remote, lying(blob), beat(ada.ok("status")["seq"] + 1, "bomb"))]
     for path in ("claims/file-x.claim", "sessions/ada.json", "gitcoord.json", "messages/direct/ada/1.json", "STATUS_BOARD.md"):
         bad.append(push(file_remote, f'M 100644 {blob} "{path}"'))
