@@ -9,7 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,10 +54,11 @@ class CloneMemory:
             return Checked()
 
     def save(self, checked: Checked) -> None:
-        """Remembers it."""
-        files.private_folder(self.path.parent)
+        """Remembers it, if there is room."""
         bad = [(one.commit, one.reason, one.seq) for one in checked.bad]
-        files.write_json(self.path, {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad})
+        with suppress(OSError):
+            files.private_folder(self.path.parent)
+            files.write_json(self.path, {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad})
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@
     ├── NotInTime            9   waited for nothing
     ├── ClockSkew            9   this machine's clock can't be trusted for that
     ├── NotInitialised       1   the branch isn't there
+    ├── NotWritten           1   this machine has no room; nothing was sent
     └── Defect              70   this program would have written what it can't stand for
 
 Each carries the exit code on its class, one line of message, and the next safe command as `hint`. A hint never holds a
@@ -148,6 +149,12 @@ class Defect(GitcoordError):
 
     exit_code = 70
     name = "bug"
+
+
+class NotWritten(GitcoordError):
+    """This machine could not write something down (a full disk, a place that became read-only); nothing was sent."""
+
+    name = "not_written"
 
 
 def _all(cls: type[GitcoordError]) -> dict[str, type[GitcoordError]]:

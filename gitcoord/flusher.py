@@ -21,7 +21,7 @@ from gitcoord.core.names import LINE_LIMIT, is_session_name, show
 from gitcoord.core.records import Command
 from gitcoord.core.rules import EVENTS
 from gitcoord.core.times import read_instant
-from gitcoord.errors import Alarm, GitcoordError, NotInTime, Refused, Unknown, Unreachable
+from gitcoord.errors import Alarm, GitcoordError, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
 from gitcoord.local.desk import STALLED_AFTER, Desk, Waiting
@@ -132,7 +132,7 @@ class Flusher:
                     if record is not None:
                         return _outcome(record)
                     if not self.desk.is_waiting(command.op):
-                        return None
+                        return self._find(command, end)
                     self._gather()
                     self._fold_spool()
                     return self._flush(self.desk.waiting(), command, self._fresh(end)).get(command.op)
@@ -143,6 +143,14 @@ class Flusher:
                 # Whoever holds the lock shows no life: go without it, with nothing but one's own.
                 mine = [one for one in self.desk.waiting() if one.op == command.op]
                 return self._flush(mine, command, end).get(command.op)
+
+    def _find(self, command: Command, end: float) -> Outcome | None:
+        """What came of a command that another process took, and for whose answer there was no room: the history knows."""
+        try:
+            view = self.log.refresh(max(1.0, end - self.clock()))
+        except GitcoordError as error:
+            return Unknown(f"it may have landed; {error.message}", hint="run the same command again")
+        return self.log.find(command.op, view.checked)
 
     def _fresh(self, end: float) -> float:
         """The deadline of a flush that begins now: waiting for one's turn at the desk was no waiting for the remote."""
@@ -179,7 +187,11 @@ class Flusher:
         flights = self.desk.flights()
         mentioned = {op for _, _, ops in flights for op in ops}
         sent_on = [base for _, base, ops in flights if any(op in by_op for op in ops)]
-        gone = frozenset(command.op for command in batch if (own is None or command.op != own.op) and self._caller_is_gone(command))
+        gone = {
+            command.op: frozenset(base for _, base, ops in flights if command.op in ops)
+            for command in batch
+            if (own is None or command.op != own.op) and self._caller_is_gone(command)
+        }
         flight = _Flight(self.desk)
         outcomes = self.log.transact(batch, flight=flight, seconds=end - self.clock(), sent_on=sent_on, look_only=gone)
         refused = [op for op, outcome in outcomes.items() if isinstance(outcome, Refused)]
@@ -190,17 +202,31 @@ class Flusher:
                 del outcomes[op]
             for command in alone:
                 outcomes |= self.log.transact([command], flight=flight, seconds=end - self.clock(), sent_on=sent_on)
+        done = any(isinstance(outcome, Done) for outcome in outcomes.values())
+        open_ = {op for op, outcome in outcomes.items() if isinstance(outcome, Unknown) and op not in gone}
+        reached = done or not (open_ or any(isinstance(outcome, Unreachable) for outcome in outcomes.values()))
+        untold = False
         for op, outcome in list(outcomes.items()):
-            outcomes[op] = self._settle(by_op[op], outcome, op in mentioned, mine=own is not None and op == own.op)
-            if op in gone and isinstance(outcome, Done) and isinstance(outcome.event, ClaimAcquired):
-                what = ", ".join(outcome.event.resources)
-                text = f"you hold {what} (fence {outcome.seq}): the claim landed after its command was gone"
-                self.desk.leave_note(by_op[op].session, text)
-        if not any(isinstance(outcome, Unknown) for outcome in outcomes.values()):
+            mine = own is not None and op == own.op
+            unheard = not mine and (op in gone or self._caller_is_gone(by_op[op]))
+            # The note comes first: a process that dies between note and answer, or has no room, leaves the command for the next.
+            if unheard and isinstance(outcome, Done) and not self._tell_holder(by_op[op], outcome):
+                untold = True
+                continue
+            outcomes[op] = self._settle(by_op[op], outcome, op in mentioned, mine=mine)
+        if not untold and not any(isinstance(outcome, Unknown) for op, outcome in outcomes.items() if op not in gone):
             flight.settled()
         self._tidy_flights([name for name, _, _ in flights], outcomes)
-        self._note(batch, outcomes)
+        self._note(len(batch), reached=reached)
         return outcomes
+
+    def _tell_holder(self, command: Command, outcome: Done) -> bool:
+        """Notes for the session that it holds what nobody waits for any more, if it does; False when there is no room."""
+        if not isinstance(outcome.event, ClaimAcquired):
+            return True
+        what = ", ".join(outcome.event.resources)
+        text = f"you hold {what} (fence {outcome.seq}): the claim landed after its command was gone"
+        return self.desk.leave_note(command.session, text)
 
     def _settle(self, command: Command, outcome: Outcome, was_sent: bool, *, mine: bool) -> Outcome:
         """Leaves the answer for who waits, or the command for the next flush."""
@@ -208,12 +234,12 @@ class Flusher:
             self.desk.answer(command.op, _record(outcome))
         elif isinstance(outcome, Refused) and command.can_wait:
             self.desk.refuse(command.op, outcome.message)
-        elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | Refused):
+        elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | NotWritten | Refused):
             if isinstance(outcome, Unreachable) and was_sent:
                 outcome = Unknown(f"it was sent before and may have landed; {outcome.message}", hint="run the same command again")
             if not command.can_wait and not isinstance(outcome, Unknown):
                 self.desk.answer(command.op, {"error": outcome.as_record()})
-        elif self.desk.is_queued(command.op):
+        elif self.desk.is_queued(command.op) or (command.can_wait and not mine and not self._waits(command)):
             self.desk.set_aside(command.op, outcome.message)  # nobody waits for this answer, and it must not get lost
         else:
             self.desk.answer(command.op, {"error": outcome.as_record()})
@@ -228,22 +254,24 @@ class Flusher:
             if name in names and not any(op in left for op in ops):
                 self.desk.land(name)
 
-    def _note(self, batch: Sequence[Command], outcomes: dict[str, Outcome]) -> None:
-        reached = any(isinstance(outcome, Done) for outcome in outcomes.values()) or not any(
-            isinstance(outcome, Unreachable | Unknown) for outcome in outcomes.values()
-        )
+    def _note(self, crowd: int, *, reached: bool) -> None:
         self.desk.note_reach(reached=reached, now=self.now())
         lost = self.log.contention
         cool = self.wall() + min(2.0, 0.15 * lost) * (0.5 + secrets.randbelow(50) / 100) if lost else None
-        if self.desk.state().get("crowd", 1) != len(batch) or cool is not None:
-            self.desk.update(crowd=len(batch), cool_until=cool)
+        if self.desk.state().get("crowd", 1) != crowd or cool is not None:
+            self.desk.update(crowd=crowd, cool_until=cool)
 
     def _caller_is_gone(self, command: Command) -> bool:
         """Whether nobody waits for the answer any more: then a lease must not be taken on the caller's behalf."""
         caller = command.caller
         if command.can_wait or caller is None:
             return False
-        return self.now() > caller.deadline or not processes.alive(caller.pid, caller.born)
+        return self.now() > caller.deadline or not self._waits(command)
+
+    def _waits(self, command: Command) -> bool:
+        """Whether the process that asked is still there."""
+        caller = command.caller
+        return caller is None or processes.alive(caller.pid, caller.born)
 
     # --- automatic heartbeats ----------------------------------------------------------------------------------------
 
@@ -254,8 +282,12 @@ class Flusher:
         for session, entries in self.desk.spooled().items():
             # The newest file's own id: it sorts where it happened, and folding the same files twice is one operation.
             command = fold(session, [record for _, record in entries], entries[-1][0].stem)
-            if command is not None:
-                self.desk.put(command)
+            # If it waits already, whoever wrote it down was killed before all files were gone: it holds more than is left.
+            if command is not None and not self.desk.is_waiting(command.op):
+                try:
+                    self.desk.put(command)
+                except NotWritten:
+                    continue  # no room: it waits in the spool
             for path, _ in entries:
                 Path(path).unlink(missing_ok=True)
 

@@ -45,6 +45,8 @@ class Clone(Protocol):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What takes long stands behind an option."""
     parser.addoption("--race-rounds", type=int, default=1, help="how often each race of 32 sessions is run")
+    parser.addoption("--every-step", action="store_true", help="kill -9 at every step where the default takes every other one")
+    parser.addoption("--bombs", choices=("small", "full"), default="small", help="how large what lies in wait on the branch is")
 
 
 def pytest_configure(config: pytest.Config) -> None:

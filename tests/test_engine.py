@@ -80,6 +80,7 @@ def test_a_claim_whose_caller_was_killed_is_never_pushed_later(
             with pytest.raises(Killed):
                 found.coordinator.acquire(file("x"))
     landed = step in {"after the push, before the answer", "after the answer, before the note is gone"}
+    ada.ok("heartbeat", "going on")  # from here on the killed process's push could land no more
     assert ada.ok("sync")["unsent"] == 0
     holders = [one["claimed_by"] for one in ben.ok("claims")["claims"]]
     assert holders == (["ada"] if landed else [])

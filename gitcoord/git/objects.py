@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 
-from gitcoord.errors import GitcoordError
+from gitcoord.errors import GitcoordError, NotWritten
 from gitcoord.git.repo import NULL, Oid, Repository
 
 COMMIT_LIMIT = 1 << 20  # bytes of a commit object: a message text is at most 64 KB, escapes and trailers included
@@ -227,7 +227,7 @@ class Objects:
         done = self._repo.run("fast-import", "--quiet", "--done", "--date-format=raw", stdin=bytes(feed))
         oids = done.stdout.decode("ascii", "replace").split()
         if not done.ok or len(oids) != len(commits):
-            raise GitcoordError(f"git could not write: {done.words}", hint="is the disk full? gitcoord doctor")
+            raise NotWritten(f"git could not write: {done.words}", hint="is the disk full? gitcoord doctor")
         return oids
 
 

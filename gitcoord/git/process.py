@@ -155,10 +155,13 @@ def run(
     `tick` is called about twice a second meanwhile: a flusher shows by it that it is alive.
     """
     end = None if seconds is None else monotonic() + max(0.0, seconds)
-    child = subprocess.Popen(
-        argv, env=dict(env), cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        start_new_session=True, close_fds=True,
-    )  # fmt: skip
+    try:
+        child = subprocess.Popen(
+            argv, env=dict(env), cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True, close_fds=True,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise GitcoordError(f"{error.filename} is gone", hint="cd into a repository") from error
     try:
         pending: bytes | None = stdin
         while True:

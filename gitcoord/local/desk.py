@@ -16,6 +16,7 @@ Nothing here is needed to rebuild anything: delete it and only unsent commands a
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -33,10 +34,11 @@ from pydantic import ValidationError
 from gitcoord.core.records import Command
 from gitcoord.core.rules import COMMANDS
 from gitcoord.core.times import read_instant, spell
-from gitcoord.errors import GitcoordError
+from gitcoord.errors import GitcoordError, NotWritten
 from gitcoord.local import files, ids
 
 STALLED_AFTER = 3.0  # seconds without a pulse after which a flusher counts as stopped (protocol, section 6)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
 
 
@@ -60,15 +62,12 @@ class Desk:
     # --- the outbox --------------------------------------------------------------------------------------------------
 
     def put(self, command: Command) -> None:
-        """Writes the command down before anything else happens to it. Raises GitcoordError when there is no room."""
+        """Writes the command down before anything else happens to it. Raises NotWritten when there is no room."""
         record = {"kind": command.kind, "command": command.model_dump(mode="json")}
         try:
             files.write_json(self.path / "outbox" / f"{command.op}.json", record, durable=True)
         except OSError as error:
-            raise GitcoordError(
-                f"the command could not be written down ({error.strerror}): {self.path}",
-                hint="free some space, then run it again",
-            ) from error
+            raise _no_room("the command", self.path, error) from error
 
     def waiting(self) -> list[Waiting]:
         """What waits, oldest first."""
@@ -102,8 +101,9 @@ class Desk:
         (self.path / "queued" / op).unlink(missing_ok=True)
 
     def mark_queued(self, op: str) -> None:
-        """Notes that nobody waits for the answer any more."""
-        (self.path / "queued" / op).touch(mode=0o600)
+        """Notes that nobody waits for the answer any more. Without room for that, the end of the caller's process says it."""
+        with contextlib.suppress(OSError):
+            (self.path / "queued" / op).touch(mode=0o600)
 
     def is_queued(self, op: str) -> bool:
         """Whether its caller was told "queued"."""
@@ -114,7 +114,10 @@ class Desk:
         source = self.path / "outbox" / f"{op}.json"
         record = files.read_json(source)
         if isinstance(record, dict):
-            files.write_json(self.path / "refused" / f"{op}.json", {**record, "refused": words})
+            try:
+                files.write_json(self.path / "refused" / f"{op}.json", {**record, "refused": words})
+            except OSError:
+                return  # no room: it stays where it is, and is looked at again with the next flush
         self.drop(op)
 
     def result(self, op: str) -> dict[str, Any] | None:
@@ -186,9 +189,12 @@ class Desk:
         (self.path / "flights" / f"{name}.json").unlink(missing_ok=True)
 
     def take_off(self, base: str, ops: Sequence[str]) -> str:
-        """Notes a push that is about to happen; its name."""
+        """Notes a push that is about to happen; its name. Raises NotWritten when there is no room: then it must not happen."""
         name = secrets.token_hex(8)
-        files.write_json(self.path / "flights" / f"{name}.json", {"base": base, "ops": list(ops), "pid": os.getpid()})
+        try:
+            files.write_json(self.path / "flights" / f"{name}.json", {"base": base, "ops": list(ops), "pid": os.getpid()})
+        except OSError as error:
+            raise _no_room("the push", self.path, error) from error
         return name
 
     # --- automatic heartbeats ----------------------------------------------------------------------------------------
@@ -211,14 +217,20 @@ class Desk:
         return set(record) if isinstance(record, list) else set()
 
     def show(self, session: str, keys: Sequence[str]) -> None:
-        """Notes that those messages were shown."""
+        """Notes that those messages were shown. Without room for that they are shown once more at worst."""
         kept = [*sorted(self.shown(session))[-1000:], *keys]
-        files.write_json(self.path / "shown" / f"{session}.json", kept)
+        with contextlib.suppress(OSError):
+            files.write_json(self.path / "shown" / f"{session}.json", kept)
 
-    def leave_note(self, session: str, text: str) -> None:
-        """Leaves a warning for the session's next command on this machine."""
+    def leave_note(self, session: str, text: str) -> bool:
+        """Leaves a warning for the session's next command on this machine; False when there is no room for it."""
         path = self.path / "notes" / f"{session}.json"
-        files.write_json(path, [*(files.read_json(path) or []), text])
+        known = files.read_json(path) or []
+        try:
+            files.write_json(path, known if text in known else [*known, text])
+        except OSError:
+            return False
+        return True
 
     def take_notes(self, session: str) -> list[str]:
         """The warnings left for the session, taken away."""
@@ -255,12 +267,17 @@ class Desk:
             self.update(away_since=spell(since or now), tried_at=time.time())
 
     def sweep(self) -> None:
-        """Takes away results that nobody came for."""
+        """Takes away results that nobody came for, and what killed processes wrote halfway."""
         oldest = time.time() - _KEEP_RESULTS
+        files.sweep(self.path, before=oldest)
         for path in (self.path / "results").iterdir():
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
+
+
+def _no_room(what: str, place: Path, error: OSError) -> NotWritten:
+    return NotWritten(f"{what} could not be written down ({error.strerror}): {place}", hint="free some space, then run it again")
 
 
 def _command(record: Mapping[str, Any]) -> Command | None:
@@ -279,6 +296,14 @@ def digest(parts: Sequence[str]) -> str:
 def temporary(environ: Mapping[str, str]) -> Path:
     """This user's own folder among the temporary ones; whoever uses it makes it with `files.private_folder`."""
     return Path(environ.get("TMPDIR") or tempfile.gettempdir()) / f"gitcoord-{os.getuid()}"
+
+
+def _opened(path: Path, error: OSError) -> Desk:
+    """The desk there although its disk is full: enough for looking. Raises NotWritten when it never was made."""
+    try:
+        return Desk(path)
+    except OSError:
+        raise _no_room("the desk", path, error) from error
 
 
 def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Mapping[str, str]) -> Desk:
@@ -302,5 +327,8 @@ def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Map
             probe.unlink()
             return desk
         except OSError as error:
+            # A full disk is no reason to go elsewhere: what is kept there would lie forgotten once there is room here.
+            if error.errno in _FULL:
+                return _opened(path, error)
             problem = error
     raise GitcoordError(f"no place to keep what waits: {problem}", hint="gitcoord config desk PATH")

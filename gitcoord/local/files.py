@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -31,6 +32,14 @@ def write(path: Path, data: bytes, *, durable: bool = False) -> None:
 def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
     """Writes a value as JSON."""
     write(path, json.dumps(value, ensure_ascii=True).encode(), durable=durable)
+
+
+def sweep(folder: Path, *, before: float) -> None:
+    """Takes away what writers that were killed left beside their files, below `folder`, if it is older than `before`."""
+    for path in folder.rglob(".*"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def read_json(path: Path) -> Any:

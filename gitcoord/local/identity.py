@@ -116,11 +116,12 @@ class Identity:
         return [str(entry) for entry in record] if isinstance(record, list) else []
 
     def hold(self, session: str, entries: Sequence[str]) -> None:
-        """Remembers what it holds, so that a loss can be told."""
+        """Remembers what it holds, so that a loss can be told. On a full disk a loss is told late; no command fails for it."""
         folder = self._folder.parent / "held"
         path = folder / f"{session}.json"
         if entries:
-            files.private_folder(folder)
-            files.write_json(path, list(entries))
+            with suppress(OSError):
+                files.private_folder(folder)
+                files.write_json(path, list(entries))
         else:
             path.unlink(missing_ok=True)

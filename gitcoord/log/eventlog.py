@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -11,7 +11,18 @@ from typing import Protocol
 from gitcoord.core import rules
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import State
-from gitcoord.errors import Alarm, Defect, GitcoordError, NotInitialised, NotInTime, Refused, Rewritten, Unknown, Unreachable
+from gitcoord.errors import (
+    Alarm,
+    Defect,
+    GitcoordError,
+    NotInitialised,
+    NotInTime,
+    NotWritten,
+    Refused,
+    Rewritten,
+    Unknown,
+    Unreachable,
+)
 from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.git.tip import Swap, Tip
@@ -168,29 +179,34 @@ class EventLog:
         flight: InFlight,
         seconds: float,
         sent_on: Sequence[Oid] = (),
-        look_only: frozenset[str] = frozenset(),
+        look_only: Mapping[str, frozenset[Oid]] | None = None,
     ) -> dict[str, Outcome]:
         """Carries the commands out, in order, in one chain and one push where it can; the outcome of each, by its id.
 
         `sent_on`: tips on which an earlier process may have sent some of them. `look_only`: operations that must not be sent
-        any more, only looked for. A refusal that rests on an old view is confirmed on a fresh one before it is told.
+        any more, only looked for, each with the tips on which it may have been sent: a push whose process is gone may go
+        on. A refusal that rests on an old view is confirmed on a fresh one before it is told.
         """
         end = monotonic() + seconds
         give_up = end + (PATIENCE - 1) * seconds
         outcomes: dict[str, Outcome] = {}
         pending = list(commands)
+        gone = look_only or {}
         self.contention = 0
         try:
             view = self.view()
             fresh = False
-            if sent_on or look_only or not view.checked.tip:
+            if sent_on or gone or not view.checked.tip:
                 view, fresh = self._refreshed(pending, end)
                 for base in dict.fromkeys(sent_on):
                     self.landed_since(base, view.checked.tip, view.checked.bad)
             while pending:
                 self._collect(pending, outcomes)
-                for command in [one for one in pending if one.op in look_only]:
-                    outcomes[command.op] = NotInTime("its caller was gone before it could be sent; nothing happened")
+                for command in [one for one in pending if one.op in gone]:
+                    if view.checked.tip in gone[command.op]:  # the lease of that push still fits: it may land at any time
+                        outcomes[command.op] = Unknown("its caller is gone, and its push may still land", hint="gitcoord sync")
+                    else:
+                        outcomes[command.op] = NotInTime("its caller was gone before it could be sent; nothing happened")
                     pending.remove(command)
                 chain, refused, _state = self._decide(view, pending)
                 if not chain:
@@ -221,7 +237,7 @@ class EventLog:
                 outcomes |= dict(refused.items()) if fresh else {}
                 pending = [command for command in pending if command.op not in outcomes]
                 view, fresh = won, True
-        except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised) as error:
+        except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised, NotWritten) as error:
             outcomes |= {command.op: error for command in pending if command.op not in outcomes}
         return outcomes
 

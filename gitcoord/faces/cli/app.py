@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -14,7 +15,7 @@ import typer
 
 from gitcoord import __version__
 from gitcoord.core.names import show
-from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.errors import BadInput, GitcoordError, NotWritten
 from gitcoord.faces.cli import admin, hooks, look, talk, work
 from gitcoord.faces.cli.context import options, say, take_globals, tell
 
@@ -87,6 +88,12 @@ def main(argv: Sequence[str]) -> int:
         # Whoever read the answer went away; nothing more can be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+            return _bug(error)
+        return tell(
+            NotWritten(f"{error.strerror}: {error.filename or 'on this machine'}", hint="free some space, then run it again")
+        )
     except Exception as error:  # the last line of defence: a traceback never reaches a user
         if hasattr(error, "format_message") and getattr(error, "exit_code", None) == 2:
             return tell(BadInput(str(error.format_message()), hint="gitcoord --help"))
