@@ -181,6 +181,7 @@ class Forwarder:
     """
 
     def __init__(self, target: int) -> None:
+        self.target = target
         self._target = (LOOPBACK, target)
         self._hold = hold_port()
         self.port = port_of(self._hold)
