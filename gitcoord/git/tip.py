@@ -205,12 +205,15 @@ class RemoteTip:
                 return Swap.WON
             if tip != expected:
                 return Swap.LOST
-        if end - monotonic() <= 0 and sent:
+        if end - monotonic() > 0:
+            raise Refused(f"{self.where} refuses the push: {words or 'no reason given'}", hint="gitcoord doctor")
+        if sent:
             raise Unknown(
                 f"the change was sent to {self.where}; whether it landed can't be said yet",
                 hint="run the same command again",
             )
-        raise Refused(f"{self.where} refuses the push: {words or 'no reason given'}", hint="gitcoord doctor")
+        # Silence is no refusal: a command that can wait must not count it as one.
+        raise Unreachable(_away(self.where, words or f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
 
     def _push(self, expected: Oid, new: Oid, seconds: float) -> tuple[str, str, bool]:
         """The flag of our ref ("" when git gave none), git's words, and whether the update was sent at all.
