@@ -20,7 +20,7 @@ from conftest import Seats
 from cutter import DIRECTIONS, Cutter, Direction, Mode
 from gits import git
 from remotes import LOOPBACK, Remote, RemoteFactory, living
-from seats import PATIENCE, Seat, file
+from seats import PATIENCE, Seat, collect, file
 
 from gitcoord.coordinator import Leases
 from gitcoord.errors import GitcoordError, Unknown, Unreachable
@@ -236,3 +236,66 @@ class RecordProperty(Protocol):
     """pytest's `record_property`."""
 
     def __call__(self, name: str, value: object) -> None: ...
+
+
+# --- a message -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", TRANSPORTS)
+def test_a_cut_message_is_sent_once_in_the_end(kind: str, lines: Lines) -> None:
+    line = lines(kind)
+    with line.seat.here() as found:
+        found.coordinator.send("broadcast", "the first one differs from all that come after", "")
+    line.cutter.watch()
+    with line.seat.here() as found:
+        found.coordinator.send("broadcast", "measured", "")
+    until(lambda: not line.cutter.open, "a connection of a finished command")
+    places = [(way, after) for way in DIRECTIONS for after in sorted(spread(0, line.cutter.passed(way), 5))]
+    fired = 0
+    for number, (direction, after) in enumerate(places):
+        line.cutter.arm(direction, after, ("close", "reset")[number % 2], alone=number % 3 == 0)
+        with line.seat.here() as found:
+            receipt = found.coordinator.send("broadcast", f"message {number}", "")
+        fired += line.cutter.fired
+        assert receipt.state in {"committed", "queued"}
+        line.cutter.watch()
+        with line.seat.here() as found:
+            errors, _ = found.coordinator.sync()
+            assert errors == []
+            assert not found.desk.waiting()
+            assert not found.desk.refused()
+        assert line.landed(receipt.id) == 1
+    assert fired >= len(places) - 2  # the answer's last byte has no next one
+    line.settle()
+    assert all(count == 1 for count in line.ids.values())
+    sent = [one["subject"] for one in line.seat.ok("inbox", "--sent")["messages"]]
+    assert [subject for subject in sent if subject.startswith("message")] == [f"message {n}" for n in range(len(places))]
+
+
+# --- silence ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", TRANSPORTS)
+def test_a_line_that_falls_silent_is_given_up_and_leaves_no_process(kind: str, lines: Lines, pytestconfig: pytest.Config) -> None:
+    """Silent at the beginning and near the end, in both directions; then all is well again, or nobody gets through."""
+    places = [(way, share, alone) for way in DIRECTIONS for share in (0.0, 0.9) for alone in (False, True)]
+    if not pytestconfig.getoption("--every-byte"):
+        places = [(way, share, alone) for way, share, alone in places if alone is (way == "to client" and share > 0)]
+    made = [lines(kind, f"ada-{number}") for number in range(len(places))]
+    totals, _ = made[0].measure()
+    ops = [ids.new_id() for _ in made]
+    for line, (direction, share, alone) in zip(made, places, strict=True):
+        line.seat.git("config", "gitcoord.deadline", "3")
+        line.cutter.arm(direction, int(totals[direction] * share), "stall", alone=alone)
+    answers = collect([line.seat.start("claim", "x", "--op", op) for line, op in zip(made, ops, strict=True)])
+    for line, op, ran, place in zip(made, ops, answers, places, strict=True):
+        assert line.cutter.fired, place
+        until(lambda line=line: not at_work(line.seat) and not line.cutter.open, "a process that nobody needs")  # type: ignore[misc]
+        line.seat.git("config", "--unset", "gitcoord.deadline")
+        line.cutter.watch()
+        line.settle()
+        assert ran.code in {0, 5, 6}, (place, ran)
+        assert line.landed(op) in {0: {1}, 5: {0, 1}, 6: {0}}[ran.code], (place, ran)
+        again = line.seat.ok("claim", "x", "--op", op)
+        assert again["outcome"] == "held"
+        assert line.landed(op) == 1
