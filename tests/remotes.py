@@ -359,6 +359,7 @@ class GitServer(Server):
             f"--base-path={self.bares}",
             "--export-all",
             "--enable=receive-pack",
+            "--allow-override=receive-pack",
             "--informative-errors",
             "--max-connections=0",
             str(self.bares),

@@ -7,8 +7,6 @@ By default a spread of bytes is tried. `--every-byte` tries every byte of a clai
 from __future__ import annotations
 
 import dataclasses
-import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,8 +17,8 @@ import pytest
 from conftest import Seats
 from cutter import DIRECTIONS, Cutter, Direction, Mode
 from gits import git
-from remotes import LOOPBACK, Remote, RemoteFactory, living
-from seats import PATIENCE, Seat, collect, file
+from remotes import LOOPBACK, Remote, RemoteFactory
+from seats import Seat, at_work, collect, file, until
 
 from gitcoord.coordinator import Leases
 from gitcoord.errors import GitcoordError, Unknown, Unreachable
@@ -122,31 +120,11 @@ def lines(remotes: RemoteFactory, seats: Seats) -> Iterator[Lines]:
         line.remote.close()
 
 
-def until(true: Callable[[], bool], otherwise: str) -> None:
-    """Waits for it; only a hang gets to the end."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, otherwise
-
-
 def _program(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
-
-
-def at_work(seat: Seat) -> set[int]:
-    """The processes that work on that desk: they all inherit its name, also those that left their parents."""
-    mark = f"GITCOORD_DESK={seat.desk}".encode()
-    found = set()
-    for pid in living().keys() - {os.getpid()}:
-        try:
-            if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                found.add(pid)
-        except OSError:
-            continue
-    return found
 
 
 def spread(first: int, last: int, count: int) -> set[int]:
