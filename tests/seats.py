@@ -116,6 +116,7 @@ def until(true: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < deadline, otherwise
+        time.sleep(0.01)
 
 
 def at_work(seat: Seat) -> set[int]:
