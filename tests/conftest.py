@@ -47,11 +47,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--race-rounds", type=int, default=1, help="how often each race of 32 sessions is run")
     parser.addoption("--every-step", action="store_true", help="kill -9 at every step where the default takes every other one")
     parser.addoption("--bombs", choices=("small", "full"), default="small", help="how large what lies in wait on the branch is")
+    parser.addoption("--every-byte", action="store_true", help="cut a claim's connections at every byte, and print the table")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the markers used here."""
     config.addinivalue_line("markers", "servers: needs a server process on loopback (sshd, nginx or git daemon)")
+
+
+CUTS = ("transport", "direction", "line", "tried", "cut", "landed", "held", "unknown", "unreachable", "wrong", "sent again")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what came of cut connections, when every byte was tried."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    rows = [value for report in reports for name, value in report.user_properties if name == "cuts"]
+    if rows:
+        terminalreporter.section("claims with a connection cut")
+        for row in [CUTS, *rows]:
+            terminalreporter.write_line("  ".join(str(cell).rjust(11) for cell in row))
 
 
 @pytest.fixture(scope="session", autouse=True)

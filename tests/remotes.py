@@ -181,6 +181,7 @@ class Forwarder:
     """
 
     def __init__(self, target: int) -> None:
+        self.target = target
         self._target = (LOOPBACK, target)
         self._hold = hold_port()
         self.port = port_of(self._hold)
@@ -361,6 +362,7 @@ class GitServer(Server):
             f"--base-path={self.bares}",
             "--export-all",
             "--enable=receive-pack",
+            "--allow-override=receive-pack",
             "--informative-errors",
             "--max-connections=0",
             str(self.bares),

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gits import git
+from remotes import living
 
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.core.names import Resource
@@ -106,6 +108,27 @@ def collect(children: list[subprocess.Popen[str]]) -> list[Ran]:
             out, err = child.communicate(timeout=PATIENCE)
         assert "Traceback" not in err, err
         found.append(Ran(child.returncode, out, err))
+    return found
+
+
+def until(true: Callable[[], bool], otherwise: str) -> None:
+    """Waits for it; only a hang gets to the end."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.01)
+
+
+def at_work(seat: Seat) -> set[int]:
+    """The processes that work on that desk: they all inherit its name, also those that left their parents."""
+    mark = f"GITCOORD_DESK={seat.desk}".encode()
+    found = set()
+    for pid in living().keys() - {os.getpid()}:
+        try:
+            if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.add(pid)
+        except OSError:
+            continue
     return found
 
 

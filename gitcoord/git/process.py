@@ -138,7 +138,7 @@ class Done:
     def words(self) -> str:
         """What it said on stderr, for a person: the last lines, made safe by whoever prints it."""
         text = self.stderr.decode("utf-8", "replace").strip()
-        return " / ".join(line.strip() for line in text.splitlines()[-6:] if line.strip())
+        return " / ".join(line.strip() for line in text.splitlines()[-10:] if line.strip())
 
 
 def run(

@@ -175,7 +175,7 @@ class RemoteTip:
     def swap(self, expected: Oid, new: Oid, seconds: float) -> Swap:
         """Pushes exactly `new` with a lease on `expected`; then the tip decides."""
         end = monotonic() + seconds
-        words, sent = "", False
+        flag, words, sent, this_sent = "", "", False, False
         for number in range(_TRIES):
             if number:
                 self._sleep(0.05 * 2**number * (0.5 + secrets.randbelow(100) / 100))
@@ -189,7 +189,7 @@ class RemoteTip:
                     f"the remote says that its branch was forced from {expected[:12] or 'nothing'} to {new[:12]}",
                     hint="gitcoord doctor",
                 )
-            if flag in {" ", "*"}:
+            if flag in {" ", "*", "="}:
                 self._follow(expected, new)
                 return Swap.WON
             try:
@@ -201,16 +201,26 @@ class RemoteTip:
                         hint="run the same command again",
                     ) from error
                 raise Unreachable(_away(self.where, words), hint=_AWAY_HINT) from error
-            if tip and self._repo.run("merge-base", "--is-ancestor", new, tip).ok:
+            if tip and self._is_in(new, tip):
                 return Swap.WON
-            if tip != expected:
+            # What was sent may lie behind a read that lags: only a branch that has gone on says that it is lost.
+            if tip != expected and (not sent or (tip and self._is_in(expected, tip))):
                 return Swap.LOST
-        if end - monotonic() <= 0 and sent:
+        # git itself held the push back, for the branch isn't where reads still show it: they lag, and nobody refused.
+        lags = flag == "!" and not this_sent
+        if end - monotonic() > 0 and not lags:
+            raise Refused(f"{self.where} refuses the push: {words or 'no reason given'}", hint="gitcoord doctor")
+        if sent:
             raise Unknown(
                 f"the change was sent to {self.where}; whether it landed can't be said yet",
                 hint="run the same command again",
             )
-        raise Refused(f"{self.where} refuses the push: {words or 'no reason given'}", hint="gitcoord doctor")
+        # Silence is no refusal: a command that can wait must not count it as one.
+        raise Unreachable(_away(self.where, words or f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
+
+    def _is_in(self, commit: Oid, tip: Oid) -> bool:
+        """Whether the tip has the commit behind it; NULL is behind everything."""
+        return commit == NULL or self._repo.run("merge-base", "--is-ancestor", commit, tip).ok
 
     def _push(self, expected: Oid, new: Oid, seconds: float) -> tuple[str, str, bool]:
         """The flag of our ref ("" when git gave none), git's words, and whether the update was sent at all.
@@ -231,11 +241,11 @@ class RemoteTip:
                 fields = line.split("\t")
                 if len(fields) >= 2 and fields[1].endswith(f":{self._full}"):
                     flag, summary = fields[0], " ".join(fields[2:])
-            if done.ok and flag in {" ", "*"}:
+            if done.ok and flag in {" ", "*", "="}:  # "=": the branch stands at exactly this commit, and that is ours
                 return flag, "", True
             said = [line for line in done.words.split(" / ") if not line.startswith("error: failed to push")]
             reason = " / ".join([*said, *([summary] if summary else [])])
-            return ("+" if flag == "+" else ""), reason, _was_sent(trace, new)
+            return (flag if flag in {"+", "!"} else ""), reason, _was_sent(trace, new)
 
     def witness(self) -> datetime | None:
         """The remote's clock: its `Date` header over HTTP, a file's time on a file remote; ssh and git tell none."""
