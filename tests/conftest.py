@@ -45,6 +45,7 @@ class Clone(Protocol):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What takes long stands behind an option."""
     parser.addoption("--race-rounds", type=int, default=1, help="how often each race of 32 sessions is run")
+    parser.addoption("--soak", type=float, default=0.0, metavar="MINUTES", help="how long storms blow over all kinds of remotes")
 
 
 def pytest_configure(config: pytest.Config) -> None:

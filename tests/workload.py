@@ -113,7 +113,7 @@ def plan(config: Config) -> Iterator[dict[str, Any]]:
         if kind == "end":
             starts[number + dice.randint(3, 12)] = session
         call = {"n": number, "session": session, "kind": kind, "wanted": [], **_details(dice, kind, session, sessions, number)}
-        own = kind in {"claim", "send", "release"} and dice.random() < 0.3
+        own = kind in {"claim", "send", "release"} and dice.random() < 0.12
         call |= {
             "kill": round(dice.uniform(0.0, 1.0), 3) if dice.random() < config.kill else None,
             "group": dice.random() < 0.3,
@@ -183,10 +183,9 @@ def _ask(found: Connection, call: dict[str, Any], handle: int) -> dict[str, Any]
         boss.shown(messages)
         return {"answer": "done", "messages": [one.id for one in messages], "again": sorted(again)}
     if kind == "sync":
-        errors, _ = boss.sync()
+        errors, view = boss.sync()  # the errors may be those of others, whose callers are dead: what counts is what is left
         left = len(found.desk.waiting()) + len(found.desk.refused())
-        words = "; ".join(error.message for error in errors)
-        return {"answer": "refused", "error": words} if errors else {"answer": "done", "unsent": left}
+        return {"answer": "done" if view else "refused", "unsent": left, "words": "; ".join(one.message for one in errors)}
     extra: dict[str, Any] = {}
     if kind == "claim":
         leases = boss.acquire(wanted, mode=call["mode"], any_of=call["any"], ttl_seconds=call["ttl"])
@@ -262,6 +261,7 @@ class Storm:
         self.book = (record / "calls.jsonl").open("a", encoding="utf-8", buffering=1)
         self.errors = os.open(record / "stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.selector = selectors.DefaultSelector()
+        self.selector.register(0, selectors.EVENT_READ, None)  # ends with whoever started the storm
         self.running: dict[int, Running] = {}
         self.timers: list[tuple[float, int, str, Running | None]] = []
         self.usual = {"fork": 0.3, "program": 1.5}
@@ -392,6 +392,8 @@ class Storm:
             return
         for key, _ in self.selector.select(min(pause, 0.5)):
             one = key.data
+            if one is None:
+                raise SystemExit("whoever started the storm is gone")
             pid, status = os.waitpid(one.pid, os.WNOHANG)
             if pid:
                 self._end(one, status, done)
@@ -422,8 +424,18 @@ class Storm:
 
 
 def storm(config: Config, work: Path, record: Path) -> None:
-    """The storm itself, in its own process: the sessions begin, the plan is carried out, then all must work again."""
+    """The storm itself, in its own process; nothing that it started outlives it."""
     one = Storm(config, work, record)
+    try:
+        _storm(one, config)
+    finally:
+        for pid in [*one.running, *one.orphans()]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _storm(one: Storm, config: Config) -> None:
+    """The sessions begin, the plan is carried out, then all must work again."""
 
     def calm(kind: str, sessions: Sequence[str], **extra: Any) -> Iterator[dict[str, Any]]:
         return ({"n": one.clock, "session": name, "kind": kind, "wanted": [], "op": "", "calm": True, **extra} for name in sessions)
@@ -493,7 +505,7 @@ def run(config: Config, remote: Remote, work: Path, record: Path) -> Result:
     words = [sys.executable, __file__, "--inside", str(work), "--record", str(record)]
     seconds = 0.0
     env = {**os.environ, MARK: secrets.token_hex(8)}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=env) as child:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, env=env) as child:
         assert child.stdout is not None
         try:
             for line in child.stdout:
