@@ -84,9 +84,7 @@ class Flusher:
         self.desk.put(command)
         if command.can_wait and self._is_away():
             return self._queued(command)
-        outcome = self._carry_out(command, end)
-        if outcome is None:
-            outcome = self._too_late(command)
+        outcome = self._carry_out(command, end) or self._too_late(command)
         if isinstance(outcome, Done):
             return outcome
         if command.can_wait and self.desk.is_waiting(command.op) and not isinstance(outcome, Alarm | Refused):
@@ -110,7 +108,7 @@ class Flusher:
             if not had:
                 return []
             self._fold_spool()
-            outcomes = self._flush(self.desk.waiting(), None, end)
+            outcomes = self._flush(None, end)
             self.desk.sweep()
         return [outcome for outcome in outcomes.values() if isinstance(outcome, GitcoordError)]
 
@@ -135,21 +133,23 @@ class Flusher:
                         return None
                     self._gather()
                     self._fold_spool()
-                    return self._flush(self.desk.waiting(), command, self._fresh(end)).get(command.op)
+                    return self._flush(command, self._fresh(end)).get(command.op)
             if self.desk.last_pulse() != pulse:
                 pulse, changed = self.desk.last_pulse(), self.clock()
                 end = min(give_up, self.clock() + self.seconds)  # somebody is at work for us
             if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.op):
                 # Whoever holds the lock shows no life: go without it, with nothing but one's own.
-                mine = [one for one in self.desk.waiting() if one.op == command.op]
-                return self._flush(mine, command, end).get(command.op)
+                return self._flush(command, end, alone=True).get(command.op)
 
     def _fresh(self, end: float) -> float:
         """The deadline of a flush that begins now: waiting for one's turn at the desk was no waiting for the remote."""
         return max(end, self.clock() + self.seconds / 2)
 
-    def _too_late(self, command: Command) -> GitcoordError:
-        """What to say when the deadline came first."""
+    def _too_late(self, command: Command) -> Outcome:
+        """What to say when the deadline came first, or when another process has taken the command out."""
+        record = self.desk.result(command.op)  # it left the answer before that
+        if record is not None:
+            return _outcome(record)
         if any(command.op in ops for _, _, ops in self.desk.flights()):
             return Unknown("the change is under way and its outcome isn't known yet", hint="run the same command again")
         if not command.can_wait:
@@ -170,26 +170,31 @@ class Flusher:
 
     # --- one batch ---------------------------------------------------------------------------------------------------
 
-    def _flush(self, waiting: Sequence[Waiting], own: Command | None, end: float) -> dict[str, Outcome]:
-        batch = _readable(waiting)
+    def _flush(self, own: Command | None, end: float, *, alone: bool = False) -> dict[str, Outcome]:
+        # Read in this order: a command that still waits, and that another process has sent, is then in a note or has landed
+        # after this tip. (It is noted, sent, taken out of the outbox, and then the note goes.)
+        since = self.log.known()
+        flights = self.desk.flights()
+        batch = _readable([one for one in self.desk.waiting() if not alone or (own is not None and one.op == own.op)])
         if not batch:
             return {}
         self.desk.pulse()
         by_op = {command.op: command for command in batch}
-        flights = self.desk.flights()
         mentioned = {op for _, _, ops in flights for op in ops}
         sent_on = [base for _, base, ops in flights if any(op in by_op for op in ops)]
         gone = frozenset(command.op for command in batch if (own is None or command.op != own.op) and self._caller_is_gone(command))
         flight = _Flight(self.desk)
-        outcomes = self.log.transact(batch, flight=flight, seconds=end - self.clock(), sent_on=sent_on, look_only=gone)
+        left = end - self.clock()
+        outcomes = self.log.transact(batch, flight=flight, seconds=left, since=since, sent_on=sent_on, look_only=gone)
         refused = [op for op, outcome in outcomes.items() if isinstance(outcome, Refused)]
         if refused and len(batch) > 1:
             # A refused chain is no verdict on its members: try one's own alone, leave the others to their owners.
-            alone = [own] if own is not None else [by_op[op] for op in refused if by_op[op].can_wait][:3]
+            again = [own] if own is not None else [by_op[op] for op in refused if by_op[op].can_wait][:3]
             for op in refused:
                 del outcomes[op]
-            for command in alone:
-                outcomes |= self.log.transact([command], flight=flight, seconds=end - self.clock(), sent_on=sent_on)
+            for command in again:
+                left = end - self.clock()
+                outcomes |= self.log.transact([command], flight=flight, seconds=left, since=since, sent_on=sent_on)
         for op, outcome in list(outcomes.items()):
             outcomes[op] = self._settle(by_op[op], outcome, op in mentioned, mine=own is not None and op == own.op)
             if op in gone and isinstance(outcome, Done) and isinstance(outcome.event, ClaimAcquired):

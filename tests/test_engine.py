@@ -20,6 +20,7 @@ from seats import Seat, collect, file
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.records import Caller
 from gitcoord.errors import Held, Unknown
+from gitcoord.flusher import Flusher
 from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.local.desk import Desk
 from gitcoord.log.eventlog import EventLog
@@ -144,6 +145,47 @@ def test_a_stopped_flusher_holds_nobody_up(pair: tuple[Seat, Seat], file_remote:
     assert ran.code in (0, 5, 9), ran
     held = {one["resource_name"] for one in ada.ok("claims")["claims"]}
     assert ran.code != 0 or "x" in held
+
+
+def test_what_another_process_of_the_clone_sent_meanwhile_is_not_sent_again(
+    pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _ = pair
+    waiting: list[subprocess.Popen[str]] = []
+    ended = []
+    real = EventLog._send
+
+    def another_comes(self: Flusher) -> None:
+        waiting.append(ada.start("heartbeat", "testing", "--json"))
+        while len(self.desk.waiting()) < 2:
+            assert waiting[0].poll() is None
+
+    def stopped_for_a_while(self: EventLog, *args: object, **kwargs: object) -> object:
+        if not ended:  # without a pulse the other one sends its own command, which is in our chain, too
+            ended.extend(collect(waiting))
+        return real(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Flusher, "_gather", another_comes)
+    monkeypatch.setattr(EventLog, "_send", stopped_for_a_while)
+    with ada.here() as found:
+        assert found.coordinator.heartbeat(action="building").state == "committed"
+    assert [ran.code for ran in ended] == [0]
+    assert [one["event"] for one in ada.ok("log")["events"]].count("heartbeat.recorded") == 2
+
+
+def test_an_answer_that_comes_between_two_looks_is_the_answer(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, _ = pair
+    real = Desk.is_waiting
+
+    def answered_just_now(self: Desk, op: str) -> bool:
+        if real(self, op):  # whoever flushed without the lock leaves the answer, and takes the command out
+            self.answer(op, {"error": Held("ben holds it").as_record()})
+        return real(self, op)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Desk, "is_waiting", answered_just_now)
+        with ada.here() as found, pytest.raises(Held, match="ben holds it"):
+            found.coordinator.acquire(file("x"))
 
 
 def test_a_refused_push_is_exit_7_with_the_remote_s_words(pair: tuple[Seat, Seat], file_remote: Remote) -> None:

@@ -87,6 +87,10 @@ class EventLog:
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
+    def known(self) -> Oid:
+        """The tip that this clone remembers."""
+        return self.memory.load().tip
+
     def view(self) -> View:
         """The branch as remembered here, without asking the remote."""
         checked = self.memory.load()
@@ -165,13 +169,15 @@ class EventLog:
         *,
         flight: InFlight,
         seconds: float,
+        since: Oid,
         sent_on: Sequence[Oid] = (),
         look_only: frozenset[str] = frozenset(),
     ) -> dict[str, Outcome]:
         """Carries the commands out, in order, in one chain and one push where it can; the outcome of each, by its id.
 
-        `sent_on`: tips on which an earlier process may have sent some of them. `look_only`: operations that must not be sent
-        any more, only looked for. A refusal that rests on an old view is confirmed on a fresh one before it is told.
+        `since`: the tip that was known before the commands were read; what landed after it may be one of them, sent by another
+        process. `sent_on`: tips on which an earlier process may have sent some of them. `look_only`: operations that must not
+        be sent any more, only looked for. A refusal that rests on an old view is confirmed on a fresh one before it is told.
         """
         end = monotonic() + seconds
         give_up = end + (PATIENCE - 1) * seconds
@@ -186,6 +192,9 @@ class EventLog:
                 for base in dict.fromkeys(sent_on):
                     self.landed_since(base, view.checked.tip, view.checked.bad)
             while pending:
+                if view.checked.tip != since:  # another process of this clone may have read these commits first
+                    self.landed_since(since, view.checked.tip, view.checked.bad)
+                    since = view.checked.tip
                 self._collect(pending, outcomes)
                 for command in [one for one in pending if one.op in look_only]:
                     outcomes[command.op] = NotInTime("its caller was gone before it could be sent; nothing happened")
@@ -219,6 +228,7 @@ class EventLog:
                 outcomes |= dict(refused.items()) if fresh else {}
                 pending = [command for command in pending if command.op not in outcomes]
                 view, fresh = won, True
+                since = won.checked.tip
         except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised) as error:
             outcomes |= {command.op: error for command in pending if command.op not in outcomes}
         return outcomes
