@@ -180,6 +180,7 @@ class Flusher:
             return {}
         self.desk.pulse()
         by_op = {command.op: command for command in batch}
+        sent = self.desk.young_flights(self.seconds)  # before this flush adds pushes of its own
         mentioned = {op for _, _, ops in flights for op in ops}
         sent_on = [base for _, base, ops in flights if any(op in by_op for op in ops)]
         gone = frozenset(command.op for command in batch if (own is None or command.op != own.op) and self._caller_is_gone(command))
@@ -195,7 +196,12 @@ class Flusher:
             for command in again:
                 left = end - self.clock()
                 outcomes |= self.log.transact([command], flight=flight, seconds=left, since=since, sent_on=sent_on)
+        # What was built on the tip as it still is may land yet; once the branch has moved on, it can't.
+        tip = self.log.known()
+        aloft = {op for base, ops in sent if base == tip for op in ops}
         for op, outcome in list(outcomes.items()):
+            if op in aloft and op not in gone and not isinstance(outcome, Done | Unknown | Alarm):
+                outcome = Unknown("it was sent before, and that push may still land", hint="run the same command again")
             outcomes[op] = self._settle(by_op[op], outcome, op in mentioned, mine=own is not None and op == own.op)
             if op in gone and isinstance(outcome, Done) and isinstance(outcome.event, ClaimAcquired):
                 what = ", ".join(outcome.event.resources)

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from conftest import Seats
 from remotes import Remote
-from seats import Seat, collect, file
+from seats import Clock, Seat, collect, file
 
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.records import Caller
-from gitcoord.errors import Held, Unknown
+from gitcoord.errors import Held, NotHeld, Unknown
 from gitcoord.flusher import Flusher
 from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.local.desk import Desk
@@ -101,6 +101,50 @@ def test_a_push_of_a_killed_process_that_lands_late_has_one_effect(
     assert ada.ok("sync")["unsent"] == 0
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
     assert [one["event"] for one in ben.ok("log")["events"]].count("message.sent") == 1
+
+
+def test_no_refusal_is_told_while_an_earlier_push_of_the_command_may_still_land(
+    earlier: tuple[Seat, Seat, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _, clock = earlier
+    with ada.here(clock) as found:
+        found.coordinator.acquire(file("x"), ttl_seconds=300)
+    clock.move(seconds=290)
+    sent: list[str] = []
+
+    def note_and_die(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
+        sent.append(new)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteTip, "swap", note_and_die)
+        with ada.here(clock, op="renewal") as found, pytest.raises(Killed):
+            found.coordinator.renew(file("x"))
+    clock.move(seconds=20)  # by now the lease is over: decided anew, the same command is refused
+    with ada.here(clock, op="renewal") as found, pytest.raises(Unknown):
+        found.coordinator.renew(file("x"))
+    ada.git("push", "-q", "origin", f"{sent[0]}:refs/heads/coordination")  # the killed process's push arrives now
+    with ada.here(clock, op="renewal") as found:
+        assert [lease.fence for lease in found.coordinator.renew(file("x")).claims] == [4]
+
+
+def test_a_push_that_never_came_keeps_no_refusal_back_for_long(
+    earlier: tuple[Seat, Seat, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _, clock = earlier
+    with ada.here(clock) as found:
+        found.coordinator.acquire(file("x"), ttl_seconds=300)
+    clock.move(seconds=290)
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteTip, "swap", _die)
+        with ada.here(clock, op="renewal") as found, pytest.raises(Killed):
+            found.coordinator.renew(file("x"))
+    clock.move(seconds=20)
+    with ada.here(clock, op="renewal") as found:
+        for note in (found.desk.path / "flights").iterdir():  # no process that git's deadline has ended can send any more
+            os.utime(note, (time.time() - 3600,) * 2)
+        with pytest.raises(NotHeld):
+            found.coordinator.renew(file("x"))
 
 
 def test_an_unknown_outcome_converges_when_the_command_is_run_again(

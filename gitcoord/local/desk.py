@@ -181,6 +181,16 @@ class Desk:
                 found.append((path.stem, str(record.get("base", "")), tuple(record.get("ops", ()))))
         return found
 
+    def young_flights(self, seconds: float) -> list[tuple[str, tuple[str, ...]]]:
+        """The pushes begun within those seconds: git may be at them even if its caller was killed. Tip and operations."""
+        since = time.time() - seconds
+        found = []
+        for name, base, ops in self.flights():
+            with contextlib.suppress(OSError):
+                if (self.path / "flights" / f"{name}.json").stat().st_mtime >= since:
+                    found.append((base, ops))
+        return found
+
     def land(self, name: str) -> None:
         """Forgets a push whose fate is known."""
         (self.path / "flights" / f"{name}.json").unlink(missing_ok=True)
