@@ -8,7 +8,7 @@ about pushes under way.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from gitcoord.core.times import read_instant
 from gitcoord.errors import Alarm, GitcoordError, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
-from gitcoord.local.desk import STALLED_AFTER, Desk, Waiting
+from gitcoord.local.desk import STALLED_AFTER, Desk, Flight, Waiting
 from gitcoord.log.eventlog import PATIENCE, Done, EventLog, Outcome
 
 _POLL = 0.02  # seconds between two looks for a result
@@ -84,9 +84,7 @@ class Flusher:
         self.desk.put(command)
         if command.can_wait and self._is_away():
             return self._queued(command)
-        outcome = self._carry_out(command, end)
-        if outcome is None:
-            outcome = self._too_late(command)
+        outcome = self._carry_out(command, end) or self._too_late(command)
         if isinstance(outcome, Done):
             return outcome
         if command.can_wait and self.desk.is_waiting(command.op) and not isinstance(outcome, Alarm | Refused):
@@ -110,7 +108,7 @@ class Flusher:
             if not had:
                 return []
             self._fold_spool()
-            outcomes = self._flush(self.desk.waiting(), None, end)
+            outcomes = self._flush(None, end)
             self.desk.sweep()
         return [outcome for outcome in outcomes.values() if isinstance(outcome, GitcoordError)]
 
@@ -135,14 +133,13 @@ class Flusher:
                         return self._find(command, end)
                     self._gather()
                     self._fold_spool()
-                    return self._flush(self.desk.waiting(), command, self._fresh(end)).get(command.op)
+                    return self._flush(command, self._fresh(end)).get(command.op)
             if self.desk.last_pulse() != pulse:
                 pulse, changed = self.desk.last_pulse(), self.clock()
                 end = min(give_up, self.clock() + self.seconds)  # somebody is at work for us
             if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.op):
                 # Whoever holds the lock shows no life: go without it, with nothing but one's own.
-                mine = [one for one in self.desk.waiting() if one.op == command.op]
-                return self._flush(mine, command, end).get(command.op)
+                return self._flush(command, end, alone=True).get(command.op)
 
     def _find(self, command: Command, end: float) -> Outcome | None:
         """What came of a command that another process took, and for whose answer there was no room: the history knows."""
@@ -156,9 +153,12 @@ class Flusher:
         """The deadline of a flush that begins now: waiting for one's turn at the desk was no waiting for the remote."""
         return max(end, self.clock() + self.seconds / 2)
 
-    def _too_late(self, command: Command) -> GitcoordError:
-        """What to say when the deadline came first."""
-        if any(command.op in ops for _, _, ops in self.desk.flights()):
+    def _too_late(self, command: Command) -> Outcome:
+        """What to say when the deadline came first, or when another process has taken the command out."""
+        record = self.desk.result(command.op)  # it left the answer before that
+        if record is not None:
+            return _outcome(record)
+        if any(command.op in push.ops for push in self.desk.flights()):
             return Unknown("the change is under way and its outcome isn't known yet", hint="run the same command again")
         if not command.can_wait:
             self.desk.drop(command.op)
@@ -178,46 +178,78 @@ class Flusher:
 
     # --- one batch ---------------------------------------------------------------------------------------------------
 
-    def _flush(self, waiting: Sequence[Waiting], own: Command | None, end: float) -> dict[str, Outcome]:
-        batch = _readable(waiting)
+    def _flush(self, own: Command | None, end: float, *, alone: bool = False) -> dict[str, Outcome]:
+        # Read in this order: a command that still waits, and that another process has sent, is then in a note or has landed
+        # after this tip. (It is noted, sent, taken out of the outbox, and then the note goes.)
+        since = self.log.known()
+        flights = self.desk.flights()
+        batch = _readable([one for one in self.desk.waiting() if not alone or (own is not None and one.op == own.op)])
         if not batch:
             return {}
         self.desk.pulse()
-        by_op = {command.op: command for command in batch}
-        flights = self.desk.flights()
-        mentioned = {op for _, _, ops in flights for op in ops}
-        sent_on = [base for _, base, ops in flights if any(op in by_op for op in ops)]
+        flight = _Flight(self.desk)
         gone = {
-            command.op: frozenset(base for _, base, ops in flights if command.op in ops)
+            command.op: frozenset(push.base for push in flights if command.op in push.ops)
             for command in batch
             if (own is None or command.op != own.op) and self._caller_is_gone(command)
         }
-        flight = _Flight(self.desk)
-        outcomes = self.log.transact(batch, flight=flight, seconds=end - self.clock(), sent_on=sent_on, look_only=gone)
-        refused = [op for op, outcome in outcomes.items() if isinstance(outcome, Refused)]
-        if refused and len(batch) > 1:
-            # A refused chain is no verdict on its members: try one's own alone, leave the others to their owners.
-            alone = [own] if own is not None else [by_op[op] for op in refused if by_op[op].can_wait][:3]
-            for op in refused:
-                del outcomes[op]
-            for command in alone:
-                outcomes |= self.log.transact([command], flight=flight, seconds=end - self.clock(), sent_on=sent_on)
+        outcomes = self._transact(batch, own, gone, flights, since, flight, end)
         done = any(isinstance(outcome, Done) for outcome in outcomes.values())
         open_ = {op for op, outcome in outcomes.items() if isinstance(outcome, Unknown) and op not in gone}
         reached = done or not (open_ or any(isinstance(outcome, Unreachable) for outcome in outcomes.values()))
+        mentioned = {op for push in flights for op in push.ops}
         untold = False
-        for op, outcome in list(outcomes.items()):
-            mine = own is not None and op == own.op
-            unheard = not mine and (op in gone or self._caller_is_gone(by_op[op]))
+        for command in batch:
+            outcome = outcomes.get(command.op)
+            mine = own is not None and command.op == own.op
+            unheard = not mine and (command.op in gone or self._caller_is_gone(command))
             # The note comes first: a process that dies between note and answer, or has no room, leaves the command for the next.
-            if unheard and isinstance(outcome, Done) and not self._tell_holder(by_op[op], outcome):
+            if unheard and isinstance(outcome, Done) and not self._tell_holder(command, outcome):
                 untold = True
-                continue
-            outcomes[op] = self._settle(by_op[op], outcome, op in mentioned, mine=mine)
+            elif outcome is not None:
+                outcomes[command.op] = self._settle(command, outcome, command.op in mentioned, mine=mine)
         if not untold and not any(isinstance(outcome, Unknown) for op, outcome in outcomes.items() if op not in gone):
             flight.settled()
-        self._tidy_flights([name for name, _, _ in flights], outcomes)
+        self._tidy_flights(flights)
         self._note(len(batch), reached=reached)
+        return outcomes
+
+    def _transact(
+        self,
+        batch: Sequence[Command],
+        own: Command | None,
+        gone: Mapping[str, frozenset[Oid]],
+        flights: Sequence[Flight],
+        since: Oid,
+        flight: _Flight,
+        end: float,
+    ) -> dict[str, Outcome]:
+        """What came of each: of all in one chain, or, where the remote refuses the chain, of one's own alone."""
+        by_op = {command.op: command for command in batch}
+        sent_on = [push.base for push in flights if push.ops & by_op.keys()]
+
+        def send(commands: Sequence[Command]) -> dict[str, Outcome]:
+            left = end - self.clock()
+            return self.log.transact(commands, flight=flight, seconds=left, since=since, sent_on=sent_on, look_only=gone)
+
+        outcomes = send(batch)
+        refused = [op for op, outcome in outcomes.items() if isinstance(outcome, Refused)]
+        if refused and len(batch) > 1:
+            # A refused chain is no verdict on its members: try one's own alone, leave the others to their owners.
+            again = [own] if own is not None else [by_op[op] for op in refused if by_op[op].can_wait][:3]
+            for op in refused:
+                del outcomes[op]
+            for command in again:
+                outcomes |= send([command])
+        # What was built on the tip as it still is may land yet; once the branch has moved on, it can't.
+        tip = self.log.known()
+        for push in flights:
+            if push.base == tip and push.age <= self.seconds:
+                for op in push.ops & outcomes.keys() - gone.keys():
+                    if not isinstance(outcomes[op], Done | Unknown | Alarm):
+                        outcomes[op] = Unknown(
+                            "it was sent before, and that push may still land", hint="run the same command again"
+                        )
         return outcomes
 
     def _tell_holder(self, command: Command, outcome: Done) -> bool:
@@ -247,12 +279,12 @@ class Flusher:
             self.desk.result(command.op)  # one's own finding needs no file
         return outcome
 
-    def _tidy_flights(self, names: Sequence[str], outcomes: dict[str, Outcome]) -> None:
+    def _tidy_flights(self, flights: Sequence[Flight]) -> None:
         """Forgets old pushes of which nothing waits any more."""
         left = {waiting.op for waiting in self.desk.waiting()}
-        for name, _, ops in self.desk.flights():
-            if name in names and not any(op in left for op in ops):
-                self.desk.land(name)
+        for push in flights:
+            if not push.ops & left:
+                self.desk.land(push.name)
 
     def _note(self, crowd: int, *, reached: bool) -> None:
         self.desk.note_reach(reached=reached, now=self.now())

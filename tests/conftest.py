@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-step", action="store_true", help="kill -9 at every step where the default takes every other one")
     parser.addoption("--bombs", choices=("small", "full"), default="small", help="how large what lies in wait on the branch is")
     parser.addoption("--every-byte", action="store_true", help="cut a claim's connections at every byte, and print the table")
+    parser.addoption("--soak", type=float, default=0.0, metavar="MINUTES", help="how long storms blow over all kinds of remotes")
 
 
 def pytest_configure(config: pytest.Config) -> None:

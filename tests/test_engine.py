@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 from conftest import Seats
 from remotes import Remote
-from seats import Seat, collect, file
+from seats import Clock, Seat, collect, file
 
 from gitcoord.core import rules
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.records import Caller, Event
 from gitcoord.core.state import State
-from gitcoord.errors import Held, Unknown
+from gitcoord.errors import Held, NotHeld, Unknown
+from gitcoord.flusher import Flusher
 from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.local.desk import Desk
 from gitcoord.log import wire
@@ -107,6 +108,50 @@ def test_a_push_of_a_killed_process_that_lands_late_has_one_effect(
     assert [one["event"] for one in ben.ok("log")["events"]].count("message.sent") == 1
 
 
+def test_no_refusal_is_told_while_an_earlier_push_of_the_command_may_still_land(
+    earlier: tuple[Seat, Seat, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _, clock = earlier
+    with ada.here(clock) as found:
+        found.coordinator.acquire(file("x"), ttl_seconds=300)
+    clock.move(seconds=290)
+    sent: list[str] = []
+
+    def note_and_die(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
+        sent.append(new)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteTip, "swap", note_and_die)
+        with ada.here(clock, op="renewal") as found, pytest.raises(Killed):
+            found.coordinator.renew(file("x"))
+    clock.move(seconds=20)  # by now the lease is over: decided anew, the same command is refused
+    with ada.here(clock, op="renewal") as found, pytest.raises(Unknown):
+        found.coordinator.renew(file("x"))
+    ada.git("push", "-q", "origin", f"{sent[0]}:refs/heads/coordination")  # the killed process's push arrives now
+    with ada.here(clock, op="renewal") as found:
+        assert [lease.fence for lease in found.coordinator.renew(file("x")).claims] == [4]
+
+
+def test_a_push_that_never_came_keeps_no_refusal_back_for_long(
+    earlier: tuple[Seat, Seat, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _, clock = earlier
+    with ada.here(clock) as found:
+        found.coordinator.acquire(file("x"), ttl_seconds=300)
+    clock.move(seconds=290)
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteTip, "swap", _die)
+        with ada.here(clock, op="renewal") as found, pytest.raises(Killed):
+            found.coordinator.renew(file("x"))
+    clock.move(seconds=20)
+    with ada.here(clock, op="renewal") as found:
+        for note in (found.desk.path / "flights").iterdir():  # no process that git's deadline has ended can send any more
+            os.utime(note, (time.time() - 3600,) * 2)
+        with pytest.raises(NotHeld):
+            found.coordinator.renew(file("x"))
+
+
 def test_an_unknown_outcome_converges_when_the_command_is_run_again(
     pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +194,47 @@ def test_a_stopped_flusher_holds_nobody_up(pair: tuple[Seat, Seat], file_remote:
     assert ran.code in (0, 5, 9), ran
     held = {one["resource_name"] for one in ada.ok("claims")["claims"]}
     assert ran.code != 0 or "x" in held
+
+
+def test_what_another_process_of_the_clone_sent_meanwhile_is_not_sent_again(
+    pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _ = pair
+    waiting: list[subprocess.Popen[str]] = []
+    ended = []
+    real = EventLog._send
+
+    def another_comes(self: Flusher) -> None:
+        waiting.append(ada.start("heartbeat", "testing", "--json"))
+        while len(self.desk.waiting()) < 2:
+            assert waiting[0].poll() is None
+
+    def stopped_for_a_while(self: EventLog, *args: object, **kwargs: object) -> object:
+        if not ended:  # without a pulse the other one sends its own command, which is in our chain, too
+            ended.extend(collect(waiting))
+        return real(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Flusher, "_gather", another_comes)
+    monkeypatch.setattr(EventLog, "_send", stopped_for_a_while)
+    with ada.here() as found:
+        assert found.coordinator.heartbeat(action="building").state == "committed"
+    assert [ran.code for ran in ended] == [0]
+    assert [one["event"] for one in ada.ok("log")["events"]].count("heartbeat.recorded") == 2
+
+
+def test_an_answer_that_comes_between_two_looks_is_the_answer(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, _ = pair
+    real = Desk.is_waiting
+
+    def answered_just_now(self: Desk, op: str) -> bool:
+        if real(self, op):  # whoever flushed without the lock leaves the answer, and takes the command out
+            self.answer(op, {"error": Held("ben holds it").as_record()})
+        return real(self, op)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Desk, "is_waiting", answered_just_now)
+        with ada.here() as found, pytest.raises(Held, match="ben holds it"):
+            found.coordinator.acquire(file("x"))
 
 
 def test_a_refused_push_is_exit_7_with_the_remote_s_words(pair: tuple[Seat, Seat], file_remote: Remote) -> None:

@@ -51,6 +51,16 @@ class Waiting:
     command: Command | None
 
 
+@dataclass(frozen=True)
+class Flight:
+    """A push whose fate nobody has noted: the tip it was built on, its operations, and how many seconds ago it was begun."""
+
+    name: str
+    base: str
+    ops: frozenset[str]
+    age: float
+
+
 class Desk:
     """One desk. Any process of the machine's user may use it at any time."""
 
@@ -175,13 +185,15 @@ class Desk:
 
     # --- pushes under way --------------------------------------------------------------------------------------------
 
-    def flights(self) -> list[tuple[str, str, tuple[str, ...]]]:
-        """Pushes whose fate nobody has noted yet: name, tip they were built on, operations."""
+    def flights(self) -> list[Flight]:
+        """Pushes whose fate nobody has noted yet."""
         found = []
         for path in sorted((self.path / "flights").glob("*.json")):
             record = files.read_json(path)
             if isinstance(record, dict):
-                found.append((path.stem, str(record.get("base", "")), tuple(record.get("ops", ()))))
+                with contextlib.suppress(OSError):  # noted meanwhile
+                    age = time.time() - path.stat().st_mtime
+                    found.append(Flight(path.stem, str(record.get("base", "")), frozenset(record.get("ops", ())), age))
         return found
 
     def land(self, name: str) -> None:

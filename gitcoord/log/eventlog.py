@@ -90,6 +90,7 @@ class EventLog:
     email: str
     _history: History = field(init=False)
     _landed: dict[str, Done] = field(default_factory=dict, init=False)
+    _read: set[tuple[Oid, Oid]] = field(default_factory=set, init=False)
     contention: int = field(default=0, init=False)
     """Races lost in the last transaction: how crowded the branch is."""
 
@@ -97,6 +98,10 @@ class EventLog:
         self._history = History(self.objects, self.projection)
 
     # --- reading ---------------------------------------------------------------------------------------------------
+
+    def known(self) -> Oid:
+        """The tip that this clone remembers."""
+        return self.memory.load().tip
 
     def view(self) -> View:
         """The branch as remembered here, without asking the remote."""
@@ -134,6 +139,7 @@ class EventLog:
 
     def _check(self, tip: Oid, known: Checked) -> Checked:
         checked = self._history.check(tip, known, self._note)
+        self._read.add((known.tip, tip))
         if checked.good == NULL:
             raise Alarm(
                 f"the branch on {self.tip.where} is not a coordination branch: {checked.bad[0].reason if checked.bad else 'empty'}",
@@ -178,13 +184,15 @@ class EventLog:
         *,
         flight: InFlight,
         seconds: float,
+        since: Oid,
         sent_on: Sequence[Oid] = (),
         look_only: Mapping[str, frozenset[Oid]] | None = None,
     ) -> dict[str, Outcome]:
         """Carries the commands out, in order, in one chain and one push where it can; the outcome of each, by its id.
 
-        `sent_on`: tips on which an earlier process may have sent some of them. `look_only`: operations that must not be sent
-        any more, only looked for, each with the tips on which it may have been sent: a push whose process is gone may go
+        `since`: the tip that was known before the commands were read; what landed after it may be one of them, sent by another
+        process. `sent_on`: tips on which an earlier process may have sent some of them. `look_only`: operations that must not be
+        sent any more, only looked for, each with the tips on which it may have been sent: a push whose process is gone may go
         on. A refusal that rests on an old view is confirmed on a fresh one before it is told.
         """
         end = monotonic() + seconds
@@ -201,6 +209,10 @@ class EventLog:
                 for base in dict.fromkeys(sent_on):
                     self.landed_since(base, view.checked.tip, view.checked.bad)
             while pending:
+                if view.checked.tip != since:
+                    if (since, view.checked.tip) not in self._read:  # another process of this clone read these commits first
+                        self.landed_since(since, view.checked.tip, view.checked.bad)
+                    since = view.checked.tip
                 self._collect(pending, outcomes)
                 for command in [one for one in pending if one.op in gone]:
                     if view.checked.tip in gone[command.op]:  # the lease of that push still fits: it may land at any time
@@ -237,6 +249,7 @@ class EventLog:
                 outcomes |= dict(refused.items()) if fresh else {}
                 pending = [command for command in pending if command.op not in outcomes]
                 view, fresh = won, True
+                since = won.checked.tip
         except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised, NotWritten) as error:
             outcomes |= {command.op: error for command in pending if command.op not in outcomes}
         return outcomes
