@@ -110,11 +110,11 @@ def _note(log: TextIO) -> None:
 def _ours(place: Place, seats: Sequence[tuple[Path, dict[str, str], str]]) -> list[Callable[[Callable[[], None]], None]]:
     def worker(path: Path, env: dict[str, str], session: str) -> Callable[[Callable[[], None]], None]:
         def work(tell: Callable[[], None]) -> None:
-            for number in range(EACH):
-                tell()
-                with connect(str(path), env, session=session) as found:
+            with connect(str(path), env, session=session) as found:
+                for number in range(EACH):
+                    tell()
                     found.coordinator.acquire([Resource("name", f"{session}-{number}")])
-                tell()
+                    tell()
 
         return work
 

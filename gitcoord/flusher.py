@@ -27,7 +27,8 @@ from gitcoord.local import processes
 from gitcoord.local.desk import STALLED_AFTER, Desk, Flight, Waiting
 from gitcoord.log.eventlog import PATIENCE, Done, EventLog, Outcome
 
-_POLL = 0.02  # seconds between two looks for a result
+# Seconds between two looks for a result, at first and later: thirty who look all the time slow the one that is at work.
+_POLL = (0.01, 0.06)
 _GATHER = 0.03  # seconds a flusher waits for others to put their commands down, when there were others the last time
 _AWAY_PATIENCE = 10.0  # seconds after a failed try in which deferrable commands don't try again
 
@@ -117,6 +118,7 @@ class Flusher:
     def _carry_out(self, command: Command, end: float) -> Outcome | None:
         pulse, changed = self.desk.last_pulse(), self.clock()
         give_up = end + (PATIENCE - 1) * self.seconds
+        pause, longest = _POLL
         while True:
             record = self.desk.result(command.op)
             if record is not None:
@@ -124,7 +126,7 @@ class Flusher:
             left = end - self.clock()
             if left <= 0:
                 return None
-            with self.desk.lock(min(_POLL, left)) as had:
+            with self.desk.lock(0.0) as had:
                 if had:
                     record = self.desk.result(command.op)
                     if record is not None:
@@ -140,6 +142,8 @@ class Flusher:
             if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.op):
                 # Whoever holds the lock shows no life: go without it, with nothing but one's own.
                 return self._flush(command, end, alone=True).get(command.op)
+            self.sleep(min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
+            pause = min(1.5 * pause, longest)
 
     def _find(self, command: Command, end: float) -> Outcome | None:
         """What came of a command that another process took, and for whose answer there was no room: the history knows."""

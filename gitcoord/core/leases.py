@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -46,6 +47,9 @@ TakenEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_t
 """`42 session-002 expired file:a`: a lease, who had it, and why it could be taken."""
 
 
+_resource = lru_cache(maxsize=4096)(Resource)  # asked of every lease at every event
+
+
 class Claim(Record):
     """`claims/<type>-<name>.claim`: one lease."""
 
@@ -69,7 +73,7 @@ class Claim(Record):
     @property
     def resource(self) -> Resource:
         """What is held."""
-        return Resource(self.resource_type, self.resource_name)
+        return _resource(self.resource_type, self.resource_name)
 
     @property
     def key(self) -> ClaimKey:
@@ -125,7 +129,8 @@ def held_by(state: State, session: str) -> list[Claim]:
 
 def conflicts(lease: Claim, wanted: Iterable[Resource], mode: Mode) -> bool:
     """Whether the lease and a grant of those can't live together."""
-    return "exclusive" in (lease.mode, mode) and any(overlaps(lease.resource, one) for one in wanted)
+    held = lease.resource
+    return "exclusive" in (lease.mode, mode) and any(overlaps(held, one) for one in wanted)
 
 
 def in_the_way(state: State, resource: Resource, mode: Mode, session: str) -> list[Claim]:

@@ -6,9 +6,12 @@ markup, a link, a mention or an image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache, partial
+from typing import TypeVar
 
+from gitcoord.core.handoffs import Handoff
 from gitcoord.core.housekeeping import id_time
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TO_ALL, Message
@@ -16,6 +19,8 @@ from gitcoord.core.names import show
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
 from gitcoord.views.attention import attention
+
+T = TypeVar("T")
 
 ROWS = 20  # rows a section: a board that fits a screen or two, and a file that stays below 64 KB for ever
 CELL = 120  # bytes of anybody's text, escapes included
@@ -25,6 +30,7 @@ _SCHEMES = ("mailto", "xmpp")  # those that need no "//" behind them
 _JOINER = "\u2060"  # has no width and breaks what a host would make of "@name", "www." or "scheme://"
 
 
+@lru_cache(maxsize=4096)  # the same texts stand on one board after the other
 def inert(text: str, limit: int = CELL) -> str:
     """Text from a session as plain characters of a Markdown cell, at most `limit` bytes long."""
     text = show(" ".join(text.split()), limit)
@@ -47,12 +53,13 @@ def _clock(when: datetime, now: datetime) -> str:
     return f"{when:%H:%M} UTC" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M} UTC"
 
 
-def _bounded(lines: Sequence[str], what: str, rows: int = ROWS) -> list[str]:
-    if not lines:
+def _bounded(records: Sequence[T], line: Callable[[T], str], what: str, rows: int = ROWS) -> list[str]:
+    """A line for each of the first records, and how many more there are. Only what is shown is laid out."""
+    if not records:
         return ["- none"]
-    kept = list(lines[:rows])
-    if len(lines) > rows:
-        kept.append(f"- … and {len(lines) - rows} more {what}")
+    kept = [line(record) for record in records[:rows]]
+    if len(records) > rows:
+        kept.append(f"- … and {len(records) - rows} more {what}")
     return kept
 
 
@@ -68,7 +75,7 @@ def render(state: State) -> str:
         "",
         "## ⚠️ Coordination Needed",
         "",
-        *_bounded([f"- {inert(item.text, 240)}" for item in attention(state, now)], "things", 30),
+        *_bounded(attention(state, now), lambda item: f"- {inert(item.text, 240)}", "things", 30),
         "",
         "## 🟢 Active Sessions",
         "",
@@ -80,30 +87,14 @@ def render(state: State) -> str:
     if len(live) > ROWS:
         parts += [f"… and {len(live) - ROWS} more sessions", ""]
     claims = sorted(state.claims.values(), key=lambda one: (one.resource, one.fence, one.claimed_by))
-    parts += ["## 🔒 Active Claims", "", *_bounded([_claim(claim, now) for claim in claims], "claims"), ""]
+    parts += ["## 🔒 Active Claims", "", *_bounded(claims, partial(_claim, now), "claims"), ""]
     offers = sorted((one for one in state.handoffs.values() if one.status == "open"), key=lambda one: one.seq)
-    ready = []
-    for offer in offers:
-        what = ", ".join(inert(name, 60) for name in offer.resources[:3])
-        then = f" for **{inert(offer.next)}**" if offer.next else ""
-        last = [f"left by {offer.sender} at {_clock(offer.timestamp, now)}"]
-        last += [f"last phase {inert(offer.phase)}"] if offer.phase else []
-        last += [f"tests {offer.tests}"] if offer.tests else []
-        last += [f"for {inert(offer.to, 70)}"] if offer.to != "anyone" else []
-        ready.append(f"- {what}{then} ({', '.join(last)})")
-    parts += ["## 📦 Ready To Pick Up", "", *_bounded(ready, "offers"), ""]
+    parts += ["## 📦 Ready To Pick Up", "", *_bounded(offers, partial(_offer, now), "offers"), ""]
     recent = sorted(recent_messages(state, now), key=lambda one: (-one.seq, one.id))
-    notes = [
-        f"- **{one.timestamp:%H:%M}** {one.sender} → {'all' if one.to == TO_ALL else one.to}: {inert(one.subject)}"
-        for one in recent
-    ]
-    parts += ["## 📬 Recent Messages (Last Hour)", "", *_bounded(notes, "messages"), ""]
+    parts += ["## 📬 Recent Messages (Last Hour)", "", *_bounded(recent, _message, "messages"), ""]
     today = [one for one in state.sessions.values() if one.ended_at is not None and one.ended_at.date() == now.date()]
-    over = []
-    for one in sorted(today, key=lambda one: (one.ended_at or now, one.session_id), reverse=True):
-        done = "; ".join(inert(text) for text in one.work_completed[:2]) or one.status
-        over.append(f"- {one.session_id} at {one.ended_at:%H:%M} UTC after {one.total_duration or '?'}: {done}")
-    parts += ["## 🏁 Ended Today", "", *_bounded(over, "sessions"), ""]
+    over = sorted(today, key=lambda one: (one.ended_at or now, one.session_id), reverse=True)
+    parts += ["## 🏁 Ended Today", "", *_bounded(over, _ended, "sessions"), ""]
     ignored = [f"- commit {one.commit[:12]} (before event {one.seq}): {inert(one.reason)}" for one in state.rules.ignored]
     if ignored:
         parts += ["## 🚫 Ignored Commits", "", *ignored, ""]
@@ -142,7 +133,7 @@ def _where(session: Session) -> str | None:
     return inert(", ".join(parts)) if parts else None
 
 
-def _claim(claim: Claim, now: datetime) -> str:
+def _claim(now: datetime, claim: Claim) -> str:
     extra = [f"fence {claim.fence}"]
     extra += ["shared"] if claim.mode == "shared" else []
     extra += [inert(claim.phase, 60)] if claim.phase else []
@@ -151,6 +142,25 @@ def _claim(claim: Claim, now: datetime) -> str:
         f"- **{claim.resource_type}/{inert(claim.resource_name)}**: {claim.claimed_by} "
         f"({over} {_clock(claim.expires_at, now)}, {', '.join(extra)})"
     )
+
+
+def _offer(now: datetime, offer: Handoff) -> str:
+    what = ", ".join(inert(name, 60) for name in offer.resources[:3])
+    then = f" for **{inert(offer.next)}**" if offer.next else ""
+    last = [f"left by {offer.sender} at {_clock(offer.timestamp, now)}"]
+    last += [f"last phase {inert(offer.phase)}"] if offer.phase else []
+    last += [f"tests {offer.tests}"] if offer.tests else []
+    last += [f"for {inert(offer.to, 70)}"] if offer.to != "anyone" else []
+    return f"- {what}{then} ({', '.join(last)})"
+
+
+def _message(one: Message) -> str:
+    return f"- **{one.timestamp:%H:%M}** {one.sender} → {'all' if one.to == TO_ALL else one.to}: {inert(one.subject)}"
+
+
+def _ended(one: Session) -> str:
+    done = "; ".join(inert(text) for text in one.work_completed[:2]) or one.status
+    return f"- {one.session_id} at {one.ended_at:%H:%M} UTC after {one.total_duration or '?'}: {done}"
 
 
 def recent_messages(state: State, now: datetime, within: timedelta = timedelta(hours=1)) -> list[Message]:
