@@ -45,12 +45,28 @@ class Clone(Protocol):
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What takes long stands behind an option."""
     parser.addoption("--race-rounds", type=int, default=1, help="how often each race of 32 sessions is run")
+    parser.addoption("--all-remotes", action="store_true", help="run also those kinds of remote that differ in little")
     parser.addoption("--every-byte", action="store_true", help="cut a claim's connections at every byte, and print the table")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the markers used here."""
     config.addinivalue_line("markers", "servers: needs a server process on loopback (sshd, nginx or git daemon)")
+    config.addinivalue_line("markers", "usually(*ids): the parameters with which it runs without --all-remotes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the parameters that a test doesn't usually run with."""
+    if config.getoption("--all-remotes"):
+        return
+    left_out = []
+    for item in items:
+        usual = item.get_closest_marker("usually")
+        if usual is not None and isinstance(item, pytest.Function) and item.callspec.id not in usual.args:
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 CUTS = ("transport", "direction", "line", "tried", "cut", "landed", "held", "unknown", "unreachable", "wrong", "sent again")
