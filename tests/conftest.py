@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--race-rounds", type=int, default=1, help="how often each race of 32 sessions is run")
     parser.addoption("--every-step", action="store_true", help="kill -9 at every step where the default takes every other one")
     parser.addoption("--bombs", choices=("small", "full"), default="small", help="how large what lies in wait on the branch is")
+    parser.addoption("--all-remotes", action="store_true", help="run also those kinds of remote that differ in little")
     parser.addoption("--every-byte", action="store_true", help="cut a claim's connections at every byte, and print the table")
     parser.addoption("--soak", type=float, default=0.0, metavar="MINUTES", help="how long storms blow over all kinds of remotes")
 
@@ -54,6 +55,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the markers used here."""
     config.addinivalue_line("markers", "servers: needs a server process on loopback (sshd, nginx or git daemon)")
+    config.addinivalue_line("markers", "usually(*ids): the parameters with which it runs without --all-remotes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the parameters that a test doesn't usually run with."""
+    if config.getoption("--all-remotes"):
+        return
+    left_out = []
+    for item in items:
+        usual = item.get_closest_marker("usually")
+        if usual is not None and isinstance(item, pytest.Function) and item.callspec.id not in usual.args:
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 CUTS = ("transport", "direction", "line", "tried", "cut", "landed", "held", "unknown", "unreachable", "wrong", "sent again")

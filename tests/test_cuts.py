@@ -137,11 +137,11 @@ def points(kind: str, direction: Direction, total: int, heard: bytes, *, every: 
     if every:
         return list(range(0, total + 1, STRIDE if kind == "ssh" else 1))
     if kind != "http":
-        return sorted(spread(0, total, 6 if kind == "git" else 4))
+        return sorted(spread(0, total, 5 if kind == "git" else 3))
     # The second request is the one that counts, and the only one that a client may send twice.
     begins = heard.index(b"POST ") if direction == "to server" else heard.rindex(b"HTTP/1.1 ")
     body = heard.index(b"\r\n\r\n", begins) + 4
-    return sorted(spread(0, begins, 3) | spread(begins + 1, body, 2) | spread(body + 1, total, 5))
+    return sorted(spread(0, begins, 2) | {body} | spread(body + 1, total, 4))
 
 
 # --- a claim ---------------------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_a_cut_message_is_sent_once_in_the_end(kind: str, lines: Lines) -> None:
     with line.seat.here() as found:
         found.coordinator.send("broadcast", "measured", "")
     until(lambda: not line.cutter.open, "a connection of a finished command")
-    places = [(way, after) for way in DIRECTIONS for after in sorted(spread(0, line.cutter.passed(way), 4))]
+    places = [(way, after) for way in DIRECTIONS for after in sorted(spread(0, line.cutter.passed(way), 3))]
     fired = 0
     for number, (direction, after) in enumerate(places):
         line.cutter.arm(direction, after, ("close", "reset")[number % 2], alone=number % 3 == 0)
@@ -253,27 +253,30 @@ def test_a_cut_message_is_sent_once_in_the_end(kind: str, lines: Lines) -> None:
 # --- silence ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", TRANSPORTS)
-def test_a_line_that_falls_silent_is_given_up_and_leaves_no_process(kind: str, lines: Lines, pytestconfig: pytest.Config) -> None:
+def test_lines_that_fall_silent_are_given_up_and_leave_no_process(lines: Lines, pytestconfig: pytest.Config) -> None:
     """Silent at the beginning and near the end, in both directions; then all is well again, or nobody gets through."""
     places = [(way, share, alone) for way in DIRECTIONS for share in (0.0, 0.9) for alone in (False, True)]
     if not pytestconfig.getoption("--every-byte"):
         places = [("to server", 0.9, False), ("to client", 0.0, False), ("to client", 0.9, True)]
-    made = [lines(kind, f"ada-{number}") for number in range(len(places))]
-    totals, _ = made[0].measure()
-    ops = [ids.new_id() for _ in made]
-    for line, (direction, share, alone) in zip(made, places, strict=True):
-        line.seat.git("config", "gitcoord.deadline", "3")
-        line.cutter.arm(direction, int(totals[direction] * share), "stall", alone=alone)
-    answers = collect([line.seat.start("claim", "x", "--op", op) for line, op in zip(made, ops, strict=True)])
-    for line, op, ran, place in zip(made, ops, answers, places, strict=True):
+    made: list[tuple[Line, str, tuple[str, Direction, float, bool]]] = []
+    for kind in TRANSPORTS:
+        totals: dict[Direction, int] = {}
+        for direction, share, alone in places:
+            line = lines(kind, f"{kind}-{len(made)}")
+            totals = totals or line.measure()[0]
+            line.seat.git("config", "gitcoord.deadline", "2")
+            line.cutter.arm(direction, int(totals[direction] * share), "stall", alone=alone)
+            made.append((line, ids.new_id(), (kind, direction, share, alone)))
+    # All at once: they do nothing but wait.
+    answers = collect([line.seat.start("claim", "x", "--op", op) for line, op, _ in made])
+    for (line, op, place), ran in zip(made, answers, strict=True):
         assert line.cutter.fired, place
         until(lambda line=line: not at_work(line.seat) and not line.cutter.open, "a process that nobody needs")  # type: ignore[misc]
         line.seat.git("config", "--unset", "gitcoord.deadline")
         line.cutter.watch()
-        line.settle()
         assert ran.code in {0, 5, 6}, (place, ran)
+        if ran.code:
+            line.settle()
         assert line.landed(op) in {0: {1}, 5: {0, 1}, 6: {0}}[ran.code], (place, ran)
-        again = line.seat.ok("claim", "x", "--op", op)
-        assert again["outcome"] == "held"
+        assert isinstance(line.claim(op), Leases)
         assert line.landed(op) == 1
