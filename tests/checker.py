@@ -465,7 +465,8 @@ def _judge(call: Mapping[str, Any], model: Model, span: Span, report: Report, sk
     event = model.by_id.get(call.get("op") or "")
     if answer == "crashed":
         report.add("crashed", f"{name}: {call.get('error')}")
-    if call.get("after") and (answer not in {"done", "unchanged"} or call.get("unsent")):
+    over = call.get("error") == "no_session" and not model.lives.get(call["session"], Life()).live
+    if call.get("after") and not over and (answer not in {"done", "unchanged"} or call.get("unsent")):
         report.add("wedged", f"{name}: {call.get('error') or ''} {call.get('unsent', 0)} unsent")
     if event is not None and event.session != call["session"]:
         report.add("lost", f"{name}: its operation is {event.session}'s")

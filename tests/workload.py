@@ -37,7 +37,7 @@ from checker import Report, check_record
 from gits import git
 from remotes import KINDS, Remote, RemoteFactory
 from sealed import seal
-from seats import PROGRAM, Seat
+from seats import Seat
 
 from gitcoord.bootstrap import Connection, utc_now
 from gitcoord.core.leases import split_lease
@@ -46,6 +46,12 @@ from gitcoord.errors import GitcoordError, Held, Unknown
 
 MARK = "WORKLOAD_STORM"  # by this variable every process of a storm is found, however its parents ended
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+# libfaketime 0.9.10 spoils the one system call that Python's sleep is made of (EINVAL); with a faked monotonic clock it
+# hangs others. So the program under it sleeps by select.
+UNDER_FAKETIME = (
+    "import select, sys, time; time.sleep = lambda seconds: select.select([], [], [], seconds);"
+    "from gitcoord.entry import main; sys.exit(main())"
+)
 HANGS_AFTER = 240.0  # seconds: no operation may take as long, whatever the machine does
 NAMES = (
     "file:src", "file:src/api.py", "file:src/*.py", "file:docs/**/*.md", "file:docs/guide/start.md", "file:lib/one.py",
@@ -214,7 +220,7 @@ def _ask(found: Connection, call: dict[str, Any], handle: int) -> dict[str, Any]
 
 def program_words(call: dict[str, Any]) -> list[str]:
     """The same call as a command line of the real program."""
-    words = [*PROGRAM, "--session", call["session"], "--op", call["op"], "--json"]
+    words = [sys.executable, "-c", UNDER_FAKETIME, "--session", call["session"], "--op", call["op"], "--json"]
     if call["kind"] == "claim":
         flags = [*(["--shared"] if call["mode"] == "shared" else []), *(["--any"] if call["any"] else [])]
         return [*words, "claim", *flags, "--ttl", f"{call['ttl']}s", *call["wanted"]]
@@ -232,7 +238,7 @@ def read_program(call: dict[str, Any], out: bytes, code: int) -> dict[str, Any] 
     if code != 0:
         blocked = said.get("blocked_by") or []
         holders = [[f"{one['resource_type']}:{one['resource_name']}", one["claimed_by"], one["fence"]] for one in blocked]
-        answer = "unknown" if said["error"] == Unknown.name else "refused"
+        answer = {Unknown.name: "unknown", "bug": "crashed"}.get(said["error"], "refused")
         return {"answer": answer, "error": said["error"], "words": said["message"], "holders": holders}
     state = said.get("state", "committed")
     held = [[f"{one['resource_type']}:{one['resource_name']}", one["fence"]] for one in said.get("claims", ())]
@@ -338,7 +344,7 @@ class Storm:
                     "NO_FAKE_STAT": "1",
                 }
                 os.chdir(seat.path)
-                os.execve(PROGRAM[0], program_words(call), {**seat.env, **fake})
+                os.execve(sys.executable, program_words(call), {**seat.env, **fake})
             act(seat, call, shift, handle)
             code = 0
         finally:
@@ -455,10 +461,8 @@ def _storm(one: Storm, config: Config) -> None:
     one.run(calm("heartbeat", sessions, after=True), at_once=config.at_once)
     live = sessions
     while live:
-        found = one.run(calm("inbox", live), at_once=config.at_once)
+        found = one.run(calm("inbox", live, after=True), at_once=config.at_once)
         live = [call["session"] for call in found if call["answer"] == "done" and call["messages"]]
-    alive = [call["session"] for call in found if call["answer"] == "done"]
-    one.run(calm("inbox", [name for name in sessions if name in alive], after=True), at_once=config.at_once)
     one.run(calm("sync", list(first_of_desk.values()), after=True), at_once=1)
     print(f"took {took}", flush=True)
 
@@ -521,8 +525,11 @@ def run(config: Config, remote: Remote, work: Path, record: Path) -> Result:
     if child.returncode != 0:
         raise RuntimeError(f"the storm itself failed ({child.returncode}): {record}/stderr.txt; {config.command(record)}")
     name, clone, desk = config.places[0]
-    verified = Seat(work / clone, work / "desks" / desk, name).run("verify", "--json")
-    (record / "verify.json").write_text(verified.out, encoding="utf-8")
+    with Seat(work / clone, work / "desks" / desk, name).start("verify", "--json") as child:  # a long history takes its time
+        out, err = child.communicate()
+    with (record / "stderr.txt").open("a", encoding="utf-8") as errors:
+        errors.write(err)
+    (record / "verify.json").write_text(out, encoding="utf-8")
     git(remote.path, "bundle", "create", "--quiet", str(record.resolve() / "branch.bundle"), "refs/heads/coordination")
     return Result(config, record, check_record(record), seconds)
 
