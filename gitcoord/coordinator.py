@@ -23,7 +23,7 @@ from gitcoord.flusher import Queued, Result
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
 from gitcoord.local.identity import Binding
-from gitcoord.log.eventlog import PATIENCE, View
+from gitcoord.log.eventlog import PATIENCE, Done, View
 from gitcoord.reader import Reader, Who
 
 Outcome = Literal["committed", "queued", "unchanged"]
@@ -74,7 +74,7 @@ class Coordinator(Reader):
         if given_back:  # what this command gave back is no loss
             left = [entry for entry in self.identity.held(command.session) if entry not in given_back]
             self.identity.hold(command.session, left)
-        self._after(result.seq)
+        self._after(result)
         state: Outcome = "committed" if result.event is not None else "unchanged"
         return Receipt(state, op, result.seq, result.commit), result.event
 
@@ -82,12 +82,15 @@ class Coordinator(Reader):
         pid = os.getpid()
         return Caller(pid=pid, born=processes.born(pid), deadline=self.now() + timedelta(seconds=PATIENCE * self.seconds + 1))
 
-    def _after(self, seq: int) -> None:
+    def _after(self, result: Done) -> None:
         """Looks what the answer's tip says of the session's leases: who was dispossessed learns it with any command."""
         self._view = None
+        if result.held is not None and set(self.identity.held(self.who.session)) <= set(result.held):
+            self._note_held(result.held)
+            return
         known = self.log.view()
         # Another clone of this machine may have flushed for us: then this one's view is older than the answer.
-        if known.checked.seq >= seq:
+        if known.checked.seq >= result.seq:
             self._note_losses(known.state)
 
     def require_session(self) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -17,6 +18,7 @@ from typing import Any
 
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
+from gitcoord.core.leases import held_by
 from gitcoord.core.names import LINE_LIMIT, is_session_name, show
 from gitcoord.core.records import Command
 from gitcoord.core.rules import EVENTS
@@ -27,9 +29,10 @@ from gitcoord.local import processes
 from gitcoord.local.desk import STALLED_AFTER, Desk, Flight, Waiting
 from gitcoord.log.eventlog import PATIENCE, Done, EventLog, Outcome
 
-# Seconds between two looks for a result, at first and later: thirty who look all the time slow the one that is at work.
-_POLL = (0.01, 0.06)
-_GATHER = 0.03  # seconds a flusher waits for others to put their commands down, when there were others the last time
+_LOOK = 0.01  # seconds between two looks for a result: one small system call
+_TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later
+_GATHER = 0.05  # seconds a flusher waits for others to put their commands down, when there were others the last time
+_REST = 2.0  # seconds that a winner rests at most
 _AWAY_PATIENCE = 10.0  # seconds after a failed try in which deferrable commands don't try again
 
 
@@ -50,10 +53,13 @@ class _Flight:
     desk: Desk
     names: list[str] = field(default_factory=list)
 
-    def sending(self, base: Oid, commits: dict[str, Oid]) -> None:
-        """Notes the push before it happens: a process that dies from here on leaves it for the next."""
+    def sending(self, base: Oid, commits: dict[str, Oid]) -> frozenset[str]:
+        """Notes the push before it happens: a process that dies from here on leaves it for the next. Those whose caller has
+        taken them back are not waiting any more. (It takes back, then looks for the note; here it is the other way round.)
+        """
         self.names.append(self.desk.take_off(base, list(commits)))
         self.desk.pulse()
+        return frozenset(op for op in commits if not self.desk.is_waiting(op))
 
     def lost(self) -> None:
         """Takes the newest note away: that push can't land any more."""
@@ -118,7 +124,7 @@ class Flusher:
     def _carry_out(self, command: Command, end: float) -> Outcome | None:
         pulse, changed = self.desk.last_pulse(), self.clock()
         give_up = end + (PATIENCE - 1) * self.seconds
-        pause, longest = _POLL
+        pause, longest = _TRY
         while True:
             record = self.desk.result(command.op)
             if record is not None:
@@ -142,8 +148,14 @@ class Flusher:
             if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.op):
                 # Whoever holds the lock shows no life: go without it, with nothing but one's own.
                 return self._flush(command, end, alone=True).get(command.op)
-            self.sleep(min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
+            self._listen(command.op, min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
             pause = min(1.5 * pause, longest)
+
+    def _listen(self, op: str, seconds: float) -> None:
+        """Waits that long, or until the result is there."""
+        until = self.clock() + seconds
+        while not self.desk.has_result(op) and (left := until - self.clock()) > 0:
+            self.sleep(min(_LOOK, left))
 
     def _find(self, command: Command, end: float) -> Outcome | None:
         """What came of a command that another process took, and for whose answer there was no room: the history knows."""
@@ -159,14 +171,18 @@ class Flusher:
 
     def _too_late(self, command: Command) -> Outcome:
         """What to say when the deadline came first, or when another process has taken the command out."""
-        record = self.desk.result(command.op)  # it left the answer before that
+        if not command.can_wait:
+            self.desk.drop(command.op)  # before the look at the notes: whoever flushes notes, and then looks whether it waits
+        under_way = any(command.op in push.ops for push in self.desk.flights())
+        record = self.desk.result(command.op)  # the answer is left before the note goes
         if record is not None:
             return _outcome(record)
-        if any(command.op in push.ops for push in self.desk.flights()):
-            return Unknown("the change is under way and its outcome isn't known yet", hint="run the same command again")
+        if not under_way:
+            return NotInTime(f"no answer within {self.seconds:.0f} s; nothing was sent", hint="run the same command again")
         if not command.can_wait:
-            self.desk.drop(command.op)
-        return NotInTime(f"no answer within {self.seconds:.0f} s; nothing was sent", hint="run the same command again")
+            with suppress(NotWritten):
+                self.desk.put(command)  # if that flusher dies, the next one finds out what came of it, and tells the session
+        return Unknown("the change is under way and its outcome isn't known yet", hint="run the same command again")
 
     def _is_away(self) -> bool:
         tried = self.desk.state().get("tried_at")
@@ -197,7 +213,9 @@ class Flusher:
             for command in batch
             if (own is None or command.op != own.op) and self._caller_is_gone(command)
         }
-        outcomes = self._transact(batch, own, gone, flights, since, flight, end)
+        begun = self.clock()
+        outcomes = self._transact(batch, own, gone, flights, since, flight, end, alone=alone)
+        taken = self.clock() - begun
         done = any(isinstance(outcome, Done) for outcome in outcomes.values())
         open_ = {op for op, outcome in outcomes.items() if isinstance(outcome, Unknown) and op not in gone}
         reached = done or not (open_ or any(isinstance(outcome, Unreachable) for outcome in outcomes.values()))
@@ -215,28 +233,43 @@ class Flusher:
         if not untold and not any(isinstance(outcome, Unknown) for op, outcome in outcomes.items() if op not in gone):
             flight.settled()
         self._tidy_flights(flights)
-        self._note(len(batch), reached=reached)
+        self._note(len(batch), reached=reached, seconds=taken)
         return outcomes
 
     def _transact(
         self,
-        batch: Sequence[Command],
+        batch: list[Command],
         own: Command | None,
         gone: Mapping[str, frozenset[Oid]],
         flights: Sequence[Flight],
         since: Oid,
         flight: _Flight,
         end: float,
+        *,
+        alone: bool,
     ) -> dict[str, Outcome]:
-        """What came of each: of all in one chain, or, where the remote refuses the chain, of one's own alone."""
+        """What came of each: of all in one chain, or, where the remote refuses the chain, of one's own alone. What comes while
+        a race is lost joins the batch.
+        """
         by_op = {command.op: command for command in batch}
         sent_on = [push.base for push in flights if push.ops & by_op.keys()]
 
-        def send(commands: Sequence[Command]) -> dict[str, Outcome]:
-            left = end - self.clock()
-            return self.log.transact(commands, flight=flight, seconds=left, since=since, sent_on=sent_on, look_only=gone)
+        def send(commands: Sequence[Command], more: Callable[[], Sequence[Command]] = tuple) -> dict[str, Outcome]:
+            return self.log.transact(
+                commands, flight=flight, seconds=end - self.clock(), since=since, sent_on=sent_on, look_only=gone,
+                at_least=self.desk.reached(), more=more,
+            )  # fmt: skip
 
-        outcomes = send(batch)
+        def more() -> list[Command]:
+            # The notes first: what waits and is in none of them now can only have been sent after the tip that was just read.
+            sent = {op for push in self.desk.flights() for op in push.ops}
+            found = [one for one in _readable(self.desk.waiting()) if one.op not in by_op and one.op not in sent]
+            found = [one for one in found if not self._caller_is_gone(one)]
+            batch.extend(found)
+            by_op.update((one.op, one) for one in found)
+            return found
+
+        outcomes = send(batch, tuple if alone else more)
         refused = [op for op, outcome in outcomes.items() if isinstance(outcome, Refused)]
         if refused and len(batch) > 1:
             # A refused chain is no verdict on its members: try one's own alone, leave the others to their owners.
@@ -267,6 +300,9 @@ class Flusher:
     def _settle(self, command: Command, outcome: Outcome, was_sent: bool, *, mine: bool) -> Outcome:
         """Leaves the answer for who waits, or the command for the next flush."""
         if isinstance(outcome, Done):
+            if self.log.newest is not None:
+                held = tuple(f"{lease.fence} {lease.resource}" for lease in held_by(self.log.newest, command.session))
+                outcome = replace(outcome, held=held)
             self.desk.answer(command.op, _record(outcome))
         elif isinstance(outcome, Refused) and command.can_wait:
             self.desk.refuse(command.op, outcome.message)
@@ -290,12 +326,23 @@ class Flusher:
             if not push.ops & left:
                 self.desk.land(push.name)
 
-    def _note(self, crowd: int, *, reached: bool) -> None:
-        self.desk.note_reach(reached=reached, now=self.now())
+    def _note(self, crowd: int, *, reached: bool, seconds: float) -> None:
+        self.desk.note_reach(reached=reached, now=self.now(), seq=self.log.newest.seq if self.log.newest else 0)
+        state = self.desk.state()
+        rest = self._rest(float(state.get("rest", 0.0)), seconds)
+        if rest or state.get("rest") or state.get("crowd", 1) != crowd:
+            until = self.wall() + rest * (0.5 + secrets.randbelow(50) / 100) if rest else None
+            self.desk.update(crowd=crowd, rest=rest or None, cool_until=until)
+
+    def _rest(self, before: float, seconds: float) -> float:
+        """How long this machine's next flush waits before it begins, for the other machines to have their turn.
+
+        A loser tries again at once, but it has to fetch first: who has just won would win for ever. So a winner rests for as
+        long as one of its own tries took, for each race that it had lost before; half as long after each that it didn't lose.
+        """
         lost = self.log.contention
-        cool = self.wall() + min(2.0, 0.15 * lost) * (0.5 + secrets.randbelow(50) / 100) if lost else None
-        if self.desk.state().get("crowd", 1) != crowd or cool is not None:
-            self.desk.update(crowd=crowd, cool_until=cool)
+        rest = lost * seconds / (lost + 1) if lost else before / 2
+        return min(_REST, rest) if rest > _LOOK else 0.0
 
     def _caller_is_gone(self, command: Command) -> bool:
         """Whether nobody waits for the answer any more: then a lease must not be taken on the caller's behalf."""
@@ -374,6 +421,7 @@ def _record(outcome: Done) -> dict[str, Any]:
         "seq": outcome.seq,
         "kind": event.kind if event else "",
         "event": event.model_dump(mode="json") if event else None,
+        "held": outcome.held,
     }
 
 
@@ -382,4 +430,5 @@ def _outcome(record: dict[str, Any]) -> Outcome:
         return GitcoordError.from_record(record["error"])
     kind = EVENTS.get(str(record.get("kind")))
     event = kind.model_validate(record["event"]) if kind else None
-    return Done(event, str(record["commit"]), int(record["seq"]))
+    held = record.get("held")
+    return Done(event, str(record["commit"]), int(record["seq"]), None if held is None else tuple(map(str, held)))

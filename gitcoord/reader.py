@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -145,7 +145,6 @@ class Reader:
         """Tells the session once which leases it had and has no more."""
         if not self.who.session:
             return
-        self.warnings += self.desk.take_notes(self.who.session)
         held = {f"{lease.fence} {lease.resource}" for lease in leases.held_by(state, self.who.session)}
         for entry in self.identity.held(self.who.session):
             if entry not in held:
@@ -153,7 +152,13 @@ class Reader:
                 now = [lease for lease in state.claims.values() if overlaps(lease.resource, resource)]
                 by = f"{now[0].claimed_by} holds it now (fence {now[0].fence})" if now else "nobody holds it now"
                 self.warnings.append(f"you no longer hold {resource} (fence {fence}): {by}")
-        self.identity.hold(self.who.session, sorted(held))
+        self._note_held(held)
+
+    def _note_held(self, held: Iterable[str]) -> None:
+        """Notes what the session holds, and tells it what was left for it to know."""
+        if self.who.session:
+            self.warnings += self.desk.take_notes(self.who.session)
+            self.identity.hold(self.who.session, sorted(held))
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

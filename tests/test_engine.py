@@ -9,6 +9,8 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,16 @@ from conftest import Seats
 from remotes import Remote
 from seats import Clock, Seat, collect, file
 
+from gitcoord.bootstrap import Connection
 from gitcoord.core import rules
+from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.records import Caller, Event
 from gitcoord.core.state import State
 from gitcoord.errors import Held, NotHeld, Unknown
 from gitcoord.flusher import Flusher
 from gitcoord.git.tip import RemoteTip, Swap
+from gitcoord.local import processes
 from gitcoord.local.desk import Desk
 from gitcoord.log import wire
 from gitcoord.log.eventlog import EventLog
@@ -391,6 +396,76 @@ def test_a_claim_is_decided_again_after_a_lost_race(pair: tuple[Seat, Seat], mon
         found.coordinator.acquire(file("x"))
     assert refused.value.data["blocked_by"][0]["claimed_by"] == "ben"
     assert [one["claimed_by"] for one in ada.ok("claims")["claims"]] == ["ben"]
+
+
+def _asks(found: Connection, session: str, name: str) -> AcquireClaims:
+    """A claim that a living process waits for, written to the desk."""
+    now = found.coordinator.now()
+    caller = Caller(pid=os.getpid(), born=processes.born(os.getpid()), deadline=now + timedelta(seconds=60))
+    command = AcquireClaims(op=found.desk.next_id(), session=session, at=now, resources=(f"file:{name}",), caller=caller)
+    found.desk.put(command)
+    return command
+
+
+def test_what_comes_while_a_race_is_lost_goes_along(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, ben = pair
+    real = RemoteTip.swap
+    swaps: list[Swap] = []
+
+    with ada.here() as found:
+        found.coordinator.start("eve", new=True)
+
+        def swap(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
+            if not swaps:  # another machine is faster, and meanwhile eve on this one asks too
+                assert ben.run("heartbeat", "faster").code == 0
+                _asks(found, "eve", "y")
+            swaps.append(real(self, expected, new, seconds))
+            return swaps[-1]
+
+        monkeypatch.setattr(RemoteTip, "swap", swap)
+        found.coordinator.who = replace(found.coordinator.who, session="ada", run_id="")
+        found.coordinator.acquire(file("x"))
+        assert found.desk.waiting() == []
+    assert swaps == [Swap.LOST, Swap.WON]
+    assert {one["claimed_by"] for one in ben.ok("claims")["claims"]} == {"ada", "eve"}
+    assert ben.ok("verify")["ok"]
+
+
+def test_what_its_caller_took_back_is_not_sent_with_the_others(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, ben = pair
+    real = Desk.take_off
+    with ada.here() as found:
+        impatient = _asks(found, "ben", "y")
+
+        def take_off(self: Desk, base: str, ops: Sequence[str]) -> str:
+            self.drop(impatient.op)  # its deadline comes first: it takes the command back, and finds no note about a push
+            return real(self, base, ops)
+
+        monkeypatch.setattr(Desk, "take_off", take_off)
+        found.coordinator.acquire(file("x"))
+        assert found.desk.flights() == []
+    assert [one["claimed_by"] for one in ben.ok("claims")["claims"]] == ["ada"]
+
+
+def test_an_older_clone_of_the_machine_looks_before_it_pushes(
+    file_remote: Remote, seats: Seats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = seats(file_remote, "one", "two", machine="both")
+    one.ok("init")
+    for seat in (one, two):
+        seat.ok("start", seat.path.name)
+    one.ok("claim", "x")  # the desk knows of it, the other clone doesn't
+    real = RemoteTip.swap
+    swaps: list[Swap] = []
+
+    def swap(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
+        swaps.append(real(self, expected, new, seconds))
+        return swaps[-1]
+
+    monkeypatch.setattr(RemoteTip, "swap", swap)
+    with two.here() as found:
+        found.coordinator.acquire(file("y"))
+    assert swaps == [Swap.WON]
 
 
 def test_a_refusal_from_an_old_view_is_confirmed_first(pair: tuple[Seat, Seat]) -> None:

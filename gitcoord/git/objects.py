@@ -155,6 +155,11 @@ class Objects:
         lines = (line.split() for line in self._repo.ask(*words).splitlines())
         return [(words[0], tuple(words[1:])) for words in lines]
 
+    def saying(self, tip: Oid, line: str) -> list[tuple[Oid, tuple[Oid, ...]]]:
+        """The commits of `tip` whose message holds that text, the oldest first, each with its parents. git does the reading."""
+        words = ["rev-list", "--topo-order", "--reverse", "--parents", "--fixed-strings", f"--grep={line}", tip, "--"]
+        return [(words[0], tuple(words[1:])) for words in (line.split() for line in self._repo.ask(*words).splitlines())]
+
     def commits(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> list[Commit]:
         """The commits, parsed. What can't be read as plain UTF-8 of a bearable size comes without a message."""
         raw = self.read([oid for oid, _ in names], COMMIT_LIMIT)

@@ -39,6 +39,8 @@ class Tip(Protocol):
     """For people: the remote's name, or this repository."""
     ref: str
     """How plain git names it here: `origin/coordination`."""
+    found: Oid
+    """The tip that the last lost swap found, its objects fetched: the next try needs no look of its own."""
 
     def read(self, seconds: float) -> Oid:
         """The tip, its objects fetched; NULL when there is no branch. Raises Unreachable."""
@@ -65,6 +67,7 @@ class LocalTip:
         self._full = f"refs/heads/{branch}"
         self.where = "this repository"
         self.ref = branch
+        self.found = NULL
 
     def read(self, seconds: float) -> Oid:
         """The branch's commit; NULL when there is none."""
@@ -89,6 +92,7 @@ class LocalTip:
             if tip == new or (tip and self._repo.run("merge-base", "--is-ancestor", new, tip).ok):
                 return Swap.WON
             if tip != expected:
+                self.found = tip
                 return Swap.LOST
         raise Refused(f"git can't move {self.ref}: {words}", hint="gitcoord doctor")
 
@@ -109,6 +113,7 @@ class RemoteTip:
         self.url = url
         self.where = remote
         self.ref = f"{remote}/{branch}"
+        self.found = NULL
 
     def forget(self) -> None:
         """Takes the remote-tracking ref away."""
@@ -205,6 +210,7 @@ class RemoteTip:
                 return Swap.WON
             # What was sent may lie behind a read that lags: only a branch that has gone on says that it is lost.
             if tip != expected and (not sent or (tip and self._is_in(expected, tip))):
+                self.found = tip
                 return Swap.LOST
         # git itself held the push back, for the branch isn't where reads still show it: they lag, and nobody refused.
         lags = flag == "!" and not this_sent

@@ -130,6 +130,10 @@ class Desk:
                 return  # no room: it stays where it is, and is looked at again with the next flush
         self.drop(op)
 
+    def has_result(self, op: str) -> bool:
+        """Whether a flusher has left the result."""
+        return os.path.exists(f"{self.path}/results/{op}.json")
+
     def result(self, op: str) -> dict[str, Any] | None:
         """The result that a flusher left, taken away."""
         path = self.path / "results" / f"{op}.json"
@@ -269,14 +273,18 @@ class Desk:
         except ValueError:
             return None
 
-    def note_reach(self, *, reached: bool, now: datetime) -> None:
-        """Notes whether the remote could be reached just now."""
+    def note_reach(self, *, reached: bool, now: datetime, seq: int = 0) -> None:
+        """Notes whether the remote could be reached just now, and which seq its branch had."""
         since = self.away_since()
-        if reached:
-            if since is not None:
-                self.update(away_since=None, tried_at=None)
-        else:
+        if not reached:
             self.update(away_since=spell(since or now), tried_at=time.time())
+        elif since is not None or seq > self.reached():
+            self.update(away_since=None, tried_at=None, seq=max(seq, self.reached()))
+
+    def reached(self) -> int:
+        """The highest seq that any clone of this machine has seen on the branch; 0 when none has."""
+        seq = self.state().get("seq")
+        return seq if isinstance(seq, int) else 0
 
     def sweep(self) -> None:
         """Takes away results that nobody came for, and what killed processes wrote halfway."""

@@ -47,8 +47,10 @@ class Memory(Protocol):
 class InFlight(Protocol):
     """The note about a push that is under way, kept where the next process finds it."""
 
-    def sending(self, base: Oid, commits: dict[str, Oid]) -> None:
-        """Operations (by id) are about to be pushed as those commits on `base`."""
+    def sending(self, base: Oid, commits: dict[str, Oid]) -> frozenset[str]:
+        """Operations (by id) are about to be pushed as those commits on `base`. Those that have been withdrawn meanwhile:
+        if there are any, the push must not happen.
+        """
         ...
 
     def lost(self) -> None:
@@ -58,11 +60,16 @@ class InFlight(Protocol):
 
 @dataclass(frozen=True)
 class Done:
-    """A command that is in history, or needed no event. `event` None: there was nothing to do."""
+    """A command that is in history, or needed no event. `event` None: there was nothing to do.
+
+    `held`: what its session held (`42 file:a`) on the tip that the answer was given at, so that who waited for it need not
+    look at the branch once more; None when that wasn't noted.
+    """
 
     event: Event | None
     commit: Oid
     seq: int
+    held: tuple[str, ...] | None = None
 
 
 Outcome = Done | GitcoordError
@@ -93,6 +100,8 @@ class EventLog:
     _read: set[tuple[Oid, Oid]] = field(default_factory=set, init=False)
     contention: int = field(default=0, init=False)
     """Races lost in the last transaction: how crowded the branch is."""
+    newest: State | None = field(default=None, init=False)
+    """The state at which the last transaction ended."""
 
     def __post_init__(self) -> None:
         self._history = History(self.objects, self.projection)
@@ -159,9 +168,12 @@ class EventLog:
 
     def landed_since(self, base: Oid, tip: Oid, bad: Iterable[Bad]) -> None:
         """Notes which operations the commits after `base` carried out: what an earlier process may have sent."""
-        ignored = {one.commit for one in bad}
         names = self.objects.range(tip, base)
-        for commit in self.objects.commits(names if names is not None else self.objects.range(tip) or []):
+        self._note_landed(names if names is not None else self.objects.range(tip) or [], bad)
+
+    def _note_landed(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]], bad: Iterable[Bad]) -> None:
+        ignored = {one.commit for one in bad}
+        for commit in self.objects.commits(names):
             if commit.oid in ignored or commit.message is None or len(commit.parents) > 1:
                 continue
             try:
@@ -173,7 +185,7 @@ class EventLog:
     def find(self, op: str, checked: Checked) -> Done | None:
         """The operation in the known history, if it is there."""
         if op not in self._landed and checked.tip:
-            self.landed_since(NULL, checked.tip, checked.bad)
+            self._note_landed(self.objects.saying(checked.tip, f"Coord-Id: {op}"), checked.bad)
         return self._landed.get(op)
 
     # --- writing ---------------------------------------------------------------------------------------------------
@@ -187,13 +199,17 @@ class EventLog:
         since: Oid,
         sent_on: Sequence[Oid] = (),
         look_only: Mapping[str, frozenset[Oid]] | None = None,
+        at_least: int = 0,
+        more: Callable[[], Sequence[Command]] = tuple,
     ) -> dict[str, Outcome]:
         """Carries the commands out, in order, in one chain and one push where it can; the outcome of each, by its id.
 
         `since`: the tip that was known before the commands were read; what landed after it may be one of them, sent by another
         process. `sent_on`: tips on which an earlier process may have sent some of them. `look_only`: operations that must not be
         sent any more, only looked for, each with the tips on which it may have been sent: a push whose process is gone may go
-        on. A refusal that rests on an old view is confirmed on a fresh one before it is told.
+        on. `at_least`: the seq that the branch is known to have reached: an older view would only lose its race. `more` gives
+        the commands that have come meanwhile, none of them ever sent: when a race was lost they go along. A refusal that rests
+        on an old view is confirmed on a fresh one before it is told.
         """
         end = monotonic() + seconds
         give_up = end + (PATIENCE - 1) * seconds
@@ -201,10 +217,11 @@ class EventLog:
         pending = list(commands)
         gone = look_only or {}
         self.contention = 0
+        self.newest = None
         try:
             view = self.view()
             fresh = False
-            if sent_on or gone or not view.checked.tip:
+            if sent_on or gone or not view.checked.tip or view.checked.seq < at_least:
                 view, fresh = self._refreshed(pending, end)
                 for base in dict.fromkeys(sent_on):
                     self.landed_since(base, view.checked.tip, view.checked.bad)
@@ -235,12 +252,18 @@ class EventLog:
                         hint="run the same command again",
                     )
                 won = self._send(view, chain, flight, end)
+                if isinstance(won, frozenset):
+                    flight.lost()
+                    outcomes |= {op: NotInTime("its caller gave up before it could be sent; nothing happened") for op in won}
+                    pending = [command for command in pending if command.op not in won]
+                    continue
                 if won is None:
                     self.contention += 1
                     flight.lost()
                     # A lost race is no silence: the branch moves, and one's turn comes. The deadline is for waiting.
                     end = min(give_up, monotonic() + seconds)
-                    view, fresh = self._refreshed(pending, end)
+                    view, fresh = self._overtaken(pending, end)
+                    pending += more()
                     continue
                 for command, event, _, _ in chain:
                     outcomes[command.op] = self._landed[event.id]
@@ -250,6 +273,7 @@ class EventLog:
                 pending = [command for command in pending if command.op not in outcomes]
                 view, fresh = won, True
                 since = won.checked.tip
+            self.newest = view.state
         except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised, NotWritten) as error:
             outcomes |= {command.op: error for command in pending if command.op not in outcomes}
         return outcomes
@@ -262,6 +286,14 @@ class EventLog:
             if any(command.kind == "branch.open" for command in pending):
                 return View(Checked(), State(), self.now()), True
             raise
+
+    def _overtaken(self, pending: Sequence[Command], end: float) -> tuple[View, bool]:
+        """The view at the tip that a lost swap found."""
+        try:
+            checked = self._seen(self.tip.found, self.memory.load())
+        except (Rewritten, NotInitialised):  # a second look decides about that
+            return self._refreshed(pending, end)
+        return View(checked, self._history.state_at(checked.good, checked.seq), self.now()), True
 
     def _collect(self, pending: list[Command], outcomes: dict[str, Outcome]) -> None:
         for command in list(pending):
@@ -320,8 +352,12 @@ class EventLog:
         ahead = state.at - now
         return state.at if timedelta(0) < ahead <= state.rules.grace else now.replace(microsecond=0)
 
-    def _send(self, view: View, chain: list[tuple[Command, Event, State, State]], flight: InFlight, end: float) -> View | None:
-        """Writes the chain and swaps the tip: the new view, or None when the race was lost."""
+    def _send(
+        self, view: View, chain: list[tuple[Command, Event, State, State]], flight: InFlight, end: float
+    ) -> View | frozenset[str] | None:
+        """Writes the chain and swaps the tip: the new view, or None when the race was lost; the operations that were withdrawn
+        before anything was sent.
+        """
         base = view.checked.tip
         commits = [
             NewCommit(
@@ -335,7 +371,9 @@ class EventLog:
             for _, event, before, after in chain
         ]
         oids = self.objects.write_chain(base, view.checked.good, commits)
-        flight.sending(base, {command.op: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
+        withdrawn = flight.sending(base, {command.op: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
+        if withdrawn:
+            return withdrawn
         if self.tip.swap(base, oids[-1], max(1.0, end - monotonic())) is Swap.LOST:
             return None
         for (_, event, _, _), oid in zip(chain, oids, strict=True):
