@@ -97,6 +97,7 @@ class EventLog:
     email: str
     _history: History = field(init=False)
     _landed: dict[str, Done] = field(default_factory=dict, init=False)
+    _wanted: set[str] = field(default_factory=set, init=False)  # operations that a transaction looks for; a history holds too many
     _read: set[tuple[Oid, Oid]] = field(default_factory=set, init=False)
     contention: int = field(default=0, init=False)
     """Races lost in the last transaction: how crowded the branch is."""
@@ -160,7 +161,8 @@ class EventLog:
         return checked
 
     def _note(self, good: Good) -> None:
-        self._landed[good.event.id] = Done(good.event, good.commit, good.event.seq)
+        if good.event.id in self._wanted:
+            self._landed[good.event.id] = Done(good.event, good.commit, good.event.seq)
 
     def replay(self, tip: Oid, seen: Callable[[Good], None]) -> Checked:
         """Checks the whole history again from the root, telling each good commit."""
@@ -185,6 +187,7 @@ class EventLog:
     def find(self, op: str, checked: Checked) -> Done | None:
         """The operation in the known history, if it is there."""
         if op not in self._landed and checked.tip:
+            self._wanted.add(op)
             self._note_landed(self.objects.saying(checked.tip, f"Coord-Id: {op}"), checked.bad)
         return self._landed.get(op)
 
@@ -215,6 +218,8 @@ class EventLog:
         give_up = end + (PATIENCE - 1) * seconds
         outcomes: dict[str, Outcome] = {}
         pending = list(commands)
+        self._wanted = {command.op for command in pending}
+        self._read.clear()
         gone = look_only or {}
         self.contention = 0
         self.newest = None
@@ -264,6 +269,7 @@ class EventLog:
                     end = min(give_up, monotonic() + seconds)
                     view, fresh = self._overtaken(pending, end)
                     pending += more()
+                    self._wanted |= {command.op for command in pending}
                     continue
                 for command, event, _, _ in chain:
                     outcomes[command.op] = self._landed[event.id]

@@ -190,7 +190,7 @@ def _print_entry(one: LogEntry) -> None:
 
 
 def verify(
-    full: Annotated[bool, typer.Option("--full", help="Compare the whole tree of every commit, not of the newest alone.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Compare the tree and the board of every commit.")] = False,
 ) -> None:
     """Replay the whole history; show that history, trees and boards agree, and name each commit that doesn't."""
     with connection() as found:
