@@ -48,6 +48,9 @@ class Leases:
     taken: tuple[str, ...] = ()
 
 
+_NOWHERE = "0" * 40  # no commit has this name: what was looked for "since" it has to be looked for from the root
+
+
 @dataclass
 class Coordinator(Reader):
     """One caller's way to the branch."""
@@ -63,11 +66,14 @@ class Coordinator(Reader):
         except ValidationError as error:
             first = error.errors()[0]
             raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        since = ""
         if self.op:
-            done = self.log.find(op, self.log.view().checked)
+            known = self.log.view().checked
+            done = self.log.find(op, known)
             if done is not None:
                 return Receipt("committed", op, done.seq, done.commit), done.event
-        result: Result = self.flusher.submit(command)
+            since = known.tip or _NOWHERE
+        result: Result = self.flusher.submit(command, since=since)
         if isinstance(result, Queued):
             return Receipt("queued", op), None
         given_back = set(getattr(result.event, "released", ()))

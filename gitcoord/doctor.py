@@ -142,7 +142,7 @@ def _clock(found: Connection) -> Iterator[Finding]:
 
 def _desk(found: Connection, *, fix: bool) -> Iterator[Finding]:
     desk = found.desk
-    waiting = desk.waiting()
+    waiting = found.coordinator.flusher.unsent()
     if waiting:
         yield Finding("warning", f"{len(waiting)} commands are unsent", "gitcoord sync")
     unreadable = [one for one in waiting if one.command is None]

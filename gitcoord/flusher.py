@@ -85,10 +85,14 @@ class Flusher:
     clock: Callable[[], float] = monotonic
     wall: Callable[[], float] = field(default=lambda: 0.0)
 
-    def submit(self, command: Command) -> Result:
-        """Carries the command out, or has it carried out. Raises what refuses it; deferrable ones come back queued."""
+    def submit(self, command: Command, *, since: Oid = "") -> Result:
+        """Carries the command out, or has it carried out. Raises what refuses it; deferrable ones come back queued.
+
+        `since`: the tip up to which the history was searched for the operation, if it may have been asked for before.
+        """
         end = self.clock() + self.seconds
-        self.desk.put(command)
+        self.desk.result(command.op)  # an answer that an earlier process asked for and never read
+        self.desk.put(command, since=since)
         if command.can_wait and self._is_away():
             return self._queued(command)
         outcome = self._carry_out(command, end) or self._too_late(command)
@@ -119,6 +123,10 @@ class Flusher:
             self.desk.sweep()
         return [outcome for outcome in outcomes.values() if isinstance(outcome, GitcoordError)]
 
+    def unsent(self) -> list[Waiting]:
+        """What waits to be sent. A claim whose caller is gone never will be: it only stays until its push can't land any more."""
+        return [one for one in self.desk.waiting() if one.command is None or not self._caller_is_gone(one.command)]
+
     # --- one command -------------------------------------------------------------------------------------------------
 
     def _carry_out(self, command: Command, end: float) -> Outcome | None:
@@ -128,6 +136,8 @@ class Flusher:
         while True:
             record = self.desk.result(command.op)
             if record is not None:
+                # It may be the answer to an earlier run of the same operation, taken out before this one was written down.
+                self.desk.drop(command.op)
                 return _outcome(record)
             left = end - self.clock()
             if left <= 0:
@@ -203,9 +213,12 @@ class Flusher:
         # after this tip. (It is noted, sent, taken out of the outbox, and then the note goes.)
         since = self.log.known()
         flights = self.desk.flights()
-        batch = _readable([one for one in self.desk.waiting() if not alone or (own is not None and one.op == own.op)])
+        waiting = [one for one in self.desk.waiting() if not alone or (own is not None and one.op == own.op)]
+        batch = _readable(waiting)
         if not batch:
             return {}
+        # Asked for once more: its first run may have landed after that one's last look, and before this flush began.
+        again = [one.since for one in waiting if one.since and one.since != since]
         self.desk.pulse()
         flight = _Flight(self.desk)
         gone = {
@@ -214,7 +227,7 @@ class Flusher:
             if (own is None or command.op != own.op) and self._caller_is_gone(command)
         }
         begun = self.clock()
-        outcomes = self._transact(batch, own, gone, flights, since, flight, end, alone=alone)
+        outcomes = self._transact(batch, own, gone, flights, since, again, flight, end, alone=alone)
         taken = self.clock() - begun
         done = any(isinstance(outcome, Done) for outcome in outcomes.values())
         open_ = {op for op, outcome in outcomes.items() if isinstance(outcome, Unknown) and op not in gone}
@@ -243,6 +256,7 @@ class Flusher:
         gone: Mapping[str, frozenset[Oid]],
         flights: Sequence[Flight],
         since: Oid,
+        again: Sequence[Oid],
         flight: _Flight,
         end: float,
         *,
@@ -252,7 +266,7 @@ class Flusher:
         a race is lost joins the batch.
         """
         by_op = {command.op: command for command in batch}
-        sent_on = [push.base for push in flights if push.ops & by_op.keys()]
+        sent_on = [*again, *(push.base for push in flights if push.ops & by_op.keys())]
 
         def send(commands: Sequence[Command], more: Callable[[], Sequence[Command]] = tuple) -> dict[str, Outcome]:
             return self.log.transact(
@@ -263,7 +277,8 @@ class Flusher:
         def more() -> list[Command]:
             # The notes first: what waits and is in none of them now can only have been sent after the tip that was just read.
             sent = {op for push in self.desk.flights() for op in push.ops}
-            found = [one for one in _readable(self.desk.waiting()) if one.op not in by_op and one.op not in sent]
+            waiting = [one for one in self.desk.waiting() if not one.since]
+            found = [one for one in _readable(waiting) if one.op not in by_op and one.op not in sent]
             found = [one for one in found if not self._caller_is_gone(one)]
             batch.extend(found)
             by_op.update((one.op, one) for one in found)
@@ -273,10 +288,10 @@ class Flusher:
         refused = [op for op, outcome in outcomes.items() if isinstance(outcome, Refused)]
         if refused and len(batch) > 1:
             # A refused chain is no verdict on its members: try one's own alone, leave the others to their owners.
-            again = [own] if own is not None else [by_op[op] for op in refused if by_op[op].can_wait][:3]
+            singly = [own] if own is not None else [by_op[op] for op in refused if by_op[op].can_wait][:3]
             for op in refused:
                 del outcomes[op]
-            for command in again:
+            for command in singly:
                 outcomes |= send([command])
         # What was built on the tip as it still is may land yet; once the branch has moved on, it can't.
         tip = self.log.known()

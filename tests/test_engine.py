@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from gitcoord.bootstrap import Connection
 from gitcoord.core import rules
 from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.messages import SendMessage
-from gitcoord.core.records import Caller, Event
+from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.state import State
 from gitcoord.errors import Held, NotHeld, Unknown
 from gitcoord.flusher import Flusher
@@ -445,6 +446,49 @@ def test_what_its_caller_took_back_is_not_sent_with_the_others(pair: tuple[Seat,
         found.coordinator.acquire(file("x"))
         assert found.desk.flights() == []
     assert [one["claimed_by"] for one in ben.ok("claims")["claims"]] == ["ada"]
+
+
+def test_what_another_process_carried_out_meanwhile_is_not_called_given_up(
+    pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = pair
+    real = Desk.take_off
+    raced: list[str] = []
+    with ada.here() as found, ada.here() as other:
+
+        def take_off(self: Desk, base: str, ops: Sequence[str]) -> str:
+            if not raced:  # it was stopped here; another process went on without the lock, and did all of it
+                raced.extend(ops)
+                assert other.coordinator.flusher.flush(seconds=20) == []
+            return real(self, base, ops)
+
+        op = found.desk.next_id()
+        now = found.coordinator.now()
+        found.desk.put(SendMessage(op=op, session="ada", at=now, to="ben", subject="hello"))
+        monkeypatch.setattr(Desk, "take_off", take_off)
+        monkeypatch.setattr(Desk, "lock", lambda self, seconds: nullcontext(enter_result=True))
+        assert found.coordinator.flusher.flush(seconds=20) == []
+    assert raced == [op]
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
+
+
+def test_an_operation_that_landed_between_its_two_runs_is_not_sent_again(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    with ada.here(op="once") as again, ada.here(op="once") as first:
+        real = again.desk.put
+
+        def put(command: Command, *, since: str = "") -> None:
+            # The second run has looked for the operation, and now the first one's lands, its note and its place go.
+            first.coordinator.send("ben", "hello", "")
+            real(command, since=since)
+
+        again.desk.put = put  # type: ignore[method-assign]
+        first.desk.put = real  # type: ignore[method-assign]
+        assert again.coordinator.send("ben", "hello", "").seq == 4
+        assert again.desk.waiting() == []
+    assert ada.ok("sync")["unsent"] == 0
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
+    assert [one["event"] for one in ben.ok("log")["events"]].count("message.sent") == 1
 
 
 def test_an_older_clone_of_the_machine_looks_before_it_pushes(

@@ -44,11 +44,15 @@ _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
 
 @dataclass(frozen=True)
 class Waiting:
-    """A command in the outbox. `command` None: written by a newer program, not to be carried out by this one."""
+    """A command in the outbox. `command` None: written by a newer program, not to be carried out by this one.
+
+    `since`: the tip up to which its operation was looked for before it was put here; "" when it is new.
+    """
 
     op: str
     session: str
     command: Command | None
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,11 @@ class Desk:
 
     # --- the outbox --------------------------------------------------------------------------------------------------
 
-    def put(self, command: Command) -> None:
-        """Writes the command down before anything else happens to it. Raises NotWritten when there is no room."""
-        record = {"kind": command.kind, "command": command.model_dump(mode="json")}
+    def put(self, command: Command, *, since: str = "") -> None:
+        """Writes the command down before anything else happens to it. `since`: see `Waiting`. Raises NotWritten when there is no
+        room.
+        """
+        record = {"kind": command.kind, "command": command.model_dump(mode="json"), "since": since}
         try:
             files.write_json(self.path / "outbox" / f"{command.op}.json", record, durable=True)
         except OSError as error:
@@ -87,7 +93,7 @@ class Desk:
             if isinstance(record, dict):
                 body = record.get("command")
                 session = str(body.get("session", "")) if isinstance(body, dict) else ""
-                found.append(Waiting(path.stem, session, _command(record)))
+                found.append(Waiting(path.stem, session, _command(record), str(record.get("since", ""))))
         return found
 
     def is_waiting(self, op: str) -> bool:

@@ -221,6 +221,7 @@ class EventLog:
         self._wanted = {command.op for command in pending}
         self._read.clear()
         gone = look_only or {}
+        withdrawn: frozenset[str] = frozenset()
         self.contention = 0
         self.newest = None
         try:
@@ -236,6 +237,9 @@ class EventLog:
                         self.landed_since(since, view.checked.tip, view.checked.bad)
                     since = view.checked.tip
                 self._collect(pending, outcomes)
+                for command in [one for one in pending if one.op in withdrawn]:
+                    outcomes[command.op] = NotInTime("its caller gave up before it could be sent; nothing happened")
+                    pending.remove(command)
                 for command in [one for one in pending if one.op in gone]:
                     if view.checked.tip in gone[command.op]:  # the lease of that push still fits: it may land at any time
                         outcomes[command.op] = Unknown("its caller is gone, and its push may still land", hint="gitcoord sync")
@@ -259,8 +263,8 @@ class EventLog:
                 won = self._send(view, chain, flight, end)
                 if isinstance(won, frozenset):
                     flight.lost()
-                    outcomes |= {op: NotInTime("its caller gave up before it could be sent; nothing happened") for op in won}
-                    pending = [command for command in pending if command.op not in won]
+                    withdrawn |= won  # taken back by its caller, or carried out by another process: the branch says which
+                    view, fresh = self._refreshed(pending, end)
                     continue
                 if won is None:
                     self.contention += 1

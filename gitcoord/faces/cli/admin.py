@@ -51,7 +51,7 @@ def sync(
             from gitcoord.doctor import tidy
 
             tidy(found)
-        left = len(found.desk.waiting())
+        left = len(found.coordinator.flusher.unsent())
         record = {
             "unsent": left,
             "tip": view.checked.tip if view else None,
