@@ -1,6 +1,6 @@
 """`git commit` with the hooks installed against without, remote alive, dead and silent, in one run: ratios, not seconds.
 
-    python bench/commit_hooks.py [ROUNDS]
+    python bench/hooks.py [ROUNDS]
 
 Needs the package installed beside the running Python (its `gitcoord` is what the hooks call). The four cases take turns round by
 round, so that a machine that gets slower or faster meanwhile does so for all of them.
