@@ -12,6 +12,7 @@ from gits import git
 from remotes import Remote
 from seats import Clock, Seat, file
 
+from gitcoord import reader
 from gitcoord.views.tree import BOARD
 
 
@@ -94,7 +95,9 @@ def test_verify_counts_and_agrees(busy: tuple[Seat, Seat, Clock]) -> None:
     assert f"ok: {count} commits" in ada.run("verify").out
 
 
-def test_verify_names_a_board_that_its_state_does_not_give(pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path) -> None:
+def test_verify_names_a_board_that_its_state_does_not_give(
+    pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ada, _ = pair
     ada.ok("heartbeat", "building")
     message = ada.git("log", "-1", "--format=%B", "origin/coordination")
@@ -107,8 +110,13 @@ def test_verify_names_a_board_that_its_state_does_not_give(pair: tuple[Seat, Sea
     forged = git(hand, "rev-parse", "HEAD")
     git(hand, "push", "-q", "-f", "origin", "HEAD:coordination")
     git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
-    verdict = Seat(tmp_path / "fresh", tmp_path / "desk-fresh").run("verify", "--json").json
+    fresh = Seat(tmp_path / "fresh", tmp_path / "desk-fresh")
+    verdict = fresh.run("verify", "--json").json
     assert [(one["commit"], "board" in one["reason"]) for one in verdict["problems"]] == [(forged, True)]
+    monkeypatch.setattr(reader, "_BOARDS", 0)  # as if the forged one were older than those that are drawn again
+    with fresh.here() as found:
+        assert found.coordinator.verify().problems == ()
+        assert [one.commit for one in found.coordinator.verify(full=True).problems] == [forged]
 
 
 def test_the_log_shows_who_did_what(busy: tuple[Seat, Seat, Clock]) -> None:

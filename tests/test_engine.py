@@ -31,7 +31,7 @@ from gitcoord.errors import Held, NotHeld, Unknown
 from gitcoord.flusher import Flusher
 from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.local import processes
-from gitcoord.local.desk import Desk
+from gitcoord.local.desk import STALLED_AFTER, Desk
 from gitcoord.log import wire
 from gitcoord.log.eventlog import EventLog
 
@@ -538,3 +538,19 @@ def test_kill_9_at_random_moments_loses_no_acknowledged_claim(pair: tuple[Seat, 
     assert {(one["resource_name"], one["fence"]) for one in acknowledged} <= held
     assert ada.ok("sync")["unsent"] == 0
     assert ben.ok("verify")["ok"]
+
+
+def test_a_winner_rests_by_what_it_lost_and_soon_no_more(pair: tuple[Seat, Seat]) -> None:
+    ada, _ = pair
+    with ada.here() as found:
+        flusher = found.coordinator.flusher
+        flusher.log.contention = 0
+        assert flusher._rest(0.0, seconds=5.0) == 0.0  # who never lost doesn't rest, however slow its remote is
+        flusher.log.contention = 3
+        assert flusher._rest(0.0, seconds=2.0) == 1.5  # four tries in two seconds, three of them lost
+        assert flusher._rest(0.0, seconds=60.0) < STALLED_AFTER  # or the others on this machine would go without the lock
+        flusher.log.contention = 0
+        rest, rests = 1.5, 0
+        while rest:
+            rest, rests = flusher._rest(rest, seconds=1.0), rests + 1
+        assert rests < 10
