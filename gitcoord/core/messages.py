@@ -170,7 +170,7 @@ def unread(state: State, session: str, now: datetime) -> list[Message]:
         return []
     beyond = set(record.read_beyond)
     found = []
-    for message in state.messages.values():
+    for message in state.messages.to(session, TO_ALL):
         if message.expires_at is not None and message.expires_at <= now:
             continue
         if message.to == session:

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from gitcoord.core.branch import Branch
@@ -35,7 +36,7 @@ class Table(Mapping[K, V], Generic[K, V]):
         self._over: Mapping[K, V | None] = over or {}
         self._size: int | None = None
 
-    def with_changes(self, changes: Mapping[K, V | None]) -> Table[K, V]:
+    def with_changes(self, changes: Mapping[K, V | None]) -> Self:
         """The table with the changes; None takes a record out."""
         if not changes:
             return self
@@ -43,8 +44,8 @@ class Table(Mapping[K, V], Generic[K, V]):
         # A plain base is folded in before the overlay grows long; a lazy one is left alone (folding would load it all).
         if isinstance(self._base, dict) and len(over) > 64 + len(self._base) // 4:
             merged = {**self._base, **over}
-            return Table({key: value for key, value in merged.items() if value is not None})
-        return Table(self._base, over)
+            return type(self)({key: value for key, value in merged.items() if value is not None})
+        return type(self)(self._base, over)
 
     def __getitem__(self, key: K) -> V:
         if key in self._over:
@@ -82,8 +83,53 @@ class Table(Mapping[K, V], Generic[K, V]):
         return self._size
 
 
+class Shelf(Mapping[str, "Message"]):
+    """Messages that lie in a tree: their ids and receivers at once, their texts when somebody asks."""
+
+    @abstractmethod
+    def receiver(self, key: str) -> str:
+        """To whom that message is. Raises KeyError."""
+
+    @abstractmethod
+    def fetch(self, keys: Sequence[str]) -> None:
+        """Reads those messages at once, so that asking for each costs nothing."""
+
+
+class Mail(Table[str, "Message"]):
+    """The messages of a state. On a long shelf only what is asked for is read."""
+
+    __slots__ = ()
+
+    def to(self, *receivers: str) -> list[Message]:
+        """Those to any of these receivers."""
+        return self._where(lambda receiver: receiver in receivers)
+
+    def direct(self, among: Iterable[str]) -> list[Message]:
+        """Those of these ids that are to one session."""
+        chosen = set(among)
+        return self._where(lambda receiver: receiver != "broadcast", chosen)
+
+    def some(self, keys: Iterable[str]) -> list[Message]:
+        """Those with these ids, read at once."""
+        wanted = list(keys)
+        if isinstance(self._base, Shelf):
+            self._base.fetch([key for key in wanted if key not in self._over])
+        return [self[key] for key in wanted]
+
+    def _where(self, fits: Callable[[str], bool], among: Container[str] | None = None) -> list[Message]:
+        base = self._base
+        receiver = base.receiver if isinstance(base, Shelf) else lambda key: base[key].to
+        kept = [key for key in base if key not in self._over and (among is None or key in among) and fits(receiver(key))]
+        new = [(key, one) for key, one in self._over.items() if among is None or key in among]
+        return self.some(kept) + [one for _, one in new if one is not None and fits(one.to)]
+
+
 def _table() -> Table[Any, Any]:
     return Table({})
+
+
+def _mail() -> Mail:
+    return Mail({})
 
 
 @dataclass(frozen=True)
@@ -96,7 +142,7 @@ class State:
     sessions: Table[str, Session] = field(default_factory=_table)
     heartbeats: Table[str, Heartbeat] = field(default_factory=_table)
     claims: Table[ClaimKey, Claim] = field(default_factory=_table)
-    messages: Table[str, Message] = field(default_factory=_table)
+    messages: Mail = field(default_factory=_mail)
     handoffs: Table[str, Handoff] = field(default_factory=_table)
     touched: Mapping[str, frozenset[Any]] = field(default_factory=dict)
 

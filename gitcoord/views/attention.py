@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitcoord.core.housekeeping import id_time
-from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.state import State
@@ -102,8 +101,8 @@ def _unanswered(state: State, now: datetime) -> list[Item]:
     """Direct messages that nobody took, and questions that nobody answered."""
     found = []
     young = [key for key in state.messages if (id_time(key) or now) >= now - UNANSWERED_WITHIN]
-    for message in sorted((state.messages[key] for key in young), key=lambda one: (one.seq, one.id)):
-        if message.to == TO_ALL or message.status == "answered":
+    for message in sorted(state.messages.direct(young), key=lambda one: (one.seq, one.id)):
+        if message.status == "answered":
             continue
         receiver = state.sessions.get(message.to)
         age = now - message.timestamp

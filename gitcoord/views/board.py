@@ -6,7 +6,7 @@ markup, a link, a mention or an image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TypeVar
@@ -166,5 +166,4 @@ def _ended(one: Session) -> str:
 def recent_messages(state: State, now: datetime, within: timedelta = timedelta(hours=1)) -> list[Message]:
     """The messages of that long before `now`; an id tells its age, so that old ones need not be read."""
     young = [key for key in state.messages if (id_time(key) or now) >= now - within - timedelta(hours=1)]
-    found: Iterable[Message] = (state.messages[key] for key in young)
-    return [one for one in found if one.timestamp >= now - within]
+    return [one for one in state.messages.some(young) if one.timestamp >= now - within]

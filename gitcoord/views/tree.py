@@ -22,7 +22,7 @@ from gitcoord.core.messages import TO_ALL, Message
 from gitcoord.core.names import UNSAFE
 from gitcoord.core.records import Record
 from gitcoord.core.sessions import Session
-from gitcoord.core.state import State, Table
+from gitcoord.core.state import Mail, Shelf, State, Table
 
 BOARD = "STATUS_BOARD.md"
 README = "README.md"
@@ -158,27 +158,29 @@ def all_files(state: State) -> dict[str, Record]:
     return found
 
 
-class _LazyMessages(Mapping[str, Message]):
-    """The messages of a tree: their ids at once, their texts when somebody asks."""
+class _Shelf(Shelf):
+    """The messages of a tree. `places`: the receiver and the object of each, by id."""
 
-    def __init__(self, places: Mapping[str, str], read: Callable[[Sequence[str]], list[bytes | None]]) -> None:
+    def __init__(self, places: Mapping[str, tuple[str, str]], read: Callable[[Sequence[str]], list[bytes | None]]) -> None:
         self._places = places
         self._read = read
         self._known: dict[str, Message] = {}
 
-    def __getitem__(self, key: str) -> Message:
-        if key not in self._known:
-            if key not in self._places:
-                raise KeyError(key)
-            self._load([key])
-        return self._known[key]
+    def receiver(self, key: str) -> str:
+        return self._places[key][0]
 
-    def _load(self, keys: Sequence[str]) -> None:
-        for key, data in zip(keys, self._read([self._places[key] for key in keys]), strict=True):
+    def fetch(self, keys: Sequence[str]) -> None:
+        missing = [key for key in keys if key not in self._known]
+        for key, data in zip(missing, self._read([self._places[key][1] for key in missing]) if missing else (), strict=True):
             record = parse("messages", data or b"")
             if not isinstance(record, Message):
                 raise KeyError(key)
             self._known[key] = record
+
+    def __getitem__(self, key: str) -> Message:
+        if key not in self._known:
+            self.fetch([key])
+        return self._known[key]
 
     def __contains__(self, key: object) -> bool:
         return key in self._places
@@ -189,25 +191,22 @@ class _LazyMessages(Mapping[str, Message]):
     def __len__(self) -> int:
         return len(self._places)
 
-    def values(self) -> Any:
-        """All of them, read at once."""
-        self._load([key for key in self._places if key not in self._known])
-        return super().values()
-
     def items(self) -> Any:
         """All of them, read at once."""
-        self._load([key for key in self._places if key not in self._known])
+        self.fetch(list(self._places))
         return super().items()
 
 
 def load(files: Iterable[tuple[str, str]], read: Callable[[Sequence[str]], list[bytes | None]], *, seq: int, at: Any) -> State:
     """The state in a good tree. `files`: path and object of each file; `read` gives the objects' bytes."""
     eager: list[tuple[str, str]] = []
-    messages: dict[str, str] = {}
+    messages: dict[str, tuple[str, str]] = {}
     for path, oid in files:
         table = table_of(path)
         if table == "messages":
-            messages[path.rpartition("/")[2].removesuffix(".json")] = oid
+            folder, _, name = path.rpartition("/")
+            to = folder.rpartition("/")[2] if folder.startswith("messages/direct/") else TO_ALL
+            messages[name.removesuffix(".json")] = (to, oid)
         elif table in _KINDS:
             eager.append((path, oid))
     # Each table holds records of its own kind: parse() saw to it.
@@ -225,7 +224,7 @@ def load(files: Iterable[tuple[str, str]], read: Callable[[Sequence[str]], list[
         sessions=Table(tables["sessions"]),
         heartbeats=Table(tables["heartbeats"]),
         claims=Table(tables["claims"]),
-        messages=Table(_LazyMessages(messages, read)),
+        messages=Mail(_Shelf(messages, read)),
         handoffs=Table(tables["handoffs"]),
     )
 
