@@ -154,6 +154,9 @@ class Reader:
                 now = [lease for lease in state.claims.values() if overlaps(lease.resource, resource)]
                 by = f"{now[0].claimed_by} holds it now (fence {now[0].fence})" if now else "nobody holds it now"
                 self.warnings.append(f"you no longer hold {resource} (fence {fence}): {by}")
+        for lease in leases.held_by(state, self.who.session):
+            if lease.offered_until is not None and lease.offered_until > self.now():
+                self.warnings.append(f"{lease.resource} is offered to you until {spell(lease.offered_until)}: claim it")
         self._note_held(held)
 
     def _note_held(self, held: Iterable[str]) -> None:

@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from gitcoord.asker import Receipt
 from gitcoord.bootstrap import Connection
-from gitcoord.coordinator import Receipt
 from gitcoord.errors import BadInput, GitcoordError, NotInitialised
 from gitcoord.git.repo import NULL, Repository
 from gitcoord.git.tip import RemoteTip, Swap

@@ -13,11 +13,12 @@ from typing import Any
 
 from gitcoord.core import rules
 from gitcoord.core.branch import BranchOpened, ChangeSetting
-from gitcoord.core.claims import AcquireClaims, ReleaseClaims, RenewClaims
+from gitcoord.core.claims import AcquireClaims, RenewClaims
 from gitcoord.core.heartbeats import RecordHeartbeat
 from gitcoord.core.leases import Claim, held_by
 from gitcoord.core.messages import Message, SendMessage, TakeMessages, unread
 from gitcoord.core.records import Clock, Command, Event
+from gitcoord.core.releases import ReleaseClaims
 from gitcoord.core.sessions import EndSession, StartSession
 from gitcoord.core.state import TABLES, State
 

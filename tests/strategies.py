@@ -58,6 +58,11 @@ taken = st.builds(
     lambda fence, holder, why, what: f"{fence} {holder} {why} {what}",
     fences, session_names, st.sampled_from(("expired", "ended", "stale", "broken")), resources,
 )  # fmt: skip
+granted = st.builds(lambda place, who, what: f"{place} {who} {what}", fences, session_names, resources)
+asked = st.builds(
+    lambda fence, holder, how, what: f"{fence} {holder} {how} {what}",
+    fences, session_names, st.sampled_from(("held", "denied")), resources,
+)  # fmt: skip
 
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "id": ids,
@@ -72,6 +77,13 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "messages": st.lists(ids, min_size=1, max_size=4).map(tuple),
     "in_reply_to": st.none() | ids,
     "thread": st.none() | ids,
+    "granted": st.lists(granted, max_size=3).map(tuple),
+    "holders": st.lists(asked, min_size=1, max_size=3).map(tuple),
+    "left": st.lists(resources, max_size=3).map(tuple),
+    "request": ids,
+    "asker": session_names,
+    "resource": resources,
+    "lease": released,
     "abandoned": st.lists(session_names, max_size=3).map(tuple),
     "subject": lines.filter(lambda text: len(text) <= names.SUBJECT_LIMIT),
 }
@@ -109,6 +121,8 @@ def fields(kind: type[Event]) -> dict[str, st.SearchStrategy[Any]]:
             found[name] = st.none() | texts
         elif name == "renewed":
             found[name] = st.lists(renewed, min_size=1, max_size=3).map(tuple)
+        elif name == "taken" and kind.kind == "claim.passed":
+            found[name] = st.lists(taken, min_size=1, max_size=3).map(tuple)
         elif name == "resources":
             found[name] = st.lists(resources, min_size=1, max_size=3).map(tuple)
         elif name in _BY_NAME:

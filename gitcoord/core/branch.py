@@ -6,10 +6,11 @@ It names no URL, no command and no path to run: nothing on the branch picks what
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gitcoord.core.names import Resource, is_line, is_resource_type, show
 from gitcoord.core.records import Clock, Command, Event, Line, Record
 from gitcoord.core.times import Instant, parse_duration
 from gitcoord.errors import BadInput
@@ -43,6 +44,17 @@ class Settings(BaseModel):
     heartbeat_every: Annotated[int, Field(ge=1, le=86400)] = 60
     heartbeat_share: Annotated[int, Field(ge=0, le=3600)] = 12
     skip_ci: bool = True
+    capacities: dict[str, Annotated[int, Field(ge=1, le=1000)]] = {}
+
+    def capacity(self, resource: Resource) -> int:
+        """How many sessions may hold it at once: by its name, else by its type; 0 where that isn't said (one, or all shared)."""
+        return self.capacities.get(str(resource)) or self.capacities.get(resource.type, 0)
+
+
+CAPACITY = "capacity."
+"""What a setting's key begins with that says how many may hold a resource at once: `capacity.ci`, `capacity.ci:slot`."""
+
+_SINGLE = tuple(name for name in Settings.model_fields if name != "capacities")
 
 
 class Ignored(BaseModel):
@@ -167,18 +179,43 @@ class FormatRaised(Event):
 
 
 def _with_setting(settings: Settings, key: str, value: str) -> Settings | None:
-    if key not in Settings.model_fields:
+    if key.startswith(CAPACITY):
+        what = _counted(key)
+        if what is None or not (value.isascii() and value.isdigit()):
+            return None
+        left = {name: places for name, places in settings.capacities.items() if name != what}
+        changed: dict[str, Any] = {"capacities": dict(sorted((left | ({what: int(value)} if int(value) else {})).items()))}
+    elif key in _SINGLE:
+        changed = {key: value}
+    else:
         return None
     try:
-        return Settings.model_validate({**settings.model_dump(), key: value})
+        return Settings.model_validate({**settings.model_dump(), **changed})
     except ValidationError:
         return None
 
 
+def _counted(key: str) -> str | None:
+    """What a capacity is of: `ci`, or `ci:slot`; None for what can't be counted (files overlap, so places make no sense)."""
+    type_, colon, name = key.removeprefix(CAPACITY).partition(":")
+    if not is_resource_type(type_) or type_ == "file" or (colon and not is_line(name)):
+        return None
+    return f"{type_}{colon}{name}"
+
+
 def setting_value(key: str, text: str) -> str:
     """The value as an event carries it: durations in seconds, switches as true or false. Raises BadInput."""
-    if key not in Settings.model_fields:
-        known = ", ".join(Settings.model_fields)
+    if key.startswith(CAPACITY):
+        if _counted(key) is None:
+            raise BadInput(
+                f"{show(key, 80)} names nothing that has places: a type other than file, or TYPE:NAME",
+                hint="gitcoord config --shared capacity.ci 3",
+            )
+        if not (text.strip().isascii() and text.strip().isdigit() and int(text) <= 1000):
+            raise BadInput(f"a capacity is a number of places up to 1000 (0: no limit is set), not {show(text, 40)!r}")
+        return str(int(text))
+    if key not in _SINGLE:
+        known = ", ".join((*_SINGLE, f"{CAPACITY}TYPE"))
         raise BadInput(f"{key!r} is not a shared setting", hint=f"shared settings: {known}")
     if Settings.model_fields[key].annotation is bool:
         words = {"true": "true", "yes": "true", "on": "true", "1": "true"} | dict.fromkeys(("false", "no", "off", "0"), "false")

@@ -1,4 +1,4 @@
-"""Claims: asking for leases, granting, renewing, giving them back. A claim is what is asked for, a lease what is granted.
+"""Claims: asking for leases, granting and renewing them. A claim is what is asked for, a lease what is granted.
 
 Admission is in `decide_*` (which knows clocks and the grace), validity in each event's `problem` (pure); the rules about
 leases that both use are in `leases`.
@@ -6,21 +6,20 @@ leases that both use are in `leases`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import handoffs, leases, messages, names
+from gitcoord.core import handoffs, leases, messages, names, waiting
 from gitcoord.core.leases import (
     Claim,
-    LeaseEntry,
     Mode,
     RenewalEntry,
     TakenEntry,
     held_by,
     in_the_way,
-    split_lease,
     split_renewal,
     split_taken,
 )
@@ -31,21 +30,25 @@ from gitcoord.core.records import (
     Count,
     Event,
     Line,
-    Lines,
     ResourceText,
     Text,
 )
-from gitcoord.core.sessions import acting, lapse, run_problem
+from gitcoord.core.sessions import acting, run_problem
 from gitcoord.core.times import Instant, spell
-from gitcoord.errors import ClockSkew, Held, NotHeld
+from gitcoord.errors import BadInput, ClockSkew, GitcoordError, Held, NotHeld
 
 if TYPE_CHECKING:
     from gitcoord.core.state import ClaimKey, Draft, State
+HEAD_START = timedelta(seconds=10)
+"""How long each in line is given to take over what expired before who stands behind does it for them: a few polls."""
 AT_ONCE = 64  # resources in one command: what an event can name and a person can read
 
 
 class AcquireClaims(Command):
-    """Asks for leases, all or none (`any_of`: the first free one). What the session holds already is renewed."""
+    """Asks for leases, all or none (`any_of`: the first free one). What the session holds already is renewed.
+
+    `wait`: stands in line where it isn't free, for `patience` seconds and as long as a place outlives its poller.
+    """
 
     kind: ClassVar[str] = "claim.acquire"
 
@@ -60,6 +63,8 @@ class AcquireClaims(Command):
     if_stale: bool = False
     breaks: int | None = None
     repo: Line | None = None
+    wait: bool = False
+    patience: Annotated[int, Field(ge=0, le=10 * 86400)] = 0
 
 
 class RenewClaims(Command):
@@ -69,21 +74,6 @@ class RenewClaims(Command):
 
     resources: Annotated[tuple[ResourceText, ...], Field(max_length=AT_ONCE)] = ()
     ttl_seconds: int | None = None
-
-
-class ReleaseClaims(Command):
-    """Gives leases back. `leases`: resource and fence as known when it was asked, so that a late one frees nothing new."""
-
-    kind: ClassVar[str] = "claim.release"
-    deferrable: ClassVar[bool] = True
-
-    leases: Annotated[tuple[LeaseEntry, ...], Field(max_length=4096)]
-    done: Text | None = None
-    tests: Literal["pass", "fail"] | None = None
-    next_phase: Line | None = None
-    to: Line | None = None
-    branch: Line | None = None
-    commit: Line | None = None
 
 
 class ClaimAcquired(Event):
@@ -137,13 +127,15 @@ class ClaimAcquired(Event):
             leases.drop_own(draft, self.session, resource)
             claim = Claim(
                 claimed_by=self.session, run_id=self.run_id, claimed_at=self.at, resource_type=resource.type,
-                resource_name=resource.name, repo=self.repo, mode=self.mode, phase=self.phase, reason=self.reason,
-                estimated_duration=self.estimated_duration, ttl_seconds=self.ttl_seconds, renewed_at=self.at,
-                expires_at=self.expires_at, fence=self.seq, allow_coordination=self.allow_coordination,
+                resource_name=resource.name, repo=self.repo, phase=self.phase, reason=self.reason, ttl_seconds=self.ttl_seconds,
+                mode=leases.mode_of(draft.rules, resource, self.mode), estimated_duration=self.estimated_duration,
+                renewed_at=self.at, expires_at=self.expires_at, fence=self.seq, allow_coordination=self.allow_coordination,
             )  # fmt: skip
             draft.put("claims", claim.key, claim)
         leases.apply_renewals(draft, self.session, self.renewed, self.at)
         handoffs.take_for(draft, self.session, self.resources)
+        held = [*self.resources, *(str(split_renewal(entry)[2]) for entry in self.renewed)]
+        waiting.served(draft, self.session, map(leases.resource_of, held))
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """What is granted is free by this commit's own date, or named among the taken with a reason that holds."""
@@ -153,7 +145,8 @@ class ClaimAcquired(Event):
         if self.expires_at > leases.longest(state, committed_at) or not 300 <= self.ttl_seconds <= state.rules.settings.max_ttl:
             return "the lease is not as long as the branch allows"
         wanted = [Resource.read(text) for text in self.resources]
-        gone: set[tuple[int, str]] = set()
+        gone: set[tuple[int, str, str]] = set()
+        forced = False
         for entry in self.taken:
             fence, holder, why, resource = split_taken(entry)
             lease = leases.find(state.claims.values(), holder, fence, resource)
@@ -161,15 +154,25 @@ class ClaimAcquired(Event):
                 return f"{holder} doesn't hold {resource} with fence {fence}"
             if not leases.may_take(state, lease, why, committed_at):
                 return f"the lease of {holder} on {resource} is not {why}"
-            if not leases.conflicts(lease, wanted, self.mode):
+            if not any(lease in leases.in_the_way(state, one, self.mode, self.session) for one in wanted):
                 return f"the lease of {holder} on {resource} is not in the way"
-            gone.add((fence, str(resource)))
-        for lease in state.claims.values():
-            if lease.claimed_by == self.session or (lease.fence, str(lease.resource)) in gone:
-                continue
-            if leases.conflicts(lease, wanted, self.mode):
-                return f"{lease.claimed_by} holds {lease.resource}"
+            gone.add((fence, holder, str(resource)))
+            forced |= why == "broken"
+        left = [lease for lease in state.claims.values() if (lease.fence, lease.claimed_by, str(lease.resource)) not in gone]
+        for one in wanted:
+            met = leases.blocking(state.rules.settings, left, one, self.mode, self.session)
+            if met:
+                return f"{met[0].claimed_by} holds {met[0].resource}"
+            first = waiting.ahead(state, one, self.mode, self.session, committed_at, self._place(state, committed_at))
+            if first and not forced:
+                return f"{first[0].session_id} waits for {one} and comes first"
         return None
+
+    def _place(self, state: State, committed_at: datetime) -> int | None:
+        """The session's place in line for what is granted, by its seq."""
+        granted = set(self.resources) | {str(split_renewal(entry)[2]) for entry in self.renewed}
+        mine = (one for one in waiting.line(state, committed_at) if one.session_id == self.session)
+        return min((one.seq for one in mine if granted & set(one.resources)), default=None)
 
 
 class ClaimRenewed(Event):
@@ -188,81 +191,11 @@ class ClaimRenewed(Event):
     def evolve(self, draft: Draft) -> None:
         """The leases' expiry moves."""
         leases.apply_renewals(draft, self.session, self.renewed, self.at)
+        waiting.served(draft, self.session, (split_renewal(entry)[2] for entry in self.renewed))
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Own live leases only."""
         return run_problem(state, self) or leases.renewal_problem(state, self.session, self.renewed, committed_at)
-
-
-class ClaimReleased(Event):
-    """Leases were given back; what was finished is broadcast, what comes next is ready to pick up."""
-
-    kind: ClassVar[str] = "claim.released"
-    text: ClassVar[str] = "done"
-    trailers: ClassVar[dict[str, str]] = {"next_phase": "Next-Phase", "released": "Released", "files": "File"}
-
-    released: tuple[LeaseEntry, ...] = ()
-    done: Text | None = None
-    tests: Literal["pass", "fail"] | None = None
-    phase: Line | None = None
-    next_phase: Line | None = None
-    to: Line | None = None
-    branch: Line | None = None
-    commit: Line | None = None
-    files: Lines = ()
-
-    def headline(self) -> str:
-        """The commit's subject."""
-        if self.lapsed:
-            return f"release: {self.session} (too late: {self.lapsed})"
-        if not self.released:
-            return f"release: {self.session} held none of it"
-        fence, resource = split_lease(self.released[0])
-        more = f" and {len(self.released) - 1} more" if len(self.released) > 1 else ""
-        then = f", ready for {self.next_phase}" if self.next_phase else ""
-        return f"release: {resource.type} {resource.name}{more} by {self.session} (fence {fence}){then}"
-
-    def evolve(self, draft: Draft) -> None:
-        """The leases go; `done` makes a broadcast, a next phase an open handoff."""
-        freed = []
-        for entry in self.released:
-            fence, resource = split_lease(entry)
-            leases.drop(draft, self.session, fence, resource)
-            freed.append(resource)
-        if not freed:
-            return
-        label = ", ".join(resource.name for resource in freed[:3]) + (" …" if len(freed) > 3 else "")
-        if self.done is not None:
-            details = {"resource": ", ".join(str(resource) for resource in freed[:AT_ONCE])}
-            given = {"phase_completed": self.phase, "next_phase": self.next_phase,
-                     "files_modified": ", ".join(self.files) or None, "branch": self.branch, "commit": self.commit,
-                     "tests_passing": {"pass": "true", "fail": "false"}.get(self.tests or "")}  # fmt: skip
-            details |= {key: value for key, value in given.items() if value}
-            first = self.done.splitlines()[0] if self.done.strip() else ""
-            subject = f"{label}: {first}" if first else f"{label}: done"
-            note = messages.Message(
-                id=f"{self.id}.0", seq=self.seq, sender=self.session, to="broadcast", timestamp=self.at,
-                type="work_completed", subject=subject[: names.SUBJECT_LIMIT], message=self.done, details=details,
-            )  # fmt: skip
-            draft.put("messages", note.id, note)
-        if self.next_phase or self.to:
-            offer = handoffs.Handoff(
-                id=self.id, seq=self.seq, sender=self.session, to=self.to or "anyone", timestamp=self.at,
-                resources=tuple(str(resource) for resource in freed), phase=self.phase, next=self.next_phase,
-                done=self.done, tests=self.tests, branch=self.branch, commit=self.commit, files=self.files,
-            )  # fmt: skip
-            draft.put("handoffs", offer.id, offer)
-
-    def problem(self, state: State, committed_at: datetime) -> str | None:
-        """Own leases, by their fences."""
-        problem = run_problem(state, self)
-        if problem:
-            return problem
-        for entry in self.released:
-            fence, resource = split_lease(entry)
-            if leases.find(state.claims.values(), self.session, fence, resource) is None:
-                return f"{self.session} doesn't hold {resource} with fence {fence}"
-        return None
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------
@@ -274,7 +207,8 @@ def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: C
         return "ended"
     if command.breaks is not None and lease.fence == command.breaks:
         return "broken"
-    late = clock.now > lease.expires_at + state.rules.grace
+    # An offer that nobody collected passes on at once: its grace would be as long as itself.
+    late = clock.now > lease.expires_at + (state.rules.grace if lease.offered_until is None else timedelta(0))
     stale = command.if_stale and clock.now - leases.silent_since(state, lease) >= state.rules.takeover_after
     if not late and not stale:
         return None
@@ -294,7 +228,18 @@ def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: C
     return "expired" if late else "stale"
 
 
-def _refusal(state: State, blocked: list[Claim], now: datetime) -> Held:
+def _refusal(state: State, blocked: list[Claim], first_in_line: list[waiting.Waiting], now: datetime) -> Held:
+    described = [leases.describe(state, lease, now) for lease in blocked]
+    described += [waiting.describe(place) for place in first_in_line]
+    data = {"outcome": "blocked", "blocked_by": described}
+    if not blocked:
+        place = first_in_line[0]
+        what = ", ".join(names.show(str(one), 60) for one in place.wanted[:3])
+        return Held(
+            f"{place.session_id} waits for {what} since {spell(place.since)} and comes first",
+            hint="stand in line: the same command with --wait | or other work: gitcoord claims",
+            data=data,
+        )
     first = blocked[0]
     more = f" (and {len(blocked) - 1} more)" if len(blocked) > 1 else ""
     why = f": {names.show(first.phase or first.reason or '', 80)}" if first.phase or first.reason else ""
@@ -302,13 +247,15 @@ def _refusal(state: State, blocked: list[Claim], now: datetime) -> Held:
     return Held(
         message,
         hint=f'gitcoord send {first.claimed_by} "May I have {names.show(first.resource_name, 60)}?"'
-        " | or other work: gitcoord claims",
-        data={"outcome": "blocked", "blocked_by": [leases.describe(state, lease, now) for lease in blocked]},
+        " | or other work: gitcoord claims | or wait: the same with --wait",
+        data=data,
     )
 
 
 def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[Event, ...]:
-    """Grants all, or (`any_of`) the first that is free. Raises Held with every lease in the way, ClockSkew, BadInput."""
+    """Grants all, or (`any_of`) the first that is free; who waits gets a place in line instead of a refusal. Raises Held with
+    every lease in the way, ClockSkew, BadInput.
+    """
     acting(state, command)
     ttl = leases.lease_seconds(state, command.ttl_seconds)
     now = leases.start_of_time(state, clock)
@@ -324,12 +271,18 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
     granted: list[Resource] = []
     renewed: list[str] = []
     taken: dict[ClaimKey, str] = {}
+    over: dict[ClaimKey, str] = {}
     blocked: list[Claim] = []
+    before: list[waiting.Waiting] = []
+    settings = state.rules.settings
+    place = waiting.place_of(state, command.session, wanted, command.mode, now, any_of=command.any_of)
     for resource in wanted:
         own = [
             lease
             for lease in held_by(state, command.session)
-            if lease.resource == resource and lease.mode == command.mode and lease.expires_at > now
+            if lease.resource == resource
+            and (lease.mode == leases.mode_of(settings, resource, command.mode) or lease.offered_until is not None)
+            and lease.expires_at > now
         ]
         if own:
             renewed += [leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in own]
@@ -344,14 +297,22 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
                 stuck.append(lease)
             else:
                 here[lease.key] = f"{lease.fence} {lease.claimed_by} {why} {lease.resource}"
+        stuck = leases.blocking(settings, stuck, resource, command.mode, command.session)
+        forced = any(split_taken(entry)[2] == "broken" for entry in here.values())
+        first = [] if forced else waiting.ahead(state, resource, command.mode, command.session, now, place.seq if place else None)
         blocked += stuck
-        if not stuck:
+        before += first
+        over |= {} if stuck else here
+        if not stuck and not first:
             granted.append(resource)
             taken |= here
             if command.any_of:
                 break
-    if blocked and not (command.any_of and (granted or renewed)):
-        raise _refusal(state, list({lease.key: lease for lease in blocked}.values()), now)
+    if (blocked or before) and not (command.any_of and (granted or renewed)):
+        if command.wait:
+            return _stand_in_line(state, command, wanted, place, () if blocked else tuple(over.values()), clock)
+        unique = list({lease.key: lease for lease in blocked}.values())
+        raise _refusal(state, unique, list({one.seq: one for one in before}.values()), now)
     common: dict[str, Any] = {
         "id": command.op, "seq": state.seq + 1, "session": command.session, "run_id": command.run_id, "at": command.at,
     }  # fmt: skip
@@ -366,6 +327,69 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
             taken=tuple(taken.values()), witnessed=(clock.witness() is not None) if by_clock else None, **common,
         ),
     )  # fmt: skip
+
+
+def would_change(state: State, command: AcquireClaims, clock: Clock) -> bool:
+    """Whether the command would make anything happen now. What refuses it is for the real attempt to tell."""
+    try:
+        return bool(decide_acquire(state, command, clock))
+    except GitcoordError:
+        return True
+
+
+def _stand_in_line(
+    state: State,
+    command: AcquireClaims,
+    wanted: list[Resource],
+    place: waiting.Waiting | None,
+    over: Sequence[str],
+    clock: Clock,
+) -> tuple[Event, ...]:
+    """A place in line, or the same place for longer, or no event where it stands as it is. `over`: leases in the way that are
+    only left to be passed on: whoever stands before may not be asking any more. Raises Held for a wait without end.
+    """
+    now = leases.start_of_time(state, clock)
+    common: dict[str, Any] = {
+        "id": command.op, "seq": state.seq + 1, "session": command.session, "run_id": command.run_id, "at": command.at,
+    }  # fmt: skip
+    if place is not None:
+        expired = tuple(entry for entry in over if split_taken(entry)[2] == "expired")
+        if expired and _others_had_their_time(state, expired, waiting.number(state, place, now), clock):
+            return (waiting.LinePassed(taken=expired[: waiting.AT_ONCE], **common),)
+        if place.until - now > waiting.OUTLIVES and place.run_id == command.run_id:
+            return ()
+    until = now + min(timedelta(seconds=command.patience), waiting.STRETCH) + waiting.OUTLIVES
+    given: dict[str, Any] = {
+        "resources": tuple(map(str, wanted)), "mode": command.mode, "any_of": command.any_of, "until": until,
+        "phase": command.phase, "ttl_seconds": leases.lease_seconds(state, command.ttl_seconds), "reason": command.reason,
+        "estimated_duration": command.estimated_duration, "allow_coordination": command.allow_coordination, "repo": command.repo,
+    }  # fmt: skip
+    if place is not None:
+        if until - place.until < waiting.OUTLIVES / 2 and place.run_id == command.run_id:
+            return ()
+        return (waiting.ClaimQueued(place=place.seq, **given, **common),)
+    mine = [one for one in state.waiting.values() if one.session_id == command.session and one.until > now]
+    if len(mine) >= waiting.PLACES:
+        raise BadInput(f"{command.session} has {len(mine)} places in line already", hint="gitcoord claims --mine")
+    newcomer = waiting.Waiting(
+        id=command.op, seq=state.seq + 1, session_id=command.session, resources=tuple(map(str, wanted)), mode=command.mode,
+        until=until, since=now, any_of=command.any_of, ttl_seconds=given["ttl_seconds"],
+    )  # fmt: skip
+    told = waiting.cycle(state, newcomer, now)
+    if told:
+        raise waiting.deadlock(told, wanted)
+    return (waiting.ClaimQueued(**given, **common),)
+
+
+def _others_had_their_time(state: State, expired: Sequence[str], number: int, clock: Clock) -> bool:
+    """Whether those before in line would have taken it over by now if anybody still asked for them."""
+    ends = []
+    for entry in expired:
+        fence, holder, _, resource = split_taken(entry)
+        lease = leases.find(state.claims.values(), holder, fence, resource)
+        if lease is not None:
+            ends.append(lease.expires_at + (state.rules.grace if lease.offered_until is None else timedelta(0)))
+    return bool(ends) and clock.now > max(ends) + number * HEAD_START
 
 
 def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Event, ...]:
@@ -408,30 +432,3 @@ def _not_held(state: State, session: str, resource: Resource) -> NotHeld:
             hint=f'gitcoord send {holder.claimed_by} "About {names.show(resource.name, 60)}"',
         )
     return NotHeld(f"{session} doesn't hold {resource}; nobody does", hint=f"gitcoord claim {resource}")
-
-
-def decide_release(state: State, command: ReleaseClaims, clock: Clock) -> tuple[Event, ...]:
-    """Frees what is still the session's under the fences it knew; a lease that has a new owner is left alone.
-
-    Fence 0 stands for "whatever I hold"; nothing held, no event. A fence that is over is recorded, without effect.
-    """
-    late = lapse(state, command)
-    freed: list[Claim] = []
-    for entry in () if late else command.leases:
-        fence, resource = split_lease(entry)
-        freed += [lease for lease in held_by(state, command.session) if lease.resource == resource and fence in (0, lease.fence)]
-    if not freed and not late:
-        if not any(split_lease(entry)[0] for entry in command.leases):
-            return ()
-        late = "the lease is over"  # it named a fence: what came too late is recorded, without effect
-    beat = state.heartbeats.get(command.session)
-    phases = [lease.phase for lease in freed if lease.phase]
-    files = beat.files_touched if beat else ()
-    return (
-        ClaimReleased(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            released=tuple(f"{lease.fence} {lease.resource}" for lease in freed), done=command.done, tests=command.tests,
-            phase=phases[0] if phases else None, next_phase=command.next_phase, to=command.to, branch=command.branch,
-            commit=command.commit, files=files if command.done is not None or command.next_phase else (), lapsed=late,
-        ),
-    )  # fmt: skip

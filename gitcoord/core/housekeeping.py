@@ -36,6 +36,12 @@ def id_time(key: str) -> datetime | None:
     return made if is_plausible(made) else None
 
 
+def ulid_prefix(when: datetime) -> str:
+    """How the ULIDs of that millisecond begin."""
+    value = max(0, int(when.timestamp() * 1000))
+    return "".join(_ALPHABET[value >> shift & 31] for shift in range(45, -1, -5))
+
+
 def agreed_now(state: State, writer: str, at: datetime, host: str | None = None) -> datetime | None:
     """The earlier of `at` and the newest sign of life of another session; None when there is no other.
 
@@ -74,6 +80,9 @@ def _is_over(state: State, entry: str, before: datetime) -> bool:
     if table == "message":
         message = state.messages.get(key)
         return message is not None and _message_is_over(state, message, before)
+    if table == "waiting":
+        place = state.waiting.get(int(key)) if key.isascii() and key.isdigit() and len(key) <= 16 else None
+        return place is not None and place.until < before + state.rules.retention
     if table == "handoff":
         offer = state.handoffs.get(key)
         return offer is not None and offer.status != "open" and offer.timestamp < before
@@ -89,8 +98,11 @@ def sweep(state: State, writer: str, now: datetime, host: str | None = None) -> 
     candidates = [f"heartbeat {key}" for key in state.heartbeats if key not in state.sessions]
     candidates += [f"session {key}" for key, session in state.sessions.items() if not session.live and key != writer]
     candidates += [f"handoff {key}" for key, offer in state.handoffs.items() if offer.status != "open"]
-    # A message's id tells its age, so that the young ones (nearly all) need not be read from the tree.
-    candidates += [f"message {key}" for key in state.messages if (id_time(key) or before) <= before + timedelta(days=1)]
+    candidates += [f"waiting {key}" for key, place in state.waiting.items() if place.until < agreed]
+    # A message's id tells its age, so that the young ones (nearly all) need not be read from the tree: ULIDs are ordered by
+    # their time.
+    limit = ulid_prefix(before + timedelta(days=1))
+    candidates += [f"message {key}" for key in state.messages if key < limit or not _ULID.fullmatch(key)]
     removed = [entry for entry in candidates if _is_over(state, entry, before)][:AT_ONCE]
     silent = [
         name for name, session in state.sessions.items() if name != writer and session.live and session.last_heartbeat < before
@@ -130,6 +142,8 @@ def apply(draft: Draft, removed: tuple[str, ...], abandoned: tuple[str, ...], at
         table, _, key = entry.partition(" ")
         if table in tables:
             draft.put(tables[table], key, None)
+        elif table == "waiting" and key.isascii() and key.isdigit() and len(key) <= 16:
+            draft.put("waiting", int(key), None)
     for name in abandoned:
         session = draft.session(name)
         if session is not None:

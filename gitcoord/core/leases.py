@@ -20,6 +20,7 @@ from gitcoord.core.times import Instant, read_instant, spell
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
+    from gitcoord.core.branch import Settings
     from gitcoord.core.state import ClaimKey, Draft, State
 
 Mode = Literal["exclusive", "shared"]
@@ -31,7 +32,9 @@ WHY = {
 }
 
 
-def _entry(split: Callable[[str], object]) -> AfterValidator:
+def entry(split: Callable[[str], object]) -> AfterValidator:
+    """A validator that takes what can be split so."""
+
     def check(value: str) -> str:
         split(value)
         return value
@@ -39,15 +42,16 @@ def _entry(split: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-LeaseEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_lease(value))]
+LeaseEntry = Annotated[str, Field(max_length=1024), entry(lambda value: split_lease(value))]
 """`42 file:a`: a lease by its fence and resource."""
-RenewalEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_renewal(value))]
+RenewalEntry = Annotated[str, Field(max_length=1024), entry(lambda value: split_renewal(value))]
 """`42 2025-11-15T14:00:00Z file:a`: a lease and its new expiry."""
-TakenEntry = Annotated[str, Field(max_length=1024), _entry(lambda value: split_taken(value))]
+TakenEntry = Annotated[str, Field(max_length=1024), entry(lambda value: split_taken(value))]
 """`42 session-002 expired file:a`: a lease, who had it, and why it could be taken."""
 
 
 _resource = lru_cache(maxsize=4096)(Resource)  # asked of every lease at every event
+resource_of = lru_cache(maxsize=4096)(Resource.read)
 
 
 class Claim(Record):
@@ -127,15 +131,36 @@ def held_by(state: State, session: str) -> list[Claim]:
     return sorted((claim for claim in state.claims.values() if claim.claimed_by == session), key=lambda one: (one.fence, one.key))
 
 
-def conflicts(lease: Claim, wanted: Iterable[Resource], mode: Mode) -> bool:
-    """Whether the lease and a grant of those can't live together."""
-    held = lease.resource
-    return "exclusive" in (lease.mode, mode) and any(overlaps(held, one) for one in wanted)
+def mode_of(settings: Settings, resource: Resource, asked: Mode) -> Mode:
+    """How it is held: a resource with places is shared by those who have one."""
+    return "shared" if settings.capacity(resource) else asked
+
+
+def can_meet(settings: Settings, one: Resource, mode: Mode, other: Resource, other_mode: Mode) -> bool:
+    """Whether two leases, or two who wait, can be in each other's way."""
+    if settings.capacity(one) and settings.capacity(other):
+        return one == other
+    return "exclusive" in (mode, other_mode) and overlaps(one, other)
+
+
+def blocking(settings: Settings, held: Iterable[Claim], resource: Resource, mode: Mode, session: str) -> list[Claim]:
+    """Which of those leases keep the session from that resource: every one that conflicts; all holders where no place is left."""
+    mode = mode_of(settings, resource, mode)
+    met = [
+        lease for lease in held if lease.claimed_by != session and can_meet(settings, lease.resource, lease.mode, resource, mode)
+    ]
+    return met if len(met) >= max(1, settings.capacity(resource)) else []
 
 
 def in_the_way(state: State, resource: Resource, mode: Mode, session: str) -> list[Claim]:
     """The leases of others that overlap and conflict, expired or not."""
-    return [lease for lease in state.claims.values() if lease.claimed_by != session and conflicts(lease, [resource], mode)]
+    settings = state.rules.settings
+    mode = mode_of(settings, resource, mode)
+    return [
+        lease
+        for lease in state.claims.values()
+        if lease.claimed_by != session and can_meet(settings, lease.resource, lease.mode, resource, mode)
+    ]
 
 
 def holder_gone(state: State, lease: Claim) -> bool:
@@ -208,11 +233,9 @@ def apply_renewals(draft: Draft, session: str, renewed: Sequence[str], at: datet
         fence, until, resource = split_renewal(entry)
         lease = find(leases.values(), session, fence, resource)
         if lease is not None and until > lease.expires_at:
-            draft.put(
-                "claims",
-                lease.key,
-                lease.model_copy(update={"expires_at": until, "renewed_at": max(at, lease.renewed_at)}),
-            )
+            # The first renewal of an offer takes it up.
+            update = {"expires_at": until, "renewed_at": max(at, lease.renewed_at), "offered_until": None}
+            draft.put("claims", lease.key, lease.model_copy(update=update))
 
 
 # --- how long --------------------------------------------------------------------------------------------------------
@@ -265,6 +288,8 @@ def due_renewals(state: State, session: str, at: datetime, clock: Clock) -> tupl
     said = now - max(timedelta(0), clock.now - at)
     due = []
     for lease in held_by(state, session):
+        if lease.offered_until is not None:
+            continue  # an offer is taken up by who asked for it, not by a sign of life
         span = timedelta(seconds=lease_seconds(state, None, lease))
         if lease.expires_at > now and lease.expires_at - now < span / 2 and said + span > lease.expires_at:
             due.append(_renewal(lease, said + span))

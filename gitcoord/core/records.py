@@ -104,6 +104,7 @@ class Event(BaseModel):
     removed: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
     abandoned: Annotated[tuple[SessionName, ...], Field(max_length=64)] = ()
     ignored: Annotated[tuple[Line, ...], Field(max_length=8)] = ()
+    granted: Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=64)] = ()
 
     def headline(self) -> str:
         """The commit's subject, for people."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from gitcoord.core import branch, claims, heartbeats, housekeeping, messages, sessions
+from gitcoord.core import branch, claims, heartbeats, housekeeping, leases, messages, releases, requests, sessions, waiting
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import Draft, State
 from gitcoord.core.times import is_date
@@ -20,7 +20,9 @@ _DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] =
     heartbeats.RecordHeartbeat: heartbeats.decide_heartbeat,
     claims.AcquireClaims: claims.decide_acquire,
     claims.RenewClaims: claims.decide_renew,
-    claims.ReleaseClaims: claims.decide_release,
+    releases.ReleaseClaims: releases.decide_release,
+    requests.RequestClaims: requests.decide_request,
+    requests.AnswerRequest: requests.decide_answer,
     messages.SendMessage: messages.decide_send,
     messages.TakeMessages: messages.decide_take,
 }
@@ -40,7 +42,11 @@ EVENTS: dict[str, type[Event]] = {
         heartbeats.HeartbeatRecorded,
         claims.ClaimAcquired,
         claims.ClaimRenewed,
-        claims.ClaimReleased,
+        releases.ClaimReleased,
+        waiting.ClaimQueued,
+        waiting.LinePassed,
+        requests.ClaimRequested,
+        requests.RequestAnswered,
         messages.MessageSent,
         messages.MessageRead,
     )
@@ -65,6 +71,11 @@ def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
     removed, abandoned = housekeeping.sweep(state, events[0].session, clock.now, _host(events[0]))
     if removed or abandoned:
         events = (events[0].model_copy(update={"removed": removed, "abandoned": abandoned}), *events[1:])
+    if state.waiting:  # whoever frees something grants it to who is next, in the same commit
+        now = leases.start_of_time(state, clock)
+        granted = waiting.fitting(evolve(state, events[0], now), now)
+        if granted:
+            events = (events[0].model_copy(update={"granted": granted}), *events[1:])
     return events
 
 
@@ -100,6 +111,8 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
         event.evolve(draft)
         _sign_of_life(draft, event)
     housekeeping.apply(draft, event.removed, event.abandoned, event.at)
+    if event.granted:
+        waiting.grant(draft, event.granted, fence=event.seq, at=committed_at)
     if event.ignored and draft.branch is not None:
         found = tuple(
             branch.Ignored(commit=entry.partition(" ")[0], reason=entry.partition(" ")[2], seq=event.seq) for entry in event.ignored
@@ -135,4 +148,8 @@ def problem(state: State, event: Event, committed_at: datetime) -> str | None:
     if _is_used(state, event):
         return f"the id {event.id} is used already"
     wrong = event.problem(state, committed_at) if event.lapsed is None else None
-    return wrong or housekeeping.sweep_problem(state, event.session, event.removed, event.abandoned, committed_at)
+    wrong = wrong or housekeeping.sweep_problem(state, event.session, event.removed, event.abandoned, committed_at)
+    if wrong or not event.granted:
+        return wrong
+    after = evolve(state, event.model_copy(update={"granted": ()}), committed_at)
+    return waiting.grant_problem(after, event.granted, committed_at)

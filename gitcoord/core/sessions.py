@@ -158,6 +158,9 @@ class SessionResumed(Event):
         for key, claim in draft.claims().items():
             if claim.claimed_by == self.session:
                 draft.put("claims", key, claim.model_copy(update={"run_id": self.run_id}))
+        for seq, place in draft.waiting().items():
+            if place.session_id == self.session:
+                draft.put("waiting", seq, place.model_copy(update={"run_id": self.run_id}))
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """The run that it follows is the current one."""
@@ -211,11 +214,14 @@ class SessionEnded(Event):
 
 
 def close(draft: Draft, session: str) -> None:
-    """Takes an ended session's leases and heartbeat out of the state."""
+    """Takes an ended session's leases, places in line and heartbeat out of the state."""
     draft.put("heartbeats", session, None)
     for key, claim in draft.claims().items():
         if claim.claimed_by == session:
             draft.put("claims", key, None)
+    for seq, place in draft.waiting().items():
+        if place.session_id == session:
+            draft.put("waiting", seq, None)
 
 
 def run_problem(state: State, event: Event) -> str | None:

@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
-    from gitcoord.core.branch import Branch
+    from gitcoord.core.branch import Branch, Settings
     from gitcoord.core.handoffs import Handoff
     from gitcoord.core.heartbeats import Heartbeat
     from gitcoord.core.leases import Claim
     from gitcoord.core.messages import Message
     from gitcoord.core.sessions import Session
+    from gitcoord.core.waiting import Waiting
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -142,6 +143,7 @@ class State:
     sessions: Table[str, Session] = field(default_factory=_table)
     heartbeats: Table[str, Heartbeat] = field(default_factory=_table)
     claims: Table[ClaimKey, Claim] = field(default_factory=_table)
+    waiting: Table[int, Waiting] = field(default_factory=_table)
     messages: Mail = field(default_factory=_mail)
     handoffs: Table[str, Handoff] = field(default_factory=_table)
     touched: Mapping[str, frozenset[Any]] = field(default_factory=dict)
@@ -154,7 +156,7 @@ class State:
         return self.branch or Branch()
 
 
-TABLES = ("sessions", "heartbeats", "claims", "messages", "handoffs")
+TABLES = ("sessions", "heartbeats", "claims", "waiting", "messages", "handoffs")
 
 
 class Draft:
@@ -164,6 +166,13 @@ class Draft:
         self.before = state
         self.branch: Branch | None = state.branch
         self._changes: dict[str, dict[Any, Any]] = {name: {} for name in TABLES}
+
+    @property
+    def rules(self) -> Settings:
+        """The shared settings as they stand."""
+        from gitcoord.core.branch import Settings
+
+        return self.branch.settings if self.branch else Settings()
 
     def _get(self, table: str, key: Any) -> Any:
         changes = self._changes[table]
@@ -202,6 +211,11 @@ class Draft:
         """All leases as they stand."""
         merged: dict[ClaimKey, Claim | None] = {**self.before.claims, **self._changes["claims"]}
         return {key: claim for key, claim in merged.items() if claim is not None}
+
+    def waiting(self) -> dict[int, Waiting]:
+        """All places in line as they stand, by their seq."""
+        merged: dict[int, Waiting | None] = {**self.before.waiting, **self._changes["waiting"]}
+        return {key: place for key, place in merged.items() if place is not None}
 
     def handoffs(self) -> dict[str, Handoff]:
         """All handoffs as they stand."""

@@ -287,6 +287,24 @@ class Desk:
         elif since is not None or seq > self.reached():
             self.update(away_since=None, tried_at=None, seq=max(seq, self.reached()))
 
+    def note_seq(self, seq: int) -> None:
+        """Notes which seq the branch has, if nobody here has seen as much."""
+        if seq > self.reached():
+            self.update(seq=seq)
+
+    def note_look(self) -> None:
+        """Notes that a process looks at the remote now, on behalf of all who wait here."""
+        with contextlib.suppress(OSError):
+            (self.path / "looked").touch()
+
+    def since_look(self) -> float | None:
+        """Seconds since such a look began, as this machine's clock has it; None when there was none, or in the future."""
+        try:
+            since = time.time() - (self.path / "looked").stat().st_mtime
+        except OSError:
+            return None
+        return since if since >= 0 else None
+
     def reached(self) -> int:
         """The highest seq that any clone of this machine has seen on the branch; 0 when none has."""
         seq = self.state().get("seq")

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gitcoord.core import requests, waiting
 from gitcoord.core.housekeeping import id_time
+from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.state import State
@@ -28,28 +30,60 @@ class Item:
 
 
 def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = ()) -> list[Item]:
-    """Everything that needs somebody: bad commits, who waits or is blocked, overlapping work, silent holders, leases about
+    """Everything that needs somebody, who waits for whom first: then bad commits, overlapping work, silent holders, leases about
     to expire, unanswered messages. `bad`: commits (name, reason) behind which no good one stands yet.
     """
+    young = [key for key in state.messages if (id_time(key) or now) >= now - UNANSWERED_WITHIN]
+    notes = sorted(state.messages.direct(young), key=lambda one: (one.seq, one.id))
     return [
-        *(Item("bad_commit", f"commit {oid[:12]} is ignored: {reason}; the next event mends it") for oid, reason in bad),
         *_waiting(state),
+        *_in_line(state, now),
+        *_requested(state, notes),
+        *(Item("bad_commit", f"commit {oid[:12]} is ignored: {reason}; the next event mends it") for oid, reason in bad),
         *_overlaps(state, now),
         *_leases(state, now),
-        *_unanswered(state, now),
+        *_unanswered(state, now, notes),
     ]
 
 
 def _waiting(state: State) -> list[Item]:
     found: list[Item] = []
+    in_line = {place.session_id for place in state.waiting.values()} if state.waiting else ()
     for name, session in sorted(state.sessions.items()):
         if not session.live:
             continue
         beat = state.heartbeats.get(name)
-        if session.status == "waiting":
+        if session.status == "waiting" and name not in in_line:
             found.append(Item("waiting", f"{name} waits for {_a(session.waiting_for or 'somebody')}", (name,)))
         if beat is not None and (beat.blocked_by or beat.action == "blocked"):
             found.append(Item("blocked", f"{name} is blocked by {beat.blocked_by or 'something'}", (name,)))
+    return found
+
+
+def _in_line(state: State, now: datetime) -> list[Item]:
+    """Who waits for what, behind whom."""
+    found = []
+    for place in waiting.line(state, now):
+        held, _ = waiting.in_front(state, place, now)
+        by = f", held by {', '.join(dict.fromkeys(lease.claimed_by for lease in held[:3]))}" if held else ""
+        until = f" until {min(lease.expires_at for lease in held):%H:%M} UTC" if held else ""
+        what = f" {'or' if place.any_of else 'and'} ".join(place.resources[:3])
+        spot = waiting.number(state, place, now)
+        text = f"{place.session_id} waits for {what}{by}{until} (number {spot} in line)"
+        found.append(Item("waiting", text, (place.session_id, *dict.fromkeys(one.claimed_by for one in held)), place.resources[0]))
+    return found
+
+
+def _requested(state: State, notes: Iterable[Message]) -> list[Item]:
+    """Requests that their holder has not answered, while it still holds what was asked for."""
+    held = {(lease.claimed_by, f"{lease.fence} {lease.resource}") for lease in state.claims.values()}
+    found = []
+    for note in notes:
+        asked = note.type == requests.REQUEST and note.status != "answered"
+        if asked and (note.to, note.details.get("lease")) in held:
+            what = note.details.get("resource")
+            text = f"{note.to} has not answered {note.sender}, who asks for {what}"
+            found.append(Item("request", text, (note.sender, note.to), what))
     return found
 
 
@@ -97,15 +131,16 @@ def _leases(state: State, now: datetime) -> list[Item]:
     return found
 
 
-def _unanswered(state: State, now: datetime) -> list[Item]:
+def _unanswered(state: State, now: datetime, notes: Iterable[Message]) -> list[Item]:
     """Direct messages that nobody took, and questions that nobody answered."""
     found = []
-    young = [key for key in state.messages if (id_time(key) or now) >= now - UNANSWERED_WITHIN]
-    for message in sorted(state.messages.direct(young), key=lambda one: (one.seq, one.id)):
+    for message in notes:
         if message.status == "answered":
             continue
         receiver = state.sessions.get(message.to)
         age = now - message.timestamp
+        if message.type == requests.REQUEST:
+            continue  # shown as such, from the first moment
         if receiver is None or not receiver.live or not UNANSWERED_AFTER <= age <= UNANSWERED_WITHIN:
             continue
         people = (message.sender, message.to)

@@ -22,7 +22,8 @@ from gitcoord.core.messages import TO_ALL, Message
 from gitcoord.core.names import UNSAFE
 from gitcoord.core.records import Record
 from gitcoord.core.sessions import Session
-from gitcoord.core.state import Mail, Shelf, State, Table
+from gitcoord.core.state import TABLES, Mail, Shelf, State, Table
+from gitcoord.core.waiting import Waiting
 
 BOARD = "STATUS_BOARD.md"
 README = "README.md"
@@ -32,7 +33,8 @@ _NAME_LIMIT = 200  # bytes of an encoded name in a path; longer ones are a prefi
 _RAW = re.compile(f"(?!\n){UNSAFE.pattern}")  # JSON is laid out with newlines
 
 _KINDS: dict[str, type[Record]] = {
-    "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "messages": Message, "handoffs": Handoff, "branch": Branch,
+    "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "waiting": Waiting,
+    "messages": Message, "handoffs": Handoff, "branch": Branch,
 }  # fmt: skip
 _ROOTS = {"sessions", "heartbeats", "claims", "waiting", "messages", "handoffs"}
 
@@ -57,6 +59,7 @@ Readable with git alone:
 | sessions/ | a record of each session |
 | heartbeats/ | the newest sign of life of each session; the earlier ones are the history |
 | claims/ | who holds what, until when |
+| waiting/ | who waits for what, in order |
 | messages/ | to all (broadcast/) and to one session (direct/) |
 | handoffs/ | work that is ready to pick up |
 | gitcoord.json | the format and the shared settings |
@@ -90,6 +93,8 @@ def path_of(table: str, record: Any) -> str:
         return f"messages/direct/{record.to}/{record.id}.json"
     if isinstance(record, Handoff):
         return f"handoffs/{record.id}.json"
+    if isinstance(record, Waiting):
+        return f"waiting/{record.seq}.json"
     return f"{table}/{record.session_id}.json"
 
 
@@ -152,7 +157,7 @@ def changes(before: State, after: State) -> dict[str, Record | None]:
 def all_files(state: State) -> dict[str, Record]:
     """Every record of the state, by path."""
     found: dict[str, Record] = {SETTINGS: state.branch} if state.branch else {}
-    for table in ("sessions", "heartbeats", "claims", "messages", "handoffs"):
+    for table in TABLES:
         for record in getattr(state, table).values():
             found[path_of(table, record)] = record
     return found
@@ -224,6 +229,7 @@ def load(files: Iterable[tuple[str, str]], read: Callable[[Sequence[str]], list[
         sessions=Table(tables["sessions"]),
         heartbeats=Table(tables["heartbeats"]),
         claims=Table(tables["claims"]),
+        waiting=Table(tables["waiting"]),
         messages=Mail(_Shelf(messages, read)),
         handoffs=Table(tables["handoffs"]),
     )
@@ -236,6 +242,8 @@ def _key(record: Record) -> Any:
         return record.session_id
     if isinstance(record, Message | Handoff):
         return record.id
+    if isinstance(record, Waiting):
+        return record.seq
     return ""
 
 

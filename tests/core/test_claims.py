@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from story import T0, Story, days, hours, minutes, seconds
 
 from gitcoord.core import claims
-from gitcoord.core.claims import ClaimAcquired, ClaimReleased, ClaimRenewed
+from gitcoord.core.claims import ClaimAcquired, ClaimRenewed
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.leases import held_by
 from gitcoord.core.records import Event
+from gitcoord.core.releases import ClaimReleased, ReleaseClaims
 from gitcoord.core.sessions import EndSession
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, ClockSkew, Held, NoSession, NotHeld
@@ -441,7 +442,7 @@ def test_release_by_another_frees_nothing(story: Story) -> None:
 
 def test_mondays_release_does_not_free_wednesdays_claim(story: Story) -> None:
     fence = story.claim("ann", "a").seq
-    queued = story.command(claims.ReleaseClaims, "ann", leases=(f"{fence} file:a",))
+    queued = story.command(ReleaseClaims, "ann", leases=(f"{fence} file:a",))
     story.wait(days(1)).claim("bob", "a")
     event = story.wait(days(1)).ask(queued)
     assert event is not None
@@ -508,7 +509,7 @@ def test_release_with_a_next_phase_leaves_an_offer_that_the_next_claim_takes(sto
 
 def _late_commands(story: Story, fence: int) -> dict[str, Any]:
     return {
-        "release": story.command(claims.ReleaseClaims, "ann", leases=(f"{fence} file:a",)),
+        "release": story.command(ReleaseClaims, "ann", leases=(f"{fence} file:a",)),
         "heartbeat": story.command(RecordHeartbeat, "ann", action="old news"),
         "end": story.command(EndSession, "ann", done=("all of it",)),
     }

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from story import T0, Story, hours, minutes
 
 from gitcoord.core import rules
-from gitcoord.core.claims import ClaimAcquired, ClaimReleased
+from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.messages import AT_ONCE, MessageRead, MessageSent, SendMessage, TakeMessages, matching
+from gitcoord.core.releases import ClaimReleased
 from gitcoord.errors import BadInput, NoSession
 
 

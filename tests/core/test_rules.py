@@ -19,12 +19,13 @@ from story import T0, Happened, Story, days, hours, minutes, plain, seconds, sta
 from strategies import any_event, many
 
 from gitcoord.core import rules
-from gitcoord.core.claims import AcquireClaims, ClaimAcquired, ClaimReleased, ClaimRenewed, ReleaseClaims, RenewClaims
+from gitcoord.core.claims import AcquireClaims, ClaimAcquired, ClaimRenewed, RenewClaims
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.leases import held_by
 from gitcoord.core.messages import MessageSent, SendMessage, TakeMessages
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Clock, Command, Event
+from gitcoord.core.releases import ClaimReleased, ReleaseClaims
 from gitcoord.core.sessions import EndSession, SessionEnded, SessionStarted, StartSession
 from gitcoord.core.state import State
 from gitcoord.errors import ClockSkew, GitcoordError

@@ -15,10 +15,11 @@ from strategies import NASTY, UNSAFE, any_event, events, lines, many, texts, wil
 
 from gitcoord.core import rules
 from gitcoord.core.branch import SettingsChanged
-from gitcoord.core.claims import ClaimAcquired, ClaimReleased
+from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.messages import MessageRead, MessageSent
 from gitcoord.core.records import Event
+from gitcoord.core.releases import ClaimReleased
 from gitcoord.core.sessions import SessionEnded, SessionStarted
 from gitcoord.git.objects import BLOB_LIMIT, COMMIT_LIMIT
 from gitcoord.log import wire

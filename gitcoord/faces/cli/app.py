@@ -16,7 +16,7 @@ import typer
 from gitcoord import __version__
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NotWritten
-from gitcoord.faces.cli import admin, hooks, look, talk, work
+from gitcoord.faces.cli import admin, ask, hooks, look, talk, work
 from gitcoord.faces.cli.context import options, say, take_globals, tell
 
 DAILY = "Every day"
@@ -41,6 +41,8 @@ COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
         work.renew,
         work.release,
         work.check,
+        ask.request,
+        ask.respond,
         talk.send,
         talk.inbox,
         work.end,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from gitcoord.bootstrap import Connection, utc_now
-from gitcoord.core import messages
+from gitcoord.core import messages, waiting
 from gitcoord.core.names import parse_session, show
 from gitcoord.core.times import parse_when, spell
 from gitcoord.errors import BadInput, GitcoordError
@@ -56,9 +56,15 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
         ],
         "claims": [records.claim(one) for one in sorted(state.claims.values(), key=lambda one: (one.resource, one.fence))],
         "waiting": [
-            {"session_id": one.session_id, "waiting_for": one.waiting_for}
-            for one in sessions
-            if one.live and one.status == "waiting"
+            *(
+                {**records.record(one), "waiting_for": "claim", "place": waiting.number(state, one, now.as_of)}
+                for one in waiting.line(state, now.as_of)
+            ),
+            *(
+                {"session_id": one.session_id, "waiting_for": one.waiting_for}
+                for one in sessions
+                if one.live and one.status == "waiting" and one.waiting_for != "claim"
+            ),
         ],
         "handoffs": [records.record(one) for one in state.handoffs.values() if everything or one.status == "open"],
         "messages": [records.message(one) for one in notes],
@@ -77,7 +83,11 @@ def _print_status(found: Connection, now: Status, *, everything: bool) -> None:
         work = f": {known.current_work}" if known and known.current_work else ""
         out(f"you are {me}{show(work, 100)}, with {len(mine)} claim(s) and {len(unread)} unread message(s)")
         for one in sorted(mine, key=lambda one: one.fence)[:10]:
-            out(f"  hold {one.resource} until {spell(one.expires_at)} (fence {one.fence})")
+            what = "are offered" if one.offered_until else "hold"
+            out(f"  {what} {one.resource} until {spell(one.expires_at)} (fence {one.fence})")
+        for place in waiting.line(state, now.as_of):
+            if place.session_id == me:
+                out(f"  {waiting.tell(state, me, place.wanted, place.mode, now.as_of, any_of=place.any_of)}")
         for note in unread[:5]:
             out(f"  unread #{note.seq} from {note.sender}: {show(note.subject, 100)}")
         out("")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gitcoord.coordinator import Receipt
+from gitcoord.asker import Receipt
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.records import Record

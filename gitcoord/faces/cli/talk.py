@@ -46,14 +46,14 @@ def send(
         given: dict[str, Any] = {
             "type": kind, "details": details, "priority": "urgent" if urgent else "normal",
             "expires_at": parse_when(expires, now=utc_now(), ahead=True) if expires else None,
-            "in_reply_to": _id(found.coordinator.view(fresh=False).state.messages.values(), reply_to) if reply_to else None,
+            "in_reply_to": message_id(found.coordinator.view(fresh=False).state.messages.values(), reply_to) if reply_to else None,
         }  # fmt: skip
         receipt = found.coordinator.send(who, subject, text, **given)
         to = "all" if who == TO_ALL else who
         answer(records.receipt(receipt), f"sent to {to}" if receipt.state != "queued" else f"queued for {to}: the remote is away")
 
 
-def _id(found: Any, text: str) -> str:
+def message_id(found: Any, text: str) -> str:
     """A message's id, given by itself or by its seq."""
     if text.isascii() and text.isdigit() and len(text) < 12:
         for one in found:

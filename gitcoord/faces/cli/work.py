@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gitcoord.bootstrap import utc_now
+from gitcoord.coordinator import Coordinator
 from gitcoord.core.names import parse_session
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld
@@ -106,6 +107,13 @@ def _seconds(text: str | None) -> int | None:
     return int(parse_duration(text).total_seconds()) if text else None
 
 
+def patience(boss: Coordinator, timeout: str | None) -> float:
+    """Seconds to wait: as asked; else 90 for an agent, whose shell cuts what takes longer, and days for a person."""
+    if timeout is not None:
+        return parse_duration(timeout).total_seconds()
+    return 90.0 if boss.who.agent else 10 * 86400.0
+
+
 def claim(
     names: Names = None,
     ttl: Annotated[str | None, typer.Option(help="How long the lease lasts without a heartbeat: 30m, 1h, …")] = None,
@@ -119,11 +127,15 @@ def claim(
     breaks: Annotated[
         int | None, typer.Option("--break", metavar="FENCE", help="Take it from its holder; name the lease's fence.")
     ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stand in line until it is free.")] = False,
+    timeout: Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m; the place stays longer.")] = None,
 ) -> None:
     """Hold a file, a folder, a glob or anything named; what you hold already is renewed. Bare: list."""
     if not names:
         claims()
         return
+    if timeout and not wait:
+        raise BadInput("--timeout says how long to --wait", hint="gitcoord claim … --wait --timeout 90s")
     with connection() as found:
         boss = found.coordinator
         wanted = resources(found, names)
@@ -133,11 +145,15 @@ def claim(
             "breaks": breaks,
         }  # fmt: skip
         try:
-            held = boss.acquire(wanted, **asked)
+            held = boss.acquire(wanted, wait=patience(boss, timeout) if wait else None, told=say, **asked)
         except GitcoordError as error:
             outcome = {3: "blocked", 5: "unknown"}.get(error.exit_code, "failed")
             code = tell(error, outcome=outcome, claims=[], blocked_by=[], place=None, commit=None, seq=None)
             raise typer.Exit(code) from error
+        except KeyboardInterrupt:
+            if wait:
+                say("your place in line is kept for some minutes; give it up with: gitcoord release, and the same names")
+            raise
         for entry in held.taken:
             fence, holder, why, what = entry.split(" ", 3)
             say(f"took {what} over from {holder} (fence {fence}, {why})")

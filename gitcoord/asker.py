@@ -1,0 +1,181 @@
+"""Asking on a session's behalf: a command goes to the flusher, a receipt comes back. Who asks is started here, too."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from gitcoord.core import names, sessions
+from gitcoord.core.records import Caller, Command, Event
+from gitcoord.core.sessions import Session
+from gitcoord.errors import BadInput, Held, NoSession, Unreachable
+from gitcoord.flusher import Queued, Result
+from gitcoord.git.repo import Oid
+from gitcoord.local import processes
+from gitcoord.local.identity import Binding
+from gitcoord.log.eventlog import PATIENCE, Done
+from gitcoord.reader import Reader, Who
+
+Outcome = Literal["committed", "queued", "unchanged"]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What came of a writing command: its operation's id, its seq (0 while queued), and its event's commit."""
+
+    state: Outcome
+    id: str
+    seq: int = 0
+    commit: Oid = ""
+
+
+_NOWHERE = "0" * 40  # no commit has this name: what was looked for "since" it has to be looked for from the root
+
+
+@dataclass
+class Asker(Reader):
+    """One caller who may change the branch."""
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _ask(self, kind: type[Command], *, further: bool = False, **fields: Any) -> tuple[Receipt, Event | None]:
+        """Submits a command on the session's behalf: the receipt, and the event that came of it (None: none needed).
+
+        `further`: one more step of what the caller asked for; it has an operation of its own.
+        """
+        op = names.parse_id(self.op) if self.op and not further else self.desk.next_id()
+        given = {"session": self.who.session, "run_id": self.who.run_id, **fields}
+        try:
+            command = kind(op=op, at=self.now(), caller=self._caller(), **given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        since = ""
+        if self.op and not further:
+            known = self.log.view().checked
+            done = self.log.find(op, known)
+            if done is not None:
+                return Receipt("committed", op, done.seq, done.commit), done.event
+            since = known.tip or _NOWHERE
+        result: Result = self.flusher.submit(command, since=since)
+        if isinstance(result, Queued):
+            return Receipt("queued", op), None
+        given_back = set(getattr(result.event, "released", ()))
+        if given_back:  # what this command gave back is no loss
+            left = [entry for entry in self.identity.held(command.session) if entry not in given_back]
+            self.identity.hold(command.session, left)
+        self._after(result)
+        state: Outcome = "committed" if result.event is not None else "unchanged"
+        return Receipt(state, op, result.seq, result.commit), result.event
+
+    def _caller(self) -> Caller:
+        pid = os.getpid()
+        return Caller(pid=pid, born=processes.born(pid), deadline=self.now() + timedelta(seconds=PATIENCE * self.seconds + 1))
+
+    def _after(self, result: Done) -> None:
+        """Looks what the answer's tip says of the session's leases: who was dispossessed learns it with any command."""
+        self._view = None
+        if result.held is not None and set(self.identity.held(self.who.session)) <= set(result.held):
+            self._note_held(result.held)
+            return
+        known = self.log.view()
+        # Another clone of this machine may have flushed for us: then this one's view is older than the answer.
+        if known.checked.seq >= result.seq:
+            self._note_losses(known.state)
+
+    def require_session(self) -> None:
+        """Makes sure that somebody acts: under an agent a session is started by itself, and says so. Raises NoSession."""
+        if self.who.session:
+            return
+        if self.who.agent:
+            session, _ = self.start(None)
+            self.warnings.append(f"started session {session}")
+        elif self.who.human:
+            with contextlib.suppress(Held):
+                self.start(self.who.human)
+            self.who = self._as(self.who.human, "")
+        else:
+            raise NoSession("no session is known in this work tree", hint="gitcoord start")
+
+    def _as(self, session: str, run_id: str) -> Who:
+        return Who(**{**self.who.__dict__, "session": session, "run_id": run_id})
+
+    def start(
+        self,
+        name: str | None,
+        *,
+        new: bool = False,
+        capabilities: Sequence[str] = (),
+        role: str | None = None,
+        work: str | None = None,
+    ) -> tuple[str, Receipt]:
+        """Registers a session, or goes on with the one that sits here: its name and the receipt. Raises Held when the name
+        is active elsewhere.
+        """  # fmt: skip
+        given: dict[str, Any] = {
+            "capabilities": tuple(names.parse_line(one, "capability", 60) for one in capabilities),
+            "role": names.parse_line(role, "role", 60) if role else None,
+            "work": names.parse_line(work, "work") if work else None,
+            "agent": self.who.agent_name, "repo": self.who.repo, "branch": self.who.branch, "host": self.who.host,
+        }  # fmt: skip
+        here = None if new else self._sitting_here(name)
+        if here is not None:
+            known = self._session_now(here.session)
+            if known is not None and known.live and known.run_id == here.run_id:
+                if here.alive and (not self.who.agent or here.agent == self.who.agent) and not any((capabilities, role, work)):
+                    self.who = self._as(here.session, here.run_id)
+                    return here.session, Receipt("committed", "", here.seq)
+                return self._begin(here.session, succeeds=here.run_id, **given)
+        if name is not None:
+            return self._begin(names.parse_session(name), **given)
+        try:
+            return self._begin(self.who.wish, generated=True, **given)
+        except Unreachable:
+            unique = f"{self.who.wish[:58].rstrip('.')}-{self.desk.next_id()[-4:].lower()}"
+            return self._begin(unique, offline=True, **given)
+
+    def _sitting_here(self, name: str | None) -> Binding | None:
+        """The session of this work tree that a `start` goes on with."""
+        if name is not None:
+            return self.identity.get(name)
+        if self.who.agent:
+            mine = self.identity.of_agent(self.who.agent)
+            if mine is not None:
+                return mine
+            last = next(iter(self.identity.all()), None)
+            return last if last is not None and not last.alive else None
+        mine = self.identity.of_person()
+        if mine is not None:
+            return mine
+        last = next(iter(self.identity.all()), None)
+        return last if last is not None and not last.alive else None
+
+    def _session_now(self, name: str) -> Session | None:
+        """The session's record; a session whose start is still queued has none yet, so what was bound counts."""
+        return self.view().state.sessions.get(name)
+
+    def _begin(self, session: str, **given: Any) -> tuple[str, Receipt]:
+        run_id = self.desk.next_id()
+        receipt, event = self._ask(sessions.StartSession, session=session, run_id=run_id, **given)
+        name = event.session if event is not None else session
+        run = event.run_id if event is not None else run_id
+        pid, born = self.who.owner
+        self.identity.bind(
+            Binding(
+                session=name,
+                run_id=run,
+                pid=pid,
+                born=born,
+                desk=str(self.desk.path),
+                agent=self.who.agent,
+                seq=receipt.seq,
+            )
+        )
+        self.who = self._as(name, run)
+        return name, receipt

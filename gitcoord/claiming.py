@@ -1,0 +1,188 @@
+"""Leases, as a session uses them: acquire (or wait), renew, give back, ask the holder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from gitcoord.asker import Asker, Receipt
+from gitcoord.core import claims, names, releases, requests, waiting
+from gitcoord.core.leases import Claim, held_by, split_lease, split_renewal
+from gitcoord.core.names import Resource
+from gitcoord.core.records import Clock, Event
+from gitcoord.core.state import State
+from gitcoord.errors import NotHeld
+from gitcoord.watcher import Watcher
+
+
+@dataclass(frozen=True)
+class Leases:
+    """What a claim or renewal gave: the leases, and the receipt."""
+
+    claims: tuple[Claim, ...]
+    receipt: Receipt
+    taken: tuple[str, ...] = ()
+
+
+@dataclass
+class Claiming(Asker):
+    """One caller's leases."""
+
+    def acquire(
+        self,
+        resources: Sequence[Resource],
+        *,
+        wait: float | None = None,
+        told: Callable[[str], None] = lambda text: None,
+        **asked: Any,
+    ) -> Leases:
+        """Acquires leases, or renews what is held already. Raises Held with every lease in the way.
+
+        `wait`: seconds to stand in line where it isn't free; who waits is `told` what for whenever that changes. Raises NotInTime
+        when they are over: the place in line stays for a while, and the same call goes on waiting.
+        """
+        self.require_session()
+        if asked.get("phase"):
+            asked["phase"] = names.parse_line(asked["phase"], "phase")
+        if asked.get("reason"):
+            asked["reason"] = names.parse_text(asked["reason"], "reason")
+        asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None, "patience": int(wait or 0)}
+        end = self.flusher.clock() + (wait or 0.0)
+        receipt, event = self._ask(claims.AcquireClaims, **asked)
+        if wait is None or isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed):
+            return self._leases(receipt, event, resources)
+        last = ""
+        view = self.log.view()
+        if view.checked.seq < receipt.seq:
+            view = self.log.refresh(self.seconds)
+        watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds)
+        for now in chain([view], watcher.views(view, end - self.flusher.clock())):
+            self._view = view = now
+            step = self._next_step(view.state, asked)
+            if step:
+                receipt, event = self._ask(claims.AcquireClaims, further=True, **asked)
+                if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed):
+                    return self._leases(receipt, event, resources)
+                continue
+            line = waiting.tell(view.state, self.who.session, resources, asked["mode"], self.now(), any_of=asked["any_of"])
+            if line != last:
+                told(line)
+                last = line
+        raise waiting.still(view.state, self.who.session, resources, asked["mode"], self.now(), any_of=asked["any_of"])
+
+    def _next_step(self, state: State, asked: dict[str, Any]) -> bool:
+        """Whether asking again would change anything: what is waited for is there, or the place wants to be kept."""
+        command = claims.AcquireClaims(
+            op=self.desk.next_id(), session=self.who.session, run_id=self.who.run_id, at=self.now(), **asked
+        )
+        return claims.would_change(state, command, Clock(now=self.now(), witness=self.log.tip.witness))
+
+    def request(self, resource: Resource, text: str) -> tuple[Receipt, tuple[str, ...], tuple[str, ...]]:
+        """Asks whoever holds it to give it up: the receipt, who was asked, and who takes no requests. Raises BadInput."""
+        self.require_session()
+        receipt, event = self._ask(
+            requests.RequestClaims, resource=str(resource), message=names.parse_text(text, "message") or None
+        )
+        assert isinstance(event, requests.ClaimRequested)
+        asked = [requests.split_asked(entry) for entry in event.holders]
+        return receipt, tuple(one[1] for one in asked if one[2] == "held"), tuple(one[1] for one in asked if one[2] == "denied")
+
+    def respond(self, request: str, answer: requests.Answer, text: str) -> tuple[Receipt, requests.RequestAnswered]:
+        """Answers a request (its id, or its seq). Raises BadInput, NotHeld."""
+        self.require_session()
+        receipt, event = self._ask(
+            requests.AnswerRequest, request=request, answer=answer, message=names.parse_text(text, "message") or None
+        )
+        assert isinstance(event, requests.RequestAnswered)
+        fence, resource = split_lease(event.lease)
+        if event.answer == "approve":
+            left = [entry for entry in self.identity.held(self.who.session) if entry != f"{fence} {resource}"]
+            self.identity.hold(self.who.session, left)
+        return receipt, event
+
+    def renew(self, resources: Sequence[Resource], ttl_seconds: int | None = None) -> Leases:
+        """Renews those leases, or all of the session's."""
+        self.require_session()
+        receipt, event = self._ask(claims.RenewClaims, resources=tuple(map(str, resources)), ttl_seconds=ttl_seconds)
+        return self._leases(receipt, event, resources)
+
+    def _leases(self, receipt: Receipt, event: Event | None, wanted: Sequence[Resource]) -> Leases:
+        """The leases that an event granted or renewed, read from what it says: no further look at the branch is needed."""
+        found: list[Claim] = []
+        taken: tuple[str, ...] = ()
+        if isinstance(event, claims.ClaimAcquired):
+            taken = event.taken
+            for text in event.resources:
+                resource = Resource.read(text)
+                found.append(
+                    Claim(
+                        claimed_by=event.session, run_id=event.run_id, claimed_at=event.at, resource_type=resource.type,
+                        resource_name=resource.name, mode=event.mode, phase=event.phase, reason=event.reason,
+                        ttl_seconds=event.ttl_seconds, renewed_at=event.at, expires_at=event.expires_at, fence=event.seq,
+                        estimated_duration=event.estimated_duration, allow_coordination=event.allow_coordination,
+                    )
+                )  # fmt: skip
+        renewed = event.renewed if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed) else ()
+        for entry in renewed:
+            fence, until, resource = split_renewal(entry)
+            found.append(
+                Claim(
+                    claimed_by=self.who.session, run_id=self.who.run_id, claimed_at=until, resource_type=resource.type,
+                    resource_name=resource.name, ttl_seconds=0, renewed_at=self.now(), expires_at=until, fence=fence,
+                )
+            )  # fmt: skip
+        held = {*self.identity.held(self.who.session), *(f"{lease.fence} {lease.resource}" for lease in found)}
+        self.identity.hold(self.who.session, sorted(held))
+        return Leases(tuple(found), receipt, taken)
+
+    def release(self, resources: Sequence[Resource] | None, **told: Any) -> tuple[Receipt, tuple[str, ...]]:
+        """Gives leases back (None: all): the receipt and what was freed. Nothing held by anybody: fine. Raises NotHeld for
+        what another session holds.
+        """
+        self.require_session()
+        if told.get("done") is not None:
+            told["done"] = names.parse_text(told["done"], "done")
+        for key in ("next_phase", "to"):
+            if told.get(key):
+                told[key] = names.parse_line(told[key], key)
+        mine = self._fences()
+        if resources is None:
+            leases = tuple(f"{fence} {resource}" for resource, fence in mine.items())
+            if not leases:
+                leases = tuple(f"{one.fence} {one.resource}" for one in held_by(self.view().state, self.who.session))
+            if not leases:
+                return Receipt("unchanged", ""), ()
+        else:
+            leases = tuple(f"{mine.get(resource, 0)} {resource}" for resource in resources)
+        receipt, event = self._ask(releases.ReleaseClaims, leases=leases, **told)
+        released = event.released if isinstance(event, releases.ClaimReleased) else ()
+        given_up = leases if receipt.state == "queued" else released
+        freed = {str(split_lease(entry)[1]) for entry in given_up}
+        if isinstance(event, releases.ClaimReleased):
+            freed |= set(event.left)
+        left = [entry for entry in self.identity.held(self.who.session) if str(split_lease(entry)[1]) not in freed]
+        self.identity.hold(self.who.session, left)
+        if receipt.state == "queued":
+            return receipt, tuple(leases)
+        for resource in resources or ():
+            if str(resource) not in freed:
+                others = [lease for lease in self.view().state.claims.values() if lease.resource == resource]
+                if others:
+                    raise NotHeld(
+                        f"{resource} is held by {others[0].claimed_by} (fence {others[0].fence}), not by {self.who.session}; "
+                        "nothing of it was released",
+                        hint="gitcoord claims",
+                    )
+        return receipt, tuple(released)
+
+    def _fences(self) -> dict[Resource, int]:
+        """The fences that this work tree knows of: a late release must free exactly these."""
+        found = {}
+        for entry in self.identity.held(self.who.session):
+            with contextlib.suppress(ValueError):
+                fence, resource = split_lease(entry)
+                found[resource] = fence
+        return found

@@ -1,0 +1,419 @@
+"""Waiting: a place in line, and who is next.
+
+A place belongs to the session and outlives whoever asks for it: agents' shells cut long commands. Whoever frees something
+grants every waiter that now fits, in the order of the line and in the same commit, as an *offer*: a short lease that its
+first renewal makes a full one. Uncollected it passes on, since its place is gone with the offer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from gitcoord.core import leases
+from gitcoord.core.leases import Claim, Mode, TakenEntry, split_taken
+from gitcoord.core.names import Resource, show
+from gitcoord.core.records import Count, Event, Line, Record, ResourceText, SessionName, Text
+from gitcoord.core.sessions import run_problem
+from gitcoord.core.times import Instant, spell
+from gitcoord.errors import Held, NotInTime
+
+if TYPE_CHECKING:
+    from gitcoord.core.branch import Settings
+    from gitcoord.core.state import Draft, State
+
+AT_ONCE = 64  # resources of one place, and grants of one commit: what an event can name and a person can read
+PLACES = 16  # places that one session may have: more is a program gone wrong
+OFFER = timedelta(minutes=2)
+"""How long an offer lasts uncollected (protocol, section 7)."""
+OUTLIVES = timedelta(minutes=10)
+"""How long a place outlives its poller at least (protocol, section 7)."""
+STRETCH = timedelta(minutes=10)
+"""For how long ahead somebody who goes on asking keeps a place: that often it costs a commit."""
+
+
+GrantedEntry = Annotated[str, Field(max_length=1024), leases.entry(lambda value: split_granted(value))]
+"""`57 session-003 file:a`: the place that is served, whose it is, and what is offered."""
+
+
+class Waiting(Record):
+    """`waiting/<seq>.json`: a place in line. Good until `until`; `any_of`: one of the resources is enough."""
+
+    id: str
+    seq: int
+    session_id: SessionName
+    run_id: str = ""
+    resources: tuple[ResourceText, ...]
+    mode: Mode = "exclusive"
+    until: Instant
+    since: Instant
+    any_of: bool = False
+    ttl_seconds: int
+    phase: str | None = None
+    reason: str | None = None
+    estimated_duration: str | None = None
+    allow_coordination: bool = True
+    repo: str | None = None
+
+    @property
+    def wanted(self) -> tuple[Resource, ...]:
+        """What it is waited for."""
+        return tuple(leases.resource_of(text) for text in self.resources)
+
+
+class ClaimQueued(Event):
+    """A session stands in line, or (`place`: the seq of its place) goes on standing there."""
+
+    kind: ClassVar[str] = "claim.queued"
+    text: ClassVar[str] = "reason"
+    trailers: ClassVar[dict[str, str]] = {
+        "resources": "Resource", "ttl_seconds": "Ttl", "estimated_duration": "Estimate", "allow_coordination": "Coordination",
+    }  # fmt: skip
+
+    place: Count = 0
+    resources: Annotated[tuple[ResourceText, ...], Field(min_length=1, max_length=AT_ONCE)]
+    mode: Mode = "exclusive"
+    any_of: bool = False
+    until: Instant
+    ttl_seconds: Count
+    phase: Line | None = None
+    reason: Text | None = None
+    estimated_duration: Line | None = None
+    allow_coordination: bool = True
+    repo: Line | None = None
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        what = " ".join(self.resources[0].split(":", 1))
+        more = f" and {len(self.resources) - 1} more" if len(self.resources) > 1 else ""
+        return f"wait: {self.session} {'goes on waiting' if self.place else 'waits'} for {what}{more}"
+
+    def evolve(self, draft: Draft) -> None:
+        """The place appears at the end of the line, or lasts longer."""
+        old = draft.waiting().get(self.place)
+        if old is not None:
+            draft.put("waiting", old.seq, old.model_copy(update={"until": self.until, "run_id": self.run_id}))
+        elif not self.place:
+            for seq, late in draft.waiting().items():  # a place that ran out is not gone back to
+                if late.session_id == self.session and set(late.resources) == set(self.resources):
+                    draft.put("waiting", seq, None)
+            place = Waiting(
+                id=self.id, seq=self.seq, session_id=self.session, run_id=self.run_id, resources=self.resources, mode=self.mode,
+                until=self.until, since=self.at, any_of=self.any_of, ttl_seconds=self.ttl_seconds, phase=self.phase,
+                reason=self.reason, estimated_duration=self.estimated_duration, allow_coordination=self.allow_coordination,
+                repo=self.repo,
+            )  # fmt: skip
+            draft.put("waiting", place.seq, place)
+        show_waiting(draft, self.session)
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """A new place, or one's own."""
+        problem = run_problem(state, self)
+        if problem:
+            return problem
+        if self.until > committed_at + STRETCH + OUTLIVES + state.rules.grace:
+            return "no place is kept as long as that"
+        if not 300 <= self.ttl_seconds <= state.rules.settings.max_ttl:
+            return "the lease is not as long as the branch allows"
+        old = state.waiting.get(self.place)
+        if self.place and (old is None or old.session_id != self.session):
+            return f"{self.session} has no place {self.place} in line"
+        return None
+
+
+class LinePassed(Event):
+    """Expired leases went out of the way of those who wait, though none of them did it: `granted` says who is next."""
+
+    kind: ClassVar[str] = "claim.passed"
+
+    taken: Annotated[tuple[TakenEntry, ...], Field(min_length=1, max_length=AT_ONCE)]
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        fence, holder, _, resource = split_taken(self.taken[0])
+        return f"pass on: {resource.type} {resource.name}, expired under {holder} (fence {fence})"
+
+    def evolve(self, draft: Draft) -> None:
+        """The expired leases go."""
+        for entry in self.taken:
+            fence, holder, _, resource = split_taken(entry)
+            leases.drop(draft, holder, fence, resource)
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """Only what is over goes."""
+        problem = run_problem(state, self)
+        if problem:
+            return problem
+        for entry in self.taken:
+            fence, holder, why, resource = split_taken(entry)
+            lease = leases.find(state.claims.values(), holder, fence, resource)
+            if lease is None or why != "expired" or not leases.may_take(state, lease, why, committed_at):
+                return f"the lease of {holder} on {resource} is not over"
+        return None
+
+
+# --- the line --------------------------------------------------------------------------------------------------------
+
+
+def split_granted(entry: str) -> tuple[int, str, Resource]:
+    """Place, session and resource of an entry of `granted`. Raises ValueError."""
+    place, _, rest = entry.partition(" ")
+    session, _, resource = rest.partition(" ")
+    if not (place.isascii() and place.isdigit() and len(place) <= 16):
+        raise ValueError("not a place")
+    return int(place), session, Resource.read(resource)
+
+
+def line(state: State, now: datetime) -> list[Waiting]:
+    """Who waits, in order; those whose place is over and those who have ended don't count."""
+    return [
+        place
+        for _, place in sorted(state.waiting.items())
+        if place.until > now and (known := state.sessions.get(place.session_id)) is not None and known.live
+    ]
+
+
+def comes_before(settings: Settings, place: Waiting, wanted: Iterable[Resource], mode: Mode) -> bool:
+    """Whether who wants that has to let the place go first."""
+    return any(
+        leases.can_meet(settings, one, leases.mode_of(settings, one, place.mode), other, leases.mode_of(settings, other, mode))
+        for one in place.wanted
+        for other in wanted
+    )
+
+
+def ahead(state: State, resource: Resource, mode: Mode, session: str, now: datetime, seq: int | None = None) -> list[Waiting]:
+    """The places of others before `seq` (None: all there are) that come first for that resource."""
+    settings = state.rules.settings
+    return [
+        place
+        for place in line(state, now)
+        if place.session_id != session and (seq is None or place.seq < seq) and comes_before(settings, place, [resource], mode)
+    ]
+
+
+def place_of(state: State, session: str, wanted: Sequence[Resource], mode: Mode, now: datetime, *, any_of: bool) -> Waiting | None:
+    """The session's place for exactly that, or None."""
+    for place in line(state, now):
+        if place.session_id == session and set(place.wanted) == set(wanted) and (place.mode, place.any_of) == (mode, any_of):
+            return place
+    return None
+
+
+def number(state: State, place: Waiting, now: datetime) -> int:
+    """Which in line it is: 1 is next."""
+    settings = state.rules.settings
+    before = [
+        one
+        for one in line(state, now)
+        if one.seq < place.seq and one.session_id != place.session_id and comes_before(settings, one, place.wanted, place.mode)
+    ]
+    return len(before) + 1
+
+
+def _options(place: Waiting) -> Iterator[tuple[Resource, ...]]:
+    if place.any_of:
+        yield from ((one,) for one in place.wanted)
+    else:
+        yield place.wanted
+
+
+def fitting(state: State, now: datetime) -> tuple[GrantedEntry, ...]:
+    """Whom the line serves on that state: every waiter, in order, whom no lease and nobody before keeps from it."""
+    if not state.waiting:
+        return ()
+    settings = state.rules.settings
+    held: list[Claim] = list(state.claims.values())
+    unserved: list[Waiting] = []
+    served: list[str] = []
+    for place in line(state, now):
+        for option in _options(place):
+            others = (one for one in unserved if one.session_id != place.session_id)
+            first = [one for one in others if comes_before(settings, one, option, place.mode)]
+            stuck = [one for one in option if leases.blocking(settings, held, one, place.mode, place.session_id)]
+            if not first and not stuck and len(served) + len(option) <= AT_ONCE:
+                served += [f"{place.seq} {place.session_id} {one}" for one in option]
+                held += [_offer(state, place, one, fence=0, at=now) for one in option]
+                break
+        else:
+            unserved.append(place)
+    return tuple(served)
+
+
+def grant(draft: Draft, granted: Iterable[str], *, fence: int, at: datetime) -> None:
+    """Gives the offers and takes their places out of the line. `at`: the commit's date."""
+    for entry in granted:
+        seq, session, resource = split_granted(entry)
+        place = draft.before.waiting.get(seq) or draft.waiting().get(seq)
+        known = draft.session(session)
+        if place is None or place.session_id != session or known is None or not known.live:
+            continue
+        leases.drop_own(draft, session, resource)
+        lease = _offer(draft.before, place, resource, fence=fence, at=at)
+        draft.put("claims", lease.key, lease)
+        draft.put("waiting", seq, None)
+        show_waiting(draft, session)
+
+
+def _offer(state: State, place: Waiting, resource: Resource, *, fence: int, at: datetime) -> Claim:
+    return Claim(
+        claimed_by=place.session_id, run_id=place.run_id, claimed_at=at, resource_type=resource.type, resource_name=resource.name,
+        repo=place.repo, mode=leases.mode_of(state.rules.settings, resource, place.mode), phase=place.phase, reason=place.reason,
+        estimated_duration=place.estimated_duration, ttl_seconds=place.ttl_seconds, renewed_at=at, expires_at=at + OFFER,
+        fence=fence, offered_until=at + OFFER, allow_coordination=place.allow_coordination,
+    )  # fmt: skip
+
+
+def grant_problem(after: State, granted: Sequence[str], committed_at: datetime) -> str | None:
+    """Why these can't be the offers of a commit, or None. `after`: the state that the rest of its event makes.
+
+    Offers go in the order of the line: nobody is passed by who stands before and fits.
+    """
+    due = fitting(after, committed_at)
+    wrong = [entry for entry in granted if entry not in due]
+    return f"{wrong[0]} is not next in line" if wrong else None
+
+
+def describe(place: Waiting) -> dict[str, Any]:
+    """Who comes first, as `blocked_by` has it."""
+    first = place.wanted[0]
+    return {
+        "resource_type": first.type, "resource_name": first.name, "claimed_by": place.session_id, "fence": 0,
+        "expires_at": spell(place.until), "mode": place.mode, "phase": place.phase, "why": place.reason,
+        "reason": "waits, and comes first", "last_heard": None,
+    }  # fmt: skip
+
+
+def leave(draft: Draft, session: str, wanted: Iterable[Resource] | None = None) -> None:
+    """Gives up the session's places for any of these (None: all of them)."""
+    names = None if wanted is None else set(wanted)
+    for seq, place in draft.waiting().items():
+        if place.session_id == session and (names is None or names & set(place.wanted)):
+            draft.put("waiting", seq, None)
+    show_waiting(draft, session)
+
+
+def served(draft: Draft, session: str, held: Iterable[Resource]) -> None:
+    """Takes the session's places out of the line that these leases serve."""
+    names = set(held)
+    for seq, place in draft.waiting().items():
+        wanted = set(place.wanted)
+        if place.session_id == session and (wanted & names if place.any_of else wanted <= names):
+            draft.put("waiting", seq, None)
+    show_waiting(draft, session)
+
+
+def show_waiting(draft: Draft, session: str) -> None:
+    """Makes the session's record say whether it waits for a claim."""
+    known = draft.session(session)
+    if known is None or not known.live:
+        return
+    waits = any(place.session_id == session for place in draft.waiting().values())
+    update: dict[str, Any] | None = None
+    if waits and known.status != "waiting":
+        update = {"status": "waiting", "waiting_for": "claim"}
+    elif not waits and (known.status, known.waiting_for) == ("waiting", "claim"):
+        update = {"status": "active", "waiting_for": None}
+    if update:
+        draft.put("sessions", session, known.model_copy(update=update))
+
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+
+def in_front(state: State, place: Waiting, now: datetime) -> tuple[list[Claim], list[Waiting]]:
+    """What keeps the place from being served: leases of others, and places before it."""
+    settings = state.rules.settings
+    held = [
+        lease
+        for one in place.wanted
+        for lease in leases.blocking(settings, state.claims.values(), one, place.mode, place.session_id)
+    ]
+    first = [one for resource in place.wanted for one in ahead(state, resource, place.mode, place.session_id, now, place.seq)]
+    return list({lease.key: lease for lease in held}.values()), list({one.seq: one for one in first}.values())
+
+
+def tell(state: State, session: str, wanted: Sequence[Resource], mode: Mode, now: datetime, *, any_of: bool) -> str:
+    """What the session waits for, for people; nothing once it has no place."""
+    place = place_of(state, session, wanted, mode, now, any_of=any_of)
+    if place is None:
+        return ""
+    held, _ = in_front(state, place, now)
+    by = "; ".join(f"{lease.resource} is held by {lease.claimed_by} until {spell(lease.expires_at)}" for lease in held[:3])
+    return f"waiting, number {number(state, place, now)} in line" + (f": {by}" if by else "")
+
+
+def still(state: State, session: str, wanted: Sequence[Resource], mode: Mode, now: datetime, *, any_of: bool) -> NotInTime:
+    """What who gave up asking is told: the place, how long it stays, and who is in front."""
+    place = place_of(state, session, wanted, mode, now, any_of=any_of)
+    what = ", ".join(show(str(one), 60) for one in wanted[:3])
+    data: dict[str, Any] = {"outcome": "waiting", "place": None, "blocked_by": []}
+    if place is None:
+        return NotInTime(f"{what} was not free in time", hint="run the same command again", data=data)
+    held, first = in_front(state, place, now)
+    spot = number(state, place, now)
+    data |= {"place": spot, "blocked_by": [leases.describe(state, one, now) for one in held] + [describe(one) for one in first]}
+    return NotInTime(
+        f"{tell(state, session, wanted, mode, now, any_of=any_of)}; the place is kept until {spell(place.until)}",
+        hint="run the same command again to go on waiting",
+        data=data,
+    )
+
+
+# --- deadlocks -------------------------------------------------------------------------------------------------------
+
+
+def cycle(state: State, newcomer: Waiting, now: datetime) -> list[str]:
+    """Who would wait for whom for ever if the newcomer stood in line, in words; nothing: it ends.
+
+    Everybody who doesn't wait is taken to free what it holds some day. Whoever fits then does the same, and so on: who is
+    left over can never be served. This takes places and `--any` as they are, where a walk along single edges would not.
+    """
+    settings = state.rules.settings
+    places = [*line(state, now), newcomer]
+    held = [lease for lease in state.claims.values() if lease.expires_at > now]
+
+    def hindrances(place: Waiting, waiting: Sequence[Waiting], option: Sequence[Resource]) -> dict[str, str]:
+        stuck = {one.session_id for one in waiting}
+        found: dict[str, str] = {}
+        for resource in option:
+            of_stuck = [lease for lease in held if lease.claimed_by in stuck]
+            for lease in leases.blocking(settings, of_stuck, resource, place.mode, place.session_id):
+                found.setdefault(lease.claimed_by, f"{place.session_id} waits for {resource}, held by {lease.claimed_by}")
+            others = (one for one in waiting if one.session_id != place.session_id and one.seq < place.seq)
+            for one in others:
+                if comes_before(settings, one, [resource], place.mode):
+                    found.setdefault(one.session_id, f"{place.session_id} waits for {resource} behind {one.session_id}")
+        return found
+
+    while True:
+        going = [place for place in places if any(not hindrances(place, places, option) for option in _options(place))]
+        left = [place for place in places if place not in going]
+        if len(left) == len(places):
+            break
+        places = left
+    if newcomer not in places:
+        return []
+    told: list[str] = []
+    at, been = newcomer, [newcomer.session_id]
+    while True:
+        found = {who: why for option in _options(at) for who, why in hindrances(at, places, option).items()}
+        who = next((one for one in found if one in been), next(iter(found)))
+        told.append(found[who])
+        if who in been:
+            return told[been.index(who) :]
+        been.append(who)
+        at = next(place for place in places if place.session_id == who)
+
+
+def deadlock(told: Sequence[str], wanted: Sequence[Resource]) -> Held:
+    """The refusal of who would close a circle."""
+    what = ", ".join(show(str(one), 60) for one in wanted[:3])
+    return Held(
+        f"waiting for {what} would never end: {'; '.join(told)}",
+        hint="give back what another of them waits for, then claim again; or ask: gitcoord peers",
+        data={"outcome": "blocked", "reason": "deadlock", "cycle": list(told), "blocked_by": []},
+    )
