@@ -97,10 +97,6 @@ class Claiming(Asker):
             requests.AnswerRequest, request=request, answer=answer, message=names.parse_text(text, "message") or None
         )
         assert isinstance(event, requests.RequestAnswered)
-        fence, resource = split_lease(event.lease)
-        if event.answer == "approve":
-            left = [entry for entry in self.identity.held(self.who.session) if entry != f"{fence} {resource}"]
-            self.identity.hold(self.who.session, left)
         return receipt, event
 
     def renew(self, resources: Sequence[Resource], ttl_seconds: int | None = None) -> Leases:

@@ -118,6 +118,11 @@ class RequestAnswered(Event):
     offered: bool = False
     message: Text | None = None
 
+    @property
+    def released(self) -> tuple[str, ...]:
+        """The lease that its holder gave up."""
+        return (self.lease,) if self.answer == "approve" else ()
+
     def headline(self) -> str:
         """The commit's subject."""
         what = " ".join(self.resource.split(":", 1))

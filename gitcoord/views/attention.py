@@ -125,7 +125,7 @@ def _leases(state: State, now: datetime) -> list[Item]:
         elif now - heard >= state.rules.quiet_after:
             text = f"{who} holds {what} and was last heard {heard:%Y-%m-%d %H:%M} UTC"
             found.append(Item("silent_holder", text, (who,), what))
-        elif lease.expires_at - now <= EXPIRES_SOON:
+        elif lease.offered_until is None and lease.expires_at - now <= EXPIRES_SOON:
             text = f"the claim of {who} on {what} expires {lease.expires_at:%H:%M} UTC"
             found.append(Item("expires_soon", text, (who,), what))
     return found
