@@ -8,31 +8,21 @@ about pushes under way.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from pathlib import Path
-from time import monotonic
+from dataclasses import dataclass
 from typing import Any
 
-from gitcoord.core.claims import ClaimAcquired
-from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
-from gitcoord.core.leases import held_by
-from gitcoord.core.names import LINE_LIMIT, is_session_name, show
 from gitcoord.core.records import Command
 from gitcoord.core.rules import EVENTS
-from gitcoord.core.times import read_instant
-from gitcoord.errors import Alarm, GitcoordError, NotInTime, NotWritten, Refused, Unknown, Unreachable
+from gitcoord.errors import Alarm, GitcoordError, NotInTime, NotWritten, Refused, Unknown
 from gitcoord.git.repo import Oid
-from gitcoord.local import processes
-from gitcoord.local.desk import STALLED_AFTER, Desk, Flight, Waiting
-from gitcoord.log.eventlog import PATIENCE, Done, EventLog, Outcome
+from gitcoord.local.desk import STALLED_AFTER, Waiting
+from gitcoord.log.eventlog import PATIENCE, Done, Outcome
+from gitcoord.sender import Sender
 
 _LOOK = 0.01  # seconds between two looks for a result: one small system call
 _TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later
 _GATHER = 0.05  # seconds a flusher waits for others to put their commands down, when there were others the last time
-_REST = 2.0  # seconds that a winner rests at most
 _AWAY_PATIENCE = 10.0  # seconds after a failed try in which deferrable commands don't try again
 
 
@@ -47,43 +37,8 @@ Result = Done | Queued
 
 
 @dataclass
-class _Flight:
-    """Keeps the desk's notes about the pushes of one batch."""
-
-    desk: Desk
-    names: list[str] = field(default_factory=list)
-
-    def sending(self, base: Oid, commits: dict[str, Oid]) -> frozenset[str]:
-        """Notes the push before it happens: a process that dies from here on leaves it for the next. Those whose caller has
-        taken them back are not waiting any more. (It takes back, then looks for the note; here it is the other way round.)
-        """
-        self.names.append(self.desk.take_off(base, list(commits)))
-        self.desk.pulse()
-        return frozenset(op for op in commits if not self.desk.is_waiting(op))
-
-    def lost(self) -> None:
-        """Takes the newest note away: that push can't land any more."""
-        self.desk.land(self.names.pop())
-
-    def settled(self) -> None:
-        """Takes all notes away. Only after the answers are written and the outbox is emptied: until then a landed
-        command must be findable, or it would be sent again.
-        """
-        while self.names:
-            self.lost()
-
-
-@dataclass
-class Flusher:
+class Flusher(Sender):
     """The desk's clerk in this process."""
-
-    desk: Desk
-    log: EventLog
-    now: Callable[[], datetime]
-    sleep: Callable[[float], None]
-    seconds: float
-    clock: Callable[[], float] = monotonic
-    wall: Callable[[], float] = field(default=lambda: 0.0)
 
     def submit(self, command: Command, *, since: Oid = "") -> Result:
         """Carries the command out, or has it carried out. Raises what refuses it; deferrable ones come back queued.
@@ -205,239 +160,6 @@ class Flusher:
             self.sleep(rest)
         if state.get("crowd", 0) > 1:
             self.sleep(_GATHER)
-
-    # --- one batch ---------------------------------------------------------------------------------------------------
-
-    def _flush(self, own: Command | None, end: float, *, alone: bool = False) -> dict[str, Outcome]:
-        # Read in this order: a command that still waits, and that another process has sent, is then in a note or has landed
-        # after this tip. (It is noted, sent, taken out of the outbox, and then the note goes.)
-        since = self.log.known()
-        flights = self.desk.flights()
-        waiting = [one for one in self.desk.waiting() if not alone or (own is not None and one.op == own.op)]
-        batch = _readable(waiting)
-        if not batch:
-            return {}
-        # Asked for once more: its first run may have landed after that one's last look, and before this flush began.
-        again = [one.since for one in waiting if one.since and one.since != since]
-        self.desk.pulse()
-        flight = _Flight(self.desk)
-        gone = {
-            command.op: frozenset(push.base for push in flights if command.op in push.ops)
-            for command in batch
-            if (own is None or command.op != own.op) and self._caller_is_gone(command)
-        }
-        begun = self.clock()
-        outcomes = self._transact(batch, own, gone, flights, since, again, flight, end, alone=alone)
-        taken = self.clock() - begun
-        done = any(isinstance(outcome, Done) for outcome in outcomes.values())
-        open_ = {op for op, outcome in outcomes.items() if isinstance(outcome, Unknown) and op not in gone}
-        reached = done or not (open_ or any(isinstance(outcome, Unreachable) for outcome in outcomes.values()))
-        mentioned = {op for push in flights for op in push.ops}
-        untold = False
-        for command in batch:
-            outcome = outcomes.get(command.op)
-            mine = own is not None and command.op == own.op
-            unheard = not mine and (command.op in gone or self._caller_is_gone(command))
-            # The note comes first: a process that dies between note and answer, or has no room, leaves the command for the next.
-            if unheard and isinstance(outcome, Done) and not self._tell_holder(command, outcome):
-                untold = True
-            elif outcome is not None:
-                outcomes[command.op] = self._settle(command, outcome, command.op in mentioned, mine=mine)
-        if not untold and not any(isinstance(outcome, Unknown) for op, outcome in outcomes.items() if op not in gone):
-            flight.settled()
-        self._tidy_flights(flights)
-        self._note(len(batch), reached=reached, seconds=taken)
-        return outcomes
-
-    def _transact(
-        self,
-        batch: list[Command],
-        own: Command | None,
-        gone: Mapping[str, frozenset[Oid]],
-        flights: Sequence[Flight],
-        since: Oid,
-        again: Sequence[Oid],
-        flight: _Flight,
-        end: float,
-        *,
-        alone: bool,
-    ) -> dict[str, Outcome]:
-        """What came of each: of all in one chain, or, where the remote refuses the chain, of one's own alone. What comes while
-        a race is lost joins the batch.
-        """
-        by_op = {command.op: command for command in batch}
-        sent_on = [*again, *(push.base for push in flights if push.ops & by_op.keys())]
-
-        def send(commands: Sequence[Command], more: Callable[[], Sequence[Command]] = tuple) -> dict[str, Outcome]:
-            return self.log.transact(
-                commands, flight=flight, seconds=end - self.clock(), since=since, sent_on=sent_on, look_only=gone,
-                at_least=self.desk.reached(), more=more,
-            )  # fmt: skip
-
-        def more() -> list[Command]:
-            # The notes first: what waits and is in none of them now can only have been sent after the tip that was just read.
-            sent = {op for push in self.desk.flights() for op in push.ops}
-            waiting = [one for one in self.desk.waiting() if not one.since]
-            found = [one for one in _readable(waiting) if one.op not in by_op and one.op not in sent]
-            found = [one for one in found if not self._caller_is_gone(one)]
-            batch.extend(found)
-            by_op.update((one.op, one) for one in found)
-            return found
-
-        outcomes = send(batch, tuple if alone else more)
-        refused = [op for op, outcome in outcomes.items() if isinstance(outcome, Refused)]
-        if refused and len(batch) > 1:
-            # A refused chain is no verdict on its members: try one's own alone, leave the others to their owners.
-            singly = [own] if own is not None else [by_op[op] for op in refused if by_op[op].can_wait][:3]
-            for op in refused:
-                del outcomes[op]
-            for command in singly:
-                outcomes |= send([command])
-        # What was built on the tip as it still is may land yet; once the branch has moved on, it can't.
-        tip = self.log.known()
-        for push in flights:
-            if push.base == tip and push.age <= self.seconds:
-                for op in push.ops & outcomes.keys() - gone.keys():
-                    if not isinstance(outcomes[op], Done | Unknown | Alarm):
-                        outcomes[op] = Unknown(
-                            "it was sent before, and that push may still land", hint="run the same command again"
-                        )
-        return outcomes
-
-    def _tell_holder(self, command: Command, outcome: Done) -> bool:
-        """Notes for the session that it holds what nobody waits for any more, if it does; False when there is no room."""
-        if not isinstance(outcome.event, ClaimAcquired):
-            return True
-        what = ", ".join(outcome.event.resources)
-        text = f"you hold {what} (fence {outcome.seq}): the claim landed after its command was gone"
-        return self.desk.leave_note(command.session, text)
-
-    def _settle(self, command: Command, outcome: Outcome, was_sent: bool, *, mine: bool) -> Outcome:
-        """Leaves the answer for who waits, or the command for the next flush."""
-        if isinstance(outcome, Done):
-            if self.log.newest is not None:
-                held = tuple(f"{lease.fence} {lease.resource}" for lease in held_by(self.log.newest, command.session))
-                outcome = replace(outcome, held=held)
-            self.desk.answer(command.op, _record(outcome))
-        elif isinstance(outcome, Refused) and command.can_wait:
-            self.desk.refuse(command.op, outcome.message)
-        elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | NotWritten | Refused):
-            if isinstance(outcome, Unreachable) and was_sent:
-                outcome = Unknown(f"it was sent before and may have landed; {outcome.message}", hint="run the same command again")
-            if not command.can_wait and not isinstance(outcome, Unknown):
-                self.desk.answer(command.op, {"error": outcome.as_record()})
-        elif self.desk.is_queued(command.op) or (command.can_wait and not mine and not self._waits(command)):
-            self.desk.set_aside(command.op, outcome.message)  # nobody waits for this answer, and it must not get lost
-        else:
-            self.desk.answer(command.op, {"error": outcome.as_record()})
-        if mine:
-            self.desk.result(command.op)  # one's own finding needs no file
-        return outcome
-
-    def _tidy_flights(self, flights: Sequence[Flight]) -> None:
-        """Forgets old pushes of which nothing waits any more."""
-        left = {waiting.op for waiting in self.desk.waiting()}
-        for push in flights:
-            if not push.ops & left:
-                self.desk.land(push.name)
-
-    def _note(self, crowd: int, *, reached: bool, seconds: float) -> None:
-        self.desk.note_reach(reached=reached, now=self.now(), seq=self.log.newest.seq if self.log.newest else 0)
-        state = self.desk.state()
-        rest = self._rest(float(state.get("rest", 0.0)), seconds)
-        if rest or state.get("rest") or state.get("crowd", 1) != crowd:
-            until = self.wall() + rest * (0.5 + secrets.randbelow(50) / 100) if rest else None
-            self.desk.update(crowd=crowd, rest=rest or None, cool_until=until)
-
-    def _rest(self, before: float, seconds: float) -> float:
-        """How long this machine's next flush waits before it begins, for the other machines to have their turn.
-
-        A loser tries again at once, but it has to fetch first: who has just won would win for ever. So a winner rests for as
-        long as one of its own tries took, for each race that it had lost before; half as long after each that it didn't lose.
-        """
-        lost = self.log.contention
-        rest = lost * seconds / (lost + 1) if lost else before / 2
-        return min(_REST, rest) if rest > _LOOK else 0.0
-
-    def _caller_is_gone(self, command: Command) -> bool:
-        """Whether nobody waits for the answer any more: then a lease must not be taken on the caller's behalf."""
-        caller = command.caller
-        if command.can_wait or caller is None:
-            return False
-        return self.now() > caller.deadline or not self._waits(command)
-
-    def _waits(self, command: Command) -> bool:
-        """Whether the process that asked is still there."""
-        caller = command.caller
-        return caller is None or processes.alive(caller.pid, caller.born)
-
-    # --- automatic heartbeats ----------------------------------------------------------------------------------------
-
-    def _fold_spool(self) -> None:
-        """Makes one command a session of what its hooks wrote. The files go after it is written down: a second heartbeat
-        is harmless, a lost one is not.
-        """
-        for session, entries in self.desk.spooled().items():
-            # The newest file's own id: it sorts where it happened, and folding the same files twice is one operation.
-            command = fold(session, [record for _, record in entries], entries[-1][0].stem)
-            # If it waits already, whoever wrote it down was killed before all files were gone: it holds more than is left.
-            if command is not None and not self.desk.is_waiting(command.op):
-                try:
-                    self.desk.put(command)
-                except NotWritten:
-                    continue  # no room: it waits in the spool
-            for path, _ in entries:
-                Path(path).unlink(missing_ok=True)
-
-
-def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHeartbeat | None:
-    """One heartbeat for many: the newest action, all files. None when the entries can't be used."""
-    usable = []
-    for entry in entries:
-        try:
-            usable.append((read_instant(entry["at"]), entry))
-        except (KeyError, ValueError):
-            continue
-    if not usable or not is_session_name(session):
-        return None
-    usable.sort(key=lambda pair: pair[0])
-    last = usable[-1][1]
-    files: dict[str, None] = {}
-    for _, entry in reversed(usable):
-        files |= dict.fromkeys(show(str(name), LINE_LIMIT) for name in entry.get("files", ()))
-
-    def line(key: str) -> str | None:
-        value = last.get(key)
-        return show(str(value), LINE_LIMIT) if value else None
-
-    return RecordHeartbeat(
-        op=op, session=session, run_id=str(last.get("run_id", "")), at=usable[-1][0], action=line("action"),
-        target=line("target"), files_touched=tuple(files)[:FILES_LIMIT], branch=line("branch"), commit=line("commit"),
-        folded=len(usable),
-    )  # fmt: skip
-
-
-def _readable(waiting: Sequence[Waiting]) -> list[Command]:
-    """The commands to send: of each session those before the first that this program can't fully read."""
-    stopped: set[str] = set()
-    batch = []
-    for one in waiting:
-        if one.command is None:
-            stopped.add(one.session)
-        elif one.session not in stopped:
-            batch.append(one.command)
-    return batch
-
-
-def _record(outcome: Done) -> dict[str, Any]:
-    event = outcome.event
-    return {
-        "commit": outcome.commit,
-        "seq": outcome.seq,
-        "kind": event.kind if event else "",
-        "event": event.model_dump(mode="json") if event else None,
-        "held": outcome.held,
-    }
 
 
 def _outcome(record: dict[str, Any]) -> Outcome:

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 import pytest
 from gits import Outcome, attempt, git
 
-from gitcoord.flusher import fold
 from gitcoord.local import hookdir
 from gitcoord.local.identity import AGENTS, Binding, Identity
+from gitcoord.sender import fold
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30.0  # seconds: only a hang gets there

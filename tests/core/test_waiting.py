@@ -256,7 +256,10 @@ def test_named_capacity_is_of_that_one_only() -> None:
         story.claim("b", "ci:other")
 
 
-@pytest.mark.parametrize(("key", "value"), [("capacity.file", "3"), ("capacity.", "3"), ("capacity.ci", "x"), ("capacity.ci", "-1"), ("capacity.ci", "1001")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("capacity.file", "3"), ("capacity.", "3"), ("capacity.ci", "x"), ("capacity.ci", "-1"), ("capacity.ci", "1001")],
+)
 def test_capacity_that_makes_no_sense_is_refused(key: str, value: str) -> None:
     with pytest.raises(BadInput):
         Story.of("a").setting("a", key, value)
@@ -362,9 +365,7 @@ def test_nobody_is_granted_out_of_turn(story: Story) -> None:
 
 def test_line_is_kept_by_every_reader_and_not_by_the_writer_alone(story: Story) -> None:
     story.happen(story.event(type_of_released(), "ann", released=(f"{held(story, 'ann')} file:a",)))
-    jumped = story.event(
-        ClaimAcquired, "eve", resources=("file:a",), ttl_seconds=3600, expires_at=story.now + minutes(60)
-    )
+    jumped = story.event(ClaimAcquired, "eve", resources=("file:a",), ttl_seconds=3600, expires_at=story.now + minutes(60))
     assert "comes first" in (story.problem(jumped) or "")
     assert story.beat("dee", "working").granted  # whoever comes next serves the line
 
