@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gitcoord.core import leases, messages, names
+from gitcoord.core import leases, messages, names, waiting
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
@@ -16,6 +16,7 @@ from gitcoord.core.records import Event
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
 from gitcoord.core.times import spell
+from gitcoord.core.waiting import Waiting
 from gitcoord.errors import Held, NotHeld, NotInitialised, Unreachable
 from gitcoord.flusher import Flusher
 from gitcoord.git.objects import BLOB_LIMIT
@@ -217,6 +218,17 @@ class Reader:
             if (not mine or lease.claimed_by == self.who.session) and (overlapping is None or overlaps(lease.resource, overlapping))
         ]
         return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
+
+    def places(self, *, mine: bool, overlapping: Resource | None) -> list[tuple[int, Waiting]]:
+        """Who waits, in order, each with its number in the line."""
+        view = self.view(fresh=False)
+        now = max(self.now(), view.state.at)
+        return [
+            (waiting.number(view.state, place, now), place)
+            for place in waiting.line(view.state, now)
+            if (not mine or place.session_id == self.who.session)
+            and (overlapping is None or any(overlaps(one, overlapping) for one in place.wanted))
+        ]
 
     def board(self, *, at: str | None = None, from_history: bool = False) -> str:
         """The board of the tip, of an earlier event, or rebuilt from the history alone."""

@@ -70,7 +70,7 @@ class Watcher:
     def _look(self, view: View, interval: float) -> View:
         """The remote's branch, unless another process of this machine looked a moment ago and found nothing new."""
         since = self.desk.since_look()
-        if since is not None and since < interval / 2 and self.desk.reached() <= view.checked.seq:
+        if since is not None and since < 0.8 * interval and self.desk.reached() <= view.checked.seq:
             return view
         return self._fetched()
 

@@ -14,7 +14,7 @@ from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld
 from gitcoord.faces.cli import complete, records
 from gitcoord.faces.cli.arguments import resource, resources
-from gitcoord.faces.cli.context import answer, connection, options, say, table, tell
+from gitcoord.faces.cli.context import answer, connection, options, out, say, table, tell
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", autocompletion=complete.claims, show_default=False)]
 
@@ -218,9 +218,12 @@ def claims(
     """List who holds what."""
     with connection() as found:
         boss = found.coordinator
-        leases = boss.leases(mine=mine, overlapping=resource(found, overlapping) if overlapping else None)
+        over = resource(found, overlapping) if overlapping else None
+        leases = boss.leases(mine=mine, overlapping=over)
+        places = boss.places(mine=mine, overlapping=over)
         if options.json:
-            answer({"claims": [records.claim(one) for one in leases]})
+            waits = [{**records.record(place), "place": number} for number, place in places]
+            answer({"claims": [records.claim(one) for one in leases], "waiting": waits})
             return
         now = utc_now()
         rows = [
@@ -232,6 +235,21 @@ def claims(
             for one in leases
         ]  # fmt: skip
         table(["WHAT", "HOLDER", "MODE", "UNTIL", "FENCE", "FOR"], rows)
+        if places:
+            out("")
+            table(
+                ["WAITS", "FOR", "MODE", "PLACE", "SINCE"],
+                [
+                    [
+                        one.session_id,
+                        (" or " if one.any_of else " and ").join(one.resources),
+                        one.mode,
+                        str(number),
+                        spell(one.since),
+                    ]
+                    for number, one in places
+                ],
+            )
 
 
 def check(
