@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gitcoord.core import leases, messages, names, waiting
+from gitcoord.core import leases, messages, names, requests, waiting
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
@@ -341,11 +341,14 @@ class Reader:
 
 def _resources(event: Event) -> tuple[str, ...]:
     """What an event is about, for a reader who asks for one resource."""
-    found = list(getattr(event, "resources", ()))
+    found = [*getattr(event, "resources", ()), *getattr(event, "left", ())]
+    if isinstance(event, requests.ClaimRequested | requests.RequestAnswered):
+        found.append(event.resource)
     for key, split in (
         ("released", leases.split_lease),
         ("renewed", leases.split_renewal),
         ("taken", leases.split_taken),
+        ("granted", waiting.split_granted),
     ):
         for entry in getattr(event, key, ()):
             with contextlib.suppress(ValueError):

@@ -7,12 +7,13 @@ other session. With no other session in the tree nothing is old.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gitcoord.core import messages
 from gitcoord.core.sessions import close
-from gitcoord.core.times import is_plausible
+from gitcoord.core.times import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
@@ -22,24 +23,25 @@ _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}(\.\d+)?", re.ASCII)
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def id_time(key: str) -> datetime | None:
-    """When a ULID was made (its first ten characters are milliseconds); None for an id of another form."""
-    if not _ULID.fullmatch(key):
-        return None
-    value = 0
-    for char in key[:10]:
-        value = value * 32 + _ALPHABET.index(char)
-    try:
-        made = datetime.fromtimestamp(value / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return made if is_plausible(made) else None
-
-
-def ulid_prefix(when: datetime) -> str:
-    """How the ULIDs of that millisecond begin."""
-    value = max(0, int(when.timestamp() * 1000))
+def _prefix(when: datetime) -> str:
+    """How the ULIDs of that millisecond begin: ten characters, in the order of time."""
+    value = int(when.timestamp() * 1000)
     return "".join(_ALPHABET[value >> shift & 31] for shift in range(45, -1, -5))
+
+
+_FIRST, _LAST = _prefix(EARLIEST), _prefix(LATEST)
+
+
+def not_made_before(keys: Iterable[str], when: datetime) -> list[str]:
+    """The other ids: younger ones, and those that don't tell."""
+    limit = _prefix(max(when, EARLIEST))
+    return [key for key in keys if not (_FIRST <= key < limit) or not _ULID.fullmatch(key)]
+
+
+def not_made_since(keys: Iterable[str], when: datetime) -> list[str]:
+    """The ids that were made before that instant, and those that don't tell."""
+    limit = _prefix(max(when, EARLIEST))
+    return [key for key in keys if not (limit <= key < _LAST) or not _ULID.fullmatch(key)]
 
 
 def agreed_now(state: State, writer: str, at: datetime, host: str | None = None) -> datetime | None:
@@ -101,8 +103,7 @@ def sweep(state: State, writer: str, now: datetime, host: str | None = None) -> 
     candidates += [f"waiting {key}" for key, place in state.waiting.items() if place.until < agreed]
     # A message's id tells its age, so that the young ones (nearly all) need not be read from the tree: ULIDs are ordered by
     # their time.
-    limit = ulid_prefix(before + timedelta(days=1))
-    candidates += [f"message {key}" for key in state.messages if key < limit or not _ULID.fullmatch(key)]
+    candidates += [f"message {key}" for key in not_made_since(state.messages, before + timedelta(days=1))]
     removed = [entry for entry in candidates if _is_over(state, entry, before)][:AT_ONCE]
     silent = [
         name for name, session in state.sessions.items() if name != writer and session.live and session.last_heartbeat < before

@@ -16,7 +16,7 @@ from gitcoord.errors import BadInput
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 _DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|seconds?|minutes?|hours?|days?)", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _LAST_DATE = datetime(2150, 1, 1, tzinfo=UTC)  # of a commit: what is counted from it (ten years at most) is a time still
 _LONGEST = 10 * 365 * 86400  # ten years, in seconds: longer is a typing error and near what datetime can't hold
 
@@ -28,12 +28,12 @@ def spell(instant: datetime) -> str:
 
 def is_plausible(instant: datetime) -> bool:
     """Whether the instant lies in the years 2000 to 2199: within them all sums of this program stay dates."""
-    return _FIRST <= instant < _LAST
+    return EARLIEST <= instant < LATEST
 
 
 def is_date(instant: datetime) -> bool:
     """Whether a commit may bear that date."""
-    return _FIRST <= instant < _LAST_DATE
+    return EARLIEST <= instant < _LAST_DATE
 
 
 def read_instant(value: object) -> datetime:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitcoord.core import requests, waiting
-from gitcoord.core.housekeeping import id_time
+from gitcoord.core.housekeeping import not_made_before
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
@@ -33,7 +33,7 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = ()) 
     """Everything that needs somebody, who waits for whom first: then bad commits, overlapping work, silent holders, leases about
     to expire, unanswered messages. `bad`: commits (name, reason) behind which no good one stands yet.
     """
-    young = [key for key in state.messages if (id_time(key) or now) >= now - UNANSWERED_WITHIN]
+    young = not_made_before(state.messages, now - UNANSWERED_WITHIN)
     notes = sorted(state.messages.direct(young), key=lambda one: (one.seq, one.id))
     return [
         *_waiting(state),

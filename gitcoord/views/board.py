@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from typing import TypeVar
 
 from gitcoord.core.handoffs import Handoff
-from gitcoord.core.housekeeping import id_time
+from gitcoord.core.housekeeping import not_made_before
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TO_ALL, Message
 from gitcoord.core.names import show
@@ -165,5 +165,5 @@ def _ended(one: Session) -> str:
 
 def recent_messages(state: State, now: datetime, within: timedelta = timedelta(hours=1)) -> list[Message]:
     """The messages of that long before `now`; an id tells its age, so that old ones need not be read."""
-    young = [key for key in state.messages if (id_time(key) or now) >= now - within - timedelta(hours=1)]
+    young = not_made_before(state.messages, now - within - timedelta(hours=1))
     return [one for one in state.messages.some(young) if one.timestamp >= now - within]

@@ -8,7 +8,7 @@ import pytest
 from story import T0, Story, days, hours, minutes, ulid
 
 from gitcoord.core.heartbeats import Heartbeat, HeartbeatRecorded, RecordHeartbeat
-from gitcoord.core.housekeeping import AT_ONCE, agreed_now, id_time, sweep
+from gitcoord.core.housekeeping import AT_ONCE, agreed_now, not_made_before, not_made_since, sweep
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.sessions import SessionEnded, StartSession
 from gitcoord.core.state import State, Table
@@ -335,10 +335,17 @@ def test_event_without_effect_removes_no_more_than_another(story: Story, kind: t
 # --- how old an id is --------------------------------------------------------------------------------------------------
 
 
-def test_ulid_tells_when_it_was_made() -> None:
-    assert id_time(ulid(T0, 7)) == T0
-    assert id_time(ulid(T0, 7) + ".0") == T0
-    assert id_time("01ARZ3NDEKTSV4RRFFQ69G5FAV") == datetime(2016, 7, 30, 23, 54, 10, 259000, UTC)
+@pytest.mark.parametrize(
+    ("key", "made"),
+    [
+        (ulid(T0, 7), T0), (ulid(T0, 7) + ".0", T0),
+        ("01ARZ3NDEKTSV4RRFFQ69G5FAV", datetime(2016, 7, 30, 23, 54, 10, 259000, UTC)),
+    ],
+)  # fmt: skip
+def test_ulid_tells_when_it_was_made(key: str, made: datetime) -> None:
+    moment = timedelta(milliseconds=1)
+    assert (not_made_before([key], made), not_made_before([key], made + moment)) == ([key], [])
+    assert (not_made_since([key], made), not_made_since([key], made + moment)) == ([], [key])
 
 
 @pytest.mark.parametrize(
@@ -348,7 +355,7 @@ def test_ulid_tells_when_it_was_made() -> None:
 )  # fmt: skip
 def test_other_id_tells_no_time(key: str) -> None:
     """A caller's own id may look like anything; a commit's name is not a date of 1970."""
-    assert id_time(key) is None
+    assert not_made_before([key], T0) == not_made_since([key], T0) == [key]
 
 
 def test_message_under_a_callers_own_id_leaves_by_age_too(story: Story) -> None:
