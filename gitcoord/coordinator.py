@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from gitcoord.asker import Receipt
 from gitcoord.claiming import Claiming
-from gitcoord.core import branch, messages, names, sessions
+from gitcoord.core import branch, names, sessions
 from gitcoord.core.heartbeats import RecordHeartbeat
 from gitcoord.core.leases import held_by
-from gitcoord.core.messages import Message
-from gitcoord.core.sessions import Session
-from gitcoord.errors import Alarm, GitcoordError, NoSession, NotInitialised, Unknown, Unreachable
+from gitcoord.errors import Alarm, GitcoordError, NotInitialised, Unknown, Unreachable
 from gitcoord.log.eventlog import View
+from gitcoord.talking import Talking
 
 
 @dataclass
-class Coordinator(Claiming):
+class Coordinator(Claiming, Talking):
     """One caller's way to the branch."""
 
     def init(self) -> Receipt:
@@ -38,55 +37,6 @@ class Coordinator(Claiming):
         if event is not None and event.lapsed:
             self.warnings.append(f"this heartbeat has no effect: {event.lapsed}")
         return receipt
-
-    def send(self, to: str, subject: str, text: str, **given: Any) -> Receipt:
-        """Sends a message to a session, or to all."""
-        self.require_session()
-        to = to if to == messages.TO_ALL else names.parse_session(to)
-        subject = names.parse_line(subject, "subject", names.SUBJECT_LIMIT)
-        receipt, _ = self._ask(messages.SendMessage, to=to, subject=subject, message=names.parse_text(text, "message"), **given)
-        return receipt
-
-    def inbox(
-        self, *, peek: bool = False, sender: str | None = None, kind: str | None = None
-    ) -> tuple[list[Message], set[str], int]:
-        """The unread messages (taken by a committed mark before they are returned, unless `peek`), those of them that are
-        shown again, and how many more there are.
-        """
-        view = self.view()
-        session = self.who.session
-        known = view.state.sessions.get(session)
-        if known is None:
-            raise NoSession(f"no session is called {session}" if session else "no session is known here", hint="gitcoord start")
-        unread = messages.matching(messages.unread(view.state, session, self.now()), sender, kind)
-        if peek:
-            return unread, set(), 0
-        again = self._never_shown(known)
-        if not unread and not again:
-            return [], set(), 0
-        _receipt, event = self._ask(messages.TakeMessages, sender=sender, type=kind, again=tuple(again))
-        if not isinstance(event, messages.MessageRead):
-            return [], set(), 0
-        state = view.state
-        if any(key not in state.messages for key in event.messages):
-            state = self.view(fresh=True).state
-        found = [state.messages[key] for key in event.messages if key in state.messages]
-        return found, set(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found))
-
-    def _never_shown(self, session: Session) -> list[str]:
-        """Messages that were taken, and then nothing came of it: neither shown here nor followed by any event."""
-        if not session.taken or session.taken_at is None:
-            return []
-        if self.now() - session.taken_at < timedelta(seconds=messages.REDELIVER_AFTER):
-            return []
-        shown = self.desk.shown(session.session_id)
-        return [key for key in session.taken if key not in shown]
-
-    def shown(self, found: Iterable[Message]) -> None:
-        """Notes that these were shown on this machine."""
-        keys = [one.id for one in found]
-        if keys:
-            self.desk.show(self.who.session, keys)
 
     def end(self, done: Sequence[str], notes: str | None) -> Receipt:
         """Releases all and ends the session."""

@@ -11,7 +11,7 @@ from pydantic import Field
 from gitcoord.core import names
 from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, Record, SessionName, Subject, Text
 from gitcoord.core.sessions import acting, run_problem
-from gitcoord.core.times import Instant
+from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput, NoSession
 
 if TYPE_CHECKING:
@@ -63,13 +63,18 @@ class SendMessage(Command):
 
 
 class TakeMessages(Command):
-    """Marks the session's unread messages as its own to read; `again`: ids taken earlier and never shown."""
+    """Marks the session's unread messages as its own to read; `again`: ids taken earlier and never shown.
+
+    `answers`: only what answers that message; `limit`: at most so many.
+    """
 
     kind: ClassVar[str] = "message.take"
 
     sender: Line | None = None
     type: Line | None = None
     again: tuple[Id, ...] = ()
+    answers: Id | None = None
+    limit: Annotated[int, Field(ge=1, le=AT_ONCE)] = AT_ONCE
 
 
 class MessageSent(Event):
@@ -105,7 +110,7 @@ class MessageSent(Event):
             ),
         )  # fmt: skip
         asked = draft.message(self.in_reply_to) if self.in_reply_to else None
-        if asked is not None and asked.to == self.session:
+        if asked is not None and asked.to == self.session and self.type != "question":  # a counter-question answers nothing
             draft.put("messages", asked.id, asked.model_copy(update={"status": "answered"}))
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
@@ -181,9 +186,20 @@ def unread(state: State, session: str, now: datetime) -> list[Message]:
     return sorted(found, key=lambda one: (one.seq, one.id))
 
 
-def matching(found: Iterable[Message], sender: str | None, kind: str | None) -> list[Message]:
-    """Those from that sender and of that type; None: any."""
-    return [one for one in found if sender in (None, one.sender) and kind in (None, one.type)]
+def matching(found: Iterable[Message], sender: str | None, kind: str | None, answers: str | None = None) -> list[Message]:
+    """Those from that sender, of that type, in answer to that message; None: any."""
+    return [
+        one for one in found if sender in (None, one.sender) and kind in (None, one.type) and answers in (None, one.in_reply_to)
+    ]
+
+
+def open_questions(found: Iterable[Message], now: datetime) -> list[Message]:
+    """Those that still wait for an answer."""
+    return [
+        one
+        for one in found
+        if one.type == "question" and one.status != "answered" and (one.expires_at is None or one.expires_at > now)
+    ]
 
 
 def decide_send(state: State, command: SendMessage, clock: Clock) -> tuple[Event, ...]:
@@ -192,6 +208,15 @@ def decide_send(state: State, command: SendMessage, clock: Clock) -> tuple[Event
         raise NoSession(f"no session is called {command.session}", hint="gitcoord start")
     if command.to != TO_ALL and command.to not in state.sessions:
         raise NoSession(f"no session is called {names.show(command.to, 70)}", hint="gitcoord peers")
+    receiver = state.sessions.get(command.to)
+    if command.type == "question" and receiver is not None and not receiver.live:
+        when = f" {spell(receiver.ended_at)}" if receiver.ended_at else ""
+        notes = f"; it left: {names.show(receiver.handoff_notes, 400)}" if receiver.handoff_notes else ""
+        raise NoSession(
+            f"{command.to} has ended{when} and can't answer{notes}",
+            hint="gitcoord peers",
+            data={"handoff_notes": receiver.handoff_notes, "messages": []},
+        )
     thread = None
     if command.in_reply_to is not None:
         asked = state.messages.get(command.in_reply_to)
@@ -211,8 +236,9 @@ def decide_take(state: State, command: TakeMessages, clock: Clock) -> tuple[Even
     """Takes what is unread (and what was taken but never shown); nothing unread: no event."""
     session = acting(state, command)
     everything = unread(state, command.session, clock.now)
-    again = [key for key in command.again if key in session.taken and key in state.messages][:AT_ONCE]
-    wanted = [one for one in matching(everything, command.sender, command.type) if one.id not in again][: AT_ONCE - len(again)]
+    again = [key for key in command.again if key in session.taken and key in state.messages][: command.limit]
+    wanted = matching(everything, command.sender, command.type, command.answers)
+    wanted = [one for one in wanted if one.id not in again][: command.limit - len(again)]
     keys = tuple(dict.fromkeys([*again, *(message.id for message in wanted)]))
     if not keys:
         return ()

@@ -141,7 +141,8 @@ def _unanswered(state: State, now: datetime, notes: Iterable[Message]) -> list[I
         age = now - message.timestamp
         if message.type == requests.REQUEST:
             continue  # shown as such, from the first moment
-        if receiver is None or not receiver.live or not UNANSWERED_AFTER <= age <= UNANSWERED_WITHIN:
+        patience = timedelta(0) if message.type == "question" else UNANSWERED_AFTER  # who asked may be waiting
+        if receiver is None or not receiver.live or not patience <= age <= UNANSWERED_WITHIN:
             continue
         people = (message.sender, message.to)
         if message.type == "question":

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from gitcoord.bootstrap import Connection
+from gitcoord.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.core.names import Resource
+from gitcoord.core.times import parse_duration
 from gitcoord.errors import BadInput
 from gitcoord.faces.cli.context import here_and_root
 
@@ -48,3 +50,10 @@ def text_or_stdin(text: str) -> str:
         return data.decode("utf-8").removesuffix("\n")
     except UnicodeDecodeError:
         raise BadInput("standard input is not valid UTF-8") from None
+
+
+def patience(boss: Coordinator, timeout: str | None) -> float:
+    """Seconds to wait: as asked; else 90 for an agent, whose shell cuts what takes longer, and days for a person."""
+    if timeout is not None:
+        return parse_duration(timeout).total_seconds()
+    return 90.0 if boss.who.agent else 10 * 86400.0

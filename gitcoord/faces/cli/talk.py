@@ -1,7 +1,8 @@
-"""Messages: send and inbox."""
+"""Messages: send, inbox, ask, reply, listen."""
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -9,11 +10,15 @@ import typer
 from gitcoord.bootstrap import utc_now
 from gitcoord.core.messages import TO_ALL, TYPES, Message
 from gitcoord.core.names import SUBJECT_LIMIT, parse_line
-from gitcoord.core.times import parse_when, spell
-from gitcoord.errors import BadInput
+from gitcoord.core.times import parse_duration, parse_when, spell
+from gitcoord.errors import BadInput, NotInTime
 from gitcoord.faces.cli import complete, records
-from gitcoord.faces.cli.arguments import text_or_stdin
+from gitcoord.faces.cli.arguments import patience, text_or_stdin
 from gitcoord.faces.cli.context import answer, connection, options, out, say
+from gitcoord.talking import Mail
+
+ASK = 90.0  # seconds an `ask` waits by itself: what an agent's shell lets a command take
+FOREVER = 365 * 86400.0  # seconds: until somebody ends it
 
 
 def send(
@@ -63,34 +68,105 @@ def message_id(found: Any, text: str) -> str:
     return text
 
 
+Timeout = Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m.")]
+
+
 def inbox(
     everything: Annotated[bool, typer.Option("--all", help="All that is kept, read ones too; takes nothing.")] = False,
     peek: Annotated[bool, typer.Option("--peek", help="Look without taking.")] = False,
     sent: Annotated[bool, typer.Option("--sent", help="What you sent, and whether it was read.")] = False,
     sender: Annotated[str | None, typer.Option("--from", metavar="SESSION", help="Only from this one.")] = None,
     kind: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until there is one.")] = False,
+    timeout: Timeout = None,
 ) -> None:
     """Read your unread messages; each is taken once, however many look."""
+    if timeout and not wait:
+        raise BadInput("--timeout says how long to --wait", hint="gitcoord inbox --wait --timeout 90s")
+    if wait and (everything or sent):
+        raise BadInput("--wait is for what is unread", hint="gitcoord inbox --wait")
     with connection() as found:
         boss = found.coordinator
         if not boss.who.session:
             boss.require_session()
-        again: set[str] = set()
-        more = 0
         if everything or sent:
-            messages = boss.all_messages(sent=sent, sender=sender, kind=kind)
+            mail = Mail(boss.all_messages(sent=sent, sender=sender, kind=kind))
         else:
-            messages, again, more = boss.inbox(peek=peek or options.cached, sender=sender, kind=kind)
-        answer({"messages": [records.message(one, redelivered=one.id in again) for one in messages], "more": more})
-        if not options.json:
-            for one in messages:
-                _print(one, again=one.id in again, sent=sent)
-            if not messages:
-                out("no unread messages" if not everything and not sent else "no messages")
-            if more:
-                say(f"{more} more are unread: gitcoord inbox")
+            seconds = patience(boss, timeout) if wait else None
+            mail = boss.inbox(peek=peek or options.cached, wait=seconds, sender=sender, kind=kind)
+        _show(mail, nothing="no unread messages" if not everything and not sent else "no messages", sent=sent)
         if not (everything or sent or peek or options.cached):
-            boss.shown(messages)
+            boss.shown(mail.found)
+
+
+def _show(mail: Mail, *, nothing: str = "", sent: bool = False, **told: Any) -> None:
+    shown = [records.message(one, redelivered=one.id in mail.again) for one in mail.found]
+    answer({**told, "messages": shown, "more": mail.more})
+    if not options.json:
+        for one in mail.found:
+            _print(one, again=one.id in mail.again, sent=sent)
+        if not mail.found and nothing:
+            out(nothing)
+        if mail.more:
+            say(f"{mail.more} more are unread: gitcoord inbox")
+
+
+def ask(
+    who: Annotated[str, typer.Argument(help="The session that is asked.", autocompletion=complete.sessions)],
+    question: Annotated[str, typer.Argument(help="The question; - reads standard input.")],
+    timeout: Timeout = None,
+    reply_to: Annotated[str | None, typer.Option(help="The question that you answer by asking back, by its id or seq.")] = None,
+) -> None:
+    """Ask a session and wait for its answer (90 seconds if nothing else is said); the question stays open afterwards."""
+    with connection() as found:
+        boss = found.coordinator
+        boss.require_session()
+        seconds = parse_duration(timeout).total_seconds() if timeout else ASK
+        back = message_id(boss.view(fresh=False).state.messages.to(boss.who.session), reply_to) if reply_to else None
+        receipt, mail = boss.ask(who, text_or_stdin(question), seconds=seconds, reply_to=back)
+        _show(mail, id=receipt.id, seq=receipt.seq)
+        boss.shown(mail.found)
+
+
+def reply(
+    words: Annotated[list[str], typer.Argument(metavar="[ID] ANSWER", show_default=False)],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for what comes back in turn.")] = False,
+    timeout: Timeout = None,
+) -> None:
+    """Answer a question; without its id (or seq), the only open one."""
+    if len(words) > 2:
+        raise BadInput(f"{len(words)} words are too many: [ID] ANSWER", hint='gitcoord reply 42 "Yes, since version 2."')
+    with connection() as found:
+        boss = found.coordinator
+        boss.require_session()
+        asked = message_id(boss.view().state.messages.to(boss.who.session), words[0]) if len(words) == 2 else None
+        receipt, mail = boss.reply(asked, text_or_stdin(words[-1]), wait=patience(boss, timeout) if wait or timeout else None)
+        told = records.receipt(receipt)
+        if wait or timeout:
+            _show(mail, **told)
+            boss.shown(mail.found)
+        else:
+            answer(told, "answered" if receipt.state != "queued" else "queued: the remote is away")
+
+
+def listen(
+    timeout: Timeout = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on, one message after the other; with --json a line each.")] = False,
+) -> None:
+    """Wait for the next message and show it; each is taken once, however many listen."""
+    with connection() as found:
+        boss = found.coordinator
+        boss.require_session()
+        heard = False
+        for mail in boss.listen(patience(boss, timeout) if timeout or not follow else FOREVER):
+            heard = True
+            _show(mail)
+            sys.stdout.flush()
+            boss.shown(mail.found)
+            if not follow:
+                return
+        if not heard:
+            raise NotInTime("no message came in time", hint="gitcoord listen", data={"messages": []})
 
 
 def _print(message: Message, *, again: bool, sent: bool) -> None:

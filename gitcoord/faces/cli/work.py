@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gitcoord.bootstrap import utc_now
-from gitcoord.coordinator import Coordinator
 from gitcoord.core.names import parse_session
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld
 from gitcoord.faces.cli import complete, records
-from gitcoord.faces.cli.arguments import resource, resources
+from gitcoord.faces.cli.arguments import patience, resource, resources
 from gitcoord.faces.cli.context import answer, connection, options, out, say, table, tell
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", autocompletion=complete.claims, show_default=False)]
@@ -105,13 +104,6 @@ def _when(text: str, *, ahead: bool) -> datetime:
 
 def _seconds(text: str | None) -> int | None:
     return int(parse_duration(text).total_seconds()) if text else None
-
-
-def patience(boss: Coordinator, timeout: str | None) -> float:
-    """Seconds to wait: as asked; else 90 for an agent, whose shell cuts what takes longer, and days for a person."""
-    if timeout is not None:
-        return parse_duration(timeout).total_seconds()
-    return 90.0 if boss.who.agent else 10 * 86400.0
 
 
 def claim(
