@@ -83,14 +83,18 @@ class Talking(Asker):
             )
         return receipt, self._answer(receipt.id, to, seconds)
 
-    def _answer(self, question: str, to: str, seconds: float) -> Mail:
+    def _answer(self, said: str, to: str, seconds: float) -> Mail:
+        """What comes next in the thread of what was said: who is asked back may be answered on either message."""
         view = self.log.view()
-        for mail in self._later(view, seconds, limit=1, answers=question):
+        if said not in view.state.messages:  # another clone of this machine sent it
+            view = self.log.refresh(self.seconds)
+        sent = view.state.messages.get(said)
+        for mail in self._later(view, seconds, limit=1, thread=(sent.thread if sent else None) or said):
             return mail
         raise NotInTime(
             f"no answer from {to} yet; the question stays open",
             hint=f"gitcoord inbox --wait --from {to}" if to != messages.TO_ALL else "gitcoord inbox --wait",
-            data={"messages": [], "id": question},
+            data={"messages": [], "id": said},
         )
 
     def reply(self, request: str | None, text: str, *, wait: float | None = None) -> tuple[Receipt, Mail]:
@@ -140,21 +144,21 @@ class Talking(Asker):
         limit: int = messages.AT_ONCE,
         sender: str | None = None,
         kind: str | None = None,
-        answers: str | None = None,
+        thread: str | None = None,
     ) -> Mail:
         """What is unread on that view, taken unless it is only looked at."""
         session = self.who.session
         known = view.state.sessions.get(session)
         if known is None:
             raise NoSession(f"no session is called {session}" if session else "no session is known here", hint="gitcoord start")
-        unread = messages.matching(messages.unread(view.state, session, self.now()), sender, kind, answers)
+        unread = messages.matching(messages.unread(view.state, session, self.now()), sender, kind, thread)
         if peek:
             return Mail(unread[:limit], more=max(0, len(unread) - limit))
-        again = [] if answers else self._never_shown(known)
+        again = [] if thread else self._never_shown(known)
         if not unread and not again:
             return Mail([])
         _receipt, event = self._ask(
-            messages.TakeMessages, further=True, sender=sender, type=kind, again=tuple(again), answers=answers, limit=limit
+            messages.TakeMessages, further=True, sender=sender, type=kind, again=tuple(again), thread=thread, limit=limit
         )
         if not isinstance(event, messages.MessageRead):
             return Mail([])

@@ -65,7 +65,7 @@ class SendMessage(Command):
 class TakeMessages(Command):
     """Marks the session's unread messages as its own to read; `again`: ids taken earlier and never shown.
 
-    `answers`: only what answers that message; `limit`: at most so many.
+    `thread`: only what was said in that thread; `limit`: at most so many.
     """
 
     kind: ClassVar[str] = "message.take"
@@ -73,7 +73,7 @@ class TakeMessages(Command):
     sender: Line | None = None
     type: Line | None = None
     again: tuple[Id, ...] = ()
-    answers: Id | None = None
+    thread: Id | None = None
     limit: Annotated[int, Field(ge=1, le=AT_ONCE)] = AT_ONCE
 
 
@@ -186,10 +186,10 @@ def unread(state: State, session: str, now: datetime) -> list[Message]:
     return sorted(found, key=lambda one: (one.seq, one.id))
 
 
-def matching(found: Iterable[Message], sender: str | None, kind: str | None, answers: str | None = None) -> list[Message]:
-    """Those from that sender, of that type, in answer to that message; None: any."""
+def matching(found: Iterable[Message], sender: str | None, kind: str | None, thread: str | None = None) -> list[Message]:
+    """Those from that sender, of that type, in that thread; None: any."""
     return [
-        one for one in found if sender in (None, one.sender) and kind in (None, one.type) and answers in (None, one.in_reply_to)
+        one for one in found if sender in (None, one.sender) and kind in (None, one.type) and thread in (None, one.thread)
     ]
 
 
@@ -237,7 +237,7 @@ def decide_take(state: State, command: TakeMessages, clock: Clock) -> tuple[Even
     session = acting(state, command)
     everything = unread(state, command.session, clock.now)
     again = [key for key in command.again if key in session.taken and key in state.messages][: command.limit]
-    wanted = matching(everything, command.sender, command.type, command.answers)
+    wanted = matching(everything, command.sender, command.type, command.thread)
     wanted = [one for one in wanted if one.id not in again][: command.limit - len(again)]
     keys = tuple(dict.fromkeys([*again, *(message.id for message in wanted)]))
     if not keys:
