@@ -1,0 +1,159 @@
+"""Sessions that ask, answer and listen, on real git: nothing is lost, nothing comes twice, nobody waits for ever."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+from conftest import Seats
+from remotes import Remote
+from seats import Clock, Seat, collect, until
+
+from gitcoord.errors import BadInput, NoSession, NotInTime
+
+
+def asked(seat: Seat) -> int:
+    """The seq of the newest question to the session there, once it has come."""
+    found: list[int] = []
+
+    def look() -> bool:
+        notes = seat.ok("inbox", "--peek")["messages"]
+        found[:] = [one["seq"] for one in notes if one["type"] == "question"]
+        return bool(found)
+
+    until(look, "no question came")
+    return found[-1]
+
+
+def test_question_is_answered_from_another_clone(remote: Remote, seats: Seats) -> None:
+    app, lib = seats(remote, "app", "lib")
+    app.ok("init")
+    for seat in (app, lib):
+        seat.ok("start", seat.path.name)
+    waiting = app.start("ask", "lib", "What changed in v2?", "--timeout", "100s", "--json")
+    [heard] = lib.ok("listen", "--timeout", "100s")["messages"]
+    assert (heard["from"], heard["type"], heard["subject"]) == ("app", "question", "What changed in v2?")
+    lib.ok("reply", "get() waits now.\nUse get_sync().")
+    [answered] = collect([waiting])
+    [answer] = answered.json["messages"]
+    assert (answer["from"], answer["type"], answer["in_reply_to"]) == ("lib", "answer", heard["id"])
+    assert answer["message"] == "get() waits now.\nUse get_sync()."
+    assert app.ok("status")["attention"] == []
+
+
+def test_who_is_asked_may_ask_back_and_both_get_their_answers(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    first = ada.start("ask", "ben", "Which branch do I take?", "--timeout", "100s", "--json")
+    question = asked(ben)
+    second = ben.start("ask", "ada", "For which release?", "--reply-to", str(question), "--timeout", "100s", "--json")
+    [back] = collect([first])[0].json["messages"]
+    assert (back["type"], back["subject"]) == ("question", "For which release?")
+    final = ada.start("reply", "For 2.1.", "--wait", "--timeout", "100s", "--json")
+    [release] = collect([second])[0].json["messages"]
+    assert (release["type"], release["subject"]) == ("answer", "For 2.1.")
+    open_ = [one for one in ben.ok("inbox", "--all")["messages"] if one["type"] == "question" and one["status"] != "answered"]
+    assert [one["subject"] for one in open_] == ["Which branch do I take?"]
+    ben.ok("reply", str(question), "main")
+    [answer] = collect([final])[0].json["messages"]
+    assert (answer["type"], answer["subject"]) == ("answer", "main")
+
+
+def test_two_that_ask_each_other_at_once_both_get_answers(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    asking = [
+        ada.start("ask", "ben", "yours?", "--timeout", "100s", "--json"),
+        ben.start("ask", "ada", "mine?", "--timeout", "100s", "--json"),
+    ]
+    for seat in (ada, ben):
+        asked(seat)
+        seat.ok("reply", f"from {seat.path.name}")
+    answers = [ran.json["messages"][0]["subject"] for ran in collect(asking)]
+    assert answers == ["from ben", "from ada"]
+
+
+def test_unanswered_question_stays_open_and_is_shown(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ran = ada.run("ask", "ben", "still there?", "--timeout", "0s", "--json")
+    assert ran.code == 9
+    assert ran.json["messages"] == []
+    [item] = [one for one in ada.ok("status")["attention"] if one["kind"] == "unanswered"]
+    assert item["sessions"] == ["ada", "ben"]
+    ben.ok("reply", "yes")
+    [late] = ada.ok("inbox")["messages"]
+    assert (late["type"], late["subject"], late["in_reply_to"]) == ("answer", "yes", ran.json["id"])
+
+
+def test_ended_session_can_not_be_asked_and_its_notes_are_told(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ben.ok("end", "--notes", "v2 is done, see CHANGES")
+    ran = ada.run("ask", "ben", "and v3?")
+    assert ran.code == 2
+    assert "v2 is done, see CHANGES" in ran.err
+
+
+def test_reply_alone_needs_exactly_one_open_question(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    with ben.here() as found, pytest.raises(BadInput, match="nobody waits"):
+        found.coordinator.reply(None, "yes")
+    with ada.here() as found:
+        for text in ("one?", "two?"):
+            with pytest.raises(NotInTime):
+                found.coordinator.ask("ben", text, seconds=0.0)
+    with ben.here() as found, pytest.raises(BadInput, match=r"2 questions are open.*one.*two"):
+        found.coordinator.reply(None, "yes")
+    with ben.here() as found, pytest.raises(BadInput):
+        found.coordinator.reply("01ARZ3NDEKTSV4RRFFQ69G5FAV", "yes")
+    with ben.here() as found, pytest.raises(NoSession):
+        found.coordinator.ask("nobody", "hm?", seconds=0.0)
+
+
+def test_listeners_on_two_machines_take_each_message_once(file_remote: Remote, seats: Seats) -> None:
+    writer, *first = seats(file_remote, "writer", "one", "two", machine="m1")
+    second = seats(file_remote, "three", "four", machine="m2")
+    writer.ok("init")
+    writer.ok("start", "writer")
+    first[0].ok("start", "reader")
+    count = 24
+    readers = [Seat(seat.path, seat.desk, "reader") for seat in (*first, *second)]
+    listening = [seat.start("listen", "--follow", "--timeout", "20s", "--json") for seat in readers]
+    for number in range(count):
+        writer.ok("send", "reader", f"message {number}")
+
+    def all_taken() -> bool:
+        sent = writer.ok("inbox", "--all", "--sent")["messages"]
+        return all(one["read_at"] for one in sent) and len(sent) == count
+
+    until(all_taken, "some were never taken")
+    heard: Counter[str] = Counter()
+    for ran in collect(listening):
+        assert ran.code in {0, 9}
+        heard.update(one["subject"] for line in ran.out.splitlines() for one in json.loads(line)["messages"])
+    assert heard == Counter({f"message {number}": 1 for number in range(count)})
+
+
+def test_message_of_a_listener_that_was_cut_comes_back_flagged(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    clock = Clock()
+    with ada.here(clock) as found:
+        found.coordinator.send("ben", "news", "")
+    with ben.here(clock) as found:
+        [first] = next(found.coordinator.listen(0.0)).found  # cut before it is shown
+        assert first.subject == "news"
+    with ben.here(clock) as found:
+        assert list(found.coordinator.listen(0.0)) == []
+    clock.move(seconds=121)
+    with ben.here(clock) as found:
+        again = next(found.coordinator.listen(0.0))
+        assert ([one.subject for one in again.found], again.again) == (["news"], {first.id})
+        found.coordinator.shown(again.found)
+
+
+def test_waiting_inbox_returns_when_something_comes(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    waiting = ben.start("inbox", "--wait", "--timeout", "100s", "--json")
+    ada.ok("send", "ben", "hello")
+    assert [one["subject"] for one in collect([waiting])[0].json["messages"]] == ["hello"]
+    assert ben.run("inbox", "--wait", "--timeout", "0s").code == 9
+    assert ben.run("inbox", "--timeout", "5s").code == 2
+    assert ben.run("inbox", "--wait", "--all").code == 2
