@@ -290,6 +290,14 @@ class Coordinator(Reader):
                     )
         return receipt, tuple(released)
 
+    def give_back(self, entries: Sequence[str]) -> tuple[Receipt, tuple[str, ...]]:
+        """Gives exactly those leases (`42 file:a`) back: the receipt and what was freed. One that is over by then is left alone."""
+        receipt, event = self._ask(claims.ReleaseClaims, leases=tuple(entries))
+        freed = tuple(entries) if receipt.state == "queued" else getattr(event, "released", ())
+        left = [entry for entry in self.identity.held(self.who.session) if entry not in entries]
+        self.identity.hold(self.who.session, left)
+        return receipt, freed
+
     def _fences(self) -> dict[Resource, int]:
         """The fences that this work tree knows of: a late release must free exactly these."""
         found = {}

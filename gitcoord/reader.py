@@ -28,6 +28,7 @@ from gitcoord.log.wire import Malformed, decode
 from gitcoord.views import board as board_view
 from gitcoord.views import tree
 from gitcoord.views.attention import Item, attention
+from gitcoord.views.holdings import Holdings, How, Step
 
 _BOARDS = 500  # newest boards that `verify` draws again: drawing one takes ten times as long as replaying its event
 
@@ -263,6 +264,21 @@ class Reader:
                     yield LogEntry(commit.oid, at, 0, commit.author, "", subject, ignored=str(error))
                     continue
                 yield LogEntry(commit.oid, at, event.seq, event.session, event.kind, subject, None, _resources(event))
+
+    def history(self, resource: Resource) -> tuple[Holdings, datetime]:
+        """Who held that, or what overlaps it, and when: from the good events alone; and the instant until which that is known."""
+        view = self.view()
+        held = Holdings(about=resource)
+        for good in self.log.line(view.checked):
+            held.see(Step(good.commit, good.event, good.committed_at))
+        return held, max(self.now(), view.state.at)
+
+    def how_it_ended(self, resource: Resource, fence: int) -> How | None:
+        """How the session's lease with that fence ended, from what this clone knows; None if it didn't, or can't be found."""
+        held = Holdings(about=resource)
+        for good in self.log.line(self.log.view().checked):
+            held.see(Step(good.commit, good.event, good.committed_at))
+        return next((one.how for one in held.over if (one.session, one.fence) == (self.who.session, fence)), None)
 
     def verify(self, *, full: bool = False) -> Verdict:
         """Replays the whole history and compares it with what each commit changed, with the newest boards, and with the newest
