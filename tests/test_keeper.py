@@ -199,7 +199,9 @@ def test_a_lease_ends_by_the_clock_that_gets_there_first(office: tuple[Watch, Se
     assert len(loss.leases) == 2
 
 
-def test_it_is_held_to_its_end_while_the_remote_is_away_and_not_longer(office: tuple[Watch, Seat, Seat], file_remote: Remote) -> None:
+def test_it_is_held_to_its_end_while_the_remote_is_away_and_not_longer(
+    office: tuple[Watch, Seat, Seat], file_remote: Remote
+) -> None:
     watch, ada, ben = office
     ends = watch.keeper.kept[0].expires_at
     file_remote.away()
