@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gitcoord.core import leases, messages, names
+from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
@@ -215,6 +216,19 @@ class Reader:
             if (not mine or lease.claimed_by == self.who.session) and (overlapping is None or overlaps(lease.resource, overlapping))
         ]
         return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
+
+    def ready(self, overlapping: Resource | None = None) -> list[Handoff]:
+        """The work that is ready to pick up, by the view that was read last, the oldest first."""
+        state = (self._view or self.log.view()).state
+        return sorted(
+            (
+                one
+                for one in state.handoffs.values()
+                if one.status == "open"
+                and (overlapping is None or any(overlaps(Resource.read(name), overlapping) for name in one.resources))
+            ),
+            key=lambda one: one.seq,
+        )
 
     def board(self, *, at: str | None = None, from_history: bool = False) -> str:
         """The board of the tip, of an earlier event, or rebuilt from the history alone."""

@@ -21,7 +21,7 @@ from gitcoord.core.heartbeats import Heartbeat
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.sessions import Session
-from gitcoord.core.state import TABLES, State, Table
+from gitcoord.core.state import TABLES, Mail, State, Table
 from gitcoord.views import board
 
 SECTIONS = ["⚠️ Coordination Needed", "🟢 Active Sessions", "🔒 Active Claims", "📬 Recent Messages (Last Hour)"]
@@ -195,7 +195,9 @@ def test_order_in_which_records_were_read_makes_no_difference() -> None:
         story.beat(f"s{number}", "blocked", blocked_by="x", files_touched=("a", "b"))
     story.end("s4")
     story.end("s5")
-    turned: dict[str, Any] = {name: Table(dict(reversed(getattr(story.state, name).items()))) for name in TABLES}
+    turned: dict[str, Any] = {
+        name: type(table)(dict(reversed(table.items()))) for name in TABLES for table in [getattr(story.state, name)]
+    }
     assert board.render(State(**{**story.state.__dict__, **turned})) == board.render(story.state)
 
 
@@ -259,7 +261,7 @@ def crowd(count: int, line: str) -> State:
     ignored = tuple(Ignored(commit="ab" * 20, reason=line, seq=number) for number in range(5))
     return State(
         seq=count, at=T0, branch=Branch(opened_at=T0, ignored=ignored), sessions=Table(sessions), heartbeats=Table(beats),
-        claims=Table(claims), messages=Table(messages), handoffs=Table(handoffs),
+        claims=Table(claims), messages=Mail(messages), handoffs=Table(handoffs),
     )  # fmt: skip
 
 

@@ -111,8 +111,7 @@ def _print_status(found: Connection, now: Status, *, everything: bool) -> None:
         out("")
         out("ready to pick up:")
         for offer in sorted(ready, key=lambda one: one.seq)[:10]:
-            to = "" if offer.to == "anyone" else f", for {offer.to}"
-            out(f"  {', '.join(offer.resources)}" + (f" for {offer.next}" if offer.next else "") + f", left by {offer.sender}" + to)
+            out(f"  {records.offer_line(offer)}")
 
 
 def board(

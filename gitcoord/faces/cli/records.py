@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from gitcoord.coordinator import Receipt
+from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource, show
@@ -40,6 +41,16 @@ def message(value: Message, *, redelivered: bool = False) -> dict[str, Any]:
 def receipt(value: Receipt) -> dict[str, Any]:
     """What came of a writing command."""
     return {"state": value.state, "id": value.id, "seq": value.seq or None, "commit": value.commit or None}
+
+
+def offer_line(value: Handoff) -> str:
+    """Work that is ready to pick up, in a line for people."""
+    last = [f"left by {value.sender}"]
+    last += [f"last phase {show(value.phase, 40)}"] if value.phase else []
+    last += [f"tests {value.tests}"] if value.tests else []
+    last += [f"{len(value.files)} files: {show(', '.join(value.files), 80)}"] if value.files else []
+    last += [f"for {value.to}"] if value.to != "anyone" else []
+    return ", ".join(value.resources) + (f" for {show(value.next, 40)}" if value.next else "") + f" ({'; '.join(last)})"
 
 
 def holding(value: Holding, now: datetime, about: Resource) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld
 from gitcoord.faces.cli import complete, records
 from gitcoord.faces.cli.arguments import resource, resources
-from gitcoord.faces.cli.context import answer, connection, options, say, table, tell
+from gitcoord.faces.cli.context import answer, connection, options, out, say, table, tell
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", autocompletion=complete.claims, show_default=False)]
 
@@ -202,9 +202,11 @@ def claims(
     """List who holds what."""
     with connection() as found:
         boss = found.coordinator
-        leases = boss.leases(mine=mine, overlapping=resource(found, overlapping) if overlapping else None)
+        found_by = resource(found, overlapping) if overlapping else None
+        leases = boss.leases(mine=mine, overlapping=found_by)
+        ready = boss.ready(found_by) if not mine else []
         if options.json:
-            answer({"claims": [records.claim(one) for one in leases]})
+            answer({"claims": [records.claim(one) for one in leases], "ready": [records.record(one) for one in ready]})
             return
         now = utc_now()
         rows = [
@@ -216,6 +218,8 @@ def claims(
             for one in leases
         ]  # fmt: skip
         table(["WHAT", "HOLDER", "MODE", "UNTIL", "FENCE", "FOR"], rows)
+        for offer in ready[:10]:
+            out(f"ready to pick up: {records.offer_line(offer)}")
 
 
 def check(
