@@ -20,11 +20,12 @@ from gitcoord.watcher import Watcher
 
 @dataclass(frozen=True)
 class Leases:
-    """What a claim or renewal gave: the leases, and the receipt."""
+    """What a claim or renewal gave: the leases, the receipt, what was taken over, and which of them had been offered."""
 
     claims: tuple[Claim, ...]
     receipt: Receipt
     taken: tuple[str, ...] = ()
+    collected: tuple[str, ...] = ()
 
 
 @dataclass
@@ -37,12 +38,14 @@ class Claiming(Asker):
         *,
         wait: float | None = None,
         told: Callable[[str], None] = lambda text: None,
+        stop: Callable[[], bool] = lambda: False,
         **asked: Any,
     ) -> Leases:
         """Acquires leases, or renews what is held already. Raises Held with every lease in the way.
 
         `wait`: seconds to stand in line where it isn't free; who waits is `told` what for whenever that changes. Raises NotInTime
-        when they are over: the place in line stays for a while, and the same call goes on waiting.
+        when they are over: the place in line stays for a while, and the same call goes on waiting. `stop` says whether to give
+        up at once. Raises KeyboardInterrupt then.
         """
         self.require_session()
         if asked.get("phase"):
@@ -59,7 +62,7 @@ class Claiming(Asker):
         if view.checked.seq < receipt.seq:
             view = self.log.refresh(self.seconds)
         watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds)
-        for now in chain([view], watcher.views(view, end - self.flusher.clock())):
+        for now in chain([view], watcher.views(view, end - self.flusher.clock(), stop)):
             self._view = view = now
             step = self._next_step(view.state, asked)
             if step:
@@ -71,6 +74,8 @@ class Claiming(Asker):
             if line != last:
                 told(line)
                 last = line
+        if stop():
+            raise KeyboardInterrupt
         raise waiting.still(view.state, self.who.session, resources, asked["mode"], self.now(), any_of=asked["any_of"])
 
     def _next_step(self, state: State, asked: dict[str, Any]) -> bool:
@@ -132,7 +137,8 @@ class Claiming(Asker):
             )  # fmt: skip
         held = {*self.identity.held(self.who.session), *(f"{lease.fence} {lease.resource}" for lease in found)}
         self.identity.hold(self.who.session, sorted(held))
-        return Leases(tuple(found), receipt, taken)
+        collected = event.collected if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed) else ()
+        return Leases(tuple(found), receipt, taken, collected)
 
     def release(self, resources: Sequence[Resource] | None, **told: Any) -> tuple[Receipt, tuple[str, ...]]:
         """Gives leases back (None: all): the receipt and what was freed. Nothing held by anybody: fine. Raises NotHeld for
@@ -173,6 +179,14 @@ class Claiming(Asker):
                         hint="gitcoord claims",
                     )
         return receipt, tuple(released)
+
+    def give_back(self, entries: Sequence[str]) -> tuple[Receipt, tuple[str, ...]]:
+        """Gives exactly those leases (`42 file:a`) back: the receipt and what was freed. One that is over by then is left alone."""
+        receipt, event = self._ask(releases.ReleaseClaims, leases=tuple(entries))
+        freed = tuple(entries) if receipt.state == "queued" else getattr(event, "released", ())
+        left = [entry for entry in self.identity.held(self.who.session) if entry not in entries]
+        self.identity.hold(self.who.session, left)
+        return receipt, freed
 
     def _fences(self) -> dict[Resource, int]:
         """The fences that this work tree knows of: a late release must free exactly these."""

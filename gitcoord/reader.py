@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gitcoord.core import leases, messages, names, requests, waiting
+from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
@@ -29,6 +30,7 @@ from gitcoord.log.wire import Malformed, decode
 from gitcoord.views import board as board_view
 from gitcoord.views import tree
 from gitcoord.views.attention import Item, attention
+from gitcoord.views.holdings import Holdings, How, Step
 
 _BOARDS = 500  # newest boards that `verify` draws again: drawing one takes ten times as long as replaying its event
 
@@ -230,6 +232,19 @@ class Reader:
             and (overlapping is None or any(overlaps(one, overlapping) for one in place.wanted))
         ]
 
+    def ready(self, overlapping: Resource | None = None) -> list[Handoff]:
+        """The work that is ready to pick up, by the view that was read last, the oldest first."""
+        state = (self._view or self.log.view()).state
+        return sorted(
+            (
+                one
+                for one in state.handoffs.values()
+                if one.status == "open"
+                and (overlapping is None or any(overlaps(Resource.read(name), overlapping) for name in one.resources))
+            ),
+            key=lambda one: one.seq,
+        )
+
     def board(self, *, at: str | None = None, from_history: bool = False) -> str:
         """The board of the tip, of an earlier event, or rebuilt from the history alone."""
         view = self.view()
@@ -278,6 +293,21 @@ class Reader:
                     yield LogEntry(commit.oid, at, 0, commit.author, "", subject, ignored=str(error))
                     continue
                 yield LogEntry(commit.oid, at, event.seq, event.session, event.kind, subject, None, _resources(event))
+
+    def history(self, resource: Resource) -> tuple[Holdings, datetime]:
+        """Who held that, or what overlaps it, and when: from the good events alone; and the instant until which that is known."""
+        view = self.view()
+        held = Holdings(about=resource)
+        for good in self.log.line(view.checked):
+            held.see(Step(good.commit, good.event, good.committed_at))
+        return held, max(self.now(), view.state.at)
+
+    def how_it_ended(self, resource: Resource, fence: int) -> How | None:
+        """How the session's lease with that fence ended, from what this clone knows; None if it didn't, or can't be found."""
+        held = Holdings(about=resource)
+        for good in self.log.line(self.log.view().checked):
+            held.see(Step(good.commit, good.event, good.committed_at))
+        return next((one.how for one in held.over if (one.session, one.fence) == (self.who.session, fence)), None)
 
     def verify(self, *, full: bool = False) -> Verdict:
         """Replays the whole history and compares it with what each commit changed, with the newest boards, and with the newest

@@ -34,14 +34,16 @@ class Watcher:
     clock: Callable[[], float] = monotonic
     looks: int = 0
 
-    def views(self, view: View, seconds: float) -> Iterator[View]:
+    def views(self, view: View, seconds: float, stop: Callable[[], bool] = lambda: False) -> Iterator[View]:
         """The branch whenever it may have changed, and after each look: what waits may also be due by the clock alone. Ends
-        after that many seconds; `view` is what is known already.
+        after that many seconds, or when `stop` says so; `view` is what is known already.
         """
         end = self.clock() + seconds
         interval, acted_on = _FIRST, 0
-        while (left := end - self.clock()) > 0:
-            moved = self._pause(max(view.checked.seq, acted_on), min(interval, left))
+        while (left := end - self.clock()) > 0 and not stop():
+            moved = self._pause(max(view.checked.seq, acted_on), min(interval, left), stop)
+            if stop():
+                return
             before = view.checked.seq
             try:
                 if moved:
@@ -53,10 +55,10 @@ class Watcher:
             interval = _FIRST if view.checked.seq > before else min(_LONGEST, interval * _SLOWER)
             yield view
 
-    def _pause(self, known: int, seconds: float) -> bool:
+    def _pause(self, known: int, seconds: float, stop: Callable[[], bool]) -> bool:
         """Waits that long, or until a process of this machine has seen more of the branch; whether one has."""
         until = self.clock() + seconds * (0.85 + secrets.randbelow(30) / 100)
-        while (left := until - self.clock()) > 0:
+        while (left := until - self.clock()) > 0 and not stop():
             if self.desk.reached() > known:
                 return True
             self.sleep(min(_STEP, left))

@@ -79,6 +79,7 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "thread": st.none() | ids,
     "granted": st.lists(granted, max_size=3).map(tuple),
     "holders": st.lists(asked, min_size=1, max_size=3).map(tuple),
+    "collected": st.lists(released, max_size=3).map(tuple),
     "left": st.lists(resources, max_size=3).map(tuple),
     "request": ids,
     "asker": session_names,

@@ -147,13 +147,13 @@ class SettingsChanged(Event):
     def evolve(self, draft: Draft) -> None:
         """The setting changes; a value that doesn't fit changes nothing."""
         if draft.branch is not None:
-            changed = _with_setting(draft.branch.settings, self.key, self.value)
+            changed = with_setting(draft.branch.settings, self.key, self.value)
             if changed is not None:
                 draft.branch = draft.branch.model_copy(update={"settings": changed})
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """The key is known and the value fits."""
-        fits = _with_setting(state.rules.settings, self.key, self.value) is not None
+        fits = with_setting(state.rules.settings, self.key, self.value) is not None
         return None if fits else f"{self.key} = {self.value} is not a setting"
 
 
@@ -178,7 +178,8 @@ class FormatRaised(Event):
         return None if self.format > state.rules.format else "the format doesn't grow"
 
 
-def _with_setting(settings: Settings, key: str, value: str) -> Settings | None:
+def with_setting(settings: Settings, key: str, value: str) -> Settings | None:
+    """The settings with that one changed; None when there is no such setting, or the value doesn't fit."""
     if key.startswith(CAPACITY):
         what = _counted(key)
         if what is None or not (value.isascii() and value.isdigit()):
@@ -240,7 +241,7 @@ def decide_open(state: State, command: OpenBranch, clock: Clock) -> tuple[Event,
 def decide_setting(state: State, command: ChangeSetting, clock: Clock) -> tuple[Event, ...]:
     """Changes a setting; nothing when it has that value already."""
     value = setting_value(command.key, command.value)
-    if _with_setting(state.rules.settings, command.key, value) == state.rules.settings:
+    if with_setting(state.rules.settings, command.key, value) == state.rules.settings:
         return ()
     return (
         SettingsChanged(

@@ -15,6 +15,7 @@ from pydantic import Field
 from gitcoord.core import handoffs, leases, messages, names, waiting
 from gitcoord.core.leases import (
     Claim,
+    LeaseEntry,
     Mode,
     RenewalEntry,
     TakenEntry,
@@ -96,6 +97,7 @@ class ClaimAcquired(Event):
     allow_coordination: bool = True
     repo: Line | None = None
     renewed: tuple[RenewalEntry, ...] = ()
+    collected: tuple[LeaseEntry, ...] = ()
     taken: tuple[TakenEntry, ...] = ()
     witnessed: bool | None = None
 
@@ -181,12 +183,14 @@ class ClaimRenewed(Event):
     kind: ClassVar[str] = "claim.renewed"
 
     renewed: Annotated[tuple[RenewalEntry, ...], Field(min_length=1)]
+    collected: tuple[LeaseEntry, ...] = ()
 
     def headline(self) -> str:
         """The commit's subject."""
         fence, until, resource = split_renewal(self.renewed[0])
         more = f" and {len(self.renewed) - 1} more" if len(self.renewed) > 1 else ""
-        return f"renew: {resource.type} {resource.name}{more} by {self.session} until {until:%H:%M} UTC (fence {fence})"
+        verb, what = "collect" if self.collected else "renew", f"{resource.type} {resource.name}{more}"
+        return f"{verb}: {what} by {self.session} until {until:%H:%M} UTC (fence {fence})"
 
     def evolve(self, draft: Draft) -> None:
         """The leases' expiry moves."""
@@ -270,6 +274,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
         )
     granted: list[Resource] = []
     renewed: list[str] = []
+    collected: list[str] = []
     taken: dict[ClaimKey, str] = {}
     over: dict[ClaimKey, str] = {}
     blocked: list[Claim] = []
@@ -286,6 +291,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
         ]
         if own:
             renewed += [leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in own]
+            collected += [lease.entry for lease in own if lease.offered_until is not None]
             if command.any_of:
                 break
             continue
@@ -317,14 +323,15 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
         "id": command.op, "seq": state.seq + 1, "session": command.session, "run_id": command.run_id, "at": command.at,
     }  # fmt: skip
     if not granted:
-        return (ClaimRenewed(renewed=tuple(renewed), **common),)
+        return (ClaimRenewed(renewed=tuple(renewed), collected=tuple(collected), **common),)
     by_clock = any(split_taken(entry)[2] in {"expired", "stale"} for entry in taken.values())
     return (
         ClaimAcquired(
             resources=tuple(str(resource) for resource in granted), mode=command.mode, ttl_seconds=ttl, expires_at=until,
             phase=command.phase, reason=command.reason, estimated_duration=command.estimated_duration,
             allow_coordination=command.allow_coordination, repo=command.repo, renewed=tuple(renewed),
-            taken=tuple(taken.values()), witnessed=(clock.witness() is not None) if by_clock else None, **common,
+            collected=tuple(collected), taken=tuple(taken.values()),
+            witnessed=(clock.witness() is not None) if by_clock else None, **common,
         ),
     )  # fmt: skip
 
@@ -416,9 +423,11 @@ def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Even
     if not mine:
         return ()
     renewed = tuple(leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in mine)
+    collected = tuple(lease.entry for lease in mine if lease.offered_until is not None)
     return (
         ClaimRenewed(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, renewed=renewed,
+            collected=collected,
         ),
     )  # fmt: skip
 

@@ -80,6 +80,11 @@ class Claim(Record):
         return _resource(self.resource_type, self.resource_name)
 
     @property
+    def entry(self) -> str:
+        """As events name it: `42 file:a`."""
+        return f"{self.fence} {self.resource}"
+
+    @property
     def key(self) -> ClaimKey:
         """Its place in the state."""
         return (self.resource_type, self.resource_name, self.claimed_by if self.mode == "shared" else "")

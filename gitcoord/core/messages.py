@@ -188,9 +188,7 @@ def unread(state: State, session: str, now: datetime) -> list[Message]:
 
 def matching(found: Iterable[Message], sender: str | None, kind: str | None, thread: str | None = None) -> list[Message]:
     """Those from that sender, of that type, in that thread; None: any."""
-    return [
-        one for one in found if sender in (None, one.sender) and kind in (None, one.type) and thread in (None, one.thread)
-    ]
+    return [one for one in found if sender in (None, one.sender) and kind in (None, one.type) and thread in (None, one.thread)]
 
 
 def open_questions(found: Iterable[Message], now: datetime) -> list[Message]:

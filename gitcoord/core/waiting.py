@@ -236,7 +236,7 @@ def fitting(state: State, now: datetime) -> tuple[GrantedEntry, ...]:
             stuck = [one for one in option if leases.blocking(settings, held, one, place.mode, place.session_id)]
             if not first and not stuck and len(served) + len(option) <= AT_ONCE:
                 served += [f"{place.seq} {place.session_id} {one}" for one in option]
-                held += [_offer(state, place, one, fence=0, at=now) for one in option]
+                held += [_offer(settings, place, one, fence=0, at=now) for one in option]
                 break
         else:
             unserved.append(place)
@@ -245,23 +245,24 @@ def fitting(state: State, now: datetime) -> tuple[GrantedEntry, ...]:
 
 def grant(draft: Draft, granted: Iterable[str], *, fence: int, at: datetime) -> None:
     """Gives the offers and takes their places out of the line. `at`: the commit's date."""
+    places = draft.waiting()
     for entry in granted:
         seq, session, resource = split_granted(entry)
-        place = draft.before.waiting.get(seq) or draft.waiting().get(seq)
+        place = places.get(seq)
         known = draft.session(session)
         if place is None or place.session_id != session or known is None or not known.live:
             continue
         leases.drop_own(draft, session, resource)
-        lease = _offer(draft.before, place, resource, fence=fence, at=at)
+        lease = _offer(draft.rules, place, resource, fence=fence, at=at)
         draft.put("claims", lease.key, lease)
         draft.put("waiting", seq, None)
         show_waiting(draft, session)
 
 
-def _offer(state: State, place: Waiting, resource: Resource, *, fence: int, at: datetime) -> Claim:
+def _offer(settings: Settings, place: Waiting, resource: Resource, *, fence: int, at: datetime) -> Claim:
     return Claim(
         claimed_by=place.session_id, run_id=place.run_id, claimed_at=at, resource_type=resource.type, resource_name=resource.name,
-        repo=place.repo, mode=leases.mode_of(state.rules.settings, resource, place.mode), phase=place.phase, reason=place.reason,
+        repo=place.repo, mode=leases.mode_of(settings, resource, place.mode), phase=place.phase, reason=place.reason,
         estimated_duration=place.estimated_duration, ttl_seconds=place.ttl_seconds, renewed_at=at, expires_at=at + OFFER,
         fence=fence, offered_until=at + OFFER, allow_coordination=place.allow_coordination,
     )  # fmt: skip

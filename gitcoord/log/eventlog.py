@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -30,6 +30,9 @@ from gitcoord.log import wire
 from gitcoord.log.history import BAD_KEPT, Bad, Checked, Good, History, Projection, Pruned
 
 PATIENCE = 3  # times the deadline that a command goes on while others are faster: a crowd is no reason to give up
+
+
+_AT_ONCE = 500  # commits read at a time
 
 
 class Memory(Protocol):
@@ -167,6 +170,24 @@ class EventLog:
     def replay(self, tip: Oid, seen: Callable[[Good], None]) -> Checked:
         """Checks the whole history again from the root, telling each good commit."""
         return History(self.objects, self.projection).check(tip, Checked(), seen)
+
+    def line(self, checked: Checked) -> Iterator[Good]:
+        """The good events of the tip's line, oldest first, each with an empty state: none is built.
+
+        Where what is remembered can't tell the good from the bad (a merge, more bad commits than are remembered), the whole
+        history is checked again.
+        """
+        names = self.objects.range(checked.tip) or []
+        bad = {one.commit for one in checked.bad}
+        if len(names) - len(bad) != checked.seq or any(len(parents) > 1 for _, parents in names):
+            history = History(self.objects, self.projection)
+            history.check(checked.tip, Checked())
+            names = [name for name in names if name[0] in history.line]
+        for start in range(0, len(names), _AT_ONCE):
+            for commit in self.objects.commits(names[start : start + _AT_ONCE]):
+                if commit.oid not in bad and commit.message is not None and commit.committed_at is not None:
+                    decoded = wire.decode(commit.message, at=commit.authored_at)
+                    yield Good(commit.oid, decoded.event, State(), decoded.writer, commit.committed_at, {})
 
     def landed_since(self, base: Oid, tip: Oid, bad: Iterable[Bad]) -> None:
         """Notes which operations the commits after `base` carried out: what an earlier process may have sent."""

@@ -124,6 +124,8 @@ class History:
     objects: Objects
     projection: Projection
     _current: tuple[Oid, State] | None = field(default=None, init=False)
+    line: set[Oid] = field(default_factory=set, init=False)
+    """The good commits that the last check found on the tip's line; `seen` also hears of those on lines that a merge left."""
 
     def state_at(self, good: Oid, seq: int) -> State:
         """The state after a good commit, from its tree; what is past costs nothing. Raises Pruned.
@@ -194,11 +196,14 @@ class History:
             else:
                 lines[commit.oid] = _Line(base.good, base.seq, parent, Bad(commit.oid, verdict, base.seq))
         bad: list[Bad] = []
+        self.line = set()
         oid = tip
         while oid and oid != known.tip:
             line = lines[oid]
             if line.bad is not None:
                 bad.append(line.bad)
+            else:
+                self.line.add(oid)
             oid = line.parent
         return Checked(tip, lines[tip].good, lines[tip].seq, (*known.bad, *reversed(bad)))
 

@@ -150,8 +150,14 @@ def _offer(now: datetime, offer: Handoff) -> str:
     last = [f"left by {offer.sender} at {_clock(offer.timestamp, now)}"]
     last += [f"last phase {inert(offer.phase)}"] if offer.phase else []
     last += [f"tests {offer.tests}"] if offer.tests else []
+    last += [f"files {_few(offer.files)}"] if offer.files else []
     last += [f"for {inert(offer.to, 70)}"] if offer.to != "anyone" else []
     return f"- {what}{then} ({', '.join(last)})"
+
+
+def _few(files: tuple[str, ...]) -> str:
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    return ", ".join(inert(name, 60) for name in files[:3]) + more
 
 
 def _message(one: Message) -> str:

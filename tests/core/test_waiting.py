@@ -234,6 +234,16 @@ def test_more_places_serve_the_line_in_the_commit_that_makes_them() -> None:
     assert [entry.split()[1] for entry in event.granted] == ["b", "c"]
 
 
+def test_more_places_leave_the_holder_its_own() -> None:
+    """What is offered by the commit that makes the places is one of them: it doesn't take the file of the holder's lease."""
+    story = Story.of("a", "b", "c")
+    story.claim("a", "ci:slot")
+    waits(story, "b", "ci:slot")
+    event = story.setting("c", "capacity.ci", "2")
+    assert [entry.split()[1] for entry in event.granted] == ["b"]
+    assert holders(story) == {"ci:slot": ["a", "b"]}
+
+
 def test_fewer_places_take_nothing_from_anybody() -> None:
     story = Story.of("a", "b", "c")
     story.setting("a", "capacity.ci", "2")

@@ -16,7 +16,7 @@ import typer
 from gitcoord import __version__
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NotWritten
-from gitcoord.faces.cli import admin, ask, hooks, look, talk, work
+from gitcoord.faces.cli import admin, ask, hooks, look, run, talk, work
 from gitcoord.faces.cli.context import options, say, take_globals, tell
 
 DAILY = "Every day"
@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
         work.renew,
         work.release,
         work.check,
+        run.run,
         ask.request,
         ask.respond,
         talk.send,
@@ -50,7 +51,7 @@ COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
         talk.listen,
         work.end,
     ),
-    LOOK: (work.claims, work.peers, work.whoami, look.board, look.log, look.verify),
+    LOOK: (work.claims, work.peers, work.whoami, look.board, look.log, look.history, look.verify),
     KEEP: (admin.init, admin.sync, admin.config, admin.doctor, admin.demo),
 }
 

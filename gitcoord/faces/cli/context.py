@@ -28,6 +28,8 @@ class Globals:
     cached: bool = False
     op: str = ""
     quiet: bool = False
+    separated: bool = False
+    """Whether `--` stood on the line: what follows it is not this program's."""
 
 
 options = Globals()
@@ -44,6 +46,7 @@ def take_globals(argv: Sequence[str]) -> list[str]:
     for word in words:
         name, equals, value = word.partition("=")
         if word == "--":
+            options.separated = True
             return [*rest, word, *words]
         if word in _FLAGS:
             setattr(options, _FLAGS[word], True)

@@ -1,4 +1,4 @@
-"""Looking: status, board, log, verify."""
+"""Looking: status, board, log, history, verify."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import time
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,10 +16,10 @@ import typer
 from gitcoord.bootstrap import Connection, utc_now
 from gitcoord.core import messages, waiting
 from gitcoord.core.names import parse_session, show
-from gitcoord.core.times import parse_when, spell
+from gitcoord.core.times import parse_when, spell, spell_span
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.faces.cli import records
-from gitcoord.faces.cli.arguments import resource
+from gitcoord.faces.cli.arguments import resource, resources
 from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, looked_at, options, out, say, table
 from gitcoord.reader import LogEntry, Status
 from gitcoord.views.board import recent_messages
@@ -120,8 +121,7 @@ def _print_status(found: Connection, now: Status, *, everything: bool) -> None:
         out("")
         out("ready to pick up:")
         for offer in sorted(ready, key=lambda one: one.seq)[:10]:
-            to = "" if offer.to == "anyone" else f", for {offer.to}"
-            out(f"  {', '.join(offer.resources)}" + (f" for {offer.next}" if offer.next else "") + f", left by {offer.sender}" + to)
+            out(f"  {records.offer_line(offer)}")
 
 
 def board(
@@ -197,6 +197,48 @@ def _print_entry(one: LogEntry) -> None:
     line = f"{one.commit[:9]} {spell(one.at)} {number:>7} {show(one.session, 40)}  {show(one.subject, 200)}{tail}"
     width = os.get_terminal_size().columns if looked_at() else 0
     out(line[:width] if width > 40 else line)
+
+
+def history(
+    names: Annotated[list[str], typer.Argument(metavar="[TYPE] NAME", help="One thing: a path, TYPE NAME or TYPE:NAME.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many of the newest.")] = PLAIN_LINES,
+) -> None:
+    """Show who held it when, how it ended and who waited, from the history alone; what overlaps it is marked."""
+    with connection() as found:
+        wanted = resources(found, names)
+        if len(wanted) != 1:
+            raise BadInput(f"one thing at a time, not {len(wanted)}", hint=f"gitcoord history {wanted[0]}")
+        held, now = found.coordinator.history(wanted[0])
+    every, waits = held.all(now), held.all_waits(now)
+    leases = every[-limit:]
+    if options.json:
+        answer(
+            {
+                "resource_type": wanted[0].type, "resource_name": wanted[0].name, "as_of": spell(now),
+                "earlier": len(every) - len(leases),
+                "leases": [records.holding(one, now, wanted[0]) for one in leases],
+                "waits": [records.wait(one) for one in waits[-limit:]],
+            }
+        )  # fmt: skip
+        return
+    if len(every) > len(leases):
+        out(f"{len(every) - len(leases)} earlier ones are not shown (--limit)")
+    rows = [
+        [
+            str(one.resource) if one.resource != wanted[0] else "it", one.session, one.mode, spell(one.granted_at),
+            spell(one.ended_at) if one.ended_at else f"held until {spell(one.expires_at)}",
+            spell_span(timedelta(seconds=one.seconds(now))), str(one.renewals), str(one.fence), records.ending(one),
+        ]
+        for one in leases
+    ]  # fmt: skip
+    table(["WHAT", "HOLDER", "MODE", "FROM", "UNTIL", "HELD FOR", "RENEWED", "FENCE", "ENDED"], rows, title=f"{wanted[0]}")
+    if waits:
+        out("")
+        lines = [
+            [one.session, spell(one.since), spell(one.until) if one.until else "waits still", one.how or ""]
+            for one in waits[-limit:]
+        ]
+        table(["WAITED", "FROM", "UNTIL", "ENDED"], lines)
 
 
 def verify(

@@ -213,9 +213,14 @@ def claims(
         over = resource(found, overlapping) if overlapping else None
         leases = boss.leases(mine=mine, overlapping=over)
         places = boss.places(mine=mine, overlapping=over)
+        ready = boss.ready(over) if not mine else []
         if options.json:
-            waits = [{**records.record(place), "place": number} for number, place in places]
-            answer({"claims": [records.claim(one) for one in leases], "waiting": waits})
+            told = {
+                "claims": [records.claim(one) for one in leases],
+                "waiting": [{**records.record(place), "place": number} for number, place in places],
+                "ready": [records.record(one) for one in ready],
+            }
+            answer(told)
             return
         now = utc_now()
         rows = [
@@ -242,6 +247,8 @@ def claims(
                     for number, one in places
                 ],
             )
+        for offer in ready[:10]:
+            out(f"ready to pick up: {records.offer_line(offer)}")
 
 
 def check(

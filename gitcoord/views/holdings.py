@@ -1,0 +1,316 @@
+"""Who held it when: leases as the events tell them, from the grant to the end. A pure fold; it needs no state.
+
+At every good event the holdings that are open are the leases of the state (a test compares them). A holding ends when it was
+given up or taken, or when its time ran out, whichever came first: that nobody takes an expired lease out of the tree holds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from gitcoord.core.branch import Settings, SettingsChanged, with_setting
+from gitcoord.core.claims import ClaimAcquired, ClaimRenewed
+from gitcoord.core.heartbeats import HeartbeatRecorded
+from gitcoord.core.leases import Mode, mode_of, resource_of, split_lease, split_renewal, split_taken
+from gitcoord.core.names import Resource
+from gitcoord.core.overlap import overlaps
+from gitcoord.core.records import Event
+from gitcoord.core.releases import ClaimReleased
+from gitcoord.core.requests import RequestAnswered
+from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted
+from gitcoord.core.waiting import OFFER, ClaimQueued, LinePassed, split_granted
+
+How = Literal["released", "given_up", "session_ended", "abandoned", "taken_over", "broken", "superseded", "expired"]
+"""How a holding ended. `superseded`: by the session's own claim in another mode, or after the first had expired; `given_up`: to
+who asked for it; `abandoned`: its session was silent for the retention; `expired`: its time ran out, and whatever came later
+found it so.
+"""
+
+
+Left = Literal["offered", "acquired", "left", "session_ended", "abandoned", "late"]
+"""How a wait ended. `late`: the place was not kept."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A good event: its commit, and the commit's date."""
+
+    commit: str
+    event: Event
+    committed_at: datetime
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One lease, from its grant to its end. `commits`: of the grant, and of the event that took it out of the tree.
+
+    `why`: of a take-over, the reason that the taker had (`expired`, `ended`, `stale`).
+    """
+
+    session: str
+    run_id: str
+    resource: Resource
+    fence: int
+    mode: Mode
+    granted_at: datetime
+    expires_at: datetime
+    commits: tuple[str, ...]
+    phase: str | None = None
+    reason: str | None = None
+    renewals: int = 0
+    ended_at: datetime | None = None
+    how: How | None = None
+    by: str | None = None
+    why: str | None = None
+    done: str | None = None
+    tests: str | None = None
+    next_phase: str | None = None
+
+    @property
+    def entry(self) -> str:
+        """As events name it: `42 file:a`."""
+        return f"{self.fence} {self.resource}"
+
+    def at(self, now: datetime) -> Holding:
+        """The holding as it stands at that instant: one whose time ran out is over, also while its record lies in the tree."""
+        if self.how is not None or self.expires_at > now:
+            return self
+        return replace(self, ended_at=self.expires_at, how="expired")
+
+    def seconds(self, now: datetime) -> int:
+        """How long it lasted, until `now` if it still does."""
+        return max(0, int(((self.ended_at or now) - self.granted_at).total_seconds()))
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A session's place in line: since when, until when, and how it ended. `kept`: as long as it was kept."""
+
+    session: str
+    run_id: str
+    resources: tuple[Resource, ...]
+    seq: int
+    mode: Mode
+    any_of: bool
+    since: datetime
+    kept: datetime
+    phase: str | None = None
+    reason: str | None = None
+    until: datetime | None = None
+    how: Left | None = None
+
+    def at(self, now: datetime) -> Wait:
+        """The wait as it stands at that instant: a place that nobody kept is over."""
+        return self if self.how is not None or self.kept > now else replace(self, until=self.kept, how="late")
+
+
+@dataclass
+class Holdings:
+    """The fold. `about`: only leases that overlap this are kept; None keeps all."""
+
+    about: Resource | None = None
+    open: dict[tuple[str, str], Holding] = field(default_factory=dict)
+    """By session and entry (`42 file:a`)."""
+    over: list[Holding] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    """Those that are over, in the order of their ends."""
+    in_line: dict[int, Wait] = field(default_factory=dict)
+    """The places that there are, by their seq."""
+    runs: dict[str, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+
+    def see(self, step: Step) -> None:
+        """Takes the next good event, in the order of the line."""
+        event = step.event
+        # As `evolve` has it: what an event says of its own time is no clock.
+        at = min(event.at, step.committed_at)
+        if not event.known:
+            return
+        if event.lapsed is None:
+            if isinstance(event, SessionStarted | SessionResumed):
+                self.runs[event.session] = event.run_id
+            elif isinstance(event, SettingsChanged):
+                self.settings = with_setting(self.settings, event.key, event.value) or self.settings
+            self._see_waits(event, at)
+            self._see_ends(event, at, step.commit)
+            if isinstance(event, ClaimAcquired):
+                self._grant(event, at, step.commit)
+            elif isinstance(event, RequestAnswered):
+                self._answer(event, at, step.commit)
+            if isinstance(event, ClaimAcquired | ClaimRenewed | HeartbeatRecorded):
+                self._renew(event.session, event.renewed)
+        for session in event.abandoned:
+            self._end_all(session, at, step.commit, "abandoned")
+            self._leave(session, at, "abandoned")
+        for entry in event.removed:
+            table, _, seq = entry.partition(" ")
+            if table == "waiting" and seq.isdigit():
+                self._leave(None, at, "late", int(seq))
+        places = dict(self.in_line)
+        for entry in event.granted:
+            self._offer(entry, places, event, step)
+
+    def all(self, now: datetime) -> list[Holding]:
+        """Every holding at that instant, in the order of their grants."""
+        return sorted(
+            (one.at(now) for one in (*self.over, *self.open.values())), key=lambda one: (one.fence, one.resource, one.session)
+        )
+
+    # --- what an event does ------------------------------------------------------------------------------------------
+
+    def _see_waits(self, event: Event, at: datetime) -> None:
+        if isinstance(event, ClaimQueued):
+            wanted = tuple(map(resource_of, event.resources))
+            if event.place in self.in_line:
+                old = self.in_line[event.place]
+                self.in_line[event.place] = replace(old, kept=event.until, run_id=event.run_id)
+            elif not event.place:
+                for seq, place in list(self.in_line.items()):
+                    if place.session == event.session and set(place.resources) == set(wanted):
+                        self._leave(event.session, at, "late", seq)
+                self.in_line[event.seq] = Wait(
+                    event.session, event.run_id, wanted, event.seq, event.mode, event.any_of, at, event.until, event.phase,
+                    event.reason,
+                )  # fmt: skip
+        elif isinstance(event, ClaimReleased):
+            left = set(map(resource_of, event.left))
+            for seq, place in list(self.in_line.items()):
+                if place.session == event.session and left & set(place.resources):
+                    self._leave(event.session, at, "left", seq)
+        elif isinstance(event, SessionEnded):
+            self._leave(event.session, at, "session_ended")
+        elif isinstance(event, SessionResumed):
+            for seq, place in self.in_line.items():
+                if place.session == event.session:
+                    self.in_line[seq] = replace(place, run_id=event.run_id)
+        elif isinstance(event, ClaimAcquired | ClaimRenewed):
+            held = [*getattr(event, "resources", ()), *(str(split_renewal(entry)[2]) for entry in event.renewed)]
+            self._serve(event.session, set(map(resource_of, held)), at)
+
+    def _serve(self, session: str, held: set[Resource], at: datetime) -> None:
+        for seq, place in list(self.in_line.items()):
+            wanted = set(place.resources)
+            if place.session == session and (wanted & held if place.any_of else wanted <= held):
+                self._leave(session, at, "acquired", seq)
+
+    def _leave(self, session: str | None, at: datetime, how: Left, seq: int | None = None) -> None:
+        for key, place in list(self.in_line.items()):
+            if session in (None, place.session) and seq in (None, key):
+                del self.in_line[key]
+                over = place.at(at)
+                if self._is_about(place):
+                    self.waits.append(over if over.how else replace(place, until=at, how=how))
+
+    def _is_about(self, place: Wait) -> bool:
+        return self.about is None or any(overlaps(one, self.about) for one in place.resources)
+
+    def all_waits(self, now: datetime) -> list[Wait]:
+        """Every wait at that instant, in the order in which they began."""
+        waiting = [place.at(now) for place in self.in_line.values() if self._is_about(place)]
+        return sorted((*self.waits, *waiting), key=lambda one: one.seq)
+
+    def _offer(self, entry: str, places: Mapping[int, Wait], event: Event, step: Step) -> None:
+        """Somebody in line is served: a short lease under this event's fence."""
+        seq, session, resource = split_granted(entry)
+        place = places.get(seq)
+        if place is None or place.session != session:
+            return
+        self._leave(session, step.committed_at, "offered", seq)
+        mode = mode_of(self.settings, resource, place.mode)
+        self._supersede(session, resource, step.committed_at, step.commit)
+        self._hold(
+            Holding(
+                session, place.run_id, resource, event.seq, mode, step.committed_at, step.committed_at + OFFER, (step.commit,),
+                place.phase, place.reason,
+            )
+        )  # fmt: skip
+
+    def _answer(self, event: RequestAnswered, at: datetime, commit: str) -> None:
+        key = (event.session, event.lease)
+        if event.answer == "approve":
+            self._end(event.session, event.lease, at, commit, "given_up", by=event.asker)
+        elif event.answer == "share" and key in self.open:
+            self.open[key] = replace(self.open[key], mode="shared")
+        if event.offered:
+            wanted = resource_of(event.resource)
+            mode: Mode = "shared" if event.answer == "share" else mode_of(self.settings, wanted, "exclusive")
+            run = self.runs.get(event.asker, "")
+            self._hold(Holding(event.asker, run, wanted, event.seq, mode, at, at + OFFER, (commit,)))
+            self._serve(event.asker, {wanted}, at)
+
+    def _see_ends(self, event: Event, at: datetime, commit: str) -> None:
+        if isinstance(event, ClaimReleased):
+            for entry in event.released:
+                self._end(
+                    event.session, entry, at, commit, "released", done=event.done, tests=event.tests, next_phase=event.next_phase
+                )
+        elif isinstance(event, SessionEnded):
+            self._end_all(event.session, at, commit, "session_ended")
+        elif isinstance(event, SessionResumed):
+            for key, one in self.open.items():
+                if one.session == event.session:
+                    self.open[key] = replace(one, run_id=event.run_id)
+        elif isinstance(event, LinePassed):
+            for entry in event.taken:
+                fence, holder, _, resource = split_taken(entry)
+                self._end(holder, f"{fence} {resource}", at, commit, "expired")
+        elif isinstance(event, ClaimAcquired):
+            for entry in event.taken:
+                fence, holder, why, resource = split_taken(entry)
+                how: How = "broken" if why == "broken" else "taken_over"
+                self._end(holder, f"{fence} {resource}", at, commit, how, by=event.session, why=None if how == "broken" else why)
+
+    def _grant(self, event: ClaimAcquired, at: datetime, commit: str) -> None:
+        for text in event.resources:
+            resource = Resource.read(text)
+            self._supersede(event.session, resource, at, commit)
+            self._hold(
+                Holding(
+                    session=event.session, run_id=event.run_id, resource=resource, fence=event.seq, granted_at=at,
+                    mode=mode_of(self.settings, resource, event.mode), expires_at=event.expires_at, commits=(commit,),
+                    phase=event.phase, reason=event.reason,
+                )
+            )  # fmt: skip
+
+    def _supersede(self, session: str, resource: Resource, at: datetime, commit: str) -> None:
+        for one in list(self.open.values()):
+            if one.session == session and one.resource == resource:
+                self._end(session, one.entry, at, commit, "superseded", by=session)
+
+    def _hold(self, given: Holding) -> None:
+        if self.about is None or overlaps(given.resource, self.about):
+            self.open[(given.session, given.entry)] = given
+
+    def _renew(self, session: str, renewed: Sequence[str]) -> None:
+        for entry in renewed:
+            fence, until, resource = split_renewal(entry)
+            key = (session, f"{fence} {resource}")
+            one = self.open.get(key)
+            if one is not None and until > one.expires_at:
+                self.open[key] = replace(one, expires_at=until, renewals=one.renewals + 1)
+
+    def _end_all(self, session: str, at: datetime, commit: str, how: How) -> None:
+        for one in list(self.open.values()):
+            if one.session == session:
+                self._end(session, one.entry, at, commit, how)
+
+    def _end(
+        self, session: str, entry: str, at: datetime, commit: str, how: How, *, by: str | None = None, why: str | None = None,
+        done: str | None = None, tests: str | None = None, next_phase: str | None = None,
+    ) -> None:  # fmt: skip
+        fence, resource = split_lease(entry)
+        one = self.open.pop((session, f"{fence} {resource}"), None)
+        if one is None:
+            return
+        late = one.expires_at < at
+        if late and how not in {"taken_over", "broken"}:
+            how, by = "expired", None
+        self.over.append(
+            replace(
+                one, ended_at=one.expires_at if late else at, how=how, by=by, why=why, done=done, tests=tests,
+                next_phase=next_phase, commits=(*one.commits, commit),
+            )
+        )  # fmt: skip
