@@ -30,7 +30,7 @@ found it so.
 """
 
 
-Left = Literal["offered", "acquired", "left", "session_ended", "abandoned", "late"]
+Left = Literal["offered", "acquired", "left", "session_ended", "late"]
 """How a wait ended. `late`: the place was not kept."""
 
 
@@ -144,7 +144,7 @@ class Holdings:
                 self._renew(event.session, event.renewed)
         for session in event.abandoned:
             self._end_all(session, at, step.commit, "abandoned")
-            self._leave(session, at, "abandoned")
+            self._leave(session, at, "late")  # no place is kept as long as a session may be silent
         for entry in event.removed:
             table, _, seq = entry.partition(" ")
             if table == "waiting" and seq.isdigit():

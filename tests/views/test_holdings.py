@@ -177,7 +177,7 @@ def test_the_moves_reach_every_end() -> None:
         waits |= {one.how or "" for one in held.waits}
         assert open_in(held) == open_at(story.state)
     assert found == {"released", "session_ended", "abandoned", "taken_over", "broken", "superseded", "expired", "given_up"}
-    assert waits == {"offered", "acquired", "left", "session_ended", "abandoned", "late"}
+    assert waits == {"offered", "acquired", "left", "session_ended", "late"}
 
 
 # --- on real commits, good and bad ---------------------------------------------------------------------------------------
