@@ -16,7 +16,7 @@ import typer
 from gitcoord import __version__
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NotWritten
-from gitcoord.faces.cli import admin, hooks, look, talk, work
+from gitcoord.faces.cli import admin, guard, hooks, look, talk, work
 from gitcoord.faces.cli.context import options, say, take_globals, tell
 
 DAILY = "Every day"
@@ -46,7 +46,7 @@ COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
         work.end,
     ),
     LOOK: (work.claims, work.peers, work.whoami, look.board, look.log, look.verify),
-    KEEP: (admin.init, admin.sync, admin.config, admin.doctor, admin.demo),
+    KEEP: (admin.init, admin.sync, admin.config, guard.guard, admin.doctor, admin.demo),
 }
 
 
