@@ -100,6 +100,14 @@ class Identity:
         """The newest binding that no agent made."""
         return next((one for one in self.all() if not one.agent), None)
 
+    def sitting(self, environ: Mapping[str, str]) -> Binding | None:
+        """The session that sits here, by those variables: the named one, else the agent's, else the person's newest."""
+        named = environ.get("GITCOORD_SESSION")
+        if named:
+            return self.get(named)
+        agent = agent_ids(environ)
+        return self.of_agent(agent) if agent else self.of_person()
+
     def bind(self, binding: Binding) -> None:
         """Remembers it as the newest."""
         files.private_folder(self._folder)

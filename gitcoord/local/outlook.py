@@ -91,5 +91,10 @@ def take_turn(folder: Path) -> bool:
     return False
 
 
+def refreshing(python: str, work_tree: str) -> list[str]:
+    """The program that looks after the branch in the background."""
+    return [python, "-P", "-m", "gitcoord", "-C", work_tree, "sync", "--quiet"]
+
+
 def _beside(memory: Path) -> Path:
     return memory.with_name(memory.name.replace(_MEMORY, _LIST, 1))

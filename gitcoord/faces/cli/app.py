@@ -72,6 +72,7 @@ def program(asked: str = "") -> typer.Typer:
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command line; its exit code."""
+    rest: list[str] = []
     try:
         rest = take_globals(argv)
         result = program(rest[0] if rest else "")(args=rest, prog_name="gitcoord", standalone_mode=False)
@@ -97,7 +98,8 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:  # the last line of defence: a traceback never reaches a user
         if hasattr(error, "format_message") and getattr(error, "exit_code", None) == 2:
             return tell(BadInput(str(error.format_message()), hint="gitcoord --help"))
-        return _bug(error)
+        code = _bug(error)
+        return 0 if rest[:1] == ["guard"] else code  # a bug of ours must not keep anybody from committing (guarantee G11)
 
 
 def _bug(error: Exception) -> int:

@@ -36,6 +36,9 @@ def guard(
     """Exit 3 if another holds these files and the mode is block; in mode warn only say so. Made for hooks."""
     if not (paths or staged or push):
         raise BadInput("say what to guard: paths, --staged or --push", hint="gitcoord guard --staged")
+    if os.environ.get("GITCOORD") == "0":
+        answer(_record(Answer("off")))
+        return
     try:
         with _in_time():
             asked = _asked(paths or [], staged=staged, push=push)
@@ -116,13 +119,7 @@ def _look_after(found: Connection, said: Answer) -> None:
         return
     outlook.note(found.memory.path, said.good, said.state.claims.values(), said.state.rules.grace)
     if said.stale and os.environ.get("GITCOORD") != "0" and outlook.take_turn(found.memory.path.parent):
-        processes.detach(*refresh(found.repo.work_tree, os.environ))
-
-
-def refresh(work_tree: str, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The program that looks after the branch in the background, and its environment: git's own variables mean this call only."""
-    kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name.startswith(("GIT_SSH", "GIT_C"))}
-    return [sys.executable, "-P", "-m", "gitcoord", "-C", work_tree, "sync", "--quiet"], {**kept, "GITCOORD_HOOK": "1"}
+        processes.detach(outlook.refreshing(sys.executable, found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
 
 
 # --- words -------------------------------------------------------------------------------------------------------------
