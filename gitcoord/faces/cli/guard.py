@@ -173,7 +173,7 @@ def _refusal(said: Answer) -> GitcoordError:
     line = _lines(said)[0]
     real = [one for one in said.hindrances if not one.new]
     if not real:
-        return NotHeld(line, hint=f"gitcoord claim {said.over[0].resource}, then look at what changed since")
+        return NotHeld(line, hint=f"gitcoord claim {said.over[0].resource}")
     lease = real[0].lease
     if not lease.allow_coordination:
         return Held(line, hint="gitcoord claims")
