@@ -114,6 +114,9 @@ def test_in_a_linked_work_tree_and_with_the_repository_named_by_variables(day: D
     assert run(day, "commit", "-am", "below", cwd=day.ben.path / "src").code == 1
     apart = [f"--git-dir={day.ben.path / '.git'}", f"--work-tree={day.ben.path}"]
     assert run(day, *apart, "commit", "-am", "apart", cwd=tmp_path).code == 1
+    (day.ben.path / ".git").rename(tmp_path / "apart.git")  # nothing in the work tree leads there any more
+    apart = [f"--git-dir={tmp_path / 'apart.git'}", f"--work-tree={day.ben.path}"]
+    assert run(day, *apart, "commit", "-am", "apart", cwd=tmp_path).code == 1
 
 
 def test_stash_amend_rebase_and_an_empty_commit_go_on(day: Day) -> None:
@@ -342,6 +345,24 @@ def test_the_guard_is_installed_only_for_who_asks_and_goes_with_the_rest(pair: t
     assert picture(hooks) == before
     states = {one["event"]: one["state"] for one in seat.ok("hooks", "status")["hooks"]}
     assert (states["pre-commit"], states["pre-push"]) == ("absent", "foreign")
+
+
+def test_a_clone_that_has_never_looked_is_guarded_from_its_installation_on(day: Day, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--single-branch", "-b", "main", day.remote.url, "fresh")
+    fresh = Seat(tmp_path / "fresh", tmp_path / "desks" / "fresh", extra=day.ben.extra)
+    fresh.git("config", "gitcoord.guard", "block")
+    assert fresh.run("guard", "src/api.py").code == 0
+    assert fresh.run("hooks", "install", "--git", "--guard").err == ""
+    assert fresh.run("guard", "src/api.py").code == 3
+
+
+def test_installed_where_there_is_no_branch_it_says_so(file_remote: Remote, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", file_remote.url, "plain")
+    ran = Seat(tmp_path / "plain", tmp_path / "desk").run("hooks", "install", "--guard")
+    assert (ran.code, ran.err.startswith("warning: the guard has nothing to go by yet: there is no coordination branch")) == (
+        0,
+        True,
+    )
 
 
 def test_where_hooks_are_shared_it_says_what_to_write(pair: tuple[Seat, Seat], tmp_path: Path) -> None:

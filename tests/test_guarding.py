@@ -16,6 +16,7 @@ from guards import Day, begin, commit, over, paths, write
 from remotes import Remote, RemoteFactory
 from seats import Clock, Seat, file, snapshot, until
 
+from gitcoord.git import changes
 from gitcoord.local import outlook
 
 
@@ -514,6 +515,18 @@ def test_a_file_that_is_made_and_changed_within_one_push_is_new(day: Day) -> Non
     commit(day.ben, "one", "src/new.py")
     commit(day.ben, "two", "src/new.py")
     assert day.pushed(line(day, "HEAD", "origin/main")).outcome == "warned"
+
+
+def test_a_very_long_push_is_looked_at_in_part_and_says_so(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    day.claim("src")
+    commit(day.ben, "old", "src/api.py")
+    commit(day.ben, "new", "free.txt")
+    monkeypatch.setattr(changes, "COMMITS", 1)
+    said = day.pushed()
+    assert (said.outcome, said.cut) == ("allowed", True)
+    monkeypatch.setattr(changes, "COMMITS", 2)
+    said = day.pushed()
+    assert (said.outcome, said.cut) == ("blocked", False)
 
 
 def test_odd_lines_are_passed_over(day: Day) -> None:

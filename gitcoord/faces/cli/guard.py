@@ -88,6 +88,7 @@ def _connection() -> Iterator[Connection]:
     start = os.path.abspath(options.path or ".")
     # In a hook git says by variables which repository is meant; -C says it plainer.
     with connect(start, os.environ, session=options.session or None, hooked=not options.path) as found:
+        found.coordinator.heard = not options.quiet
         yield found
 
 
