@@ -1,8 +1,11 @@
 """`git commit` with the hooks installed against without, remote alive, dead and silent, in one run: ratios, not seconds.
 
+And with the guard before it, which git waits for: where nothing near is claimed (by its short way, and by the whole program),
+where the file is one's own, and where it warns.
+
     python bench/hooks.py [ROUNDS]
 
-Needs the package installed beside the running Python (its `gitcoord` is what the hooks call). The four cases take turns round by
+Needs the package installed beside the running Python (its `gitcoord` is what the hooks call). The cases take turns round by
 round, so that a machine that gets slower or faster meanwhile does so for all of them.
 """
 
@@ -20,6 +23,7 @@ from pathlib import Path
 
 GIT = shutil.which("git") or "git"
 CASES = ("without hooks", "remote alive", "remote dead", "remote silent")
+GUARDED = ("guard: free", "guard: free, long", "guard: own", "guard: warns", "guard: dead")
 
 
 def git(where: Path, *words: str, env: dict[str, str]) -> None:
@@ -43,7 +47,7 @@ def main() -> int:
     dead.close()
     clones = {}
     try:
-        for number, case in enumerate(CASES):
+        for number, case in enumerate((*CASES, *GUARDED)):
             remote, clone = folder / f"r{number}.git", folder / f"c{number}"
             git(folder, "init", "-q", "--bare", str(remote), env=env)
             git(folder, "clone", "-q", str(remote), str(clone), env=env)
@@ -51,13 +55,21 @@ def main() -> int:
             git(clone, "push", "-q", "origin", "HEAD", env=env)
             clones[case] = clone
             if case != "without hooks":
-                for words in (["init"], ["start", "bench"], ["hooks", "install", "--git"]):
+                guard = ["--guard"] if case in GUARDED else []
+                claims = [["start", "other", "--new"], ["claim", "elsewhere", "--session", "other"]] if guard else []
+                claims += [["claim", "file.txt", "--session", "other"]] if case == "guard: warns" else []
+                mine = [["claim", "file.txt"]] if case == "guard: own" else []
+                for words in (["init"], *claims, ["start", "bench", "--new"], *mine, ["hooks", "install", "--git", *guard]):
                     subprocess.run([str(program), *words], cwd=clone, env=env, check=True, capture_output=True, timeout=60)
-        git(clones["remote dead"], "config", "remote.origin.url", f"git://127.0.0.1:{port}/x", env=env)
+        for case in ("remote dead", "guard: dead"):
+            git(clones[case], "config", "remote.origin.url", f"git://127.0.0.1:{port}/x", env=env)
         git(clones["remote silent"], "config", "remote.origin.url", f"git://127.0.0.1:{silent.getsockname()[1]}/x", env=env)
-        taken: dict[str, list[float]] = {case: [] for case in CASES}
+        taken: dict[str, list[float]] = {case: [] for case in (*CASES, *GUARDED)}
         for number in range(rounds + 2):
-            for case in CASES:
+            for case in (*CASES, *GUARDED):
+                if case == "guard: free, long":  # no short list: the whole program looks
+                    for noted in (clones[case] / ".git" / "gitcoord").glob("held-*"):
+                        noted.unlink()
                 (clones[case] / "file.txt").write_text(str(number))
                 git(clones[case], "add", "file.txt", env=env)
                 start = time.perf_counter()
@@ -67,7 +79,7 @@ def main() -> int:
                 time.sleep(0.4)  # what runs in the background has ended: one commit is measured, not its neighbour's hook
         base = statistics.median(taken["without hooks"])
         print(f"{'case':<16} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} commits each)")
-        for case in CASES:
+        for case in (*CASES, *GUARDED):
             times = [1000 * one for one in taken[case]]
             middle = statistics.median(times)
             print(f"{case:<16} {middle:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {middle / 1000 / base:>6.2f}")

@@ -40,7 +40,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class CloneMemory:
-    """What this clone has checked of the branch, in a file of its own folder. Losing it costs one full check."""
+    """What this clone has checked of the branch, in a file of its own folder. Losing it costs one full check.
+
+    The file's time says when the branch was last read where it lives (1970: never).
+    """
 
     path: Path
 
@@ -56,9 +59,26 @@ class CloneMemory:
     def save(self, checked: Checked) -> None:
         """Remembers it, if there is room."""
         bad = [(one.commit, one.reason, one.seq) for one in checked.bad]
+        at = self.read_at()
         with suppress(OSError):
             files.private_folder(self.path.parent)
             files.write_json(self.path, {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad})
+            self._date(at.timestamp() if at else 0.0)
+
+    def note_read(self, at: datetime) -> None:
+        """Notes when the branch was read where it lives."""
+        self._date(at.timestamp())
+
+    def read_at(self) -> datetime | None:
+        """When the branch was last read where it lives; None when it never was."""
+        with suppress(OSError):
+            stamp = self.path.stat().st_mtime
+            return datetime.fromtimestamp(stamp, UTC) if stamp else None
+        return None
+
+    def _date(self, stamp: float) -> None:
+        with suppress(OSError):
+            os.utime(self.path, (stamp, stamp))
 
 
 @dataclass(frozen=True)
@@ -100,11 +120,14 @@ def connect(
     session: str | None = None,
     op: str = "",
     cached: bool = False,
+    hooked: bool = False,
     now: Callable[[], datetime] = utc_now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Connection]:
-    """A coordinator for the repository that `start` lies in. Raises BadInput outside of one."""
-    repo = Repository.find(start, environ)
+    """A coordinator for the repository that `start` lies in (`hooked`: or that git's variables name). Raises NoRepository outside
+    of one.
+    """
+    repo = Repository.find(start, environ, hooked=hooked)
     settings = Settings.read({key: values[-1] for key, values in repo.config.items()}, environ)
     remote = choose_remote(repo, settings)
     url = push_url(repo, remote) if remote else ""

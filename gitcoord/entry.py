@@ -1,7 +1,9 @@
 """Where both executables begin. Hooks take the short way: they pay for nothing that they don't use."""
 
 import gc
+import os
 import sys
+from contextlib import suppress
 
 _YOUNG = 50_000  # objects made before the collector looks: a command makes fewer, a long reading of history is still bounded
 
@@ -15,6 +17,12 @@ def main() -> int:
             return hook(sys.argv[2:])
         except BaseException:  # a half-removed installation must not speak in the middle of somebody's `git commit`
             return 0
+    if sys.argv[1:2] == ["guard"]:
+        with suppress(Exception):  # any doubt: the whole program looks
+            from gitcoord.faces.guard import is_allowed
+
+            if os.environ.get("GITCOORD") != "0" and is_allowed(sys.argv[2:], os.environ):
+                return 0
     # The imports make a hundred thousand objects and no garbage. Looking for some, on the way in and once more on the way
     # out, took a fifth of a command's time.
     gc.disable()

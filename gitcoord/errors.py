@@ -2,7 +2,8 @@
 
     GitcoordError            1   a failure with its own message
     ├── BadInput             2   what was typed can't be taken
-    │   └── NoSession        2   nobody sits here, or that session is not known
+    │   ├── NoSession        2   nobody sits here, or that session is not known
+    │   └── NoRepository     2   there is no git repository here
     ├── Held                 3   another session holds it: the answer is no
     ├── NotHeld              4   the caller no longer holds it
     ├── Unknown              5   the outcome can't be known yet; run the same command again
@@ -68,6 +69,12 @@ class NoSession(BadInput):
     """No session is known here, or the named one isn't."""
 
     name = "no_session"
+
+
+class NoRepository(BadInput):
+    """There is no git repository here."""
+
+    name = "no_repository"
 
 
 class Held(GitcoordError):

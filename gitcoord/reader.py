@@ -116,6 +116,8 @@ class Reader:
     seconds: float
     op: str = ""
     cached: bool = False
+    heard: bool = True
+    """Whether anybody hears the warnings; if not, they are kept for the next command."""
     warnings: list[str] = field(default_factory=list)
     _view: View | None = None
 
@@ -140,6 +142,12 @@ class Reader:
         self._note_losses(self._view.state)
         return self._view
 
+    def look_again(self, seconds: float) -> View:
+        """The branch, fetched within that time; nothing that waits is sent first. Raises Unreachable."""
+        self._view = self.log.refresh(seconds)
+        self._note_losses(self._view.state)
+        return self._view
+
     def _known(self) -> View:
         view = self._view or self.log.view()
         if not view.checked.tip:
@@ -151,12 +159,16 @@ class Reader:
         if not self.who.session:
             return
         held = {f"{lease.fence} {lease.resource}" for lease in leases.held_by(state, self.who.session)}
-        for entry in self.identity.held(self.who.session):
-            if entry not in held:
-                fence, resource = leases.split_lease(entry)
-                now = [lease for lease in state.claims.values() if overlaps(lease.resource, resource)]
-                by = f"{now[0].claimed_by} holds it now (fence {now[0].fence})" if now else "nobody holds it now"
-                self.warnings.append(f"you no longer hold {resource} (fence {fence}): {by}")
+        gone = [entry for entry in self.identity.held(self.who.session) if entry not in held]
+        if not self.heard:  # told to nobody, it would be told never
+            self.identity.hold(self.who.session, sorted({*held, *gone}))
+            return
+        self.identity.lose(self.who.session, gone, spell(self.now()))  # first: what is told twice is better than what is lost
+        for entry in gone:
+            fence, resource = leases.split_lease(entry)
+            now = [lease for lease in state.claims.values() if overlaps(lease.resource, resource)]
+            by = f"{now[0].claimed_by} holds it now (fence {now[0].fence})" if now else "nobody holds it now"
+            self.warnings.append(f"you no longer hold {resource} (fence {fence}): {by}")
         for lease in leases.held_by(state, self.who.session):
             if lease.offered_until is not None and lease.offered_until > self.now():
                 self.warnings.append(f"{lease.resource} is offered to you until {spell(lease.offered_until)}: claim it")
@@ -165,7 +177,8 @@ class Reader:
     def _note_held(self, held: Iterable[str]) -> None:
         """Notes what the session holds, and tells it what was left for it to know."""
         if self.who.session:
-            self.warnings += self.desk.take_notes(self.who.session)
+            if self.heard:
+                self.warnings += self.desk.take_notes(self.who.session)
             self.identity.hold(self.who.session, sorted(held))
 
     # --- reading -----------------------------------------------------------------------------------------------------

@@ -10,14 +10,15 @@ from gitcoord.errors import BadInput
 
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
-KEYS = ("remote", "branch", "desk", "deadline", "host", "sshpersist")
+KEYS = ("remote", "branch", "desk", "deadline", "host", "sshpersist", "guard")
 """The settings of a clone or user, each `gitcoord.<key>` in git's configuration."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """Per clone or user. `remote`: a remote's name, `.` for none, "" to find out; `deadline` in seconds;
-    `sshpersist`: seconds that an ssh connection stays open for the next command, 0 for not at all.
+    `sshpersist`: seconds that an ssh connection stays open for the next command, 0 for not at all; `guard`: warn, block, off, or
+    "" for what all share.
     """
 
     remote: str = ""
@@ -26,6 +27,7 @@ class Settings:
     deadline: float = 20.0
     host: str = ""
     sshpersist: int = 0
+    guard: str = ""
 
     @classmethod
     def read(cls, config: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
@@ -49,8 +51,12 @@ class Settings:
                 f"gitcoord.sshpersist {persist!r} is not a number of seconds up to 3600",
                 hint="gitcoord config sshpersist 60, or 0 for no connection that stays",
             )
+        guard = values.get("guard", cls.guard)
+        if guard not in {"", "warn", "block", "off"}:
+            raise BadInput(f"gitcoord.guard {guard!r} is not warn, block or off", hint="gitcoord config guard warn")
         return cls(
             sshpersist=int(persist),
+            guard=guard,
             remote=values.get("remote", cls.remote),
             branch=branch,
             desk=environ.get("GITCOORD_DESK") or values.get("desk", cls.desk),

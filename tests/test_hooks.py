@@ -395,11 +395,12 @@ def test_the_shims_name_every_agent() -> None:
     assert all(f'"{name}=${name}"' in text for name in ("GITCOORD_SESSION", *AGENTS))
 
 
-def test_the_shims_are_one_file() -> None:
-    paths = [ROOT / "hooks" / event for event in hookdir.EVENTS]
-    assert {path.name for path in (ROOT / "hooks").iterdir()} == {path.name for path in paths}
-    assert len({path.read_bytes() for path in paths}) == 1
-    assert all(os.access(path, os.X_OK) for path in paths)
+def test_the_shims_of_a_kind_are_one_file() -> None:
+    assert {path.name for path in (ROOT / "hooks").iterdir()} == {*hookdir.EVENTS, *hookdir.GUARDS}
+    for events in (hookdir.EVENTS, hookdir.GUARDS):
+        paths = [ROOT / "hooks" / event for event in events]
+        assert len({path.read_bytes() for path in paths}) == 1
+        assert all(os.access(path, os.X_OK) for path in paths)
 
 
 # --- the user's own hook ---------------------------------------------------------------------------------------------

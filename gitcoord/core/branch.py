@@ -6,7 +6,7 @@ It names no URL, no command and no path to run: nothing on the branch picks what
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +27,9 @@ MINIMUM_TTL = timedelta(minutes=5)
 IGNORED_SHOWN = 5
 """Bad commits that the record keeps for the board: enough to see a pattern, bounded for ever."""
 
+GuardMode = Literal["warn", "block", "off"]
+"""What the guard does about a file that another holds."""
+
 Seconds = Annotated[int, Field(ge=0, le=10 * 365 * 86400)]
 
 
@@ -44,6 +47,7 @@ class Settings(BaseModel):
     heartbeat_every: Annotated[int, Field(ge=1, le=86400)] = 60
     heartbeat_share: Annotated[int, Field(ge=0, le=3600)] = 12
     skip_ci: bool = True
+    guard: GuardMode = "warn"
     capacities: dict[str, Annotated[int, Field(ge=1, le=1000)]] = {}
 
     def capacity(self, resource: Resource) -> int:
@@ -205,7 +209,7 @@ def _counted(key: str) -> str | None:
 
 
 def setting_value(key: str, text: str) -> str:
-    """The value as an event carries it: durations in seconds, switches as true or false. Raises BadInput."""
+    """The value as an event carries it: durations in seconds, switches as true or false, words small. Raises BadInput."""
     if key.startswith(CAPACITY):
         if _counted(key) is None:
             raise BadInput(
@@ -223,6 +227,10 @@ def setting_value(key: str, text: str) -> str:
         if text.strip().lower() not in words:
             raise BadInput(f"{key} is on or off, not {text!r}", hint=f"gitcoord config --shared {key} on")
         return words[text.strip().lower()]
+    if key == "guard":
+        if text.strip().lower() not in get_args(GuardMode):
+            raise BadInput(f"{key} is warn, block or off, not {text!r}", hint=f"gitcoord config --shared {key} warn")
+        return text.strip().lower()
     seconds = text.strip() if text.strip().isascii() and text.strip().isdigit() else str(int(parse_duration(text).total_seconds()))
     try:
         Settings.model_validate({key: seconds})

@@ -20,6 +20,13 @@ def overlaps(one: Resource, other: Resource) -> bool:
     return one.type == "file" and _paths_meet(one.name, other.name)
 
 
+def covers(resource: Resource, path: str) -> bool:
+    """Whether the resource says something about the file at that very path: in a path `*` and `?` are letters like others."""
+    # A letter that no name may have: only `*` and `?` of the resource match it. The name of that very file has them too.
+    literal = path.replace("*", "\0").replace("?", "\0")
+    return resource.type == "file" and (resource.name == path or _paths_meet(resource.name, literal))
+
+
 def _parts(path: str) -> tuple[str, ...]:
     return () if path in {".", ""} else tuple(part for part in path.split("/") if part not in {"", "."})
 

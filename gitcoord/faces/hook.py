@@ -25,7 +25,7 @@ from pathlib import Path
 from gitcoord.core.names import LINE_LIMIT, show
 from gitcoord.git import process
 from gitcoord.local import files, ids
-from gitcoord.local.identity import AGENTS, Binding, Identity, agent_ids
+from gitcoord.local.identity import AGENTS, Binding, Identity
 
 _ACTIONS = {
     "post-commit": "committed",
@@ -178,19 +178,10 @@ def _read(lines: list[str], at: float) -> _Event | None:
 
 def _tell(event: _Event, place: _Place, environ: Mapping[str, str]) -> None:
     """Spools the event if a session sits in this work tree, then has its desk flushed."""
-    binding = _who(Identity(Path(place.git_dir)), event.who)
+    binding = Identity(Path(place.git_dir)).sitting(event.who)
     entry = _describe(event, place, environ) if binding else None
     if binding and entry:
         _sync(_spool(binding, entry), place, environ)
-
-
-def _who(identity: Identity, environ: Mapping[str, str]) -> Binding | None:
-    """The session that sits in this work tree: the named one, else the agent's, else the person's newest."""
-    named = environ.get("GITCOORD_SESSION")
-    if named:
-        return identity.get(named)
-    agent = agent_ids(environ)
-    return identity.of_agent(agent) if agent else identity.of_person()
 
 
 def _describe(event: _Event, place: _Place, environ: Mapping[str, str]) -> dict[str, object] | None:

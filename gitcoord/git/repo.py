@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.errors import BadInput, GitcoordError, NoRepository
 from gitcoord.git import process
 from gitcoord.git.process import Done
 
@@ -30,7 +30,7 @@ def _no_repository(start: str, done: Done) -> BadInput:
         )
     if done.words and "not a git repository" not in done.words:
         return BadInput(f"git can't use the repository at {start!r}: {done.words}", hint="git status")
-    return BadInput(f"{start!r} is not inside a git repository", hint="git init, or cd into a repository")
+    return NoRepository(f"{start!r} is not inside a git repository", hint="git init, or cd into a repository")
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,16 @@ class Repository:
     ssh_options: str = ""
 
     @classmethod
-    def find(cls, start: str, environ: Mapping[str, str]) -> Repository:
-        """The repository that `start` lies in. Raises BadInput when there is none."""
+    def find(cls, start: str, environ: Mapping[str, str], *, hooked: bool = False) -> Repository:
+        """The repository that `start` lies in. Raises NoRepository when there is none. `hooked`: git's own variables say which
+        one is meant, as they do in a hook.
+        """
         if not os.path.isdir(start):
             raise BadInput(f"{start!r} is not a folder")
         argv = [process.program(), *process.ALWAYS, "rev-parse", "--path-format=absolute"]
         asked = ("--is-bare-repository", "--git-dir", "--git-common-dir", "--show-toplevel")
-        done = process.run([*argv, *asked], env=process.clean_environment(environ), cwd=start)
+        meant = {name: environ[name] for name in ("GIT_DIR", "GIT_WORK_TREE") if name in environ} if hooked else {}
+        done = process.run([*argv, *asked], env={**process.clean_environment(environ), **meant}, cwd=start)
         lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]
         if not 3 <= len(lines) <= 4 or (len(lines) == 3) is done.ok:
             raise _no_repository(start, done)
@@ -177,6 +180,13 @@ class Repository:
             commit,
         )
         return [name for name in done.stdout.decode("utf-8", "replace").split("\0") if name] if done.ok else []
+
+    def work_trees(self) -> list[str]:
+        """The roots of all work trees of this repository; this one is among them."""
+        done = self.run("worktree", "list", "--porcelain")
+        lines = done.stdout.decode("utf-8", "surrogateescape").split("\n") if done.ok else []
+        others = {os.path.realpath(line.removeprefix("worktree ")) for line in lines if line.startswith("worktree ")}
+        return sorted({self.work_tree, *others} - {"", self.common_dir})
 
     def subject(self, commit: Oid) -> str:
         """The subject line of a commit."""

@@ -21,7 +21,9 @@ from typing import Literal
 from gitcoord.errors import GitcoordError
 
 EVENTS = ("post-commit", "post-checkout", "post-merge", "post-rewrite")
-"""The hooks that gitcoord installs."""
+"""The hooks that tell what happened."""
+GUARDS = ("pre-commit", "pre-push")
+"""The hooks that may stop git: installed only for who asks."""
 
 State = Literal["absent", "installed", "edited", "foreign"]
 Change = Literal["none", "installed", "updated", "restored", "removed"]
@@ -46,26 +48,28 @@ class Hook:
     change: Change = "none"
 
 
-def check(folder: Path, *, common_dir: Path) -> None:
+def check(folder: Path, *, common_dir: Path, guard: bool = False) -> None:
     """Raises GitcoordError unless the folder is the repository's own, wherever its symbolic links lead."""
     if not _is_inside(folder, common_dir):
+        also = "; to its pre-commit: gitcoord guard --staged; to its pre-push: gitcoord guard --push" if guard else ""
         raise GitcoordError(
             f"the hooks come from {folder}, outside of this repository's git folder: everybody who shares it would get "
             "gitcoord's too",
-            hint=f"add to its {EVENTS[0]}: gitcoord hook git {EVENTS[0]} </dev/null >/dev/null 2>&1 &",
+            hint=f"add to its {EVENTS[0]}: gitcoord hook git {EVENTS[0]} </dev/null >/dev/null 2>&1 &{also}",
         )
 
 
-def install(folder: Path, *, common_dir: Path, program: str = "") -> tuple[Hook, ...]:
-    """Installs all hooks where git takes them from; may run twice. `program`: gitcoord's absolute path, for a PATH that
-    has none. Edited ones are left alone, and foreign ones where another is kept already. Raises GitcoordError.
+def install(folder: Path, *, common_dir: Path, program: str = "", guard: bool = False) -> tuple[Hook, ...]:
+    """Installs the hooks where git takes them from; may run twice. `program`: gitcoord's absolute path, for a PATH that
+    has none. `guard`: those that may stop git too; without it they stay as they are. Edited ones are left alone, and foreign ones
+    where another is kept already. Raises GitcoordError.
     """
-    check(folder, common_dir=common_dir)
+    check(folder, common_dir=common_dir, guard=guard)
     with _explained(folder):
         if not folder.is_dir():
             folder.mkdir(parents=True)
             (folder / _MADE).touch()
-        return tuple(_install(folder, event, _shim(event, program)) for event in EVENTS)
+        return tuple(_install(folder, event, _shim(event, program)) for event in (*EVENTS, *(GUARDS if guard else ())))
 
 
 def uninstall(folder: Path, *, common_dir: Path) -> tuple[Hook, ...]:
@@ -76,7 +80,7 @@ def uninstall(folder: Path, *, common_dir: Path) -> tuple[Hook, ...]:
     places = {place.resolve(): place for place in (common_dir / "hooks", folder) if _is_inside(place, common_dir)}
     for place in places.values():
         with _explained(place):
-            hooks = [_uninstall(place, event) for event in EVENTS]
+            hooks = [_uninstall(place, event) for event in (*EVENTS, *filter(lambda event: _is_ours(place, event), GUARDS))]
             if all(hook.state != "edited" for hook in hooks):
                 with contextlib.suppress(OSError):  # not made by us, or no longer empty
                     (place / _MADE).unlink()
@@ -88,7 +92,13 @@ def uninstall(folder: Path, *, common_dir: Path) -> tuple[Hook, ...]:
 def status(folder: Path) -> tuple[Hook, ...]:
     """What lies in the folder. Raises GitcoordError when that can't be read."""
     with _explained(folder):
-        return tuple(_look(folder, event) for event in EVENTS)
+        return tuple(_look(folder, event) for event in (*EVENTS, *GUARDS))
+
+
+def _is_ours(folder: Path, event: str) -> bool:
+    """Whether there is anything of ours: a guard that nobody asked for is no news."""
+    hook = _look(folder, event)
+    return hook.state in {"installed", "edited"} or hook.kept is not None
 
 
 def _install(folder: Path, event: str, shim: bytes) -> Hook:

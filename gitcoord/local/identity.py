@@ -23,6 +23,7 @@ AGENTS = {
 """The variables by which coding agents name their own session, and what each agent is called."""
 
 _AGENT_PIDS = ("CLAUDE_PID",)
+_LOST = 200  # lost leases of a session that are remembered; their commits have been pushed or given up long before
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,14 @@ class Identity:
         """The newest binding that no agent made."""
         return next((one for one in self.all() if not one.agent), None)
 
+    def sitting(self, environ: Mapping[str, str]) -> Binding | None:
+        """The session that sits here, by those variables: the named one, else the agent's, else the person's newest."""
+        named = environ.get("GITCOORD_SESSION")
+        if named:
+            return self.get(named)
+        agent = agent_ids(environ)
+        return self.of_agent(agent) if agent else self.of_person()
+
     def bind(self, binding: Binding) -> None:
         """Remembers it as the newest."""
         files.private_folder(self._folder)
@@ -125,3 +134,18 @@ class Identity:
                 files.write_json(path, list(entries))
         else:
             path.unlink(missing_ok=True)
+
+    def lost(self, session: str) -> list[tuple[str, str]]:
+        """The newest leases (`42 file:a`) that the session was seen to have lost, each with when that was seen."""
+        record = files.read_json(self._folder.parent / "lost" / f"{session}.json")
+        return [(str(one[0]), str(one[1])) for one in record if len(one) == 2] if isinstance(record, list) else []
+
+    def lose(self, session: str, entries: Sequence[str], at: str) -> None:
+        """Remembers what it lost: commits that it made before may still lie here, and are not pushed yet."""
+        folder = self._folder.parent / "lost"
+        known = self.lost(session)
+        new = [(entry, at) for entry in entries if entry not in {one for one, _ in known}]
+        if new:
+            with suppress(OSError):
+                files.private_folder(folder)
+                files.write_json(folder / f"{session}.json", (known + new)[-_LOST:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -35,6 +36,17 @@ def _boot() -> str:
 def alive(pid: int, birth: str) -> bool:
     """Whether the very process that was born then is still there."""
     return bool(birth) and born(pid) == birth
+
+
+def detach(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Starts a process that nobody waits for and that keeps nobody's pipes open; not in the work tree: its files are no modules
+    of ours.
+    """
+    child = subprocess.Popen(
+        list(argv), env=dict(env), cwd="/", start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it
 
 
 def parent() -> tuple[int, str]:

@@ -46,6 +46,14 @@ class Memory(Protocol):
         """Remembers it."""
         ...
 
+    def note_read(self, at: datetime) -> None:
+        """Notes that the truth was read then, and that it is what is remembered."""
+        ...
+
+    def read_at(self) -> datetime | None:
+        """When the truth was last read; None when that isn't known."""
+        ...
+
 
 class InFlight(Protocol):
     """The note about a push that is under way, kept where the next process finds it."""
@@ -137,6 +145,7 @@ class EventLog:
         except Rewritten:
             # A mirror may lag behind what was seen elsewhere: only the second look in a row counts.
             checked = self._seen(self.tip.read(max(2.0, end - monotonic())), self.memory.load())
+        self.memory.note_read(self.now())
         return View(checked, self._history.state_at(checked.good, checked.seq), self.now())
 
     def _seen(self, tip: Oid, known: Checked) -> Checked:
@@ -412,6 +421,7 @@ class EventLog:
         last = chain[-1][3]
         checked = Checked(oids[-1], oids[-1], last.seq, view.checked.bad)
         self.memory.save(checked)
+        self.memory.note_read(self.now())
         self._history.remember(oids[-1], last)
         return View(checked, last, self.now())
 

@@ -63,7 +63,7 @@ def test_defaults_are_those_of_the_protocol() -> None:
     ("key", "text", "value"),
     [("default_ttl", "2h", 7200), ("default_ttl", "600", 600), ("grace", "30s", 30), ("retention", "7d", 7 * 86400),
      ("takeover_after", "1 hour", 3600), ("skip_ci", "off", False), ("skip_ci", "No", False), ("quiet_after", "10m", 600),
-     ("heartbeat_share", "0", 0)],
+     ("heartbeat_share", "0", 0), ("guard", "block", "block"), ("guard", " Off", "off")],
 )  # fmt: skip
 def test_setting_changes_for_all(story: Story, key: str, text: str, value: object) -> None:
     event = story.setting("ann", key, text)
@@ -83,6 +83,7 @@ def test_setting_to_what_it_is_makes_no_event(story: Story) -> None:
     [("remote_url", "x"), ("hook", "rm -rf"), ("model_config", "x"), ("", "1"), ("default_ttl", "1s"), ("default_ttl", "-1"),
      ("default_ttl", "soon"), ("default_ttl", ""), ("default_ttl", "11 years"), ("grace", "0"), ("grace", "2h"),
      ("retention", "1s"), ("takeover_after", "0"), ("skip_ci", "maybe"), ("skip_ci", "2"), ("max_ttl", "1e9"),
+     ("guard", "loud"), ("guard", ""),
      ("max_ttl", "99999999999999999999")],
 )  # fmt: skip
 def test_setting_that_does_not_fit_is_bad_input(story: Story, key: str, text: str) -> None:
@@ -96,7 +97,8 @@ def test_setting_that_does_not_fit_is_bad_input(story: Story, key: str, text: st
 @pytest.mark.parametrize(
     ("key", "value", "valid"),
     [("grace", "90", True), ("skip_ci", "false", True), ("grace", "0", False), ("grace", "1h", False), ("grace", "", False),
-     ("unknown", "1", False), ("default_ttl", "299", False), ("retention", "60", False), ("skip_ci", "maybe", False)],
+     ("unknown", "1", False), ("default_ttl", "299", False), ("retention", "60", False), ("skip_ci", "maybe", False),
+     ("guard", "block", True), ("guard", "Block", False), ("guard", "loud", False)],
 )  # fmt: skip
 def test_only_a_known_setting_with_a_fitting_value_is_valid(story: Story, key: str, value: str, valid: bool) -> None:
     event = story.event(SettingsChanged, "ann", key=key, value=value)

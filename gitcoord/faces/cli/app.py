@@ -16,7 +16,7 @@ import typer
 from gitcoord import __version__
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NotWritten
-from gitcoord.faces.cli import admin, ask, hooks, look, run, talk, work
+from gitcoord.faces.cli import admin, ask, guard, hooks, look, run, talk, work
 from gitcoord.faces.cli.context import options, say, take_globals, tell
 
 DAILY = "Every day"
@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
         work.end,
     ),
     LOOK: (work.claims, work.peers, work.whoami, look.board, look.log, look.history, look.verify),
-    KEEP: (admin.init, admin.sync, admin.config, admin.doctor, admin.demo),
+    KEEP: (admin.init, admin.sync, admin.config, guard.guard, admin.doctor, admin.demo),
 }
 
 
@@ -78,6 +78,7 @@ def program(asked: str = "") -> typer.Typer:
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command line; its exit code."""
+    rest: list[str] = []
     try:
         rest = take_globals(argv)
         result = program(rest[0] if rest else "")(args=rest, prog_name="gitcoord", standalone_mode=False)
@@ -103,7 +104,8 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:  # the last line of defence: a traceback never reaches a user
         if hasattr(error, "format_message") and getattr(error, "exit_code", None) == 2:
             return tell(BadInput(str(error.format_message()), hint="gitcoord --help"))
-        return _bug(error)
+        code = _bug(error)
+        return 0 if rest[:1] == ["guard"] else code  # a bug of ours must not keep anybody from committing (guarantee G11)
 
 
 def _bug(error: Exception) -> int:

@@ -69,6 +69,7 @@ def connection() -> Iterator[Connection]:
     """The connection to the branch of the repository that the caller stands in; its warnings are told at the end."""
     start = os.path.abspath(options.path or ".") if options.path else _here()
     with connect(start, os.environ, session=options.session or None, op=options.op, cached=options.cached) as found:
+        found.coordinator.heard = not options.quiet
         try:
             yield found
         finally:

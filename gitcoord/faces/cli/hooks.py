@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.faces.cli.context import answer, connection
+from gitcoord.errors import GitcoordError
+from gitcoord.faces.cli.context import answer, connection, say
 from gitcoord.local import hookdir
 
 app = typer.Typer(
@@ -21,15 +22,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+Guard = Annotated[bool, typer.Option("--guard", help="Also pre-commit and pre-push, which run `gitcoord guard`.")]
 Git = Annotated[bool, typer.Option("--git", help="The git hooks (the only kind there is so far, and the default).")]
 
 
 @app.command()
-def install(git: Git = False) -> None:
+def install(git: Git = False, guard: Guard = False) -> None:
     """Install the git hooks; hooks that are there already are kept and still run."""
     with connection() as found:
         place = Path(found.repo.hooks_dir())
-        _tell(hookdir.install(place, common_dir=Path(found.repo.common_dir), program=_program()))
+        _tell(hookdir.install(place, common_dir=Path(found.repo.common_dir), program=_program(), guard=guard))
+        if guard:
+            try:
+                found.coordinator.view()  # the guard goes by what this clone has seen: without a first look that is nothing
+            except GitcoordError as error:
+                say(f"warning: the guard has nothing to go by yet: {error.message}")
 
 
 @app.command()

@@ -1,0 +1,181 @@
+"""guard: says whether files may be written, committed or pushed. On any fault of its own it warns, and lets it happen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from gitcoord import guarding
+from gitcoord.bootstrap import Connection, connect
+from gitcoord.core import leases
+from gitcoord.core.names import show
+from gitcoord.core.times import spell, spell_span
+from gitcoord.errors import BadInput, GitcoordError, Held, NoRepository, NotHeld, NotInitialised, NotInTime
+from gitcoord.faces.cli.context import answer, options, say, tell
+from gitcoord.guarding import Answer, Asked, Hindrance
+from gitcoord.local import outlook, processes
+
+_SECONDS = 10.0  # all that a hook may take, whatever happens
+_STDIN = 1 << 24  # bytes: a push of a hundred thousand refs
+_SHOWN = 5  # paths of one lease, and leases, that are named
+
+
+def guard(
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", show_default=False)] = None,
+    staged: Annotated[bool, typer.Option("--staged", help="What a commit would change now.")] = False,
+    push: Annotated[bool, typer.Option("--push", help="What a push would send; reads a pre-push hook's input.")] = False,
+) -> None:
+    """Exit 3 if another holds these files and the mode is block; in mode warn only say so. Made for hooks."""
+    if not (paths or staged or push):
+        raise BadInput("say what to guard: paths, --staged or --push", hint="gitcoord guard --staged")
+    if os.environ.get("GITCOORD") == "0":
+        answer(_record(Answer("off")))
+        return
+    try:
+        with _in_time():
+            asked = _asked(paths or [], staged=staged, push=push)
+            with _connection() as found:
+                said = guarding.look(found.coordinator, found.repo, found.settings, asked)
+                _look_after(found, said)
+    except (NoRepository, NotInitialised):  # not a place where anybody claims anything
+        answer(_record(Answer()))
+        return
+    except (GitcoordError, OSError) as error:
+        words = error.message if isinstance(error, GitcoordError) else f"{error.strerror}: {error.filename or 'on this machine'}"
+        say(f"warning: the guard could not look: {words}")
+        answer({**_record(Answer("warned")), "message": words})
+        return
+    for warning in found.coordinator.warnings:
+        say(f"warning: {warning}")
+    if said.cut:
+        say("warning: the guard looked at the newest commits of this push only")
+    if said.outcome != "blocked":
+        for line in _lines(said):
+            say(f"warning: {line}")
+        answer(_record(said))
+        return
+    for line in _lines(said)[1:]:
+        say(f"error: {line}")
+    raise typer.Exit(tell(_refusal(said), **_record(said)))
+
+
+@contextlib.contextmanager
+def _in_time() -> Iterator[None]:
+    """Ends the guard when its time is over, wherever it is."""
+
+    def over(*_: object) -> None:
+        raise NotInTime(f"it was not done in {_SECONDS:.0f} seconds")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _connection() -> Iterator[Connection]:
+    start = os.path.abspath(options.path or ".")
+    # In a hook git says by variables which repository is meant; -C says it plainer.
+    with connect(start, os.environ, session=options.session or None, hooked=not options.path) as found:
+        found.coordinator.heard = not options.quiet
+        yield found
+
+
+def _asked(paths: Sequence[str], *, staged: bool, push: bool) -> Asked:
+    index = os.environ.get("GIT_INDEX_FILE", "") if staged and not options.path else ""
+    return Asked(
+        paths=tuple(paths), here=os.path.abspath(options.path or "."), staged=staged, index=os.path.abspath(index) if index else "",
+        push=push, updates=(_stdin() or _from_pre_commit(os.environ)) if push else "",
+    )  # fmt: skip
+
+
+def _stdin() -> str:
+    """What git gives to a pre-push hook; "" from a terminal."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    return sys.stdin.buffer.read(_STDIN).decode("utf-8", "surrogateescape")
+
+
+def _from_pre_commit(environ: Mapping[str, str]) -> str:
+    """The same in the variables of the program pre-commit, which keeps the input for itself."""
+    names = ("PRE_COMMIT_LOCAL_BRANCH", "PRE_COMMIT_TO_REF", "PRE_COMMIT_REMOTE_BRANCH", "PRE_COMMIT_FROM_REF")
+    words = [environ.get(name) or "-" for name in names]
+    return " ".join(words) if all(re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", word) for word in words[1::2]) else ""
+
+
+def _look_after(found: Connection, said: Answer) -> None:
+    """Leaves the next guard a short list, and has an old view refreshed in the background."""
+    if said.state is None or said.now is None:
+        return
+    outlook.note(found.memory.path, said.good, said.state.claims.values(), said.state.rules.grace)
+    if said.stale and os.environ.get("GITCOORD") != "0" and outlook.take_turn(found.memory.path.parent):
+        processes.detach(outlook.refreshing(sys.executable, found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
+
+
+# --- words -------------------------------------------------------------------------------------------------------------
+
+
+def _record(said: Answer) -> dict[str, Any]:
+    blocked = []
+    for one in said.hindrances:
+        assert said.state is not None
+        assert said.now is not None
+        blocked.append({**leases.describe(said.state, one.lease, said.now), "paths": list(one.paths), "new": one.new})
+    lost = [
+        {"fence": one.fence, "resource_type": one.resource.type, "resource_name": one.resource.name, "commits": list(one.commits)}
+        for one in said.over
+    ]
+    return {
+        "outcome": said.outcome, "mode": said.mode or None, "blocked_by": blocked, "lost": lost,
+        "view_age": None if said.view_age is None else round(said.view_age, 1), "unconfirmed": said.doubt or None,
+    }  # fmt: skip
+
+
+def _lines(said: Answer) -> list[str]:
+    """One line for each lease in the way, one for each that is over, then what makes them uncertain. Real blocks come first."""
+    first = sorted(said.hindrances, key=lambda one: one.new)
+    lines = [_line(one) for one in first[:_SHOWN]]
+    if len(first) > _SHOWN:
+        lines.append(f"and {len(first) - _SHOWN} more claims of others: gitcoord claims")
+    for over in said.over[:_SHOWN]:
+        commits = ", ".join(one[:12] for one in over.commits[:3]) + (" …" if len(over.commits) > 3 else "")
+        lines.append(f"{commits}: made under a lease on {over.resource} that is over (fence {over.fence})")
+    age = "of an unknown age" if said.view_age is None else f"{spell_span(timedelta(seconds=said.view_age))} old"
+    if lines and said.doubt:
+        lines.append(f"this is a view {age}, and it could not be looked at again: {said.doubt}")
+    elif lines and said.stale:
+        lines.append(f"this is a view {age}")
+    return lines
+
+
+def _line(one: Hindrance) -> str:
+    lease = one.lease
+    paths = ", ".join(show(path, 100) for path in one.paths[:_SHOWN])
+    if len(one.paths) > _SHOWN:
+        paths += f" and {len(one.paths) - _SHOWN} more"
+    through = "" if one.paths == (lease.resource.name,) else f" (as {lease.resource})"
+    what = " is new, and" if one.new else ""
+    why = f": {show(lease.reason or lease.phase or '', 100)}" if lease.reason or lease.phase else ""
+    return f"{paths}{what} is held by {lease.claimed_by}{through} until {spell(lease.expires_at)} (fence {lease.fence}){why}"
+
+
+def _refusal(said: Answer) -> GitcoordError:
+    line = _lines(said)[0]
+    real = [one for one in said.hindrances if not one.new]
+    if not real:
+        return NotHeld(line, hint=f"gitcoord claim {said.over[0].resource}")
+    lease = real[0].lease
+    if not lease.allow_coordination:
+        return Held(line, hint="gitcoord claims")
+    return Held(line, hint=f'gitcoord send {lease.claimed_by} "May I have {show(lease.resource.name, 60)}?"')

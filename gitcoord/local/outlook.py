@@ -1,0 +1,100 @@
+"""What is held of the files, as last seen: a short list beside the clone's memory, for hooks that can't wait for the branch to be
+read. Losing it costs the next guard a look at the branch.
+
+Loads the standard library only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gitcoord.core.guard import Lease
+from gitcoord.core.names import Resource
+from gitcoord.local import files
+
+STALE_AFTER = 60.0
+"""Seconds after which a view is looked after again, in the background (design of the guard: allow at once, learn soon)."""
+
+_MEMORY = "checked-"  # how the clone's memory is called, and this list beside it
+_LIST = "held-"
+_STAMP = "looked"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lease on files, as noted."""
+
+    claimed_by: str
+    mode: str
+    fence: int
+    expires_at: datetime
+    resource: Resource
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The leases on files in the newest view of a clone, how far clocks may differ, and when the branch was last read."""
+
+    leases: tuple[Held, ...]
+    grace: timedelta
+    read_at: float
+
+
+def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta) -> None:
+    """Notes the leases on files in the view of that commit. `memory`: the file of the clone's memory."""
+    rows = [
+        [one.claimed_by, one.mode, one.fence, one.expires_at.timestamp(), one.resource.name]
+        for one in leases
+        if one.resource.type == "file"
+    ]
+    with suppress(OSError):
+        files.write_json(_beside(memory), {"good": good, "grace": grace.total_seconds(), "leases": rows})
+
+
+def is_kept(memory: Path) -> bool:
+    """Whether there is such a list: somebody here is guarded."""
+    return _beside(memory).exists()
+
+
+def read(folder: Path) -> Outlook | None:
+    """What was noted last, if it is of the very view that the clone remembers; else None."""
+    memories = list(folder.glob(f"{_MEMORY}*.json"))
+    if len(memories) != 1:  # of two remotes or branches only the settings can tell which counts
+        return None
+    known, noted = files.read_json(memories[0]), files.read_json(_beside(memories[0]))
+    try:
+        if not known["good"] or known["good"] != noted["good"]:
+            return None
+        leases = tuple(
+            Held(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
+            for who, mode, fence, until, name in noted["leases"]
+        )
+        return Outlook(leases, timedelta(seconds=noted["grace"]), memories[0].stat().st_mtime)
+    except (TypeError, KeyError, ValueError, OverflowError, OSError):
+        return None
+
+
+def take_turn(folder: Path) -> bool:
+    """Whether it is time to look after the branch in the background; at most one process a minute is told so."""
+    stamp = folder / _STAMP
+    with suppress(OSError):
+        if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < STALE_AFTER:
+            return False
+        files.private_folder(folder)
+        stamp.touch(mode=0o600)
+        return True
+    return False
+
+
+def refreshing(python: str, work_tree: str) -> list[str]:
+    """The program that looks after the branch in the background."""
+    return [python, "-P", "-m", "gitcoord", "-C", work_tree, "sync", "--quiet"]
+
+
+def _beside(memory: Path) -> Path:
+    return memory.with_name(memory.name.replace(_MEMORY, _LIST, 1))
