@@ -251,14 +251,11 @@ class Keeper:
         for loss in self.look(told):
             lost(loss)
         self._as_the_newest_run()
-        mine = [one for one in self.kept if not one.before]
-        gone: list[Kept] = []
         seen = set(self.boss.identity.held(self.boss.who.session))
-        if self.lost or any(one.before or one.entry not in seen for one in self.kept):
-            held = self._held_now()
-            if held is not None:
-                mine = [one for one in (*self.kept, *self.lost) if not one.before and one.entry in held]
-                gone = [one for one in self.kept if one.entry not in held]
+        look = self.lost or any(one.before or one.entry not in seen for one in self.kept)
+        held = self._held_now() if look else {one.entry for one in self.kept}
+        mine = [one for one in (*self.kept, *self.lost) if not one.before and one.entry in held]
+        gone = [one for one in self.kept if one.entry not in held]
         farewell = self._give_back(mine)
         if farewell.state == "committed":
             gone += [one for one in mine if one in self.kept and one not in farewell.released]
@@ -267,12 +264,12 @@ class Keeper:
             lost(self._lose(taken, "it was taken while the command ran"))
         return replace(farewell, holders=self._holders())
 
-    def _held_now(self) -> set[str] | None:
-        """What the session holds by a look at the branch, or by the last one; None where that isn't possible."""
+    def _held_now(self) -> set[str]:
+        """What the session holds by a look at the branch, or, where that isn't possible, by the last one."""
         try:
             state = self.boss.view().state
         except GitcoordError:
-            return None
+            state = self.boss.log.view().state
         return {f"{one.fence} {one.resource}" for one in held_by(state, self.boss.who.session)}
 
     def _give_back(self, mine: Sequence[Kept]) -> Farewell:

@@ -515,6 +515,16 @@ def test_a_command_that_takes_ctrl_c_for_itself_goes_on(pair: tuple[Seat, Seat])
         assert holders(ben) == {}
 
 
+def test_a_script_has_its_terminal_back_after_it(pair: tuple[Seat, Seat]) -> None:
+    ada, _ = pair
+    script = f"{' '.join(RUN)} true; read line; echo got $line"
+    with Screen(["sh", "-c", script], cwd=ada.path, env=ada.env) as screen:
+        screen.see("released: slot:x")
+        screen.type("mine\n")
+        screen.see("got mine")
+        assert screen.end() == 0
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash on this machine")
 def test_a_shell_stops_it_puts_it_in_front_again_and_has_its_terminal_back(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair

@@ -19,7 +19,9 @@ from story import Happened, Story, hours, minutes, seconds
 from gitcoord.core import rules
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
+from gitcoord.core.releases import ReleaseClaims
 from gitcoord.core.requests import AnswerRequest, RequestClaims
+from gitcoord.core.sessions import EndSession
 from gitcoord.core.state import State
 from gitcoord.errors import GitcoordError
 from gitcoord.git.objects import Objects
@@ -325,3 +327,20 @@ def test_a_late_release_is_no_end(story: Story) -> None:
     story.wait(hours(2)).claim("bob", "x")
     story.release("ann", "x", fence=only(story).fence)
     assert [one.how for one in fold(story.past, "file:x").all(story.now)] == ["taken_over", None]
+
+
+def test_a_late_end_of_an_old_run_ends_nothing(story: Story) -> None:
+    late = story.command(EndSession, "ann")
+    story.start("ann", succeeds=story.runs["ann"])
+    event = story.ask(late)
+    assert event is not None
+    assert event.lapsed
+    assert (only(story).how, only(story).run_id) == (None, story.runs["ann"])
+
+
+def test_what_an_event_says_of_its_own_time_is_no_clock(story: Story) -> None:
+    story.wait(minutes(10))
+    entry = only(story).entry
+    story.ask(story.command(ReleaseClaims, "ann", leases=(entry,), at=story.now + hours(5)))  # by a clock that is ahead
+    one = only(story, now=story.now + hours(6))
+    assert (one.how, one.ended_at) == ("released", story.now)
