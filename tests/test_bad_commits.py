@@ -123,6 +123,41 @@ def test_a_merge_after_git_pull_is_a_no_op(hand: Path, pair: tuple[Seat, Seat], 
     assert fresh.ok("verify")["ok"] is True
 
 
+@pytest.mark.parametrize("order", ["theirs first", "ours first"])
+def test_good_events_of_a_line_that_a_merge_left_never_happened(
+    pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path, order: str
+) -> None:
+    """A copy of the remote went its own way for a while, with good events, and somebody merged the two by hand."""
+    ada, ben = pair
+    copy, hand = tmp_path / "copy.git", tmp_path / "hand"
+    git(tmp_path, "clone", "-q", "--mirror", str(file_remote.path), str(copy))
+    ada.ok("heartbeat", "building")
+    ada.ok("claim", "x")
+    elsewhere = Seat(ben.path, tmp_path / "desk-elsewhere")
+    git(ben.path, "remote", "set-url", "origin", str(copy))
+    op = elsewhere.ok("send", "ada", "said on the other line")["id"]
+    git(ben.path, "remote", "set-url", "origin", file_remote.url)
+    git(tmp_path, "clone", "-q", "-b", "coordination", str(file_remote.path), str(hand))
+    git(hand, "fetch", "-q", str(copy), "coordination")
+    here, there = git(hand, "rev-parse", "HEAD"), git(hand, "rev-parse", "FETCH_HEAD")
+    first, second = (there, here) if order == "theirs first" else (here, there)
+    tree = git(hand, "rev-parse", "HEAD^{tree}")
+    merge = git(hand, "commit-tree", "-p", first, "-p", second, "-m", "together again", tree)
+    git(hand, "push", "-q", "origin", f"{merge}:refs/heads/coordination")
+    git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
+    fresh = Seat(tmp_path / "fresh", tmp_path / "desk-fresh")
+    for seat in (ada, fresh):
+        with seat.here() as found:
+            boss = found.coordinator
+            assert boss.board(from_history=True) == boss.board()
+            assert boss.log.find(op, boss.view().checked) is None
+            assert [one.commit for one in boss.verify().problems] == [merge]
+        assert seat.ok("claims")["claims"][0]["claimed_by"] == "ada"
+    assert ada.ok("inbox")["messages"] == []
+    ada.ok("heartbeat", "testing")
+    assert fresh.ok("verify")["ok"] is True
+
+
 def test_the_code_merged_into_the_branch_changes_nothing(hand: Path, pair: tuple[Seat, Seat]) -> None:
     ada, _ = pair
     git(hand, "fetch", "-q", "origin", "main")

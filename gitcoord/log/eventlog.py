@@ -189,9 +189,7 @@ class EventLog:
         names = self.objects.range(checked.tip) or []
         bad = {one.commit for one in checked.bad}
         if len(names) - len(bad) != checked.seq or any(len(parents) > 1 for _, parents in names):
-            history = History(self.objects, self.projection)
-            history.check(checked.tip, Checked())
-            names = [name for name in names if name[0] in history.line]
+            names = self._counting(names, checked.tip)
         for start in range(0, len(names), _AT_ONCE):
             for commit in self.objects.commits(names[start : start + _AT_ONCE]):
                 if commit.oid not in bad and commit.message is not None and commit.committed_at is not None:
@@ -201,7 +199,16 @@ class EventLog:
     def landed_since(self, base: Oid, tip: Oid, bad: Iterable[Bad]) -> None:
         """Notes which operations the commits after `base` carried out: what an earlier process may have sent."""
         names = self.objects.range(tip, base)
-        self._note_landed(names if names is not None else self.objects.range(tip) or [], bad)
+        names = names if names is not None else self.objects.range(tip) or []
+        if any(len(parents) > 1 for _, parents in names):
+            names = self._counting(names, tip)
+        self._note_landed(names, bad)
+
+    def _counting(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]], tip: Oid) -> list[tuple[Oid, tuple[Oid, ...]]]:
+        """Those commits that stand on the line that counts, where lines were merged: what a merge left never happened."""
+        history = History(self.objects, self.projection)
+        history.check(tip, Checked())
+        return [name for name in names if name[0] in history.line]
 
     def _note_landed(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]], bad: Iterable[Bad]) -> None:
         ignored = {one.commit for one in bad}
@@ -218,7 +225,10 @@ class EventLog:
         """The operation in the known history, if it is there."""
         if op not in self._landed and checked.tip:
             self._wanted.add(op)
-            self._note_landed(self.objects.saying(checked.tip, f"Coord-Id: {op}"), checked.bad)
+            names = self.objects.saying(checked.tip, f"Coord-Id: {op}")
+            if names and any(len(parents) > 1 for _, parents in self.objects.range(checked.tip) or []):
+                names = self._counting(names, checked.tip)
+            self._note_landed(names, checked.bad)
         return self._landed.get(op)
 
     # --- writing ---------------------------------------------------------------------------------------------------

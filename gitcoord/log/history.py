@@ -180,6 +180,8 @@ class History:
         lines: dict[Oid, _Line] = {NULL: _Line(NULL, 0)}
         if known.tip:
             lines[known.tip] = _Line(known.good, known.seq)
+        # Where lines meet, only the end says which of them counts: till then nobody is told.
+        told: list[Good] | None = [] if any(len(parents) > 1 for _, parents in names) else None
         for commit, speculative in self._read(names):
             if len(commit.parents) > 1:
                 parent = max(commit.parents, key=lambda oid: lines[oid].seq)  # max keeps the first of equals
@@ -191,7 +193,9 @@ class History:
                 verdict = self._judge(commit, base, speculative if base.good == parent else None)
             if isinstance(verdict, Good):
                 lines[commit.oid] = _Line(commit.oid, base.seq + 1, parent)
-                if seen is not None:
+                if told is not None:
+                    told.append(verdict)
+                elif seen is not None:
                     seen(verdict)
             else:
                 lines[commit.oid] = _Line(base.good, base.seq, parent, Bad(commit.oid, verdict, base.seq))
@@ -205,6 +209,9 @@ class History:
             else:
                 self.line.add(oid)
             oid = line.parent
+        for good in told or ():
+            if seen is not None and good.commit in self.line:
+                seen(good)
         return Checked(tip, lines[tip].good, lines[tip].seq, (*known.bad, *reversed(bad)))
 
     def _read(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> Iterator[tuple[Commit, dict[str, Entry | None]]]:
