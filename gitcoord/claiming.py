@@ -14,7 +14,7 @@ from gitcoord.core.leases import Claim, held_by, split_lease, split_renewal
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Event
 from gitcoord.core.state import State
-from gitcoord.errors import NotHeld
+from gitcoord.errors import NotHeld, NotInTime, Unknown, Unreachable
 from gitcoord.watcher import Watcher
 
 
@@ -63,9 +63,11 @@ class Claiming(Asker):
             self._view = view = now
             step = self._next_step(view.state, asked)
             if step:
-                receipt, event = self._ask(claims.AcquireClaims, further=True, **asked)
-                if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed):
-                    return self._leases(receipt, event, resources)
+                # The place is kept: a remote that is away, or an answer that didn't come in time, ends no wait.
+                with contextlib.suppress(Unreachable, Unknown, NotInTime):
+                    receipt, event = self._ask(claims.AcquireClaims, further=True, **asked)
+                    if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed):
+                        return self._leases(receipt, event, resources)
                 continue
             line = waiting.tell(view.state, self.who.session, resources, asked["mode"], self.now(), any_of=asked["any_of"])
             if line != last:
