@@ -49,7 +49,8 @@ class Claiming(Asker):
             asked["phase"] = names.parse_line(asked["phase"], "phase")
         if asked.get("reason"):
             asked["reason"] = names.parse_text(asked["reason"], "reason")
-        asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None, "patience": int(wait or 0)}
+        asked = {"mode": "exclusive", "any_of": False, **asked}
+        asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None}
         end = self.flusher.clock() + (wait or 0.0)
         receipt, event = self._ask(claims.AcquireClaims, **asked)
         if wait is None or isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed):
@@ -58,7 +59,7 @@ class Claiming(Asker):
         view = self.log.view()
         if view.checked.seq < receipt.seq:
             view = self.log.refresh(self.seconds)
-        watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds)
+        watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds, self.flusher.clock)
         for now in chain([view], watcher.views(view, end - self.flusher.clock())):
             self._view = view = now
             step = self._next_step(view.state, asked)
