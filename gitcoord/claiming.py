@@ -14,7 +14,7 @@ from gitcoord.core.leases import Claim, held_by, split_lease, split_renewal
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Event
 from gitcoord.core.state import State
-from gitcoord.errors import NotHeld
+from gitcoord.errors import NotHeld, NotInTime, Unknown, Unreachable
 from gitcoord.watcher import Watcher
 
 
@@ -52,7 +52,8 @@ class Claiming(Asker):
             asked["phase"] = names.parse_line(asked["phase"], "phase")
         if asked.get("reason"):
             asked["reason"] = names.parse_text(asked["reason"], "reason")
-        asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None, "patience": int(wait or 0)}
+        asked = {"mode": "exclusive", "any_of": False, **asked}
+        asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None}
         end = self.flusher.clock() + (wait or 0.0)
         receipt, event = self._ask(claims.AcquireClaims, **asked)
         if wait is None or isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed):
@@ -61,14 +62,16 @@ class Claiming(Asker):
         view = self.log.view()
         if view.checked.seq < receipt.seq:
             view = self.log.refresh(self.seconds)
-        watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds)
+        watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds, self.flusher.clock)
         for now in chain([view], watcher.views(view, end - self.flusher.clock(), stop)):
             self._view = view = now
             step = self._next_step(view.state, asked)
             if step:
-                receipt, event = self._ask(claims.AcquireClaims, further=True, **asked)
-                if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed):
-                    return self._leases(receipt, event, resources)
+                # The place is kept: a remote that is away, or an answer that didn't come in time, ends no wait.
+                with contextlib.suppress(Unreachable, Unknown, NotInTime):
+                    receipt, event = self._ask(claims.AcquireClaims, further=True, **asked)
+                    if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed):
+                        return self._leases(receipt, event, resources)
                 continue
             line = waiting.tell(view.state, self.who.session, resources, asked["mode"], self.now(), any_of=asked["any_of"])
             if line != last:

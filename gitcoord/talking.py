@@ -130,7 +130,7 @@ class Talking(Asker):
 
     def _later(self, view: View, seconds: float, **which: Any) -> Iterator[Mail]:
         """What comes, each time something does."""
-        watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds)
+        watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds, self.flusher.clock)
         for now in chain([view], watcher.views(view, seconds)):
             mail = self._unread(now, **which)
             if mail.found:

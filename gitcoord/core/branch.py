@@ -239,6 +239,12 @@ def setting_value(key: str, text: str) -> str:
     return seconds
 
 
+def shown(settings: Settings) -> dict[str, Any]:
+    """Every shared setting by the key that changes it."""
+    values = {name: getattr(settings, name) for name in _SINGLE}
+    return values | {f"{CAPACITY}{name}": count for name, count in sorted(settings.capacities.items())}
+
+
 def decide_open(state: State, command: OpenBranch, clock: Clock) -> tuple[Event, ...]:
     """Opens the branch; once."""
     if state.seq:

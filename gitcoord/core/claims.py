@@ -48,7 +48,7 @@ AT_ONCE = 64  # resources in one command: what an event can name and a person ca
 class AcquireClaims(Command):
     """Asks for leases, all or none (`any_of`: the first free one). What the session holds already is renewed.
 
-    `wait`: stands in line where it isn't free, for `patience` seconds and as long as a place outlives its poller.
+    `wait`: stands in line where it isn't free.
     """
 
     kind: ClassVar[str] = "claim.acquire"
@@ -65,7 +65,6 @@ class AcquireClaims(Command):
     breaks: int | None = None
     repo: Line | None = None
     wait: bool = False
-    patience: Annotated[int, Field(ge=0, le=10 * 86400)] = 0
 
 
 class RenewClaims(Command):
@@ -281,14 +280,10 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
     before: list[waiting.Waiting] = []
     settings = state.rules.settings
     place = waiting.place_of(state, command.session, wanted, command.mode, now, any_of=command.any_of)
-    for resource in wanted:
-        own = [
-            lease
-            for lease in held_by(state, command.session)
-            if lease.resource == resource
-            and (lease.mode == leases.mode_of(settings, resource, command.mode) or lease.offered_until is not None)
-            and lease.expires_at > now
-        ]
+    own_of = {one: leases.own(state, command.session, one, command.mode, now) for one in wanted}
+    offered = [one for one in wanted if any(lease.offered_until is not None for lease in own_of[one])]
+    for resource in dict.fromkeys([*offered, *wanted]) if command.any_of else wanted:  # what is offered comes before what is free
+        own = own_of[resource]
         if own:
             renewed += [leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in own]
             collected += [lease.entry for lease in own if lease.offered_until is not None]
@@ -297,9 +292,11 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
             continue
         here: dict[ClaimKey, str] = {}
         stuck: list[Claim] = []
-        for lease in in_the_way(state, resource, command.mode, command.session):
+        met = in_the_way(state, resource, command.mode, command.session)
+        full = leases.blocking(settings, met, resource, command.mode, command.session)
+        for lease in met:
             why = _reason_to_take(state, lease, command, clock)
-            if why is None:
+            if why is None or (why == "stale" and not full):  # who is silent in one of several places is in nobody's way
                 stuck.append(lease)
             else:
                 here[lease.key] = f"{lease.fence} {lease.claimed_by} {why} {lease.resource}"
@@ -365,15 +362,13 @@ def _stand_in_line(
             return (waiting.LinePassed(taken=expired[: waiting.AT_ONCE], **common),)
         if place.until - now > waiting.OUTLIVES and place.run_id == command.run_id:
             return ()
-    until = now + min(timedelta(seconds=command.patience), waiting.STRETCH) + waiting.OUTLIVES
+    until = now + waiting.STRETCH + waiting.OUTLIVES
     given: dict[str, Any] = {
         "resources": tuple(map(str, wanted)), "mode": command.mode, "any_of": command.any_of, "until": until,
         "phase": command.phase, "ttl_seconds": leases.lease_seconds(state, command.ttl_seconds), "reason": command.reason,
         "estimated_duration": command.estimated_duration, "allow_coordination": command.allow_coordination, "repo": command.repo,
     }  # fmt: skip
     if place is not None:
-        if until - place.until < waiting.OUTLIVES / 2 and place.run_id == command.run_id:
-            return ()
         return (waiting.ClaimQueued(place=place.seq, **given, **common),)
     mine = [one for one in state.waiting.values() if one.session_id == command.session and one.until > now]
     if len(mine) >= waiting.PLACES:

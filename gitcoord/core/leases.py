@@ -136,6 +136,13 @@ def held_by(state: State, session: str) -> list[Claim]:
     return sorted((claim for claim in state.claims.values() if claim.claimed_by == session), key=lambda one: (one.fence, one.key))
 
 
+def own(state: State, session: str, resource: Resource, asked: Mode, now: datetime) -> list[Claim]:
+    """The session's good leases on exactly that, held (or offered) as it is asked for."""
+    mode = mode_of(state.rules.settings, resource, asked)
+    found = (lease for lease in held_by(state, session) if lease.resource == resource and lease.expires_at > now)
+    return [lease for lease in found if lease.mode == mode]
+
+
 def mode_of(settings: Settings, resource: Resource, asked: Mode) -> Mode:
     """How it is held: a resource with places is shared by those who have one."""
     return "shared" if settings.capacity(resource) else asked

@@ -151,6 +151,7 @@ class RequestAnswered(Event):
                 ttl_seconds=draft.rules.default_ttl, renewed_at=self.at, expires_at=self.at + waiting.OFFER, fence=self.seq,
                 offered_until=self.at + waiting.OFFER,
             )  # fmt: skip
+            leases.drop_own(draft, self.asker, wanted)
             draft.put("claims", offer.key, offer)
             waiting.served(draft, self.asker, [wanted])
         by = f"{self.at + waiting.OFFER:%H:%M:%S} UTC"

@@ -233,10 +233,12 @@ def fitting(state: State, now: datetime) -> tuple[GrantedEntry, ...]:
         for option in _options(place):
             others = (one for one in unserved if one.session_id != place.session_id)
             first = [one for one in others if comes_before(settings, one, option, place.mode)]
-            stuck = [one for one in option if leases.blocking(settings, held, one, place.mode, place.session_id)]
-            if not first and not stuck and len(served) + len(option) <= AT_ONCE:
-                served += [f"{place.seq} {place.session_id} {one}" for one in option]
-                held += [_offer(settings, place, one, fence=0, at=now) for one in option]
+            # What the session has of it already it keeps as it is: an offer would be a worse lease.
+            lacking = [one for one in option if not leases.own(state, place.session_id, one, place.mode, now)]
+            stuck = [one for one in lacking if leases.blocking(settings, held, one, place.mode, place.session_id)]
+            if not first and not stuck and len(served) + len(lacking) <= AT_ONCE:
+                served += [f"{place.seq} {place.session_id} {one}" for one in lacking]
+                held += [_offer(settings, place, one, fence=0, at=now) for one in lacking]
                 break
         else:
             unserved.append(place)
@@ -298,11 +300,13 @@ def leave(draft: Draft, session: str, wanted: Iterable[Resource] | None = None) 
 
 
 def served(draft: Draft, session: str, held: Iterable[Resource]) -> None:
-    """Takes the session's places out of the line that these leases serve."""
+    """Takes the session's places out of the line that these leases serve. A shared one serves nobody who waits to be alone."""
     names = set(held)
+    has = {(lease.resource, lease.mode) for lease in draft.claims().values() if lease.claimed_by == session}
     for seq, place in draft.waiting().items():
         wanted = set(place.wanted)
-        if place.session_id == session and (wanted & names if place.any_of else wanted <= names):
+        got = {one for one in wanted & names if (one, leases.mode_of(draft.rules, one, place.mode)) in has}
+        if place.session_id == session and (got if place.any_of else got == wanted):
             draft.put("waiting", seq, None)
     show_waiting(draft, session)
 

@@ -13,7 +13,7 @@ from gitcoord.errors import BadInput, Held
 
 def waits(story: Story, session: str, *names: str, **given: object) -> object:
     """The session asks and is ready to wait a minute and a half."""
-    return story.claim(session, *names, wait=True, patience=90, **given)
+    return story.claim(session, *names, wait=True, **given)
 
 
 def holders(story: Story) -> dict[str, list[str]]:
@@ -121,9 +121,9 @@ def test_expired_lease_goes_to_the_head_of_the_line_only(story: Story) -> None:
 def test_ended_and_late_ones_are_skipped(story: Story) -> None:
     waits(story, "dee", "a")
     story.end("bob")
-    story.wait(minutes(9))
+    story.wait(minutes(11))
     waits(story, "dee", "a")
-    story.wait(minutes(9))  # cy's place has run out by now
+    story.wait(minutes(11))  # cy's place has run out by now
     event = story.release("ann", "a")
     assert event.granted == (f"{event.granted[0].split()[0]} dee file:a",)
 
@@ -131,6 +131,14 @@ def test_ended_and_late_ones_are_skipped(story: Story) -> None:
 def test_place_outlives_its_poller_by_ten_minutes_and_no_more(story: Story) -> None:
     place = story.state.waiting[min(story.state.waiting)]
     assert minutes(10) <= place.until - story.now <= minutes(20)
+
+
+def test_place_outlives_its_last_poller_by_ten_minutes_however_often_it_asked(story: Story) -> None:
+    for _ in range(30):
+        waits(story, "bob", "a")
+        place = story.state.waiting[min(story.state.waiting)]
+        assert minutes(10) <= place.until - story.now <= minutes(20)
+        story.wait(seconds(45))
 
 
 def test_asking_again_keeps_the_place_and_makes_no_commit(story: Story) -> None:
@@ -155,9 +163,9 @@ def test_place_that_is_kept_for_long_is_prolonged_now_and_then(story: Story) -> 
 
 
 def test_late_place_is_a_new_place_at_the_end(story: Story) -> None:
-    story.wait(minutes(9))
+    story.wait(minutes(11))
     waits(story, "cy", "a")
-    story.wait(minutes(5))
+    story.wait(minutes(11))
     assert isinstance(waits(story, "bob", "a"), ClaimQueued)
     assert in_line(story) == ["cy", "bob"]
     assert sum(place.session_id == "bob" for place in story.state.waiting.values()) == 1
@@ -282,6 +290,62 @@ def test_all_or_none_waits_for_all() -> None:
     waits(story, "cy", "a", "b")
     assert not story.release("ann", "a").granted
     assert [entry.split()[2] for entry in story.release("bob", "b").granted] == ["file:a", "file:b"]
+
+
+def test_what_a_waiter_holds_already_is_not_made_an_offer_of() -> None:
+    story = Story.of("ann", "bob")
+    fence = story.claim("bob", "a").seq
+    story.claim("ann", "b")
+    waits(story, "bob", "a", "b")
+    assert [entry.split()[1:] for entry in story.release("ann", "b").granted] == [["bob", "file:b"]]
+    lease = story.lease("a")
+    assert lease is not None
+    assert (lease.fence, lease.offered_until) == (fence, None)
+    assert isinstance(waits(story, "bob", "a", "b"), ClaimRenewed)
+
+
+def test_any_takes_what_it_was_offered_and_not_the_next_that_is_free() -> None:
+    story = Story.of("ann", "bob")
+    story.claim("ann", "a", "b")
+    waits(story, "bob", "a", "b", any_of=True)
+    story.release("ann", "b")
+    story.release("ann", "a")
+    waits(story, "bob", "a", "b", any_of=True)
+    assert holders(story) == {"file:b": ["bob"]}
+
+
+def test_renewing_a_shared_lease_keeps_the_place_of_who_waits_to_be_alone() -> None:
+    story = Story.of("ann", "bob")
+    for name in ("ann", "bob"):
+        story.claim(name, "a", mode="shared")
+    waits(story, "bob", "a")
+    story.renew("bob")
+    assert in_line(story) == ["bob"]
+    story.release("ann", "a")
+    waits(story, "bob", "a")
+    lease = story.lease("a")
+    assert lease is not None
+    assert (lease.claimed_by, lease.mode) == ("bob", "exclusive")
+
+
+def test_shared_offer_is_no_answer_to_who_asks_to_be_alone() -> None:
+    story = Story.of("ann", "bob", "cy")
+    story.claim("ann", "a")
+    for name in ("bob", "cy"):
+        waits(story, name, "a", mode="shared")
+    story.release("ann", "a")
+    with pytest.raises(Held, match="cy"):
+        story.claim("bob", "a")
+
+
+def test_silent_holder_of_one_place_loses_it_only_when_no_other_is_free() -> None:
+    story = Story.of("a", "b", "c")
+    story.setting("a", "capacity.ci", "2")
+    story.claim("a", "ci:slot", ttl_seconds=7200)
+    story.wait(minutes(31))
+    assert not story.claim("b", "ci:slot", if_stale=True).taken
+    assert len(story.claim("c", "ci:slot", if_stale=True).taken) == 1
+    assert holders(story) == {"ci:slot": ["b", "c"]}
 
 
 def test_any_of_several_is_the_first_that_comes_free() -> None:

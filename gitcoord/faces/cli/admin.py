@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.core.branch import Settings as Shared
+from gitcoord.core import branch
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.faces.cli import records
@@ -83,13 +83,15 @@ def config(
     """Show or change settings: this clone's (in git's configuration), or with --shared everybody's."""
     with connection() as found:
         if shared:
-            if key is not None and key not in Shared.model_fields:
-                raise BadInput(f"{key!r} is not a shared setting", hint=f"one of: {', '.join(Shared.model_fields)}")
             if key is not None and value is not None:
                 receipt = found.coordinator.set_shared(key, value)
                 answer({**records.receipt(receipt), "key": key, "value": value}, f"{key} = {value} for all")
                 return
-            values = found.coordinator.view().state.rules.settings.model_dump()
+            values = branch.shown(found.coordinator.view().state.rules.settings)
+            if key is not None and key not in values:
+                if not key.startswith(branch.CAPACITY):
+                    raise BadInput(f"{key!r} is not a shared setting", hint=f"one of: {', '.join(values)}")
+                values[key] = 0  # nobody said how many places it has
         else:
             if key is not None:
                 key = key.removeprefix("gitcoord.")
