@@ -184,6 +184,49 @@ def test_held_by_another_it_answers_as_claim_does_and_starts_nothing(pair: tuple
     assert holders(ben) == {"slot:x": "ben"}
 
 
+def in_line(seat: Seat) -> list[str]:
+    """Who waits."""
+    return [one["session_id"] for one in seat.ok("claims")["waiting"]]
+
+
+def test_it_waits_in_line_and_what_was_offered_goes_back_at_the_end(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, ben = pair
+    ada.ok("claim", "slot", "x")
+    out = tmp_path / "fences"
+    waiting = ben.start(
+        "run", "--claim", "slot:x", "--wait", "--timeout", "100s", "--", "sh", "-c", f"echo $GITCOORD_FENCE > {out}"
+    )
+    until(lambda: in_line(ada) == ["ben"], "it never stood in line")
+    released = ada.ok("release", "slot", "x")
+    _, err = waiting.communicate(timeout=PATIENCE)
+    assert (waiting.returncode, "Traceback" in err) == (0, False), err
+    assert out.read_text().strip() == str(released["seq"])  # the release granted it
+    assert holders(ada) == {}
+
+
+def test_a_wait_that_takes_too_long_starts_nothing_and_keeps_the_place(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, ben = pair
+    ada.ok("claim", "slot", "x")
+    mark = tmp_path / "mark"
+    ran = ben.run("run", "--claim", "slot:x", "--wait", "--timeout", "0s", "--json", "--", "touch", str(mark))
+    assert (ran.code, ran.json["outcome"], ran.json["place"], ran.json["started"]) == (9, "waiting", 1, False)
+    assert not mark.exists()
+    assert in_line(ada) == ["ben"]
+
+
+def test_a_signal_ends_the_waiting(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, ben = pair
+    ada.ok("claim", "slot", "x")
+    mark = tmp_path / "mark"
+    waiting = ben.start("run", "--claim", "slot:x", "--wait", "--", "touch", str(mark))
+    until(lambda: in_line(ada) == ["ben"], "it never stood in line")
+    waiting.send_signal(signal.SIGTERM)
+    _, err = waiting.communicate(timeout=PATIENCE)
+    assert (waiting.returncode, "Traceback" in err) == (128 + signal.SIGTERM, False), err
+    assert not mark.exists()
+    assert holders(ada) == {"slot:x": "ada"}
+
+
 def test_without_the_remote_nothing_is_started(pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path) -> None:
     ada, _ = pair
     file_remote.away()
