@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,7 +88,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def sealed_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Seals the test process itself, and so all its children; returns its HOME."""
+    """Seals the test process itself, and so all its children; returns its HOME.
+
+    A shell ignores INT and QUIT for what it starts in the background, nohup HUP, and children inherit that: programs under test
+    would take it for their user's wish.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     home = tmp_path_factory.mktemp("home")
     clean = seal(os.environ, home)
     with pytest.MonkeyPatch.context() as patch:

@@ -22,6 +22,7 @@ from gitcoord.core.messages import TYPES, Message
 from gitcoord.core.rules import EVENTS
 from gitcoord.core.sessions import Session
 from gitcoord.core.times import spell_ttl
+from gitcoord.core.waiting import Waiting
 from gitcoord.errors import GitcoordError
 from gitcoord.faces.cli import context
 from gitcoord.faces.cli.app import program
@@ -168,7 +169,7 @@ def test_every_event_stands_in_the_protocol_with_each_of_its_trailers(kind: str)
         assert f"`{title}`" in PROTOCOL
 
 
-@pytest.mark.parametrize("record", [Session, Heartbeat, Claim, Message, Handoff, Branch, Shared, Ignored])
+@pytest.mark.parametrize("record", [Session, Heartbeat, Claim, Waiting, Message, Handoff, Branch, Shared, Ignored])
 def test_every_field_of_a_record_stands_in_the_protocol(record: type[Session]) -> None:
     fields = {info.alias or name for name, info in record.model_fields.items()}
     assert {name for name in fields if f"`{name}`" not in PROTOCOL} == set()
@@ -180,7 +181,7 @@ def test_every_type_of_message_stands_in_the_protocol() -> None:
 
 def test_the_protocol_tells_the_settings_as_they_are() -> None:
     for name, value in Shared().model_dump().items():
-        told = "true" if value is True else str(value)
+        told = "true" if value is True else "empty" if value == {} else str(value)
         assert re.search(rf"`{name}`[^`]*\b{told}\b", PROTOCOL), (name, told, spell_ttl(value))
 
 
