@@ -798,6 +798,13 @@ class LineMachine(RuleBasedStateMachine):
             one = offers[number % len(offers)]
             self.asks(one["who"], [one["what"]], mode=one["mode"], any_of=False, ttl=one["ttl"], wait=True)
 
+    @rule(number=numbers)
+    def sign_of_life_without_taking_it_up(self, number: int) -> None:
+        """One of those who were offered something does something else: that is no answer."""
+        offers = [one for one in self.model.leases if one["offered"] and self.acts(one["who"])]
+        if offers:
+            self.beats(offers[number % len(offers)]["who"])
+
     @rule(who=who, what=what, wait=st.booleans())
     def take_from_the_silent(self, who: str, what: str, wait: bool) -> None:
         """`--if-stale`."""
@@ -824,8 +831,12 @@ class LineMachine(RuleBasedStateMachine):
     def heartbeat(self, who: str) -> None:
         """A sign of life."""
         if self.acts(who):
-            step = self.step(who)
-            self.compare(step, lambda: self.model.beat(who, step.now), lambda: self.world.beat(step))
+            self.beats(who)
+
+    def beats(self, name: str) -> None:
+        """The session says what it does."""
+        step = self.step(name)
+        self.compare(step, lambda: self.model.beat(name, step.now), lambda: self.world.beat(step))
 
     @rule(who=who, what=what, number=numbers)
     def release(self, who: str, what: str, number: int) -> None:
@@ -964,11 +975,15 @@ def check(history: Sequence[Moment]) -> None:
         newest |= {str(one.resource): one.fence for one in new}
 
 
-steps = hypothesis.settings(stateful_step_count=40)
+# A machine that fails is long, and making it shorter takes minutes: that is for whoever wants it (`thorough`).
+usual = hypothesis.settings()
+short = usual.max_examples > 1000
+phases = tuple(one for one in hypothesis.Phase if short or one not in {hypothesis.Phase.shrink, hypothesis.Phase.explain})
+steps = hypothesis.settings(usual, stateful_step_count=40, phases=phases)
 
 
 def test_the_rules_do_to_the_line_what_the_model_says() -> None:
-    run_state_machine_as_test(LineMachine, settings=steps)
+    run_state_machine_as_test(LineMachine, settings=hypothesis.settings(steps, max_examples=4 * usual.max_examples))
 
 
 def test_real_git_does_to_the_line_what_the_model_says(remotes: RemoteFactory, tmp_path: Path) -> None:
@@ -980,5 +995,5 @@ def test_real_git_does_to_the_line_what_the_model_says(remotes: RemoteFactory, t
         return OnGit(remotes, folder)
 
     machine = type("OnGitMachine", (LineMachine,), {"make": staticmethod(make)})
-    few = max(2, hypothesis.settings().max_examples // 12)
+    few = max(2, usual.max_examples // 12)
     run_state_machine_as_test(machine, settings=hypothesis.settings(steps, max_examples=few, stateful_step_count=25))
