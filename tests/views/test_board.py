@@ -195,7 +195,9 @@ def test_order_in_which_records_were_read_makes_no_difference() -> None:
         story.beat(f"s{number}", "blocked", blocked_by="x", files_touched=("a", "b"))
     story.end("s4")
     story.end("s5")
-    turned: dict[str, Any] = {name: type(getattr(story.state, name))(dict(reversed(getattr(story.state, name).items()))) for name in TABLES}
+    turned: dict[str, Any] = {
+        name: type(getattr(story.state, name))(dict(reversed(getattr(story.state, name).items()))) for name in TABLES
+    }
     assert board.render(State(**{**story.state.__dict__, **turned})) == board.render(story.state)
 
 
