@@ -20,7 +20,7 @@ from gits import git
 from remotes import LOOPBACK, Remote, RemoteFactory
 from seats import Seat, at_work, collect, file, until
 
-from gitcoord.coordinator import Leases
+from gitcoord.claiming import Leases
 from gitcoord.errors import GitcoordError, Unknown, Unreachable
 from gitcoord.local import ids
 

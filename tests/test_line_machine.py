@@ -118,13 +118,21 @@ class Plain:
         mine = [one for one in self.leases if (one["who"], one["what"]) == (who, what) and one["until"] > at]
         return [one for one in mine if one["mode"] == mode_of(what, asked)]
 
+    def alone(self, who: str, what: str, at: int) -> bool:
+        """Whether the session has that to itself: more than whoever wants to share it asks for."""
+        return any((one["who"], one["what"], one["mode"]) == (who, what, "exclusive") and one["until"] > at for one in self.leases)
+
     def fitting(self, at: int) -> list[tuple[Rec, str]]:
         """Whom the line serves."""
         found: list[tuple[Rec, str]] = []
         held, unserved = list(self.leases), list[Rec]()
         for place in self.waiting(at):
             for option in [[one] for one in place["what"]] if place["any"] else [place["what"]]:
-                needed = [what for what in option if not self.has(place["who"], what, place["mode"], at)]
+                needed = [
+                    what
+                    for what in option
+                    if not self.has(place["who"], what, place["mode"], at) and not self.alone(place["who"], what, at)
+                ]
                 behind = any(self.stands_before(one, place["who"], option, place["mode"]) for one in unserved)
                 if not behind and not any(blockers(held, place["who"], what, place["mode"]) for what in needed):
                     found += [(place, what) for what in needed]
@@ -150,7 +158,7 @@ class Plain:
 
         def is_served(place: Rec) -> bool:
             fits = {one["what"] for one in self.leases if one["who"] == who and one["what"] in held
-                    and one["mode"] == mode_of(one["what"], place["mode"])}  # fmt: skip
+                    and one["mode"] in ("exclusive", mode_of(one["what"], place["mode"]))}  # fmt: skip
             return place["who"] == who and (bool(fits & set(place["what"])) if place["any"] else set(place["what"]) <= fits)
 
         self.line = [one for one in self.line if not is_served(one)]
@@ -798,6 +806,13 @@ class LineMachine(RuleBasedStateMachine):
             one = offers[number % len(offers)]
             self.asks(one["who"], [one["what"]], mode=one["mode"], any_of=False, ttl=one["ttl"], wait=True)
 
+    @rule(number=numbers)
+    def sign_of_life_without_taking_it_up(self, number: int) -> None:
+        """One of those who were offered something does something else: that is no answer."""
+        offers = [one for one in self.model.leases if one["offered"] and self.acts(one["who"])]
+        if offers:
+            self.beats(offers[number % len(offers)]["who"])
+
     @rule(who=who, what=what, wait=st.booleans())
     def take_from_the_silent(self, who: str, what: str, wait: bool) -> None:
         """`--if-stale`."""
@@ -824,8 +839,12 @@ class LineMachine(RuleBasedStateMachine):
     def heartbeat(self, who: str) -> None:
         """A sign of life."""
         if self.acts(who):
-            step = self.step(who)
-            self.compare(step, lambda: self.model.beat(who, step.now), lambda: self.world.beat(step))
+            self.beats(who)
+
+    def beats(self, name: str) -> None:
+        """The session says what it does."""
+        step = self.step(name)
+        self.compare(step, lambda: self.model.beat(name, step.now), lambda: self.world.beat(step))
 
     @rule(who=who, what=what, number=numbers)
     def release(self, who: str, what: str, number: int) -> None:
@@ -964,11 +983,15 @@ def check(history: Sequence[Moment]) -> None:
         newest |= {str(one.resource): one.fence for one in new}
 
 
-steps = hypothesis.settings(stateful_step_count=40)
+# A machine that fails is long, and making it shorter takes minutes: that is for whoever wants it (`thorough`).
+usual = hypothesis.settings()
+short = usual.max_examples > 1000
+phases = tuple(one for one in hypothesis.Phase if short or one not in {hypothesis.Phase.shrink, hypothesis.Phase.explain})
+steps = hypothesis.settings(usual, stateful_step_count=40, phases=phases)
 
 
 def test_the_rules_do_to_the_line_what_the_model_says() -> None:
-    run_state_machine_as_test(LineMachine, settings=steps)
+    run_state_machine_as_test(LineMachine, settings=hypothesis.settings(steps, max_examples=4 * usual.max_examples))
 
 
 def test_real_git_does_to_the_line_what_the_model_says(remotes: RemoteFactory, tmp_path: Path) -> None:
@@ -980,5 +1003,5 @@ def test_real_git_does_to_the_line_what_the_model_says(remotes: RemoteFactory, t
         return OnGit(remotes, folder)
 
     machine = type("OnGitMachine", (LineMachine,), {"make": staticmethod(make)})
-    few = max(2, hypothesis.settings().max_examples // 12)
+    few = max(2, usual.max_examples // 12)
     run_state_machine_as_test(machine, settings=hypothesis.settings(steps, max_examples=few, stateful_step_count=25))

@@ -17,7 +17,9 @@ from gits import git
 from remotes import Remote
 from seats import Seat, at_work, file, until
 
-from gitcoord.coordinator import Coordinator, Leases, Receipt
+from gitcoord.asker import Receipt
+from gitcoord.claiming import Leases
+from gitcoord.coordinator import Coordinator
 from gitcoord.doctor import examine
 from gitcoord.errors import GitcoordError, Refused, Unknown, Unreachable
 from gitcoord.local import ids

@@ -143,6 +143,11 @@ def own(state: State, session: str, resource: Resource, asked: Mode, now: dateti
     return [lease for lease in found if lease.mode == mode]
 
 
+def serves(settings: Settings, held: Mode, resource: Resource, asked: Mode) -> bool:
+    """Whether who holds it so has what it asks for: to be alone is more than to share."""
+    return held in ("exclusive", mode_of(settings, resource, asked))
+
+
 def mode_of(settings: Settings, resource: Resource, asked: Mode) -> Mode:
     """How it is held: a resource with places is shared by those who have one."""
     return "shared" if settings.capacity(resource) else asked

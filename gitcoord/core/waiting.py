@@ -221,6 +221,16 @@ def _options(place: Waiting) -> Iterator[tuple[Resource, ...]]:
         yield place.wanted
 
 
+def _has(state: State, place: Waiting, resource: Resource, now: datetime) -> bool:
+    """Whether the session has that already, at least as good as it waits for it."""
+    return any(
+        lease.resource == resource
+        and lease.expires_at > now
+        and leases.serves(state.rules.settings, lease.mode, resource, place.mode)
+        for lease in leases.held_by(state, place.session_id)
+    )
+
+
 def fitting(state: State, now: datetime) -> tuple[GrantedEntry, ...]:
     """Whom the line serves on that state: every waiter, in order, whom no lease and nobody before keeps from it."""
     if not state.waiting:
@@ -234,7 +244,7 @@ def fitting(state: State, now: datetime) -> tuple[GrantedEntry, ...]:
             others = (one for one in unserved if one.session_id != place.session_id)
             first = [one for one in others if comes_before(settings, one, option, place.mode)]
             # What the session has of it already it keeps as it is: an offer would be a worse lease.
-            lacking = [one for one in option if not leases.own(state, place.session_id, one, place.mode, now)]
+            lacking = [one for one in option if not _has(state, place, one, now)]
             stuck = [one for one in lacking if leases.blocking(settings, held, one, place.mode, place.session_id)]
             if not first and not stuck and len(served) + len(lacking) <= AT_ONCE:
                 served += [f"{place.seq} {place.session_id} {one}" for one in lacking]
@@ -302,10 +312,17 @@ def leave(draft: Draft, session: str, wanted: Iterable[Resource] | None = None) 
 def served(draft: Draft, session: str, held: Iterable[Resource]) -> None:
     """Takes the session's places out of the line that these leases serve. A shared one serves nobody who waits to be alone."""
     names = set(held)
+    modes: tuple[Mode, ...] = ("exclusive", "shared")
     has = {(lease.resource, lease.mode) for lease in draft.claims().values() if lease.claimed_by == session}
     for seq, place in draft.waiting().items():
         wanted = set(place.wanted)
-        got = {one for one in wanted & names if (one, leases.mode_of(draft.rules, one, place.mode)) in has}
+        good = (
+            one
+            for one in wanted & names
+            for mode in modes
+            if (one, mode) in has and leases.serves(draft.rules, mode, one, place.mode)
+        )
+        got = set(good)
         if place.session_id == session and (got if place.any_of else got == wanted):
             draft.put("waiting", seq, None)
     show_waiting(draft, session)

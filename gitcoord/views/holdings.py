@@ -14,7 +14,7 @@ from typing import Literal
 from gitcoord.core.branch import Settings, SettingsChanged, with_setting
 from gitcoord.core.claims import ClaimAcquired, ClaimRenewed
 from gitcoord.core.heartbeats import HeartbeatRecorded
-from gitcoord.core.leases import Mode, mode_of, resource_of, split_lease, split_renewal, split_taken
+from gitcoord.core.leases import Mode, mode_of, resource_of, serves, split_lease, split_renewal, split_taken
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Event
@@ -109,7 +109,7 @@ class Wait:
 
 @dataclass
 class Holdings:
-    """The fold. `about`: only leases that overlap this are kept; None keeps all."""
+    """The fold. `about`: only what overlaps this is told; None: all."""
 
     about: Resource | None = None
     open: dict[tuple[str, str], Holding] = field(default_factory=dict)
@@ -142,6 +142,9 @@ class Holdings:
                 self._answer(event, at, step.commit)
             if isinstance(event, ClaimAcquired | ClaimRenewed | HeartbeatRecorded):
                 self._renew(event.session, event.renewed)
+            if isinstance(event, ClaimAcquired | ClaimRenewed):
+                named = [*getattr(event, "resources", ()), *(str(split_renewal(entry)[2]) for entry in event.renewed)]
+                self._serve(event.session, set(map(resource_of, named)), at)
         for session in event.abandoned:
             self._end_all(session, at, step.commit, "abandoned")
             self._leave(session, at, "late")  # no place is kept as long as a session may be silent
@@ -156,7 +159,8 @@ class Holdings:
     def all(self, now: datetime) -> list[Holding]:
         """Every holding at that instant, in the order of their grants."""
         return sorted(
-            (one.at(now) for one in (*self.over, *self.open.values())), key=lambda one: (one.fence, one.resource, one.session)
+            (one.at(now) for one in (*self.over, *self.open.values()) if self.about is None or overlaps(one.resource, self.about)),
+            key=lambda one: (one.fence, one.resource, one.session),
         )
 
     # --- what an event does ------------------------------------------------------------------------------------------
@@ -186,14 +190,14 @@ class Holdings:
             for seq, place in self.in_line.items():
                 if place.session == event.session:
                     self.in_line[seq] = replace(place, run_id=event.run_id)
-        elif isinstance(event, ClaimAcquired | ClaimRenewed):
-            held = [*getattr(event, "resources", ()), *(str(split_renewal(entry)[2]) for entry in event.renewed)]
-            self._serve(event.session, set(map(resource_of, held)), at)
 
-    def _serve(self, session: str, held: set[Resource], at: datetime) -> None:
+    def _serve(self, session: str, named: set[Resource], at: datetime) -> None:
+        """Places of the session that it needs no more, having what the event names."""
+        has = {(one.resource, one.mode) for one in self.open.values() if one.session == session}
         for seq, place in list(self.in_line.items()):
             wanted = set(place.resources)
-            if place.session == session and (wanted & held if place.any_of else wanted <= held):
+            got = {one for one, mode in has if one in wanted & named and serves(self.settings, mode, one, place.mode)}
+            if place.session == session and (got if place.any_of else got == wanted):
                 self._leave(session, at, "acquired", seq)
 
     def _leave(self, session: str | None, at: datetime, how: Left, seq: int | None = None) -> None:
@@ -281,8 +285,7 @@ class Holdings:
                 self._end(session, one.entry, at, commit, "superseded", by=session)
 
     def _hold(self, given: Holding) -> None:
-        if self.about is None or overlaps(given.resource, self.about):
-            self.open[(given.session, given.entry)] = given
+        self.open[(given.session, given.entry)] = given
 
     def _renew(self, session: str, renewed: Sequence[str]) -> None:
         for entry in renewed:
@@ -304,6 +307,8 @@ class Holdings:
         fence, resource = split_lease(entry)
         one = self.open.pop((session, f"{fence} {resource}"), None)
         if one is None:
+            return
+        if self.about is not None and not overlaps(one.resource, self.about):
             return
         late = one.expires_at < at
         if late and how not in {"taken_over", "broken"}:

@@ -7,6 +7,7 @@ from story import Story, minutes, seconds
 
 from gitcoord.core import leases, waiting
 from gitcoord.core.claims import ClaimAcquired, ClaimRenewed
+from gitcoord.core.state import Draft
 from gitcoord.core.waiting import ClaimQueued, LinePassed
 from gitcoord.errors import BadInput, Held
 
@@ -126,6 +127,16 @@ def test_ended_and_late_ones_are_skipped(story: Story) -> None:
     story.wait(minutes(11))  # cy's place has run out by now
     event = story.release("ann", "a")
     assert event.granted == (f"{event.granted[0].split()[0]} dee file:a",)
+
+
+def test_who_has_ended_is_offered_nothing_even_where_a_place_was_left(story: Story) -> None:
+    (seq, place), *_ = sorted(story.state.waiting.items())
+    story.end("bob")
+    draft = Draft(story.state)
+    draft.put("waiting", seq, place)
+    story.state = draft.state(seq=story.state.seq, at=story.state.at)
+    assert [entry.split()[1] for entry in story.release("ann", "a").granted] == ["cy"]
+    assert holders(story) == {"file:a": ["cy"]}
 
 
 def test_place_outlives_its_poller_by_ten_minutes_and_no_more(story: Story) -> None:

@@ -107,10 +107,10 @@ def move(story: Story, word: str, who: str, what: list[str], number: int) -> Non
         story.beat(who, "building")
     elif word in {"line", "any"}:
         mode = "shared" if number % 3 == 0 else "exclusive"
-        story.claim(who, *what, wait=True, patience=number, any_of=word == "any", mode=mode)
+        story.claim(who, *what, wait=True, any_of=word == "any", mode=mode)
     elif word == "pass":  # what ran out uncollected goes on to the next
         story.wait(minutes(3))
-        story.claim(who, *what, wait=True, patience=60)
+        story.claim(who, *what, wait=True)
     elif word == "ask":
         story.ask(story.command(RequestClaims, who, resource=str(resource(what[0]))))
     elif word in {"approve", "lend", "deny"}:
