@@ -547,7 +547,8 @@ def test_on_a_terminal_the_command_reads_it_and_ctrl_c_ends_it(pair: tuple[Seat,
 
 def test_a_command_that_takes_ctrl_c_for_itself_goes_on(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
-    script = "import signal; signal.signal(2, lambda *_: print('not', 'yet', flush=True)); print('ready', flush=True); input()"
+    # os.write: a handler that prints may meet a print that is under way.
+    script = "import os, signal; signal.signal(2, lambda *_: os.write(1, b'not yet')); print('ready', flush=True); input()"
     with Screen([*RUN, *PY, script], cwd=ada.path, env=ada.env) as screen:
         screen.see("ready")
         screen.type("\x03")

@@ -98,7 +98,11 @@ def sweep(state: State, writer: str, now: datetime, host: str | None = None) -> 
         return (), ()
     before = agreed - state.rules.retention
     candidates = [f"heartbeat {key}" for key in state.heartbeats if key not in state.sessions]
-    candidates += [f"session {key}" for key, session in state.sessions.items() if not session.live and key != writer]
+    candidates += [
+        f"session {key}"
+        for key, session in state.sessions.items()
+        if session.ended_at is not None and session.ended_at < before and not session.live and key != writer
+    ]
     candidates += [f"handoff {key}" for key, offer in state.handoffs.items() if offer.status != "open"]
     candidates += [f"waiting {key}" for key, place in state.waiting.items() if place.until < agreed]
     # A message's id tells its age, so that the young ones (nearly all) need not be read from the tree: ULIDs are ordered by
