@@ -866,9 +866,12 @@ class LineMachine(RuleBasedStateMachine):
             lambda: found.append(self.world.request(step, what)),
         )
         if found:
-            for index, one in enumerate(found[:-1]):
+            sent = self.world.state(step).messages  # one for each holder; leases of one fence may come in any order
+            for key in (f"{found[-1]}.{2 * index}" for index in range(len(found) - 1)):
+                fence, _, lease = sent[key].details["lease"].partition(" ")
+                (one,) = [one for one in found[:-1] if (one["to"], one["fence"], one["lease"]) == (sent[key].to, int(fence), lease)]
                 if one["asks"]:
-                    self.asked[f"{found[-1]}.{2 * index}"] = one
+                    self.asked[key] = one
 
     @rule(number=numbers, answer=st.sampled_from(["approve", "approve", "deny", "share"]))
     def respond(self, number: int, answer: Literal["approve", "deny", "share"]) -> None:
