@@ -209,7 +209,9 @@ class Reader:
         for resource in resources:
             own = [lease for lease in leases.held_by(state, self.who.session) if overlaps(lease.resource, resource)]
             if fence is not None and not any(lease.fence == fence and lease.expires_at > now for lease in own):
-                raise NotHeld(f"the lease on {resource} with fence {fence} is over", hint=f"gitcoord claim {resource}")
+                raise NotHeld(
+                    f"the lease on {resource} with fence {fence} is over", hint=f"gitcoord claim {names.word(str(resource))}"
+                )
             others = [
                 lease
                 for lease in leases.in_the_way(state, resource, "exclusive", self.who.session)
@@ -218,7 +220,7 @@ class Reader:
             if others and not own:
                 raise Held(
                     f"{resource} is held by {others[0].claimed_by} until {spell(others[0].expires_at)} (fence {others[0].fence})",
-                    hint=f'gitcoord send {others[0].claimed_by} "May I have {names.show(resource.name, 60)}?"',
+                    hint=leases.ways_out(others[0], [resource]),
                     data={"blocked_by": [leases.describe(state, lease, now) for lease in others]},
                 )
             mine += own

@@ -75,7 +75,7 @@ def test_a_commit_of_what_another_holds_is_stopped(day: Day) -> None:
     done = run(day, "commit", "-a", "-m", "both")
     assert done.code == 1
     assert "error: src/api.py is held by ada (as file:src)" in done.err
-    assert "hint: gitcoord send ada" in done.err
+    assert "hint: gitcoord request file:" in done.err
     assert head(day) == before
     assert run(day, "commit", "-m", "one path", "free.txt").code == 0  # the index of that commit alone counts
     assert run(day, "commit", "-m", "the other", "--", "src/api.py").code == 1

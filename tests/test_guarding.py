@@ -75,12 +75,14 @@ def test_a_block_is_told_with_who_until_when_and_what_next(day: Day) -> None:
     )  # fmt: skip
     assert 0 <= ran.json["view_age"] < 60
     assert f"src/api.py is held by ada (as file:src) until {by['expires_at']} (fence {fence}): the parser" in ran.err
-    assert 'hint: gitcoord send ada "May I have src?"' in ran.err
+    assert 'hint: gitcoord request file:src "May I have it?"' in ran.err
 
 
 def test_who_does_not_want_to_be_asked_is_not_suggested(day: Day) -> None:
     day.claim("src", allow_coordination=False)
-    assert "hint: gitcoord claims\n" in day.ben.run("guard", "src/api.py").err
+    err = day.ben.run("guard", "src/api.py").err
+    assert "hint: gitcoord claims | or wait: gitcoord claim file:src --wait\n" in err
+    assert "request" not in err
 
 
 @pytest.mark.servers

@@ -36,7 +36,7 @@ def _play(ada: Seat, ben: Seat, ref: str) -> None:
     told = ben.run("claim", "src/api.py")
     assert "session-001" in told.err
     assert lease["expires_at"] in told.err
-    assert "hint: gitcoord send session-001" in told.err
+    assert "hint: gitcoord request file:src/api.py " in told.err
 
     assert ben.ok("send", "session-001", "May I?", "I need src/api.py\nsoon")["state"] == "committed"
     mail = ada.ok("inbox")["messages"]

@@ -231,7 +231,11 @@ def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: C
     return "expired" if late else "stale"
 
 
-def _refusal(state: State, blocked: list[Claim], first_in_line: list[waiting.Waiting], now: datetime) -> Held:
+def _refusal(
+    state: State, command: AcquireClaims, wanted: Sequence[Resource], blocked: list[Claim], first_in_line: list[waiting.Waiting],
+    now: datetime,
+) -> Held:  # fmt: skip
+    flags = (" --shared" if command.mode == "shared" else "") + (" --any" if command.any_of else "")
     described = [leases.describe(state, lease, now) for lease in blocked]
     described += [waiting.describe(place) for place in first_in_line]
     data = {"outcome": "blocked", "blocked_by": described}
@@ -240,7 +244,8 @@ def _refusal(state: State, blocked: list[Claim], first_in_line: list[waiting.Wai
         what = ", ".join(names.show(str(one), 60) for one in place.wanted[:3])
         return Held(
             f"{place.session_id} waits for {what} since {spell(place.since)} and comes first",
-            hint="stand in line: the same command with --wait | or other work: gitcoord claims",
+            hint=f"stand in line: gitcoord claim {' '.join(names.word(str(one)) for one in wanted)}{flags} --wait"
+            " | or other work: gitcoord claims",
             data=data,
         )
     first = blocked[0]
@@ -249,8 +254,7 @@ def _refusal(state: State, blocked: list[Claim], first_in_line: list[waiting.Wai
     message = f"{first.resource} is held by {first.claimed_by} until {spell(first.expires_at)} (fence {first.fence}){why}{more}"
     return Held(
         message,
-        hint=f'gitcoord send {first.claimed_by} "May I have {names.show(first.resource_name, 60)}?"'
-        " | or other work: gitcoord claims | or wait: the same with --wait",
+        hint=leases.ways_out(first, wanted, flags=flags),
         data=data,
     )
 
@@ -315,7 +319,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
         if command.wait:
             return _stand_in_line(state, command, wanted, place, () if blocked else tuple(over.values()), clock)
         unique = list({lease.key: lease for lease in blocked}.values())
-        raise _refusal(state, unique, list({one.seq: one for one in before}.values()), now)
+        raise _refusal(state, command, wanted, unique, list({one.seq: one for one in before}.values()), now)
     common: dict[str, Any] = {
         "id": command.op, "seq": state.seq + 1, "session": command.session, "run_id": command.run_id, "at": command.at,
     }  # fmt: skip
@@ -413,7 +417,7 @@ def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Even
         if lease.expires_at <= now:
             raise NotHeld(
                 f"your lease on {lease.resource} expired {spell(lease.expires_at)} (fence {lease.fence}); it can't be renewed",
-                hint=f"gitcoord claim {lease.resource}",
+                hint=f"gitcoord claim {names.word(str(lease.resource))}",
             )
     if not mine:
         return ()
@@ -433,6 +437,6 @@ def _not_held(state: State, session: str, resource: Resource) -> NotHeld:
         holder = others[0]
         return NotHeld(
             f"{resource} is held by {holder.claimed_by} until {spell(holder.expires_at)} (fence {holder.fence}), not by {session}",
-            hint=f'gitcoord send {holder.claimed_by} "About {names.show(resource.name, 60)}"',
+            hint=f"gitcoord send {holder.claimed_by} {names.word('About ' + resource.name)}",
         )
-    return NotHeld(f"{session} doesn't hold {resource}; nobody does", hint=f"gitcoord claim {resource}")
+    return NotHeld(f"{session} doesn't hold {resource}; nobody does", hint=f"gitcoord claim {names.word(str(resource))}")

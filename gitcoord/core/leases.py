@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from gitcoord.core.names import Resource
+from gitcoord.core.names import Resource, word
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Clock, Record, ResourceType, SessionName
 from gitcoord.core.times import Instant, read_instant, spell
@@ -222,6 +222,15 @@ def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:
         "reason": reason,
         "last_heard": spell(silent_since(state, lease)),
     }
+
+
+def ways_out(lease: Claim, wanted: Sequence[Resource], *, flags: str = "") -> str:
+    """What who meets that lease may do next, the safe choices in order: ask, do other work, wait. `flags`: of the claim."""
+    asked = next((one for one in wanted if overlaps(one, lease.resource)), lease.resource)
+    wait = f"wait: gitcoord claim {' '.join(word(str(one)) for one in wanted)}{flags} --wait"
+    if not lease.allow_coordination:
+        return f"gitcoord claims | or {wait}"
+    return f'gitcoord request {word(str(asked))} "May I have it?" | or other work: gitcoord claims | or {wait}'
 
 
 # --- changing --------------------------------------------------------------------------------------------------------

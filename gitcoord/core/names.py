@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 import unicodedata
 from dataclasses import dataclass
 
@@ -181,6 +182,11 @@ def show(text: str, limit: int = LINE_LIMIT) -> str:
     """`text` made inert for one line of a terminal, cut at `limit` characters: nothing in it can move, hide or colour."""
     text = UNSAFE.sub(_inert, text[: limit * 4])
     return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
+
+
+def word(text: str) -> str:
+    """`text` as one word of a shell, for a hint: hints are pasted, and a name that another session chose must run nothing."""
+    return shlex.quote(show(text, 2 * NAME_LIMIT))
 
 
 def show_text(text: str) -> str:

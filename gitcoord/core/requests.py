@@ -210,9 +210,7 @@ def decide_request(state: State, command: RequestClaims, clock: Clock) -> tuple[
     found = leases.in_the_way(state, wanted, "exclusive", command.session)
     found = sorted((one for one in found if not leases.holder_gone(state, one)), key=lambda one: one.fence)[:_AT_ONCE]
     if not any(one.expires_at + state.rules.grace > now for one in found):
-        raise BadInput(
-            f"nobody is in the way of {names.show(str(wanted), 80)}", hint=f"gitcoord claim {names.show(str(wanted), 80)}"
-        )
+        raise BadInput(f"nobody is in the way of {names.show(str(wanted), 80)}", hint=f"gitcoord claim {names.word(str(wanted))}")
     return (
         ClaimRequested(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,

@@ -16,7 +16,7 @@ import typer
 from gitcoord import guarding
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.core import leases
-from gitcoord.core.names import show
+from gitcoord.core.names import show, word
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import BadInput, GitcoordError, Held, NoRepository, NotHeld, NotInitialised, NotInTime
 from gitcoord.faces.cli.context import answer, options, say, tell
@@ -174,8 +174,6 @@ def _refusal(said: Answer) -> GitcoordError:
     line = _lines(said)[0]
     real = [one for one in said.hindrances if not one.new]
     if not real:
-        return NotHeld(line, hint=f"gitcoord claim {said.over[0].resource}")
+        return NotHeld(line, hint=f"gitcoord claim {word(str(said.over[0].resource))}")
     lease = real[0].lease
-    if not lease.allow_coordination:
-        return Held(line, hint="gitcoord claims")
-    return Held(line, hint=f'gitcoord send {lease.claimed_by} "May I have {show(lease.resource.name, 60)}?"')
+    return Held(line, hint=leases.ways_out(lease, [lease.resource]))

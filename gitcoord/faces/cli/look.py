@@ -15,7 +15,7 @@ import typer
 
 from gitcoord.bootstrap import Connection, utc_now
 from gitcoord.core import messages, waiting
-from gitcoord.core.names import parse_session, show
+from gitcoord.core.names import parse_session, show, word
 from gitcoord.core.times import parse_when, spell, spell_span
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.faces.cli import records
@@ -207,7 +207,7 @@ def history(
     with connection() as found:
         wanted = resources(found, names)
         if len(wanted) != 1:
-            raise BadInput(f"one thing at a time, not {len(wanted)}", hint=f"gitcoord history {wanted[0]}")
+            raise BadInput(f"one thing at a time, not {len(wanted)}", hint=f"gitcoord history {word(str(wanted[0]))}")
         held, now = found.coordinator.history(wanted[0])
     every, waits = held.all(now), held.all_waits(now)
     leases = every[-limit:]

@@ -1,0 +1,88 @@
+"""Hints are made to be pasted, by agents above all: in a real shell each gives the program its words, and nothing else runs."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from story import Story, minutes
+
+from gitcoord.core.requests import RequestClaims
+from gitcoord.errors import GitcoordError
+
+# What another session may have called a thing (names are any plain line), with a mark that appears if a shell takes it for its own.
+NAMES = [
+    "$(touch pwned)", "`touch pwned`", "x; touch pwned", 'x"; touch pwned; "', "x'; touch pwned; '", "x && touch pwned",
+    "x | touch pwned",
+    "a b", "--break", "-n", "~", "*", "$HOME", "!!", "x\\", "é 🤝", "x" * 400,
+]  # fmt: skip
+PROGRAM = "gitcoord() { printf '%s\\n' \"$@\"; }\n"
+
+
+def paste(hint: str, where: Path) -> list[str]:
+    """The words that the program gets from the hint's commands when a shell reads them one by one."""
+    words: list[str] = []
+    for part in hint.split(" | or "):
+        command = part[part.index("gitcoord ") :]
+        done = subprocess.run(["sh", "-c", PROGRAM + command], cwd=where, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), (command, done.stderr)
+        words += done.stdout.splitlines()
+    assert list(where.iterdir()) == [], hint
+    return words
+
+
+def refused(ask: Callable[[], object]) -> GitcoordError:
+    """What the program says to that."""
+    with pytest.raises(GitcoordError) as told:
+        ask()
+    return told.value
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A folder in which nothing may appear."""
+    path = tmp_path / "empty"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hint_of_a_held_claim_names_the_thing_as_one_word(name: str, empty: Path) -> None:
+    story = Story.of("ann", "bob")
+    story.claim("ann", f"slot:{name}")
+    told = refused(lambda: story.claim("bob", f"slot:{name}"))
+    assert f"slot:{name}" in paste(told.hint, empty)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hint_names_what_was_asked_for_and_not_only_what_is_held(name: str, empty: Path) -> None:
+    """A folder is held, a file below it was wanted: waiting is for the file."""
+    story = Story.of("ann", "bob")
+    story.claim("ann", "file:top")
+    told = refused(lambda: story.claim("bob", f"file:top/{name}"))
+    words = paste(told.hint, empty)
+    assert f"file:top/{name}" in words
+    assert "--wait" in words
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hint_after_a_lease_is_over_names_the_thing_as_one_word(name: str, empty: Path) -> None:
+    story = Story.of("ann", "bob")
+    assert f"slot:{name}" in paste(refused(lambda: story.renew("ann", f"slot:{name}")).hint, empty)
+    story.claim("ann", f"slot:{name}")
+    assert paste(refused(lambda: story.renew("bob", f"slot:{name}")).hint, empty)
+    story.wait(minutes(61))
+    assert f"slot:{name}" in paste(refused(lambda: story.renew("ann", f"slot:{name}")).hint, empty)
+    story.release("ann", f"slot:{name}")
+    request = story.command(RequestClaims, "bob", resource=f"slot:{name}")
+    assert f"slot:{name}" in paste(refused(lambda: story.ask(request)).hint, empty)
+
+
+def test_holder_that_takes_no_requests_is_not_asked_by_the_hint(empty: Path) -> None:
+    story = Story.of("ann", "bob")
+    story.claim("ann", "a", allow_coordination=False)
+    told = refused(lambda: story.claim("bob", "a"))
+    assert "request" not in paste(told.hint, empty)
+    assert "--wait" in told.hint
