@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import names
+from gitcoord.core import addresses, names
 from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, Record, SessionName, Subject, Text
 from gitcoord.core.sessions import acting, run_problem
 from gitcoord.core.times import Instant, spell
@@ -21,7 +21,7 @@ TYPES = (
     "note", "finding", "work_started", "work_completed", "question", "answer", "release_request", "release_reply",
     "handoff", "alert", "notice",
 )  # fmt: skip
-TO_ALL = "broadcast"
+TO_ALL = addresses.TO_ALL
 AT_ONCE = 200  # messages one look takes: what a reader can bear; the rest stays unread
 REDELIVER_AFTER = 120  # seconds after which a mark that nothing followed is offered again (protocol, section 9)
 
