@@ -175,6 +175,7 @@ class Asker(Reader):
                 desk=str(self.desk.path),
                 agent=self.who.agent,
                 seq=receipt.seq,
+                repo=self.who.namespace,
             )
         )
         self.who = self._as(name, run)

@@ -19,6 +19,8 @@ from gitcoord.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.errors import BadInput
 from gitcoord.flusher import Flusher
+from gitcoord.git import hub
+from gitcoord.git.hub import hub_url
 from gitcoord.git.objects import Objects
 from gitcoord.git.process import holds_sockets, keep_ssh_open
 from gitcoord.git.repo import Repository
@@ -36,6 +38,9 @@ from gitcoord.views.projection import Projection
 def utc_now() -> datetime:
     """This machine's clock: an aware UTC instant."""
     return datetime.now(UTC)
+
+
+_HUB = "hub"  # how its tip is called, where a remote's name stands else
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ class Connection:
     """One caller's place: the repository, its settings, where the branch lives, and the coordinator."""
 
     repo: Repository
+    home: Repository
+    """Where the branch's objects and our refs lie: the same repository, or the hub's own."""
     settings: Settings
     tip: Tip
     desk: Desk
@@ -129,16 +136,17 @@ def connect(
     """
     repo = Repository.find(start, environ, hooked=hooked)
     settings = Settings.read({key: values[-1] for key, values in repo.config.items()}, environ)
-    remote = choose_remote(repo, settings)
-    url = push_url(repo, remote) if remote else ""
+    remote = _HUB if settings.hub else choose_remote(repo, settings)
+    url = hub_url(repo, settings.hub) if settings.hub else push_url(repo, remote) if remote else ""
     desk = _desk(repo, settings, url, environ)
     repo = repo.working(desk.pulse, _ssh_options(settings, environ))
+    home = hub.home(repo, str(desk.path / "hub.git"), url) if settings.hub else repo
     tip: Tip
-    tip = RemoteTip(repo, remote, url, settings.branch, sleep) if remote else LocalTip(repo, settings.branch)
+    tip = RemoteTip(home, remote, url, settings.branch, sleep) if remote else LocalTip(repo, settings.branch)
     name = hashlib.sha256(f"{url}\0{settings.branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     memory = CloneMemory(Path(repo.common_dir) / "gitcoord" / f"checked-{name}.json")
     identity = Identity(Path(repo.git_dir))
-    with Objects(repo) as objects:
+    with Objects(home) as objects:
         log = EventLog(
             tip=tip,
             objects=objects,
@@ -151,6 +159,7 @@ def connect(
         flusher = Flusher(desk=desk, log=log, now=now, sleep=sleep, seconds=settings.deadline, wall=time.time)
         yield Connection(
             repo=repo,
+            home=home,
             settings=settings,
             tip=tip,
             desk=desk,
@@ -174,8 +183,7 @@ def _desk(repo: Repository, settings: Settings, url: str, environ: Mapping[str, 
     """The desk of this user for this remote branch: whoever differs in what a push would carry has another one."""
     if not url:
         return open_desk("clone", parts=[repo.common_dir], common_dir=repo.common_dir, environ=environ)
-    keep = ("credential.", "commit.gpgsign", "user.signingkey", "gpg.", "core.sshcommand", "http.")
-    shown = [f"{key}={'|'.join(values)}" for key, values in sorted(repo.config.items()) if key.startswith(keep)]
+    shown = [f"{key}={'|'.join(values)}" for key, values in sorted(repo.config.items()) if key.startswith(hub.CREDENTIALS)]
     ssh = [environ.get("GIT_SSH_COMMAND", ""), environ.get("GIT_SSH", "")]
     parts = [url, settings.branch, socket.gethostname(), repo.email, *ssh, *shown]
     return open_desk(settings.desk, parts=parts, common_dir=repo.common_dir, environ=environ)
@@ -204,12 +212,27 @@ def find_who(repo: Repository, settings: Settings, identity: Identity, environ: 
         agent=agent,
         agent_name=agent_name(environ),
         wish=wish_name(repo.branch or folder),
-        repo=names.show(folder, 200) or None,
+        repo=repo_name(repo, settings),
+        hub=bool(settings.hub),
         branch=names.show(repo.branch, 200) or None,
         host=settings.host or f"host-{digest([socket.gethostname()])[:6]}",
         owner=owner(environ),
         human=human,
     )
+
+
+def repo_name(repo: Repository, settings: Settings) -> str:
+    """What the repository is called, the same in each of its clones and work trees: as set, else by the end of its remote's URL,
+    else by its folder.
+    """
+    if settings.repo:
+        return settings.repo
+    remotes = repo.remotes
+    remote = settings.remote if settings.remote in remotes else "origin" if "origin" in remotes else next(iter(remotes), "")
+    url = repo.config[f"remote.{remote}.url"][-1] if remote else repo.common_dir.removesuffix("/.git")
+    last = re.split(r"[/:\\]", url.rstrip("/").removesuffix(".git").rstrip("/"))[-1]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", last)[:60].strip("-._")
+    return name if names.is_repo(name) else f"repo-{digest([last])[:6]}"
 
 
 def _user(environ: Mapping[str, str]) -> str:

@@ -124,7 +124,7 @@ class Claiming(Asker):
                 found.append(
                     Claim(
                         claimed_by=event.session, run_id=event.run_id, claimed_at=event.at, resource_type=resource.type,
-                        resource_name=resource.name, mode=event.mode, phase=event.phase, reason=event.reason,
+                        resource_name=resource.name, repo=resource.repo, mode=event.mode, phase=event.phase, reason=event.reason,
                         ttl_seconds=event.ttl_seconds, renewed_at=event.at, expires_at=event.expires_at, fence=event.seq,
                         estimated_duration=event.estimated_duration, allow_coordination=event.allow_coordination,
                     )
@@ -135,7 +135,8 @@ class Claiming(Asker):
             found.append(
                 Claim(
                     claimed_by=self.who.session, run_id=self.who.run_id, claimed_at=until, resource_type=resource.type,
-                    resource_name=resource.name, ttl_seconds=0, renewed_at=self.now(), expires_at=until, fence=fence,
+                    resource_name=resource.name, repo=resource.repo, ttl_seconds=0, renewed_at=self.now(), expires_at=until,
+                    fence=fence,
                 )
             )  # fmt: skip
         held = {*self.identity.held(self.who.session), *(f"{lease.fence} {lease.resource}" for lease in found)}

@@ -79,7 +79,7 @@ def _place(found: Connection) -> Iterator[Finding]:
             yield Finding(
                 "warning", f"{tip.where} is fetched from another URL than it is pushed to; gitcoord uses the push URL for both"
             )
-        if found.repo.local_branch(found.settings.branch):
+        if not found.settings.hub and found.repo.local_branch(found.settings.branch):
             yield Finding(
                 "warning",
                 f"there is a local branch {found.settings.branch} beside {tip.ref}: it gets stale, and then `git push --all` fails",
@@ -174,18 +174,18 @@ def tidy(found: Connection) -> None:
     last = found.desk.state().get("packed_on")
     if last != f"{now:%Y-%m-%d}":
         found.desk.update(packed_on=f"{now:%Y-%m-%d}")
-        found.repo.run("maintenance", "run", "--task=loose-objects", "--quiet")
+        found.home.run("maintenance", "run", "--task=loose-objects", "--quiet")
 
 
 def _refs(found: Connection, *, fix: bool) -> Iterator[Finding]:
     """Refs of ours that a killed process left behind; those of living ones are seconds old and go by themselves."""
-    listed = found.repo.own_refs(kept=False)
+    listed = found.home.own_refs(kept=False)
     if listed and fix:
-        found.repo.drop_refs(listed)
+        found.home.drop_refs(listed)
         yield Finding("ok", f"took away {len(listed)} left-over refs")
     elif listed:
         yield Finding("warning", f"{len(listed)} refs were left behind by a killed process", "gitcoord doctor --fix")
     if fix:
         with contextlib.suppress(GitcoordError):
-            found.repo.ask("maintenance", "run", "--task=loose-objects", "--quiet")
+            found.home.ask("maintenance", "run", "--task=loose-objects", "--quiet")
             yield Finding("ok", "packed loose objects")

@@ -16,7 +16,7 @@ from typing import Literal
 from gitcoord.core import guard
 from gitcoord.core.guard import Remembered, Target, Work
 from gitcoord.core.leases import Claim, split_lease
-from gitcoord.core.names import Resource
+from gitcoord.core.names import Resource, file_in
 from gitcoord.core.state import State
 from gitcoord.core.times import read_instant
 from gitcoord.errors import GitcoordError
@@ -100,7 +100,7 @@ def look(boss: Reader, repo: Repository, settings: Settings, asked: Asked) -> An
     mode = settings.guard or view.state.rules.settings.guard
     if mode == "off":
         return Answer("off", mode)
-    subject = _subject(repo, settings, asked)
+    subject = _subject(repo, settings, asked, boss.who.namespace)
     found = _judge(boss, view.state, subject)
     doubt = ""
     if mode == "block" and not local and _forbids(*found):
@@ -156,10 +156,11 @@ def _remembered(boss: Reader) -> list[Remembered]:
 # --- what is about to happen -------------------------------------------------------------------------------------------
 
 
-def _subject(repo: Repository, settings: Settings, asked: Asked) -> _Subject:
-    targets = _targets(repo, asked.paths, asked.here) if asked.paths else []
+def _subject(repo: Repository, settings: Settings, asked: Asked, within: str) -> _Subject:
+    """`within`: what the names of this repository's files begin with, where several share the branch."""
+    targets = _targets(repo, asked.paths, asked.here, within) if asked.paths else []
     if asked.staged:
-        targets += [Target(_plain(one.path), one.added) for one in changes.staged(repo, asked.index)]
+        targets += [Target(_plain(one.path, within), one.added) for one in changes.staged(repo, asked.index)]
     if not asked.push:
         return _Subject(tuple(targets))
     coordination = changes.branch_ref(settings.branch)
@@ -168,9 +169,9 @@ def _subject(repo: Repository, settings: Settings, asked: Asked) -> _Subject:
     first: dict[str, bool] = {}
     for commit in commits:
         for one in commit.changes:
-            first.setdefault(_plain(one.path), one.added)  # the oldest says whether the other side has it
+            first.setdefault(_plain(one.path, within), one.added)  # the oldest says whether the other side has it
     works = tuple(
-        Work(one.commit, one.committed_at, tuple(_plain(each.path) for each in one.changes), _fences(one.trailers))
+        Work(one.commit, one.committed_at, tuple(_plain(each.path, within) for each in one.changes), _fences(one.trailers))
         for one in commits
     )
     return _Subject((*targets, *(Target(path, new) for path, new in first.items())), works, cut)
@@ -186,12 +187,12 @@ def _fences(trailers: Iterable[str]) -> tuple[tuple[int, Resource], ...]:
     return tuple(found)
 
 
-def _plain(path: str) -> str:
+def _plain(path: str, within: str) -> str:
     """The path as claims spell it."""
-    return unicodedata.normalize("NFC", path)
+    return file_in(within, unicodedata.normalize("NFC", path))
 
 
-def _targets(repo: Repository, paths: Sequence[str], here: str) -> list[Target]:
+def _targets(repo: Repository, paths: Sequence[str], here: str, within: str) -> list[Target]:
     """The files that writing to those paths would change: by the name given, and where it leads through symbolic links."""
     trees = sorted(repo.work_trees(), key=len, reverse=True)  # a linked work tree may lie inside of another
     found: dict[str, Target] = {}
@@ -203,7 +204,8 @@ def _targets(repo: Repository, paths: Sequence[str], here: str) -> list[Target]:
         for one in dict.fromkeys((named, real)):
             inside = _inside(one, trees)
             if inside is not None and not _is_below(one, repo.common_dir) and not _is_below(one, repo.git_dir):
-                found.setdefault(_plain(inside), Target(_plain(inside), new=not os.path.lexists(one)))
+                path = _plain(inside, within)
+                found.setdefault(path, Target(path, new=not os.path.lexists(one)))
     return list(found.values())
 
 

@@ -31,6 +31,7 @@ from gitcoord.views import board as board_view
 from gitcoord.views import tree
 from gitcoord.views.attention import Item, attention
 from gitcoord.views.holdings import Holdings, How, Step
+from gitcoord.views.repository import of_repository
 
 _BOARDS = 500  # newest boards that `verify` draws again: drawing one takes ten times as long as replaying its event
 
@@ -44,11 +45,17 @@ class Who:
     agent: dict[str, str] = field(default_factory=dict)
     agent_name: str | None = None
     wish: str = "session"
-    repo: str | None = None
+    repo: str = ""
+    hub: bool = False  # whether several repositories share the branch
     branch: str | None = None
     host: str | None = None
     owner: tuple[int, str] = (0, "")
     human: str = ""
+
+    @property
+    def namespace(self) -> str:
+        """What the names of this work tree's files begin with, where several repositories share the branch; else ""."""
+        return self.repo if self.hub else ""
 
 
 @dataclass(frozen=True)
@@ -183,13 +190,14 @@ class Reader:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def status(self) -> Status:
-        """The branch now."""
+    def status(self, repo: str | None = None) -> Status:
+        """The branch now. `repo`: only what concerns that one of the repositories that share it."""
         view = self.view()
+        state = view.state if repo is None else of_repository(view.state, repo)
         now = max(self.now(), view.state.at)
         bad = view.checked.unmended
-        items = attention(view.state, now, [(one.commit, one.reason) for one in bad])
-        return Status(now, view.checked.tip, view.state, tuple(items), bad, view.read_at, view.checked.seq)
+        items = attention(state, now, [(one.commit, one.reason) for one in bad])
+        return Status(now, view.checked.tip, state, tuple(items), bad, view.read_at, view.checked.seq)
 
     def whoami(self) -> tuple[Session | None, Binding | None]:
         """The caller's session, from the local view."""

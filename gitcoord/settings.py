@@ -10,13 +10,16 @@ from gitcoord.errors import BadInput
 
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
-KEYS = ("remote", "branch", "desk", "deadline", "host", "sshpersist", "guard")
+_REPO = re.compile(r"(?!.*\.(?:claim|d|lock)$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?", re.ASCII)  # as core/names
+
+KEYS = ("remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersist", "guard")
 """The settings of a clone or user, each `gitcoord.<key>` in git's configuration."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Per clone or user. `remote`: a remote's name, `.` for none, "" to find out; `deadline` in seconds;
+    """Per clone or user. `remote`: a remote's name, `.` for none, "" to find out; `hub`: the URL of a repository where several
+    projects coordinate, "" for none; `repo`: what this project is called there, "" to find out; `deadline` in seconds;
     `sshpersist`: seconds that an ssh connection stays open for the next command, 0 for not at all; `guard`: warn, block, off, or
     "" for what all share.
     """
@@ -28,6 +31,8 @@ class Settings:
     host: str = ""
     sshpersist: int = 0
     guard: str = ""
+    hub: str = ""
+    repo: str = ""
 
     @classmethod
     def read(cls, config: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
@@ -54,7 +59,15 @@ class Settings:
         guard = values.get("guard", cls.guard)
         if guard not in {"", "warn", "block", "off"}:
             raise BadInput(f"gitcoord.guard {guard!r} is not warn, block or off", hint="gitcoord config guard warn")
+        repo = values.get("repo", cls.repo)
+        if repo and not _REPO.fullmatch(repo):
+            raise BadInput(
+                f"gitcoord.repo {repo!r} is no repository's name: 1 to 64 ASCII letters, digits, '.', '_', '-'",
+                hint="gitcoord config repo library",
+            )
         return cls(
+            hub=values.get("hub", cls.hub),
+            repo=repo,
             sshpersist=int(persist),
             guard=guard,
             remote=values.get("remote", cls.remote),

@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gitcoord.asker import Receipt
 from gitcoord.bootstrap import Connection
 from gitcoord.errors import BadInput, GitcoordError, NotInitialised
+from gitcoord.git.hub import first_commit, hub_url
 from gitcoord.git.repo import NULL, Repository
 from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.local import hookdir
-from gitcoord.settings import KEYS
+from gitcoord.settings import KEYS, Settings
 
 
-def choose(start: str, environ: Mapping[str, str], *, remote: str | None, local: bool) -> None:
-    """Settles which remote is shared, before anything is made. Raises BadInput where only a person can say it."""
+@contextlib.contextmanager
+def chosen(start: str, environ: Mapping[str, str], *, remote: str | None, hub: str | None, local: bool) -> Iterator[None]:
+    """Settles where the branch lives, before anything is made, and takes that back if then it can't be made. Raises BadInput where
+    only a person can say it.
+    """
     repo = Repository.find(start, environ)
-    if remote is not None and local:
-        raise BadInput("--remote and --local exclude each other")
+    before = {key: repo.setting(key) for key in ("gitcoord.hub", "gitcoord.remote")}
+    try:
+        _choose(repo, remote=remote, hub=hub, local=local)
+        yield
+    except GitcoordError:
+        for key, value in before.items():
+            if repo.setting(key) != value:
+                repo.set_config(key, value)
+        raise
+
+
+def _choose(repo: Repository, *, remote: str | None, hub: str | None, local: bool) -> None:
+    if (remote is not None) + (hub is not None) + local > 1:
+        raise BadInput("--remote, --hub and --local exclude each other")
+    if hub is not None:
+        repo.set_config("gitcoord.hub", hub_url(repo, hub))
+    elif (remote is not None or local) and repo.setting("gitcoord.hub") is not None:
+        repo.set_config("gitcoord.hub", None)
+    if hub is not None or (repo.setting("gitcoord.hub") and remote is None and not local):
+        return
     if local:
         repo.set_config("gitcoord.remote", ".")
     elif remote is not None:
@@ -34,6 +56,15 @@ def choose(start: str, environ: Mapping[str, str], *, remote: str | None, local:
         )
 
 
+def set_local(start: str, environ: Mapping[str, str], key: str, value: str) -> None:
+    """Sets one of a clone's settings. Raises BadInput for a value that it can't have."""
+    repo = Repository.find(start, environ)
+    Settings.read({f"gitcoord.{key}": value}, {})
+    if key == "hub":
+        value = hub_url(repo, value)
+    repo.set_config(f"gitcoord.{key}", value)
+
+
 def init(found: Connection) -> tuple[Receipt, str]:
     """Makes the branch, or finds it there; what was done, in words. Safe to run again; of two at once one root stays."""
     boss, tip = found.coordinator, found.tip
@@ -42,9 +73,11 @@ def init(found: Connection) -> tuple[Receipt, str]:
     except NotInitialised:
         there = False
     if isinstance(tip, RemoteTip):
-        old = found.repo.local_branch(found.settings.branch)
+        old = "" if found.settings.hub else found.repo.local_branch(found.settings.branch)
         if not there:
-            if tip.is_empty(found.settings.deadline):
+            if found.settings.hub and tip.is_empty(found.settings.deadline):
+                first_commit(found.home, tip.url, found.settings.deadline)
+            elif tip.is_empty(found.settings.deadline):
                 raise GitcoordError(
                     f"{tip.where} has no branch yet, and its host would take {found.settings.branch!r} for the default one: "
                     "push your first commit there before",
@@ -92,7 +125,8 @@ def remove(found: Connection) -> list[str]:
     with contextlib.suppress(GitcoordError):
         hooks = hookdir.uninstall(Path(repo.hooks_dir()), common_dir=Path(repo.common_dir))
         done += [f"hook {one.event}: {one.change}" for one in hooks if one.change != "none"]
-    repo.drop_refs(repo.own_refs(kept=True))
+    for one in (repo, found.home):
+        one.drop_refs(one.own_refs(kept=True))
     if isinstance(found.tip, RemoteTip):
         found.tip.forget()
     for key in KEYS:

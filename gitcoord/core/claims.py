@@ -63,7 +63,6 @@ class AcquireClaims(Command):
     allow_coordination: bool = True
     if_stale: bool = False
     breaks: int | None = None
-    repo: Line | None = None
     wait: bool = False
 
 
@@ -94,7 +93,6 @@ class ClaimAcquired(Event):
     reason: Text | None = None
     estimated_duration: Line | None = None
     allow_coordination: bool = True
-    repo: Line | None = None
     renewed: tuple[RenewalEntry, ...] = ()
     collected: tuple[LeaseEntry, ...] = ()
     taken: tuple[TakenEntry, ...] = ()
@@ -128,7 +126,7 @@ class ClaimAcquired(Event):
             leases.drop_own(draft, self.session, resource)
             claim = Claim(
                 claimed_by=self.session, run_id=self.run_id, claimed_at=self.at, resource_type=resource.type,
-                resource_name=resource.name, repo=self.repo, phase=self.phase, reason=self.reason, ttl_seconds=self.ttl_seconds,
+                resource_name=resource.name, repo=resource.repo, phase=self.phase, reason=self.reason, ttl_seconds=self.ttl_seconds,
                 mode=leases.mode_of(draft.rules, resource, self.mode), estimated_duration=self.estimated_duration,
                 renewed_at=self.at, expires_at=self.expires_at, fence=self.seq, allow_coordination=self.allow_coordination,
             )  # fmt: skip
@@ -330,7 +328,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
         ClaimAcquired(
             resources=tuple(str(resource) for resource in granted), mode=command.mode, ttl_seconds=ttl, expires_at=until,
             phase=command.phase, reason=command.reason, estimated_duration=command.estimated_duration,
-            allow_coordination=command.allow_coordination, repo=command.repo, renewed=tuple(renewed),
+            allow_coordination=command.allow_coordination, renewed=tuple(renewed),
             collected=tuple(collected), taken=tuple(taken.values()),
             witnessed=(clock.witness() is not None) if by_clock else None, **common,
         ),
@@ -370,7 +368,7 @@ def _stand_in_line(
     given: dict[str, Any] = {
         "resources": tuple(map(str, wanted)), "mode": command.mode, "any_of": command.any_of, "until": until,
         "phase": command.phase, "ttl_seconds": leases.lease_seconds(state, command.ttl_seconds), "reason": command.reason,
-        "estimated_duration": command.estimated_duration, "allow_coordination": command.allow_coordination, "repo": command.repo,
+        "estimated_duration": command.estimated_duration, "allow_coordination": command.allow_coordination,
     }  # fmt: skip
     if place is not None:
         return (waiting.ClaimQueued(place=place.seq, **given, **common),)

@@ -62,7 +62,7 @@ class Claim(Record):
     claimed_at: Instant
     resource_type: ResourceType
     resource_name: str
-    repo: str | None = None
+    repo: str | None = None  # the repository of a file, where several share the branch: its name says it too
     mode: Mode = "exclusive"
     phase: str | None = None
     reason: str | None = None
@@ -213,6 +213,7 @@ def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:
     return {
         "resource_type": lease.resource_type,
         "resource_name": lease.resource_name,
+        "repo": lease.repo,
         "claimed_by": lease.claimed_by,
         "fence": lease.fence,
         "expires_at": spell(lease.expires_at),

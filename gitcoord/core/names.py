@@ -21,6 +21,8 @@ NAME_LIMIT = 512  # bytes of UTF-8: a resource's name
 
 _SESSION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
+# Not what a file or folder below `claims/` can end in: a repository's folder lies there beside them.
+_REPO = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?)(?<!\.claim)(?<!\.d)(?<!\.lock)//(.+)", re.ASCII)
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,79}", re.ASCII)
 OWN_ID = 64  # characters of an id that a caller chooses: what an event makes has its id and a number behind it
 _RESERVED = frozenset({"broadcast", "anyone", "human", "gitcoord"})
@@ -124,7 +126,11 @@ def parse_text(text: str, what: str) -> str:
 
 @dataclass(frozen=True, order=True)
 class Resource:
-    """What can be claimed: a type and a name; `str()` gives `file:src/api.py`."""
+    """What can be claimed: a type and a name; `str()` gives `file:src/api.py`.
+
+    Where several repositories share one branch, a file's name begins with its own: `file:library//src/api.py`. No path that git
+    gives has two slashes, so that the two spellings never meet; all else (`deploy:production`) is shared by the repositories.
+    """
 
     type: str
     name: str
@@ -140,10 +146,33 @@ class Resource:
             raise ValueError(f"not a resource: {show(text, 80)!r}")
         return cls(kind, name)
 
+    @property
+    def repo(self) -> str | None:
+        """The repository that a file lies in, where its name says so."""
+        found = _REPO.match(self.name) if self.type == "file" else None
+        return found[1] if found else None
 
-def parse_resource(kind: str, name: str, *, root: str = "", here: str = "") -> Resource:
+    @property
+    def path(self) -> str:
+        """The name without the repository."""
+        found = _REPO.match(self.name) if self.type == "file" else None
+        return found[2] if found else self.name
+
+
+def is_repo(text: str) -> bool:
+    """Whether `text` can be the name of a repository."""
+    return bool(_REPO.fullmatch(f"{text}//."))
+
+
+def file_in(repo: str, path: str) -> str:
+    """The name of that file (relative to the root of its repository); `repo` "": there is only one."""
+    return f"{repo}//{path}" if repo else path
+
+
+def parse_resource(kind: str, name: str, *, root: str = "", here: str = "", repo: str = "") -> Resource:
     """The resource of that type and name. A file's name is taken as git takes a path: relative to `here` (a POSIX path
-    below the root, "" for the root itself) or absolute inside `root` (the work tree's POSIX path). Raises BadInput.
+    below the root, "" for the root itself) or absolute inside `root` (the work tree's POSIX path). `repo`: the repository that the
+    caller stands in, where several share a branch; a file of another one is spelled `library//src/api.py`. Raises BadInput.
     """
     if not is_resource_type(kind):
         raise BadInput(
@@ -152,7 +181,9 @@ def parse_resource(kind: str, name: str, *, root: str = "", here: str = "") -> R
         )
     name = parse_line(name, "resource's name", NAME_LIMIT)
     if kind == "file":
-        name = file_name(name, root=root, here=here)
+        other = _REPO.fullmatch(name) if repo else None
+        path = file_name(other[2], root="", here="") if other else file_name(name, root=root, here=here)
+        name = file_in(other[1] if other else repo, path)
     if not name.strip():
         raise BadInput("a resource's name can't be empty")
     size = len(name.encode())

@@ -146,7 +146,7 @@ class RequestAnswered(Event):
             wanted = leases.resource_of(self.resource)
             offer = Claim(
                 claimed_by=self.asker, run_id=known.run_id, claimed_at=self.at, resource_type=wanted.type,
-                resource_name=wanted.name,
+                resource_name=wanted.name, repo=wanted.repo,
                 mode="shared" if self.answer == "share" else leases.mode_of(draft.rules, wanted, "exclusive"),
                 ttl_seconds=draft.rules.default_ttl, renewed_at=self.at, expires_at=self.at + waiting.OFFER, fence=self.seq,
                 offered_until=self.at + waiting.OFFER,

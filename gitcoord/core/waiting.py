@@ -56,7 +56,6 @@ class Waiting(Record):
     reason: str | None = None
     estimated_duration: str | None = None
     allow_coordination: bool = True
-    repo: str | None = None
 
     @property
     def wanted(self) -> tuple[Resource, ...]:
@@ -83,7 +82,6 @@ class ClaimQueued(Event):
     reason: Text | None = None
     estimated_duration: Line | None = None
     allow_coordination: bool = True
-    repo: Line | None = None
 
     def headline(self) -> str:
         """The commit's subject."""
@@ -104,7 +102,6 @@ class ClaimQueued(Event):
                 id=self.id, seq=self.seq, session_id=self.session, run_id=self.run_id, resources=self.resources, mode=self.mode,
                 until=self.until, since=self.at, any_of=self.any_of, ttl_seconds=self.ttl_seconds, phase=self.phase,
                 reason=self.reason, estimated_duration=self.estimated_duration, allow_coordination=self.allow_coordination,
-                repo=self.repo,
             )  # fmt: skip
             draft.put("waiting", place.seq, place)
         show_waiting(draft, self.session)
@@ -274,7 +271,7 @@ def grant(draft: Draft, granted: Iterable[str], *, fence: int, at: datetime) -> 
 def _offer(settings: Settings, place: Waiting, resource: Resource, *, fence: int, at: datetime) -> Claim:
     return Claim(
         claimed_by=place.session_id, run_id=place.run_id, claimed_at=at, resource_type=resource.type, resource_name=resource.name,
-        repo=place.repo, mode=leases.mode_of(settings, resource, place.mode), phase=place.phase, reason=place.reason,
+        repo=resource.repo, mode=leases.mode_of(settings, resource, place.mode), phase=place.phase, reason=place.reason,
         estimated_duration=place.estimated_duration, ttl_seconds=place.ttl_seconds, renewed_at=at, expires_at=at + OFFER,
         fence=fence, offered_until=at + OFFER, allow_coordination=place.allow_coordination,
     )  # fmt: skip
@@ -294,7 +291,7 @@ def describe(place: Waiting) -> dict[str, Any]:
     """Who comes first, as `blocked_by` has it."""
     first = place.wanted[0]
     return {
-        "resource_type": first.type, "resource_name": first.name, "claimed_by": place.session_id, "fence": 0,
+        "resource_type": first.type, "resource_name": first.name, "repo": first.repo, "claimed_by": place.session_id, "fence": 0,
         "expires_at": spell(place.until), "mode": place.mode, "phase": place.phase, "why": place.reason,
         "reason": "waits, and comes first", "last_heard": None,
     }  # fmt: skip

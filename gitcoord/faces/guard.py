@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitcoord.core.guard import Target, in_the_way
+from gitcoord.core.names import file_in
 from gitcoord.git import process
 from gitcoord.local import outlook, processes
 from gitcoord.local.identity import Identity
@@ -46,7 +47,7 @@ def is_allowed(words: Sequence[str], environ: Mapping[str, str]) -> bool:
             return False
         names = unicodedata.normalize("NFC", staged.decode("utf-8", "surrogateescape")).split("\0")
         binding = Identity(Path(os.path.realpath(git_dir))).sitting(environ)
-        targets = [Target(name) for name in names if name]
+        targets = [Target(file_in(seen.repo, name)) for name in names if name]
         now = datetime.now(UTC)
         if in_the_way(seen.leases, targets, session=binding.session if binding else "", now=now, grace=seen.grace):
             return False

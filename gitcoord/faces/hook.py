@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitcoord.core.names import LINE_LIMIT, show
+from gitcoord.core.names import LINE_LIMIT, file_in, show
 from gitcoord.git import process
 from gitcoord.local import files, ids
 from gitcoord.local.identity import AGENTS, Binding, Identity
@@ -179,13 +179,13 @@ def _read(lines: list[str], at: float) -> _Event | None:
 def _tell(event: _Event, place: _Place, environ: Mapping[str, str]) -> None:
     """Spools the event if a session sits in this work tree, then has its desk flushed."""
     binding = Identity(Path(place.git_dir)).sitting(event.who)
-    entry = _describe(event, place, environ) if binding else None
+    entry = _describe(event, place, environ, binding.repo) if binding else None
     if binding and entry:
         _sync(_spool(binding, entry), place, environ)
 
 
-def _describe(event: _Event, place: _Place, environ: Mapping[str, str]) -> dict[str, object] | None:
-    """The entry for the spool; None when nothing has happened."""
+def _describe(event: _Event, place: _Place, environ: Mapping[str, str], repo: str) -> dict[str, object] | None:
+    """The entry for the spool; None when nothing has happened. `repo`: what the names of files begin with."""
     env = {**process.clean_environment(environ), "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
     target, names = event.branch or event.commit[:12], list[str]()
     if event.name == "post-commit":
@@ -200,7 +200,7 @@ def _describe(event: _Event, place: _Place, environ: Mapping[str, str]) -> dict[
         "at": datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "action": _ACTIONS[event.name],
         "target": show(target, LINE_LIMIT),
-        "files": names[:_FILES],
+        "files": [file_in(repo, name) for name in names[:_FILES]],
         "branch": event.branch,
         "commit": event.commit,
     }

@@ -28,7 +28,9 @@ _LOST = 200  # lost leases of a session that are remembered; their commits have 
 
 @dataclass(frozen=True)
 class Binding:
-    """A session that was started in this work tree. `agent`: the agent's variables at the start (empty: a person's)."""
+    """A session that was started in this work tree. `agent`: the agent's variables at the start (empty: a person's); `repo`: what
+    the names of its files begin with, where several repositories share the branch.
+    """
 
     session: str
     run_id: str
@@ -37,6 +39,7 @@ class Binding:
     desk: str
     agent: dict[str, str] = field(default_factory=dict)
     seq: int = 0
+    repo: str = ""
 
     @property
     def alive(self) -> bool:

@@ -38,22 +38,25 @@ class Held:
 
 @dataclass(frozen=True)
 class Outlook:
-    """The leases on files in the newest view of a clone, how far clocks may differ, and when the branch was last read."""
+    """The leases on files in the newest view of a clone, how far clocks may differ, when the branch was last read, and what the
+    names of this clone's files begin with.
+    """
 
     leases: tuple[Held, ...]
     grace: timedelta
     read_at: float
+    repo: str = ""
 
 
-def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta) -> None:
-    """Notes the leases on files in the view of that commit. `memory`: the file of the clone's memory."""
+def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta, repo: str) -> None:
+    """Notes the leases on files in the view of that commit. `memory`: the file of the clone's memory; `repo`: see `Outlook`."""
     rows = [
         [one.claimed_by, one.mode, one.fence, one.expires_at.timestamp(), one.resource.name]
         for one in leases
         if one.resource.type == "file"
     ]
     with suppress(OSError):
-        files.write_json(_beside(memory), {"good": good, "grace": grace.total_seconds(), "leases": rows})
+        files.write_json(_beside(memory), {"good": good, "grace": grace.total_seconds(), "repo": repo, "leases": rows})
 
 
 def is_kept(memory: Path) -> bool:
@@ -74,7 +77,7 @@ def read(folder: Path) -> Outlook | None:
             Held(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
             for who, mode, fence, until, name in noted["leases"]
         )
-        return Outlook(leases, timedelta(seconds=noted["grace"]), memories[0].stat().st_mtime)
+        return Outlook(leases, timedelta(seconds=noted["grace"]), memories[0].stat().st_mtime, str(noted["repo"]))
     except (TypeError, KeyError, ValueError, OverflowError, OSError):
         return None
 

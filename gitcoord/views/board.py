@@ -80,8 +80,9 @@ def render(state: State) -> str:
         "## 🟢 Active Sessions",
         "",
     ]
+    several = len({one.repo for one in live}) > 1
     for session in live[:ROWS]:
-        parts += _session(state, session, now)
+        parts += _session(state, session, now, several=several)
     if not live:
         parts += ["- none", ""]
     if len(live) > ROWS:
@@ -102,7 +103,7 @@ def render(state: State) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _session(state: State, session: Session, now: datetime) -> list[str]:
+def _session(state: State, session: Session, now: datetime, *, several: bool) -> list[str]:
     beat = state.heartbeats.get(session.session_id)
     status = session.status if not session.waiting_for else f"{session.status} for {inert(session.waiting_for)}"
     if beat is not None and beat.action and session.status == "active":
@@ -117,6 +118,7 @@ def _session(state: State, session: Session, now: datetime) -> list[str]:
         ("Last Update", f"{_clock(heard, now)}, fresh until {_clock(heard + state.rules.quiet_after, now)}"),
         ("Next", _text(beat.next_action) if beat else None),
         ("Est. Complete", _clock(beat.estimated_completion, now) if beat and beat.estimated_completion else None),
+        ("Repository", _text(session.repo) if several else None),
         ("Where", _where(session)),
     ]
     lines = [f"### {session.session_id} (Started: {_clock(session.started_at, now)})", ""]

@@ -85,7 +85,9 @@ def path_of(table: str, record: Any) -> str:
     if isinstance(record, Branch):
         return SETTINGS
     if isinstance(record, Claim):
-        place = f"claims/{record.resource_type}-{encode_name(record.resource_name)}"
+        what = record.resource
+        folder = f"claims/{what.repo}" if what.repo else "claims"
+        place = f"{folder}/{what.type}-{encode_name(what.path)}"
         return f"{place}.claim" if record.mode == "exclusive" else f"{place}.d/{record.claimed_by}.claim"
     if isinstance(record, Message):
         if record.to == TO_ALL:

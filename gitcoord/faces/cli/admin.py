@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import asdict
 from typing import Annotated
 
@@ -14,12 +15,15 @@ from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.faces.cli import records
 from gitcoord.faces.cli.context import answer, connection, looked_at, options, out, say
 from gitcoord.local import outlook
-from gitcoord.settings import KEYS, Settings
+from gitcoord.settings import KEYS
 from gitcoord.views.tree import BOARD
 
 
 def init(
     remote: Annotated[str | None, typer.Option(metavar="NAME", help="The remote that all sessions share.")] = None,
+    hub: Annotated[
+        str | None, typer.Option(metavar="URL", help="A repository where several projects coordinate with each other.")
+    ] = None,
     local: Annotated[bool, typer.Option("--local", help="No remote: for sessions on this machine.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take away everything local; the branch on the remote stays.")] = False,
 ) -> None:
@@ -31,14 +35,14 @@ def init(
             done = setup.remove(found)
         answer({"removed": done}, *(f"removed: {line}" for line in done))
         return
-    setup.choose(os.path.abspath(options.path or "."), os.environ, remote=remote, local=local)
-    with connection() as found:
+    with setup.chosen(os.path.abspath(options.path or "."), os.environ, remote=remote, hub=hub, local=local), connection() as found:
         receipt, words = setup.init(found)
+        where = f" --git-dir={shlex.quote(found.home.git_dir)}" if found.settings.hub else ""
         answer(
-            {**records.receipt(receipt), "branch": found.tip.ref},
+            {**records.receipt(receipt), "branch": found.tip.ref, "repo": found.coordinator.who.repo},
             words,
             "next: gitcoord start; gitcoord claim FILE; gitcoord status",
-            f"read it with plain git: git log {found.tip.ref}; git show {found.tip.ref}:{BOARD}",
+            f"read it with plain git: git{where} log {found.tip.ref}; git{where} show {found.tip.ref}:{BOARD}",
         )
 
 
@@ -53,7 +57,8 @@ def sync(
 
             tidy(found)
         if view is not None and outlook.is_kept(found.memory.path):  # somebody here is guarded: the next one has a short way
-            outlook.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace)
+            repo = found.coordinator.who.namespace
+            outlook.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace, repo)
         left = len(found.coordinator.flusher.unsent())
         record = {
             "unsent": left,
@@ -81,6 +86,16 @@ def config(
     shared: Annotated[bool, typer.Option("--shared", help="For all sessions: kept on the branch.")] = False,
 ) -> None:
     """Show or change settings: this clone's (in git's configuration), or with --shared everybody's."""
+    if not shared and key is not None:
+        key = key.removeprefix("gitcoord.")
+        if key not in KEYS:
+            raise BadInput(f"{key!r} is not a setting of a clone", hint=f"one of: {', '.join(KEYS)}; for all: --shared")
+        if value is not None:  # asks nothing of the branch: what is set wrong is set right by this
+            from gitcoord import setup
+
+            setup.set_local(os.path.abspath(options.path or "."), os.environ, key, value)
+            answer({"key": key, "value": value}, f"gitcoord.{key} = {value} in this clone")
+            return
     with connection() as found:
         if shared:
             if key is not None and value is not None:
@@ -93,15 +108,6 @@ def config(
                     raise BadInput(f"{key!r} is not a shared setting", hint=f"one of: {', '.join(values)}")
                 values[key] = 0  # nobody said how many places it has
         else:
-            if key is not None:
-                key = key.removeprefix("gitcoord.")
-                if key not in KEYS:
-                    raise BadInput(f"{key!r} is not a setting of a clone", hint=f"one of: {', '.join(KEYS)}; for all: --shared")
-            if key is not None and value is not None:
-                Settings.read({f"gitcoord.{key}": value}, {})
-                found.repo.set_config(f"gitcoord.{key}", value)
-                answer({"key": key, "value": value}, f"gitcoord.{key} = {value} in this clone")
-                return
             values = asdict(found.settings)
         if key is not None:
             answer({"key": key, "value": values[key]}, str(values[key]))

@@ -20,6 +20,7 @@ def resources(found: Connection, words: Sequence[str]) -> list[Resource]:
     Raises BadInput.
     """
     here, root = here_and_root(found)
+    repo = found.coordinator.who.namespace
     words = list(words)
     kind = "file"
     if len(words) > 1 and names.is_resource_type(words[0]):
@@ -28,9 +29,9 @@ def resources(found: Connection, words: Sequence[str]) -> list[Resource]:
     for word in words:
         prefix, colon, rest = word.partition(":")
         if colon and rest and kind == "file" and names.is_resource_type(prefix):
-            parsed.append(names.parse_resource(prefix, rest, root=root, here=here))
+            parsed.append(names.parse_resource(prefix, rest, root=root, here=here, repo=repo))
         else:
-            parsed.append(names.parse_resource(kind, word, root=root, here=here))
+            parsed.append(names.parse_resource(kind, word, root=root, here=here, repo=repo))
     return list(dict.fromkeys(parsed))
 
 

@@ -118,7 +118,8 @@ def _look_after(found: Connection, said: Answer) -> None:
     """Leaves the next guard a short list, and has an old view refreshed in the background."""
     if said.state is None or said.now is None:
         return
-    outlook.note(found.memory.path, said.good, said.state.claims.values(), said.state.rules.grace)
+    repo = found.coordinator.who.namespace
+    outlook.note(found.memory.path, said.good, said.state.claims.values(), said.state.rules.grace, repo)
     if said.stale and os.environ.get("GITCOORD") != "0" and outlook.take_turn(found.memory.path.parent):
         processes.detach(outlook.refreshing(sys.executable, found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
 

@@ -27,10 +27,13 @@ from gitcoord.views.board import recent_messages
 _FOLLOW = 2.0  # seconds between two looks of --follow
 
 
-def status(everything: Annotated[bool, typer.Option("--all", help="Ended sessions and older messages too.")] = False) -> None:
+def status(
+    everything: Annotated[bool, typer.Option("--all", help="Ended sessions and older messages too.")] = False,
+    repo: Annotated[str | None, typer.Option(metavar="NAME", help="Only what concerns that repository of a hub.")] = None,
+) -> None:
     """Show who does what now: yours first."""
     with connection() as found:
-        now = found.coordinator.status()
+        now = found.coordinator.status(repo=repo)
         if options.json:
             answer(_status(now, everything=everything))
         else:

@@ -28,7 +28,7 @@ def claim(value: Claim) -> dict[str, Any]:
 
 def short_claim(value: Claim) -> dict[str, Any]:
     """A lease as the answer to a claim has it."""
-    keys = ("resource_type", "resource_name", "claimed_by", "fence", "expires_at")
+    keys = ("resource_type", "resource_name", "repo", "claimed_by", "fence", "expires_at")
     full = record(value)
     return {key: full[key] for key in keys}
 

@@ -1,0 +1,99 @@
+"""A repository of our own beside the user's: where several projects share one branch, its objects and refs lie here.
+
+It is bare, has no remote, and belongs to one desk. Deleting it costs one fetch.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import replace
+
+from gitcoord.errors import GitcoordError, Refused, Unreachable
+from gitcoord.git import process
+from gitcoord.git.repo import Oid, Repository
+from gitcoord.git.tip import check_url
+
+CREDENTIALS = ("credential.", "commit.gpgsign", "user.signingkey", "gpg.", "core.sshcommand", "http.")
+"""Settings by which a push of one clone may differ from that of another: what each carries with it."""
+
+_DEFAULT = "main"  # the branch of the first commit, where a hub has none: its host takes the first one pushed for the default
+_HELLO = """\
+# A hub
+
+Several repositories coordinate here, by the branch `coordination`: read its `STATUS_BOARD.md`.
+"""
+_SECONDS = 20.0
+
+
+def hub_url(repo: Repository, url: str) -> str:
+    """The URL that pushes to the hub go to, as this clone's configuration rewrites it. Raises BadInput."""
+    if any(key.startswith("url.") for key in repo.config):  # insteadOf: git alone applies it
+        done = repo.run("ls-remote", "--get-url", "--", url)
+        url = done.stdout.decode("utf-8", "surrogateescape").rstrip("\n") if done.ok else url
+    return check_url(url, repo.cwd)
+
+
+def home(repo: Repository, folder: str, url: str) -> Repository:
+    """The repository in that folder, for the hub at that URL, made if it isn't there: it finds the hub as this clone would."""
+    made = replace(repo, git_dir=folder, common_dir=folder, work_tree="", branch="")
+    if os.path.exists(os.path.join(folder, "HEAD")):
+        return made
+    os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+    aside = tempfile.mkdtemp(prefix=".hub-", dir=os.path.dirname(folder))
+    try:
+        env = {**process.clean_environment(repo.environ), "GIT_DIR": aside}
+        words = [repo.git, *process.ALWAYS, "init", "--quiet", "--bare", f"--object-format={_hash_of(repo, url)}", "--template="]
+        done = process.run(words, env=env, cwd=aside)
+        if not done.ok:
+            raise GitcoordError(f"git can't make the hub's repository here: {done.words}", hint="gitcoord doctor")
+        for key, value in _own_credentials(repo):
+            process.run([repo.git, *process.ALWAYS, "config", "--add", key, value], env=env, cwd=aside)
+        try:
+            os.rename(aside, folder)  # whole or not at all: others of this desk may be making it, too
+        except OSError:
+            if not os.path.exists(os.path.join(folder, "HEAD")):
+                raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return made
+
+
+def _hash_of(repo: Repository, url: str) -> str:
+    """The hash of the hub: by the names that it lists; that of this clone where it lists none."""
+    done = repo.run("ls-remote", "--", url, seconds=_SECONDS)
+    first = re.match(rb"[0-9a-f]+", done.stdout) if done.ok else None
+    return repo.hash_name if first is None else "sha256" if len(first[0]) == 64 else "sha1"
+
+
+def _own_credentials(repo: Repository) -> list[tuple[str, str]]:
+    """What this clone itself (not the user, for all repositories) says about how to reach a remote."""
+    done = repo.run("config", "--local", "--includes", "-z", "--list")
+    entries = done.stdout.decode("utf-8", "surrogateescape").split("\0") if done.ok else []
+    pairs = (entry.partition("\n") for entry in entries if entry)
+    return [(key, value) for key, _, value in pairs if key.startswith(CREDENTIALS)]
+
+
+def first_commit(hub: Repository, url: str, seconds: float) -> str:
+    """Gives an empty hub a first branch, so that its host won't take ours for the default one: what it is called. Whoever was
+    faster is as good. Raises Unreachable, Refused.
+    """
+    blob = hub.ask("hash-object", "-w", "--stdin", stdin=_HELLO.encode()).strip()
+    tree = hub.ask("mktree", stdin=f"100644 blob {blob}\tREADME.md\n".encode()).strip()
+    who = {f"GIT_{role}_NAME": "gitcoord" for role in ("AUTHOR", "COMMITTER")}
+    who |= {f"GIT_{role}_EMAIL": "gitcoord@localhost" for role in ("AUTHOR", "COMMITTER")}
+    made = hub.run("commit-tree", tree, "-m", "A hub: several repositories coordinate here", extra=who)
+    commit: Oid = made.stdout.decode().strip()
+    ref = f"refs/heads/{_DEFAULT}"
+    done = hub.run("push", "--quiet", "--no-verify", f"--force-with-lease={ref}:", "--", url, f"{commit}:{ref}", seconds=seconds)
+    if not done.ok:
+        listed = hub.run("ls-remote", "--exit-code", "--heads", "--", url, seconds=seconds)
+        if not listed.ok and not done.in_time:
+            raise Unreachable(f"the hub can't be reached: {done.words or 'no answer'}", hint="try again later")
+        if not listed.ok:
+            raise Refused(
+                f"the hub refuses a first branch: {done.words}", hint="push a first commit to it, then the same command again"
+            )
+    return _DEFAULT
