@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from gitcoord.core import names, sessions
 from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.sessions import Session
-from gitcoord.errors import BadInput, Held, NoSession, Unreachable
+from gitcoord.errors import BadInput, GitcoordError, Held, NoSession, NotInitialised, Unknown, Unreachable
 from gitcoord.flusher import Queued, Result
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
@@ -35,6 +35,8 @@ class Receipt:
     commit: Oid = ""
 
 
+_LANDS_WITHIN = 60.0
+"""Seconds after which the push of a process that was killed lands no more (seen: seconds)."""
 _NOWHERE = "0" * 40  # no commit has this name: what was looked for "since" it has to be looked for from the root
 
 
@@ -49,6 +51,8 @@ class Asker(Reader):
 
         `further`: one more step of what the caller asked for; it has an operation of its own.
         """
+        if kind is not sessions.StartSession:
+            self._take_up()
         op = names.parse_id(self.op) if self.op and not further else self.desk.next_id()
         given = {"session": self.who.session, "run_id": self.who.run_id, **fields}
         try:
@@ -118,6 +122,7 @@ class Asker(Reader):
         """Registers a session, or goes on with the one that sits here: its name and the receipt. Raises Held when the name
         is active elsewhere.
         """  # fmt: skip
+        self._take_up()
         given: dict[str, Any] = {
             "capabilities": tuple(names.parse_line(one, "capability", 60) for one in capabilities),
             "role": names.parse_line(role, "role", 60) if role else None,
@@ -161,22 +166,43 @@ class Asker(Reader):
         return self.view().state.sessions.get(name)
 
     def _begin(self, session: str, **given: Any) -> tuple[str, Receipt]:
+        pid, born = self.who.owner
         run_id = self.desk.next_id()
-        receipt, event = self._ask(sessions.StartSession, session=session, run_id=run_id, **given)
+        binding = Binding(
+            session=session,
+            run_id=run_id,
+            pid=pid,
+            born=born,
+            desk=str(self.desk.path),
+            agent=self.who.agent,
+            repo=self.who.namespace,
+        )
+        self.identity.intend(binding)
+        try:
+            receipt, event = self._ask(sessions.StartSession, session=session, run_id=run_id, **given)
+        except GitcoordError as error:
+            if not isinstance(error, Unknown):
+                self.identity.settle(run_id)
+            raise
         name = event.session if event is not None else session
         run = event.run_id if event is not None else run_id
-        pid, born = self.who.owner
-        self.identity.bind(
-            Binding(
-                session=name,
-                run_id=run,
-                pid=pid,
-                born=born,
-                desk=str(self.desk.path),
-                agent=self.who.agent,
-                seq=receipt.seq,
-                repo=self.who.namespace,
-            )
-        )
-        self.who = self._as(name, run)
+        self._bind(replace(binding, session=name, run_id=run, seq=receipt.seq), run_id)
         return name, receipt
+
+    def _bind(self, binding: Binding, asked_for: str) -> None:
+        self.identity.bind(binding)
+        self.identity.settle(asked_for)
+        self.who = self._as(binding.session, binding.run_id)
+
+    def _take_up(self) -> None:
+        """A start whose process was killed may have landed: then its run is the session's, and this work tree goes on with it."""
+        for binding, age in self.identity.intended():
+            if binding.agent != self.who.agent:
+                continue
+            with contextlib.suppress(Unreachable, NotInitialised):
+                known = self.view(fresh=True).state.sessions.values()
+                mine = next((one for one in known if one.run_id == binding.run_id), None)
+                if mine is not None:
+                    self._bind(replace(binding, session=mine.session_id, seq=mine.start_seq), binding.run_id)
+                elif age > _LANDS_WITHIN:
+                    self.identity.settle(binding.run_id)

@@ -15,6 +15,7 @@ from gitcoord.git.repo import NULL, Repository
 from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.local import hookdir
 from gitcoord.settings import KEYS, Settings
+from gitcoord.views.tree import HUB_TEXT
 
 
 @contextlib.contextmanager
@@ -76,7 +77,7 @@ def init(found: Connection) -> tuple[Receipt, str]:
         old = "" if found.settings.hub else found.repo.local_branch(found.settings.branch)
         if not there:
             if found.settings.hub and tip.is_empty(found.settings.deadline):
-                first_commit(found.home, tip.url, found.settings.deadline)
+                first_commit(found.home, tip.url, found.settings.deadline, readme=HUB_TEXT)
             elif tip.is_empty(found.settings.deadline):
                 raise GitcoordError(
                     f"{tip.where} has no branch yet, and its host would take {found.settings.branch!r} for the default one: "

@@ -451,3 +451,42 @@ def test_a_desk_on_a_read_only_place_falls_back(pair: tuple[Seat, Seat]) -> None
     done = subprocess.run(command, cwd=ada.path, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
+
+
+def test_a_start_killed_at_any_step_and_run_again_is_one_session(
+    mould: Mould, file_remote: Remote, seats: Seats, stride: int
+) -> None:
+    """Its new run may have landed before it could be noted here: who comes again is that run, and nobody is locked out."""
+    (ada,) = seats(file_remote, "ada")
+    mould.ok(ada, "init")
+    begun = set()
+    for step in range(1, MANY, stride):
+        words = ("start", "--work", f"step {step}")
+        died = mould.run(ada, *words, kill_at=step)
+        if begun:  # the session is there, and its new run may be, too
+            assert mould.ok(ada, "heartbeat", "working")["state"] == "committed"
+        again = mould.ok(ada, *words)
+        begun.add(again["session_id"])
+        assert mould.ok(ada, "claim", "droplet", f"r{step}")["outcome"] == "held"
+        if died.code != KILLED:
+            break
+    assert died.code == 0, died
+    assert step > 10
+    assert len(begun) == 1
+    assert [one["session_id"] for one in mould.ok(ada, "status")["sessions"]] == list(begun)
+
+
+def test_a_first_start_killed_at_any_step_and_run_again_is_one_session(
+    mould: Mould, file_remote: Remote, seats: Seats, stride: int
+) -> None:
+    (first,) = seats(file_remote, "first")
+    mould.ok(first, "init")
+    for step in range(1, MANY, stride):
+        (ada,) = seats(file_remote, f"ada{step}")
+        died = mould.run(ada, "start", f"s{step}", kill_at=step)
+        assert mould.ok(ada, "start", f"s{step}")["session_id"] == f"s{step}"
+        assert mould.ok(ada, "heartbeat", "working")["state"] == "committed"
+        if died.code != KILLED:
+            break
+    assert died.code == 0
+    assert step > 10

@@ -20,11 +20,6 @@ CREDENTIALS = ("credential.", "commit.gpgsign", "user.signingkey", "gpg.", "core
 """Settings by which a push of one clone may differ from that of another: what each carries with it."""
 
 _DEFAULT = "main"  # the branch of the first commit, where a hub has none: its host takes the first one pushed for the default
-_HELLO = """\
-# A hub
-
-Several repositories coordinate here, by the branch `coordination`: read its `STATUS_BOARD.md`.
-"""
 _SECONDS = 20.0
 
 
@@ -76,15 +71,15 @@ def _own_credentials(repo: Repository) -> list[tuple[str, str]]:
     return [(key, value) for key, _, value in pairs if key.startswith(CREDENTIALS)]
 
 
-def first_commit(hub: Repository, url: str, seconds: float) -> str:
+def first_commit(hub: Repository, url: str, seconds: float, *, readme: str) -> str:
     """Gives an empty hub a first branch, so that its host won't take ours for the default one: what it is called. Whoever was
     faster is as good. Raises Unreachable, Refused.
     """
-    blob = hub.ask("hash-object", "-w", "--stdin", stdin=_HELLO.encode()).strip()
+    blob = hub.ask("hash-object", "-w", "--stdin", stdin=readme.encode()).strip()
     tree = hub.ask("mktree", stdin=f"100644 blob {blob}\tREADME.md\n".encode()).strip()
     who = {f"GIT_{role}_NAME": "gitcoord" for role in ("AUTHOR", "COMMITTER")}
     who |= {f"GIT_{role}_EMAIL": "gitcoord@localhost" for role in ("AUTHOR", "COMMITTER")}
-    made = hub.run("commit-tree", tree, "-m", "A hub: several repositories coordinate here", extra=who)
+    made = hub.run("commit-tree", tree, "-m", "A first commit", extra=who)
     commit: Oid = made.stdout.decode().strip()
     ref = f"refs/heads/{_DEFAULT}"
     done = hub.run("push", "--quiet", "--no-verify", f"--force-with-lease={ref}:", "--", url, f"{commit}:{ref}", seconds=seconds)

@@ -6,6 +6,8 @@ agents in one work tree are two people.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -115,6 +117,29 @@ class Identity:
         """Remembers it as the newest."""
         files.private_folder(self._folder)
         files.write_json(self._folder / f"{binding.session}.json", asdict(binding))
+
+    def intend(self, binding: Binding) -> None:
+        """Notes a run that is about to be asked for: if this process dies before it is bound, it may be there all the same."""
+        folder = files.private_folder(self._folder.parent / "starting")
+        pid = os.getpid()
+        note = {"pid": pid, "born": processes.born(pid), "binding": asdict(binding)}
+        files.write_json(folder / f"{binding.run_id}.json", note, durable=True)
+
+    def settle(self, run_id: str) -> None:
+        """Forgets that it was about to be asked for."""
+        (self._folder.parent / "starting" / f"{run_id}.json").unlink(missing_ok=True)
+
+    def intended(self) -> list[tuple[Binding, float]]:
+        """The runs whose processes died before they were bound, newest first, each with its age in seconds."""
+        found = []
+        for path in sorted((self._folder.parent / "starting").glob("*.json"), reverse=True):
+            record = files.read_json(path)
+            try:
+                if not processes.alive(record["pid"], record["born"]):
+                    found.append((Binding(**record["binding"]), max(0.0, time.time() - path.stat().st_mtime)))
+            except (TypeError, KeyError, OSError):
+                continue
+        return found
 
     def unbind(self, session: str) -> None:
         """Forgets it."""

@@ -66,6 +66,14 @@ Readable with git alone:
 """
 
 
+HUB_TEXT = """\
+# A hub
+
+Sessions of work in several repositories coordinate here, with **gitcoord**. What they say and hold is on the branch
+`coordination`: begin with its `STATUS_BOARD.md`.
+"""
+
+
 def encode_name(name: str) -> str:
     """A name as one path component: percent-encoded one-to-one, or a prefix and a hash where that gets too long."""
     encoded = "".join(
