@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import UNSAFE, wild_texts
 
 from gitcoord.core import names
-from gitcoord.core.names import Resource, parse_resource, parse_session
+from gitcoord.core.names import Resource, is_repo, parse_resource, parse_session
 from gitcoord.errors import BadInput
 
 ROOT = "/tree"
@@ -426,3 +426,48 @@ def test_character_that_nobody_can_see_is_not_taken() -> None:
 def test_emoji_with_its_presentation_selector_is_taken_and_shown() -> None:
     assert names.show("\u26a0\ufe0f") == "\u26a0\ufe0f"
     assert names.parse_line("\u26a0\ufe0f", "phase") == "\u26a0\ufe0f"
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("a.py", "app//src/a.py"),
+        ("../b.py", "app//b.py"),
+        ("library//src/a.py", "library//src/a.py"),
+        ("library//./x/../a.py", "library//a.py"),
+        ("library//*.py", "library//*.py"),
+        ("x.claim//a", "app//src/x.claim/a"),
+        (".hidden//a", "app//src/.hidden/a"),
+    ],
+)
+def test_in_a_hub_a_file_is_of_the_repository_that_one_stands_in_or_names(typed: str, name: str) -> None:
+    found = parse_resource("file", typed, here="src", repo="app")
+    assert str(found) == f"file:{name}"
+    assert found == Resource.read(str(found))
+    assert f"{found.repo}//{found.path}" == name
+
+
+def test_in_a_hub_no_path_leads_out_of_another_repository() -> None:
+    with pytest.raises(BadInput, match="outside"):
+        parse_resource("file", "library//../a", repo="app")
+    with pytest.raises(BadInput, match="outside"):
+        parse_resource("file", "library///etc/passwd", repo="app")
+
+
+def test_without_a_hub_two_slashes_are_one() -> None:
+    assert str(parse_resource("file", "library//src/a.py")) == "file:library/src/a.py"
+
+
+def test_only_files_are_of_a_repository() -> None:
+    url = parse_resource("page", "site//index", repo="app")
+    assert (str(url), url.repo, url.path) == ("page:site//index", None, "site//index")
+
+
+@pytest.mark.parametrize("name", ["a", "a.b-c_d", "A" * 64])
+def test_names_of_repositories(name: str) -> None:
+    assert is_repo(name)
+
+
+@pytest.mark.parametrize("name", ["", ".a", "-a", "a/b", "a.claim", "file-x.d", "a.lock", "a.", "A" * 65, "ä"])
+def test_what_is_no_name_of_a_repository(name: str) -> None:
+    assert not is_repo(name)

@@ -26,6 +26,13 @@ def meet(one: str, other: str) -> bool:
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
+        # of two repositories that share a branch
+        ("app//src/api.py", "library//src/api.py", False),
+        ("app//src", "app//src/api.py", True),
+        ("app//.", "app//src/api.py", True),
+        ("app//.", "library//src/api.py", False),
+        ("app//**", "library//src/api.py", False),
+        ("app//*.py", "app//api.py", True),
         # names
         ("src/api.py", "src/api.py", True),
         ("src/api.py", "src/app.py", False),
