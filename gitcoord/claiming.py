@@ -157,8 +157,10 @@ class Claiming(Asker):
         mine = self._fences()
         if resources is None:
             leases = tuple(f"{fence} {resource}" for resource, fence in mine.items())
-            if not leases:
-                leases = tuple(f"{one.fence} {one.resource}" for one in held_by(self.view().state, self.who.session))
+            state = self.log.view().state if leases else self.view().state
+            leases = leases or tuple(f"{one.fence} {one.resource}" for one in held_by(state, self.who.session))
+            places = [place for place in state.waiting.values() if place.session_id == self.who.session]
+            leases += tuple(dict.fromkeys(f"0 {resource}" for place in places for resource in place.wanted if resource not in mine))
             if not leases:
                 return Receipt("unchanged", ""), ()
         else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from seats import Seat
 from story import Story, minutes
 
 from gitcoord.core.requests import RequestClaims
@@ -86,3 +88,32 @@ def test_holder_that_takes_no_requests_is_not_asked_by_the_hint(empty: Path) -> 
     told = refused(lambda: story.claim("bob", "a"))
     assert "request" not in paste(told.hint, empty)
     assert "--wait" in told.hint
+
+
+def test_hint_read_in_a_sub_folder_names_the_same_file_there(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.ok("claim", "src/api.py")
+    for seat in pair:
+        (seat.path / "src/deep").mkdir(parents=True)
+    told = ben.run("claim", "../api.py", cwd=ben.path / "src/deep")
+    assert told.code == 3
+    [ask] = [part for part in told.err.splitlines()[-1].split(" | or ") if "gitcoord request" in part]
+    words = shlex.split(ask[ask.index("gitcoord ") :])[1:]
+    assert ben.run(*words, cwd=ben.path / "src/deep").code == 0
+    [request] = ada.ok("inbox")["messages"]
+    assert request["details"]["resource"] == "file:src/api.py"
+    assert ben.run("claim", ":/src/api.py", cwd=ben.path / "src/deep").code == 3
+    assert ben.run("claim", ":/../api.py", cwd=ben.path / "src/deep").code == 2
+
+
+def test_release_of_all_leaves_every_line(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.ok("claim", "a.py")
+    ben.ok("claim", "b.py")
+    assert ben.run("claim", "a.py", "--wait", "--timeout", "0s").code == 9
+    assert [one["session_id"] for one in ada.ok("status")["waiting"]] == ["ben"]
+    ben.ok("release", "--all")
+    assert ada.ok("status")["waiting"] == []
+    assert ben.run("claim", "a.py", "--wait", "--timeout", "0s").code == 9
+    ben.ok("release", "--all")  # with nothing held
+    assert ada.ok("status")["waiting"] == []

@@ -193,9 +193,13 @@ def parse_resource(kind: str, name: str, *, root: str = "", here: str = "", repo
 
 
 def file_name(text: str, *, root: str, here: str) -> str:
-    """The path relative to the root, `.` for the root itself. Raises BadInput for one outside of the work tree."""
+    """The path relative to the root, `.` for the root itself; `:/` in front says that it is given so. Raises BadInput for one
+    outside of the work tree.
+    """
     if not text:
         raise BadInput("a path can't be empty")
+    if text.startswith(":/"):  # git's own spelling of "from the root"
+        here, text = "", text[2:].lstrip("/") or "."
     if text.startswith("/"):
         path = posixpath.normpath("/" + text.lstrip("/"))
         base = posixpath.normpath(root) if root else ""

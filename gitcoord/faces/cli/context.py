@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from gitcoord.core.names import show, show_text
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, GitcoordError
 
+_FILE = re.compile(r"\bfile:(?!:|/|[A-Za-z0-9][A-Za-z0-9._-]*//)")
 PLAIN_LINES = 40  # lines of a list when nobody looks at it: agents read it, and pay for every line
 
 
@@ -30,6 +32,8 @@ class Globals:
     quiet: bool = False
     separated: bool = False
     """Whether `--` stood on the line: what follows it is not this program's."""
+    below: bool = False
+    """Whether the caller stands in a folder below the root: a path from the root needs `:/` in front there."""
 
 
 options = Globals()
@@ -70,6 +74,7 @@ def connection() -> Iterator[Connection]:
     start = os.path.abspath(options.path or ".") if options.path else _here()
     with connect(start, os.environ, session=options.session or None, op=options.op, cached=options.cached) as found:
         found.coordinator.heard = not options.quiet
+        options.below = bool(here_and_root(found)[0])
         try:
             yield found
         finally:
@@ -164,8 +169,13 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str =
 def tell(error: GitcoordError, **extra: Any) -> int:
     """Tells an error: one object with `--json`, and for people the message and the hint. Its exit code."""
     if options.json:
-        print(json.dumps({**extra, **error.as_record()}, ensure_ascii=True))
+        print(json.dumps({**extra, **error.as_record(), "hint": error.hint and _as_typed_here(error.hint)}, ensure_ascii=True))
     say(f"error: {error.message}")
     if error.hint:
-        say(f"hint: {error.hint}")
+        say(f"hint: {_as_typed_here(error.hint)}")
     return error.exit_code
+
+
+def _as_typed_here(hint: str) -> str:
+    """A hint as it can be pasted where the caller stands: it names files from the root."""
+    return _FILE.sub("file::/", hint) if options.below else hint

@@ -19,7 +19,7 @@ from gitcoord.core import leases
 from gitcoord.core.names import show, word
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import BadInput, GitcoordError, Held, NoRepository, NotHeld, NotInitialised, NotInTime
-from gitcoord.faces.cli.context import answer, options, say, tell
+from gitcoord.faces.cli.context import answer, here_and_root, options, say, tell
 from gitcoord.guarding import Answer, Asked, Hindrance
 from gitcoord.local import outlook, processes
 
@@ -62,6 +62,8 @@ def guard(
             say(f"warning: {line}")
         answer(_record(said))
         return
+    if staged or push:  # git says nothing about who stopped it
+        say(f"error: gitcoord's guard stops this {'push' if push else 'commit'}")
     for line in _lines(said)[1:]:
         say(f"error: {line}")
     raise typer.Exit(tell(_refusal(said), **_record(said)))
@@ -89,6 +91,7 @@ def _connection() -> Iterator[Connection]:
     # In a hook git says by variables which repository is meant; -C says it plainer.
     with connect(start, os.environ, session=options.session or None, hooked=not options.path) as found:
         found.coordinator.heard = not options.quiet
+        options.below = bool(here_and_root(found)[0])
         yield found
 
 
