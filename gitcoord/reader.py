@@ -20,20 +20,17 @@ from gitcoord.core.times import spell
 from gitcoord.core.waiting import Waiting
 from gitcoord.errors import Held, NotHeld, NotInitialised, Unreachable
 from gitcoord.flusher import Flusher
-from gitcoord.git.objects import BLOB_LIMIT
 from gitcoord.git.repo import Oid
 from gitcoord.local.desk import Desk
 from gitcoord.local.identity import Binding, Identity
 from gitcoord.log.eventlog import EventLog, View
 from gitcoord.log.history import Bad, Good
 from gitcoord.log.wire import Malformed, decode
+from gitcoord.verifier import Verdict, Verifier
 from gitcoord.views import board as board_view
-from gitcoord.views import tree
 from gitcoord.views.attention import Item, attention
 from gitcoord.views.holdings import Holdings, How, Step
 from gitcoord.views.repository import of_repository
-
-_BOARDS = 500  # newest boards that `verify` draws again: drawing one takes ten times as long as replaying its event
 
 
 @dataclass(frozen=True)
@@ -83,31 +80,6 @@ class LogEntry:
     subject: str
     ignored: str | None = None
     resources: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A commit where history, tree or board do not agree, and what that means."""
-
-    commit: Oid
-    reason: str
-    effect: str
-    open: bool = False
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a replay of the whole history found."""
-
-    commits: int
-    events: int
-    problems: tuple[Problem, ...]
-    tip: Oid
-
-    @property
-    def ok(self) -> bool:
-        """Whether history, tree and board agree at the tip: every bad commit before it is mended."""
-        return not any(problem.open for problem in self.problems)
 
 
 @dataclass
@@ -333,53 +305,8 @@ class Reader:
         return next((one.how for one in held.over if (one.session, one.fence) == (self.who.session, fence)), None)
 
     def verify(self, *, full: bool = False) -> Verdict:
-        """Replays the whole history and compares it with what each commit changed, with the newest boards, and with the newest
-        tree (`full`: with the board and the tree of every commit).
-        """
-        view = self.view()
-        problems: list[Problem] = []
-        events = 0
-        board_oid = ""
-        last: list[Good] = []
-
-        def look(good: Good) -> None:
-            nonlocal events, board_oid
-            events += 1
-            board_oid = good.pages.get(tree.BOARD, board_oid)
-            last[:] = [good]
-            if full:
-                problems.extend(self._compare_tree(good))
-            if good.writer == self.log.writer and (full or good.event.seq > view.checked.seq - _BOARDS):
-                expected = self.log.objects.blob_oid(board_view.render(good.state).encode())
-                if expected != board_oid:
-                    problems.append(Problem(good.commit, "its board is not what its state gives", "display only"))
-
-        checked = self.log.replay(view.checked.tip, look)
-        for bad in checked.bad:
-            mended = bad.seq < checked.seq
-            effect = f"ignored; mended by event {bad.seq + 1}" if mended else "ignored; the next event mends it"
-            problems.append(Problem(bad.commit, bad.reason, effect, open=not mended))
-        if last and not full:
-            problems += self._compare_tree(last[0])
-        commits = len(self.log.objects.range(view.checked.tip) or [])
-        return Verdict(commits, events, tuple(problems), view.checked.tip)
-
-    def _compare_tree(self, good: Good) -> list[Problem]:
-        """The whole tree of a good commit against the state that its history gives."""
-        found = {entry.path: entry.oid for entry in self.log.objects.tree(good.commit) if tree.table_of(entry.path) is not None}
-        wrong = []
-        for path, record in tree.all_files(good.state).items():
-            oid = found.pop(path, None)
-            if oid is None:
-                wrong.append(f"{path} is missing")
-            elif oid != self.log.objects.blob_oid(tree.render(record)):
-                table = tree.table_of(path)
-                data = self.log.objects.read([oid], BLOB_LIMIT)[0]
-                other = tree.parse(table, data) if table and data is not None else None
-                if other is None or not tree.same_meaning(other, record):
-                    wrong.append(f"{path} is not what the history gives")
-        wrong += [f"{path} is in no event" for path in found]
-        return [Problem(good.commit, reason, "the tree and the history disagree", open=True) for reason in wrong]
+        """Replays the whole history and compares it with what lies on the branch; see `Verifier`."""
+        return Verifier(self.log).verify(self.view().checked, full=full)
 
     def all_messages(self, *, sent: bool, sender: str | None, kind: str | None) -> list[Message]:
         """Every message in the tree to the session (`sent`: from it), oldest first."""

@@ -32,7 +32,6 @@ class Watcher:
     sleep: Callable[[float], None]
     seconds: float
     clock: Callable[[], float] = monotonic
-    looks: int = 0
 
     def views(self, view: View, seconds: float, stop: Callable[[], bool] = lambda: False) -> Iterator[View]:
         """The branch whenever it may have changed, and after each look: what waits may also be due by the clock alone. Ends
@@ -78,7 +77,6 @@ class Watcher:
 
     def _fetched(self) -> View:
         self.desk.note_look()
-        self.looks += 1
         view = self.log.refresh(self.seconds)
         self.desk.note_seq(view.checked.seq)
         return view

@@ -12,7 +12,7 @@ from gits import git
 from remotes import Remote
 from seats import Clock, Seat, file
 
-from gitcoord import reader
+from gitcoord import verifier
 from gitcoord.views.tree import BOARD
 
 
@@ -113,7 +113,7 @@ def test_verify_names_a_board_that_its_state_does_not_give(
     fresh = Seat(tmp_path / "fresh", tmp_path / "desk-fresh")
     verdict = fresh.run("verify", "--json").json
     assert [(one["commit"], "board" in one["reason"]) for one in verdict["problems"]] == [(forged, True)]
-    monkeypatch.setattr(reader, "_BOARDS", 0)  # as if the forged one were older than those that are drawn again
+    monkeypatch.setattr(verifier, "_BOARDS", 0)  # as if the forged one were older than those that are drawn again
     with fresh.here() as found:
         assert found.coordinator.verify().problems == ()
         assert [one.commit for one in found.coordinator.verify(full=True).problems] == [forged]

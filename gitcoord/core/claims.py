@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import handoffs, leases, messages, names, waiting
+from gitcoord.core import deadlocks, handoffs, leases, messages, names, waiting
 from gitcoord.core.leases import (
     Claim,
     LeaseEntry,
@@ -379,9 +379,9 @@ def _stand_in_line(
         id=command.op, seq=state.seq + 1, session_id=command.session, resources=tuple(map(str, wanted)), mode=command.mode,
         until=until, since=now, any_of=command.any_of, ttl_seconds=given["ttl_seconds"],
     )  # fmt: skip
-    told = waiting.cycle(state, newcomer, now)
+    told = deadlocks.cycle(state, newcomer, now)
     if told:
-        raise waiting.deadlock(told, wanted)
+        raise deadlocks.deadlock(told, wanted)
     return (waiting.ClaimQueued(**given, **common),)
 
 

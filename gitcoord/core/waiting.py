@@ -19,7 +19,7 @@ from gitcoord.core.names import Resource, show
 from gitcoord.core.records import Count, Event, Line, Record, ResourceText, SessionName, Text
 from gitcoord.core.sessions import run_problem
 from gitcoord.core.times import Instant, spell
-from gitcoord.errors import Held, NotInTime
+from gitcoord.errors import NotInTime
 
 if TYPE_CHECKING:
     from gitcoord.core.branch import Settings
@@ -211,7 +211,8 @@ def number(state: State, place: Waiting, now: datetime) -> int:
     return len(before) + 1
 
 
-def _options(place: Waiting) -> Iterator[tuple[Resource, ...]]:
+def options(place: Waiting) -> Iterator[tuple[Resource, ...]]:
+    """The ways to serve a place, each a list of what it takes together: all of it at once, or one of several."""
     if place.any_of:
         yield from ((one,) for one in place.wanted)
     else:
@@ -237,7 +238,7 @@ def fitting(state: State, now: datetime) -> tuple[GrantedEntry, ...]:
     unserved: list[Waiting] = []
     served: list[str] = []
     for place in line(state, now):
-        for option in _options(place):
+        for option in options(place):
             others = (one for one in unserved if one.session_id != place.session_id)
             first = [one for one in others if comes_before(settings, one, option, place.mode)]
             # What the session has of it already it keeps as it is: an offer would be a worse lease.
@@ -297,11 +298,11 @@ def describe(place: Waiting) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def leave(draft: Draft, session: str, wanted: Iterable[Resource] | None = None) -> None:
-    """Gives up the session's places for any of these (None: all of them)."""
-    names = None if wanted is None else set(wanted)
+def leave(draft: Draft, session: str, wanted: Iterable[Resource]) -> None:
+    """Gives up the session's places for any of these."""
+    names = set(wanted)
     for seq, place in draft.waiting().items():
-        if place.session_id == session and (names is None or names & set(place.wanted)):
+        if place.session_id == session and names & set(place.wanted):
             draft.put("waiting", seq, None)
     show_waiting(draft, session)
 
@@ -379,60 +380,4 @@ def still(state: State, session: str, wanted: Sequence[Resource], mode: Mode, no
         f"{tell(state, session, wanted, mode, now, any_of=any_of)}; the place is kept until {spell(place.until)}",
         hint="run the same command again to go on waiting",
         data=data,
-    )
-
-
-# --- deadlocks -------------------------------------------------------------------------------------------------------
-
-
-def cycle(state: State, newcomer: Waiting, now: datetime) -> list[str]:
-    """Who would wait for whom for ever if the newcomer stood in line, in words; nothing: it ends.
-
-    Everybody who doesn't wait is taken to free what it holds some day. Whoever fits then does the same, and so on: who is
-    left over can never be served. This takes places and `--any` as they are, where a walk along single edges would not.
-    """
-    settings = state.rules.settings
-    places = [*line(state, now), newcomer]
-    held = [lease for lease in state.claims.values() if lease.expires_at > now]
-
-    def hindrances(place: Waiting, waiting: Sequence[Waiting], option: Sequence[Resource]) -> dict[str, str]:
-        stuck = {one.session_id for one in waiting}
-        found: dict[str, str] = {}
-        for resource in option:
-            of_stuck = [lease for lease in held if lease.claimed_by in stuck]
-            for lease in leases.blocking(settings, of_stuck, resource, place.mode, place.session_id):
-                found.setdefault(lease.claimed_by, f"{place.session_id} waits for {resource}, held by {lease.claimed_by}")
-            others = (one for one in waiting if one.session_id != place.session_id and one.seq < place.seq)
-            for one in others:
-                if comes_before(settings, one, [resource], place.mode):
-                    found.setdefault(one.session_id, f"{place.session_id} waits for {resource} behind {one.session_id}")
-        return found
-
-    while True:
-        going = [place for place in places if any(not hindrances(place, places, option) for option in _options(place))]
-        left = [place for place in places if place not in going]
-        if len(left) == len(places):
-            break
-        places = left
-    if newcomer not in places:
-        return []
-    told: list[str] = []
-    at, been = newcomer, [newcomer.session_id]
-    while True:
-        found = {who: why for option in _options(at) for who, why in hindrances(at, places, option).items()}
-        who = next((one for one in found if one in been), next(iter(found)))
-        told.append(found[who])
-        if who in been:
-            return told[been.index(who) :]
-        been.append(who)
-        at = next(place for place in places if place.session_id == who)
-
-
-def deadlock(told: Sequence[str], wanted: Sequence[Resource]) -> Held:
-    """The refusal of who would close a circle."""
-    what = ", ".join(show(str(one), 60) for one in wanted[:3])
-    return Held(
-        f"waiting for {what} would never end: {'; '.join(told)}",
-        hint="give back what another of them waits for, then claim again; or ask: gitcoord peers",
-        data={"outcome": "blocked", "reason": "deadlock", "cycle": list(told), "blocked_by": []},
     )

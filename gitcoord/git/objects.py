@@ -196,10 +196,6 @@ class Objects:
         if changes is not None:
             yield changes
 
-    def contains(self, tip: Oid, commit: Oid) -> bool:
-        """Whether `commit` is `tip` or an ancestor of it."""
-        return self._repo.run("merge-base", "--is-ancestor", commit, tip).ok
-
     def write_chain(self, base: Oid, tree_of: Oid, commits: Sequence[NewCommit]) -> list[Oid]:
         """Writes the commits one behind the other on `base` (NULL: the first is a root) and returns their names.
 

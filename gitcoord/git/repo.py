@@ -165,22 +165,6 @@ class Repository:
             commit.stdout.decode().strip() if commit.ok else "",
         )
 
-    def changed_files(self, commit: Oid) -> list[str]:
-        """The paths that a commit changes against its first parent."""
-        done = self.run(
-            "diff-tree",
-            "-r",
-            "-z",
-            "--root",
-            "--name-only",
-            "--no-commit-id",
-            "--no-renames",
-            "-m",
-            "--first-parent",
-            commit,
-        )
-        return [name for name in done.stdout.decode("utf-8", "replace").split("\0") if name] if done.ok else []
-
     def work_trees(self) -> list[str]:
         """The roots of all work trees of this repository; this one is among them."""
         done = self.run("worktree", "list", "--porcelain")

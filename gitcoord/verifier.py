@@ -1,0 +1,94 @@
+"""Does the history give what lies on the branch? Replays every event and compares: trees, boards, commits that are ignored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitcoord.git.objects import BLOB_LIMIT
+from gitcoord.git.repo import Oid
+from gitcoord.log.eventlog import EventLog
+from gitcoord.log.history import Checked, Good
+from gitcoord.views import board as board_view
+from gitcoord.views import tree
+
+_BOARDS = 500  # newest boards that are drawn again: drawing one takes ten times as long as replaying its event
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A commit where history, tree or board do not agree, and what that means."""
+
+    commit: Oid
+    reason: str
+    effect: str
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a replay of the whole history found."""
+
+    commits: int
+    events: int
+    problems: tuple[Problem, ...]
+    tip: Oid
+
+    @property
+    def ok(self) -> bool:
+        """Whether history, tree and board agree at the tip: every bad commit before it is mended."""
+        return not any(problem.open for problem in self.problems)
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Verifies one branch."""
+
+    log: EventLog
+
+    def verify(self, known: Checked, *, full: bool = False) -> Verdict:
+        """Replays the whole history and compares it with what each commit changed, with the newest boards, and with the newest
+        tree (`full`: with the board and the tree of every commit).
+        """
+        problems: list[Problem] = []
+        events = 0
+        board_oid = ""
+        last: list[Good] = []
+
+        def look(good: Good) -> None:
+            nonlocal events, board_oid
+            events += 1
+            board_oid = good.pages.get(tree.BOARD, board_oid)
+            last[:] = [good]
+            if full:
+                problems.extend(self._compare_tree(good))
+            if good.writer == self.log.writer and (full or good.event.seq > known.seq - _BOARDS):
+                expected = self.log.objects.blob_oid(board_view.render(good.state).encode())
+                if expected != board_oid:
+                    problems.append(Problem(good.commit, "its board is not what its state gives", "display only"))
+
+        checked = self.log.replay(known.tip, look)
+        for bad in checked.bad:
+            mended = bad.seq < checked.seq
+            effect = f"ignored; mended by event {bad.seq + 1}" if mended else "ignored; the next event mends it"
+            problems.append(Problem(bad.commit, bad.reason, effect, open=not mended))
+        if last and not full:
+            problems += self._compare_tree(last[0])
+        commits = len(self.log.objects.range(known.tip) or [])
+        return Verdict(commits, events, tuple(problems), known.tip)
+
+    def _compare_tree(self, good: Good) -> list[Problem]:
+        """The whole tree of a good commit against the state that its history gives."""
+        found = {entry.path: entry.oid for entry in self.log.objects.tree(good.commit) if tree.table_of(entry.path) is not None}
+        wrong = []
+        for path, record in tree.all_files(good.state).items():
+            oid = found.pop(path, None)
+            if oid is None:
+                wrong.append(f"{path} is missing")
+            elif oid != self.log.objects.blob_oid(tree.render(record)):
+                table = tree.table_of(path)
+                data = self.log.objects.read([oid], BLOB_LIMIT)[0]
+                other = tree.parse(table, data) if table and data is not None else None
+                if other is None or not tree.same_meaning(other, record):
+                    wrong.append(f"{path} is not what the history gives")
+        wrong += [f"{path} is in no event" for path in found]
+        return [Problem(good.commit, reason, "the tree and the history disagree", open=True) for reason in wrong]
