@@ -90,6 +90,8 @@ def ending(value: Holding) -> str:
         return f"released{done}" + (f" ({', '.join(extra)})" if extra else "")
     if value.how == "taken_over":
         return f"taken over by {value.by}: {_WHY.get(value.why or '', value.why)}"
+    if value.how == "handed_over":
+        return f"handed over to {value.by}"
     if value.how == "broken":
         return f"broken by {value.by}"
     return _ENDINGS.get(value.how or "", "")
