@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitcoord.core import requests, waiting
+from gitcoord.core.handoffs import ANYONE
 from gitcoord.core.housekeeping import not_made_before
 from gitcoord.core.messages import Message
-from gitcoord.core.names import Resource
+from gitcoord.core.names import Resource, is_session_name
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.state import State
 
@@ -31,7 +32,7 @@ class Item:
 
 def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = ()) -> list[Item]:
     """Everything that needs somebody, who waits for whom first: then bad commits, overlapping work, silent holders, leases about
-    to expire, unanswered messages. `bad`: commits (name, reason) behind which no good one stands yet.
+    to expire, unanswered messages, work handed over. `bad`: commits (name, reason) behind which no good one stands yet.
     """
     young = not_made_before(state.messages, now - UNANSWERED_WITHIN)
     notes = sorted(state.messages.direct(young), key=lambda one: (one.seq, one.id))
@@ -43,6 +44,7 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = ()) 
         *_overlaps(state, now),
         *_leases(state, now),
         *_unanswered(state, now, notes),
+        *_handed(state),
     ]
 
 
@@ -128,6 +130,16 @@ def _leases(state: State, now: datetime) -> list[Item]:
         elif lease.offered_until is None and lease.expires_at - now <= EXPIRES_SOON:
             text = f"the claim of {who} on {what} expires {lease.expires_at:%H:%M} UTC"
             found.append(Item("expires_soon", text, (who,), what))
+    return found
+
+
+def _handed(state: State) -> list[Item]:
+    """Handoffs that are meant for somebody who has not taken them."""
+    found = []
+    for offer in sorted(state.handoffs.values(), key=lambda one: one.seq):
+        if offer.status == "open" and offer.to != ANYONE:
+            text = f"handoff {offer.seq} of {offer.sender} waits for {offer.to}: {offer.about}"
+            found.append(Item("handoff", text, (offer.sender, offer.to) if is_session_name(offer.to) else (offer.sender,)))
     return found
 
 

@@ -29,8 +29,8 @@ How = Literal[
     "released", "given_up", "handed_over", "session_ended", "abandoned", "taken_over", "broken", "superseded", "expired"
 ]  # fmt: skip
 """How a holding ended. `superseded`: by the session's own claim in another mode, or after the first had expired; `given_up`: to
-who asked for it; `handed_over`: to who took a handoff; `abandoned`: its session was silent for the retention; `expired`: its time ran out, and whatever came later
-found it so.
+who asked for it; `handed_over`: to who took a handoff; `abandoned`: its session was silent for long and given up; `expired`: its
+time ran out, and whatever came later found it so.
 """
 
 

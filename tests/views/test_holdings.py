@@ -71,7 +71,8 @@ def line_at(state: State) -> set[tuple[object, ...]]:
 WHO = ("ann", "bob", "cat")
 WHAT = ("src", "src/a.py", "src/*.py", "docs/x", "slot:one")
 WORDS = ("claim", "share", "take", "break", "renew", "release", "old", "beat", "end", "start", "resume", "wait", "sleep",
-         "line", "any", "pass", "ask", "approve", "lend", "deny", "places", "offer", "accept", "accept", "leave", "supersede")  # fmt: skip
+         "line", "any", "pass", "ask", "approve", "lend", "deny", "places", "offer", "accept", "accept",
+         "leave", "supersede")  # fmt: skip
 moves = st.lists(
     st.tuples(
         st.sampled_from(WORDS),
