@@ -330,8 +330,9 @@ def _granted(state: State, offer: Handoff, session: str, now: datetime) -> tuple
     keys = {one.key for one in moving}
     left = [one for one in state.claims.values() if one.key not in keys]
     granted = [one.resource for one in moving]
+    had = {one.resource for one in leases.held_by(state, session) if one.expires_at > now}
     for resource in listed:
-        if resource in granted or leases.own(state, session, resource, "exclusive", now):
+        if resource in granted or resource in had:
             continue
         free = not leases.blocking(state.rules.settings, left, resource, "exclusive", session)
         if free and not others_come_first(state, resource, "exclusive", session, now, ""):
