@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitcoord.core import requests, waiting
-from gitcoord.core.handoffs import ANYONE
+from gitcoord.core.addresses import is_group, reaches
 from gitcoord.core.housekeeping import not_made_before
 from gitcoord.core.messages import Message
-from gitcoord.core.names import Resource, is_session_name
+from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.state import State
 
@@ -134,12 +134,16 @@ def _leases(state: State, now: datetime) -> list[Item]:
 
 
 def _handed(state: State) -> list[Item]:
-    """Handoffs that are meant for somebody who has not taken them."""
+    """Handoffs that are meant for a live session that has not taken them, or for a group."""
     found = []
     for offer in sorted(state.handoffs.values(), key=lambda one: one.seq):
-        if offer.status == "open" and offer.to != ANYONE:
-            text = f"handoff {offer.seq} of {offer.sender} waits for {offer.to}: {offer.about}"
-            found.append(Item("handoff", text, (offer.sender, offer.to) if is_session_name(offer.to) else (offer.sender,)))
+        receiver = state.sessions.get(offer.to)
+        if offer.status != "open" or not (is_group(offer.to) or (receiver is not None and receiver.live)):
+            continue
+        people = [one for one in state.sessions.values() if one.live and reaches(offer.to, one)]
+        nobody = "" if people else ", and nobody is there who could take it"
+        text = f"handoff {offer.seq} of {offer.sender} waits for {offer.to}{nobody}: {offer.about}"
+        found.append(Item("handoff", text, (offer.sender, *sorted(one.session_id for one in people[:3]))))
     return found
 
 
