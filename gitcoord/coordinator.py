@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from gitcoord.asker import Receipt
+from gitcoord.briefer import Briefer
 from gitcoord.claiming import Claiming
 from gitcoord.core import branch, names
 from gitcoord.core.heartbeats import RecordHeartbeat
@@ -18,7 +19,7 @@ from gitcoord.talking import Talking
 
 
 @dataclass
-class Coordinator(Claiming, Talking, Handing):
+class Coordinator(Claiming, Talking, Handing, Briefer):
     """One caller's way to the branch."""
 
     def init(self) -> Receipt:
