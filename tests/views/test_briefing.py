@@ -180,7 +180,8 @@ def check(state: State, session: str, seen: Seen | None, line: str = "") -> None
     for row in inside(given.text, nonce):
         assert row.startswith("- ") or re.fullmatch(r"[A-Za-z ,]+:|nothing to tell", row), row
     assert re.fullmatch(
-        r"gitcoord briefing for [a-z0-9._ -]+: event \d+ of \S+(, new since event \d+)?(, branch read \S+|, as this clone knew it last)\n"
+        r"gitcoord briefing for [a-z0-9._ -]+: event \d+ of \S+(, new since event \d+)?"
+        r"(, branch read \S+|, as this clone knew it last)\n"
         r"Between the marks is [^\n]*\ngitcoord inbox takes [^\n]*",
         outside(given.text, nonce),
     )
