@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from gitcoord.asker import Receipt
+from gitcoord.briefer import Briefer
 from gitcoord.claiming import Claiming
-from gitcoord.core import branch, names, sessions
+from gitcoord.core import branch, names
 from gitcoord.core.heartbeats import RecordHeartbeat
 from gitcoord.core.leases import held_by
 from gitcoord.errors import Alarm, GitcoordError, NotInitialised, Unknown, Unreachable
+from gitcoord.handing import Handing
 from gitcoord.log.eventlog import View
 from gitcoord.talking import Talking
 
 
 @dataclass
-class Coordinator(Claiming, Talking):
+class Coordinator(Claiming, Talking, Handing, Briefer):
     """One caller's way to the branch."""
 
     def init(self) -> Receipt:
@@ -36,20 +37,6 @@ class Coordinator(Claiming, Talking):
         receipt, event = self._ask(RecordHeartbeat, **{**lines, "branch": self.who.branch or None})
         if event is not None and event.lapsed:
             self.warnings.append(f"this heartbeat has no effect: {event.lapsed}")
-        return receipt
-
-    def end(self, done: Sequence[str], notes: str | None) -> Receipt:
-        """Releases all and ends the session."""
-        self.require_session()
-        receipt, event = self._ask(
-            sessions.EndSession,
-            done=tuple(names.parse_line(one, "done") for one in done),
-            notes=names.parse_text(notes, "notes") if notes else None,
-        )
-        if event is not None and event.lapsed:
-            self.warnings.append(f"this has no effect: {event.lapsed}")
-        self.identity.hold(self.who.session, [])
-        self.identity.unbind(self.who.session)
         return receipt
 
     def set_shared(self, key: str, value: str) -> Receipt:

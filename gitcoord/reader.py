@@ -327,6 +327,7 @@ def _resources(event: Event) -> tuple[str, ...]:
     for key, split in (
         ("released", leases.split_lease),
         ("renewed", leases.split_renewal),
+        ("leases", leases.split_lease),
         ("taken", leases.split_taken),
         ("granted", waiting.split_granted),
     ):

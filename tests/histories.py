@@ -115,10 +115,14 @@ class Maker:
             lambda: story.setting(who, "takeover_after", str(600 + other)),
             lambda: story.release(who, name, next_phase="DONE", done="all of it"),
             lambda: story.end(who) if other % 5 == 0 else story.beat(who, "still"),
+            lambda: story.handoff(who, to if other % 2 else "anyone", next=f"go on {other}"),
+            lambda: story.accept(who, next(key for key, one in head.state.handoffs.items() if one.status == "open")),
+            lambda: story.supersede(who, to),
+            lambda: story.end(who, to="anyone") if other % 3 == 0 else story.handoff(who),
         )  # fmt: skip
         try:
             does[other // 7 % len(does)]()
-        except (GitcoordError, AssertionError):  # a start that needed no event ends in an assertion of the story's
+        except (GitcoordError, AssertionError, StopIteration):  # a start that needed no event ends in an assertion of the story's
             return None
         return story.past[-1].event if story.past else None
 

@@ -17,10 +17,12 @@ from gitcoord.core.claims import AcquireClaims, RenewClaims
 from gitcoord.core.heartbeats import RecordHeartbeat
 from gitcoord.core.leases import Claim, held_by
 from gitcoord.core.messages import Message, SendMessage, TakeMessages, unread
+from gitcoord.core.passing import OfferHandoff, TakeHandoff
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.releases import ReleaseClaims
 from gitcoord.core.sessions import EndSession, StartSession
 from gitcoord.core.state import TABLES, State
+from gitcoord.core.superseding import SupersedeSession
 
 T0 = datetime(2025, 11, 15, 10, 0, tzinfo=UTC)
 """When every story begins."""
@@ -195,6 +197,20 @@ class Story:
     def take(self, session: str, **given: Any) -> Any:
         """A session takes its unread messages."""
         return self.ask(self.command(TakeMessages, session, **given))
+
+    def handoff(self, session: str, to: str = "anyone", *names: str, **given: Any) -> Any:
+        """A session offers work, with those of its leases (none named: all)."""
+        named = {"leases": tuple(f"0 {resource(name)}" for name in names)} if names else {}
+        return self.ask(self.command(OfferHandoff, session, to=to, **named, **given))
+
+    def accept(self, session: str, handoff: Any, **given: Any) -> Any:
+        """A session takes a handoff, by its event or its id."""
+        named = handoff if isinstance(handoff, str) else handoff.id
+        return self.ask(self.command(TakeHandoff, session, handoff=named), **given)
+
+    def supersede(self, session: str, previous: str, **given: Any) -> Any:
+        """A session takes the place of a silent one."""
+        return self.ask(self.command(SupersedeSession, session, previous=previous), **given)
 
     def setting(self, session: str, key: str, value: str) -> Any:
         """A session changes a shared setting."""

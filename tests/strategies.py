@@ -85,6 +85,12 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "asker": session_names,
     "resource": resources,
     "lease": released,
+    "leases": st.lists(released, max_size=3).map(tuple),
+    "moved": st.lists(released, max_size=3).map(tuple),
+    "handoff": ids,
+    "giver": session_names,
+    "previous": session_names,
+    "previous_run": st.just("") | ids,
     "abandoned": st.lists(session_names, max_size=3).map(tuple),
     "subject": lines.filter(lambda text: len(text) <= names.SUBJECT_LIMIT),
 }

@@ -23,7 +23,21 @@ HOUSE = Path(gitcoord.__file__).parent
 PURE = {"errors", "core", "views"}
 GROUND = {"errors", "settings"}
 BELOW_FOUR = GROUND | {"core", "git", "local", "log", "views"}
-FOUR = {"sender", "verifier", "talking", "flusher", "reader", "watcher", "asker", "claiming", "keeper", "guarding", "coordinator"}
+FOUR = {
+    "sender",
+    "verifier",
+    "talking",
+    "handing",
+    "briefer",
+    "flusher",
+    "reader",
+    "watcher",
+    "asker",
+    "claiming",
+    "keeper",
+    "guarding",
+    "coordinator",
+}
 FIVE = {"bootstrap", "setup", "doctor", "demo"}
 
 ROOMS: dict[str, set[str]] = {

@@ -36,7 +36,7 @@ from gitcoord.core.records import (
 )
 from gitcoord.core.sessions import acting, run_problem
 from gitcoord.core.times import Instant, spell
-from gitcoord.errors import BadInput, ClockSkew, GitcoordError, Held, NotHeld
+from gitcoord.errors import BadInput, GitcoordError, Held, NotHeld
 
 if TYPE_CHECKING:
     from gitcoord.core.state import ClaimKey, Draft, State
@@ -132,7 +132,7 @@ class ClaimAcquired(Event):
             )  # fmt: skip
             draft.put("claims", claim.key, claim)
         leases.apply_renewals(draft, self.session, self.renewed, self.at)
-        handoffs.take_for(draft, self.session, self.resources)
+        handoffs.take_for(draft, self.session, self.resources, self.at)
         held = [*self.resources, *(str(split_renewal(entry)[2]) for entry in self.renewed)]
         waiting.served(draft, self.session, map(leases.resource_of, held))
 
@@ -213,19 +213,7 @@ def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: C
     stale = command.if_stale and clock.now - leases.silent_since(state, lease) >= state.rules.takeover_after
     if not late and not stale:
         return None
-    if clock.now < state.at - state.rules.grace:
-        raise ClockSkew(
-            f"this machine's clock ({spell(clock.now)}) is behind the branch ({spell(state.at)}): it can't judge that the "
-            f"lease of {lease.claimed_by} on {lease.resource} is over",
-            hint="set the clock, then try again",
-        )
-    witness = clock.witness()
-    if witness is not None and clock.now > witness + state.rules.grace:
-        raise ClockSkew(
-            f"this machine's clock ({spell(clock.now)}) is ahead of the remote's ({spell(witness)}): it can't judge that the "
-            f"lease of {lease.claimed_by} on {lease.resource} is over",
-            hint="set the clock, then try again",
-        )
+    leases.trust_clock(state, clock, f"the lease of {lease.claimed_by} on {lease.resource} is over")
     return "expired" if late else "stale"
 
 

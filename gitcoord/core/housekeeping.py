@@ -87,7 +87,7 @@ def _is_over(state: State, entry: str, before: datetime) -> bool:
         return place is not None and place.until < before + state.rules.retention
     if table == "handoff":
         offer = state.handoffs.get(key)
-        return offer is not None and offer.status != "open" and offer.timestamp < before
+        return offer is not None and offer.status != "open" and (offer.taken_at or offer.timestamp) < before
     return False
 
 

@@ -17,7 +17,7 @@ from gitcoord.core.names import Resource, word
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Clock, Record, ResourceType, SessionName
 from gitcoord.core.times import Instant, read_instant, spell
-from gitcoord.errors import BadInput
+from gitcoord.errors import BadInput, ClockSkew
 
 if TYPE_CHECKING:
     from gitcoord.core.branch import Settings
@@ -281,6 +281,20 @@ def start_of_time(state: State, clock: Clock) -> datetime:
     """
     now = clock.now.replace(microsecond=0)
     return state.at if now < state.at <= now + state.rules.grace else now
+
+
+def trust_clock(state: State, clock: Clock, what: str) -> None:
+    """Makes sure that this machine's clock may judge that `what`. Raises ClockSkew where the branch or a witness disagrees."""
+    witness = clock.witness() if clock.now >= state.at - state.rules.grace else None
+    if clock.now < state.at - state.rules.grace:
+        wrong = f"behind the branch ({spell(state.at)})"
+    elif witness is not None and clock.now > witness + state.rules.grace:
+        wrong = f"ahead of the remote's ({spell(witness)})"
+    else:
+        return
+    raise ClockSkew(
+        f"this machine's clock ({spell(clock.now)}) is {wrong}: it can't judge that {what}", hint="set the clock, then try again"
+    )
 
 
 def lease_seconds(state: State, asked: int | None, lease: Claim | None = None) -> int:

@@ -95,6 +95,7 @@ class ClaimReleased(Event):
                 id=self.id, seq=self.seq, sender=self.session, to=self.to or "anyone", timestamp=self.at,
                 resources=tuple(str(resource) for resource in freed), phase=self.phase, next=self.next_phase,
                 done=self.done, tests=self.tests, branch=self.branch, commit=self.commit, files=self.files,
+                by_claim=True,
             )  # fmt: skip
             draft.put("handoffs", offer.id, offer)
 

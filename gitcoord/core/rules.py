@@ -6,7 +6,20 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from gitcoord.core import branch, claims, heartbeats, housekeeping, leases, messages, releases, requests, sessions, waiting
+from gitcoord.core import (
+    branch,
+    claims,
+    heartbeats,
+    housekeeping,
+    leases,
+    messages,
+    passing,
+    releases,
+    requests,
+    sessions,
+    superseding,
+    waiting,
+)
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import Draft, State
 from gitcoord.core.times import is_date
@@ -17,6 +30,7 @@ _DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] =
     branch.ChangeSetting: branch.decide_setting,
     sessions.StartSession: sessions.decide_start,
     sessions.EndSession: sessions.decide_end,
+    superseding.SupersedeSession: superseding.decide_supersede,
     heartbeats.RecordHeartbeat: heartbeats.decide_heartbeat,
     claims.AcquireClaims: claims.decide_acquire,
     claims.RenewClaims: claims.decide_renew,
@@ -25,6 +39,8 @@ _DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] =
     requests.AnswerRequest: requests.decide_answer,
     messages.SendMessage: messages.decide_send,
     messages.TakeMessages: messages.decide_take,
+    passing.OfferHandoff: passing.decide_offer,
+    passing.TakeHandoff: passing.decide_take,
 }
 
 COMMANDS: dict[str, type[Command]] = {command.kind: command for command in _DECIDE}
@@ -39,6 +55,7 @@ EVENTS: dict[str, type[Event]] = {
         sessions.SessionStarted,
         sessions.SessionResumed,
         sessions.SessionEnded,
+        superseding.SessionSuperseded,
         heartbeats.HeartbeatRecorded,
         claims.ClaimAcquired,
         claims.ClaimRenewed,
@@ -49,6 +66,8 @@ EVENTS: dict[str, type[Event]] = {
         requests.RequestAnswered,
         messages.MessageSent,
         messages.MessageRead,
+        passing.HandoffOffered,
+        passing.HandoffTaken,
     )
 }
 """Every event this program understands, by its kind."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import names
+from gitcoord.core import handoffs, names
 from gitcoord.core.records import Clock, Command, Event, Line, Lines, Record, SessionName, Text
 from gitcoord.core.times import Instant, spell, spell_span
 from gitcoord.errors import Held, NoSession, NotHeld
@@ -46,6 +46,7 @@ class Session(Record):
     total_duration: str | None = None
     work_completed: tuple[str, ...] = ()
     handoff_notes: str | None = None
+    superseded_by: str | None = None
 
     @property
     def live(self) -> bool:
@@ -80,13 +81,19 @@ class StartSession(Command):
 
 
 class EndSession(Command):
-    """Releases all and closes the record."""
+    """Releases all and closes the record. `to`: leaves a handoff for that session, group or anyone."""
 
     kind: ClassVar[str] = "session.end"
     deferrable: ClassVar[bool] = True
 
     done: Lines = ()
     notes: Text | None = None
+    to: Line | None = None
+    next: handoffs.Note | None = None
+    blockers: handoffs.Note | None = None
+    tests: Line | None = None
+    branch: Line | None = None
+    commit: Line | None = None
 
 
 class SessionStarted(Event):
@@ -171,7 +178,7 @@ class SessionResumed(Event):
 
 
 class SessionEnded(Event):
-    """A session is over; what it held is free."""
+    """A session is over; what it held is free. `to`: it left a handoff, with all that it held."""
 
     kind: ClassVar[str] = "session.ended"
     text: ClassVar[str] = "notes"
@@ -180,15 +187,22 @@ class SessionEnded(Event):
     done: Lines = ()
     notes: Text | None = None
     released: tuple[Annotated[str, Field(max_length=1024)], ...] = ()
+    to: Line | None = None
+    next: handoffs.Note | None = None
+    blockers: handoffs.Note | None = None
+    tests: Line | None = None
+    branch: Line | None = None
+    commit: Line | None = None
 
     def headline(self) -> str:
         """The commit's subject."""
         if self.lapsed:
             return f"end: {self.session} (too late: {self.lapsed})"
-        return f"end: {self.session}" + (f", {self.done[0]}" if self.done else "")
+        then = f", handoff to {self.to}" if self.to else ""
+        return f"end: {self.session}{then}" + (f", {self.done[0]}" if self.done else "")
 
     def evolve(self, draft: Draft) -> None:
-        """The record closes, its leases and its heartbeat go."""
+        """The record closes, its leases and its heartbeat go; what it hands over names them."""
         old = draft.session(self.session)
         if old is None:
             return
@@ -207,10 +221,25 @@ class SessionEnded(Event):
             ),
         )
         close(draft, self.session)
+        if self.to is not None:
+            handoffs.leave(
+                draft,
+                handoffs.Handoff(
+                    id=self.id, seq=self.seq, sender=self.session, to=self.to, timestamp=self.at,
+                    resources=tuple(entry.partition(" ")[2] for entry in self.released), branch=self.branch, commit=self.commit,
+                    done="\n".join(self.done) or None, next=self.next, blockers=self.blockers, tests=self.tests, notes=self.notes,
+                ),
+            )  # fmt: skip
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
-        """The session is there and this is its run."""
-        return run_problem(state, self)
+        """The session is there and this is its run; what it hands over is for somebody, and its own."""
+        problem = run_problem(state, self)
+        if problem or self.to is None:
+            return problem
+        if not handoffs.is_receiver(self.to):
+            return f"{self.to} is nobody"
+        held = {one.entry for one in state.claims.values() if one.claimed_by == self.session}
+        return None if set(self.released) <= held else "it hands over what it doesn't hold"
 
 
 def close(draft: Draft, session: str) -> None:
@@ -255,6 +284,12 @@ def acting(state: State, command: Command) -> Session:
         raise NoSession(f"no session is called {command.session}", hint="gitcoord start")
     if not known.live:
         when = f" {spell(known.ended_at)}" if known.ended_at else ""
+        if known.superseded_by:
+            raise NotHeld(
+                f"{known.superseded_by} took the place of {command.session}{when}, after its long silence; it may not act any more",
+                hint="gitcoord start",
+                data={"superseded_by": known.superseded_by},
+            )
         raise NoSession(f"session {command.session} has ended{when} ({known.status})", hint="gitcoord start")
     if command.run_id and known.run_id != command.run_id:
         raise NotHeld(
@@ -300,12 +335,16 @@ def free_name(state: State, wish: str) -> str:
 def decide_end(state: State, command: EndSession, clock: Clock) -> tuple[Event, ...]:
     """Ends the session; a late one is recorded without effect."""
     late = lapse(state, command)
+    # An end may have waited for days; for whom it was meant may be forgotten by now, what it says must not be.
+    unknown = command.to is not None and names.is_session_name(command.to) and command.to not in state.sessions
+    to = handoffs.ANYONE if unknown else command.to
     held = () if late else tuple(
         f"{claim.fence} {claim.resource}" for claim in state.claims.values() if claim.claimed_by == command.session
     )  # fmt: skip
     return (
         SessionEnded(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            done=command.done, notes=command.notes, released=held, lapsed=late,
+            done=command.done, notes=command.notes, released=held, lapsed=late, to=to, next=command.next,
+            blockers=command.blockers, tests=command.tests, branch=command.branch, commit=command.commit,
         ),
     )  # fmt: skip

@@ -79,6 +79,20 @@ def staged(repo: Repository, index: str = "") -> list[Changed]:
     return [Changed(path, added) for path, added in (found or {}).items()]
 
 
+def of_branch(repo: Repository, limit: int) -> list[str]:
+    """The paths, at most so many, in which the work tree differs from where its branch left the remote's, committed or not."""
+    places = [*(f"refs/remotes/{remote}/{name}" for remote in repo.remotes for name in ("HEAD", "main", "master")), "@{upstream}"]
+    for place in places:
+        base = repo.run("merge-base", "HEAD", place)
+        if base.ok and repo.work_tree:
+            done = repo.run(
+                "diff-index", "--name-only", "-z", "--no-renames", "--ignore-submodules", base.stdout.decode().strip(), "--"
+            )
+            names = done.stdout.decode("utf-8", "surrogateescape").split("\0") if done.ok else []
+            return [name for name in names if name][:limit]
+    return []
+
+
 def _empty_tree(repo: Repository) -> Oid:
     return repo.ask("hash-object", "-t", "tree", "--stdin").strip()
 

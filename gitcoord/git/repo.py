@@ -182,6 +182,20 @@ class Repository:
         done = self.run("rev-parse", "-q", "--verify", f"refs/heads/{name}")
         return done.stdout.decode().strip() if done.ok else NULL
 
+    def branch_commit(self, name: str) -> Oid:
+        """The commit of a branch of the user's, here or as it was last fetched; "" when there is none."""
+        remotes = (f"refs/remotes/{remote}/{name}" for remote in self.remotes)
+        for ref in (f"refs/heads/{name}", *remotes):
+            done = self.run("rev-parse", "-q", "--verify", f"{ref}^{{commit}}")
+            if done.ok:
+                return done.stdout.decode().strip()
+        return ""
+
+    def is_on_a_remote(self, commit: Oid) -> bool:
+        """Whether a remote has the commit, as far as is known here."""
+        done = self.run("rev-list", "--max-count=1", commit, "--not", "--remotes", "--")
+        return done.ok and not done.stdout.strip()
+
     def drop_local_branch(self, name: str, old: Oid) -> None:
         """Takes a branch of ours away, unless anybody moved it meanwhile."""
         self.ask("update-ref", "-d", f"refs/heads/{name}", old)

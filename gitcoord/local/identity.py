@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gitcoord.core.names import is_session_name
 from gitcoord.local import files, processes
@@ -162,6 +163,17 @@ class Identity:
                 files.write_json(path, list(entries))
         else:
             path.unlink(missing_ok=True)
+
+    def briefed(self, session: str) -> Any:
+        """What was noted of the session's last briefing here; None when there was none."""
+        return files.read_json(self._folder.parent / "briefed" / f"{session}.json")
+
+    def note_briefed(self, session: str, record: Any) -> None:
+        """Notes it. On a full disk the next briefing says the same again."""
+        folder = self._folder.parent / "briefed"
+        with suppress(OSError):
+            files.private_folder(folder)
+            files.write_json(folder / f"{session}.json", record)
 
     def lost(self, session: str) -> list[tuple[str, str]]:
         """The newest leases (`42 file:a`) that the session was seen to have lost, each with when that was seen."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitcoord.core import requests, waiting
+from gitcoord.core.addresses import is_group, reaches
 from gitcoord.core.housekeeping import not_made_before
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
@@ -31,7 +32,7 @@ class Item:
 
 def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = ()) -> list[Item]:
     """Everything that needs somebody, who waits for whom first: then bad commits, overlapping work, silent holders, leases about
-    to expire, unanswered messages. `bad`: commits (name, reason) behind which no good one stands yet.
+    to expire, unanswered messages, work handed over. `bad`: commits (name, reason) behind which no good one stands yet.
     """
     young = not_made_before(state.messages, now - UNANSWERED_WITHIN)
     notes = sorted(state.messages.direct(young), key=lambda one: (one.seq, one.id))
@@ -43,6 +44,7 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = ()) 
         *_overlaps(state, now),
         *_leases(state, now),
         *_unanswered(state, now, notes),
+        *_handed(state),
     ]
 
 
@@ -128,6 +130,20 @@ def _leases(state: State, now: datetime) -> list[Item]:
         elif lease.offered_until is None and lease.expires_at - now <= EXPIRES_SOON:
             text = f"the claim of {who} on {what} expires {lease.expires_at:%H:%M} UTC"
             found.append(Item("expires_soon", text, (who,), what))
+    return found
+
+
+def _handed(state: State) -> list[Item]:
+    """Handoffs that are meant for a live session that has not taken them, or for a group."""
+    found = []
+    for offer in sorted(state.handoffs.values(), key=lambda one: one.seq):
+        receiver = state.sessions.get(offer.to)
+        if offer.status != "open" or not (is_group(offer.to) or (receiver is not None and receiver.live)):
+            continue
+        people = [one for one in state.sessions.values() if one.live and reaches(offer.to, one)]
+        nobody = "" if people else ", and nobody is there who could take it"
+        text = f"handoff {offer.seq} of {offer.sender} waits for {offer.to}{nobody}: {offer.about}"
+        found.append(Item("handoff", text, (offer.sender, *sorted(one.session_id for one in people[:3]))))
     return found
 
 

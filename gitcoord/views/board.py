@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TypeVar
 
-from gitcoord.core.handoffs import Handoff
+from gitcoord.core.handoffs import ANYONE, Handoff
 from gitcoord.core.housekeeping import not_made_before
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TO_ALL, Message
@@ -147,6 +147,14 @@ def _claim(now: datetime, claim: Claim) -> str:
 
 
 def _offer(now: datetime, offer: Handoff) -> str:
+    if not offer.by_claim:
+        extra = [f"for {inert(offer.to, 70)}"] if offer.to != ANYONE else []
+        extra += [f"handoff {offer.seq} of {offer.sender} at {_clock(offer.timestamp, now)}"]
+        extra += [f"blocked by {inert(offer.blockers)}"] if offer.blockers else []
+        extra += [f"tests {inert(offer.tests, 60)}"] if offer.tests else []
+        extra += [f"branch {inert(offer.branch, 60)}"] if offer.branch else []
+        extra += [f"with {_few(offer.resources)}"] if offer.resources else []
+        return f"- **{inert(offer.about)}** ({', '.join(extra)})"
     what = ", ".join(inert(name, 60) for name in offer.resources[:3])
     then = f" for **{inert(offer.next)}**" if offer.next else ""
     last = [f"left by {offer.sender} at {_clock(offer.timestamp, now)}"]

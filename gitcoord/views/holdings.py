@@ -17,16 +17,20 @@ from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.leases import Mode, mode_of, resource_of, serves, split_lease, split_renewal, split_taken
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
+from gitcoord.core.passing import HandoffTaken
 from gitcoord.core.records import Event
 from gitcoord.core.releases import ClaimReleased
 from gitcoord.core.requests import RequestAnswered
 from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted
+from gitcoord.core.superseding import SessionSuperseded
 from gitcoord.core.waiting import OFFER, ClaimQueued, LinePassed, split_granted
 
-How = Literal["released", "given_up", "session_ended", "abandoned", "taken_over", "broken", "superseded", "expired"]
+How = Literal[
+    "released", "given_up", "handed_over", "session_ended", "abandoned", "taken_over", "broken", "superseded", "expired"
+]  # fmt: skip
 """How a holding ended. `superseded`: by the session's own claim in another mode, or after the first had expired; `given_up`: to
-who asked for it; `abandoned`: its session was silent for the retention; `expired`: its time ran out, and whatever came later
-found it so.
+who asked for it; `handed_over`: to who took a handoff; `abandoned`: its session was silent for long and given up; `expired`: its
+time ran out, and whatever came later found it so.
 """
 
 
@@ -140,6 +144,12 @@ class Holdings:
                 self._grant(event, at, step.commit)
             elif isinstance(event, RequestAnswered):
                 self._answer(event, at, step.commit)
+            elif isinstance(event, HandoffTaken):
+                self._move(event, event.giver, at, step.commit, "handed_over")
+            elif isinstance(event, SessionSuperseded):
+                self._move(event, event.previous, at, step.commit, "taken_over")
+                self._end_all(event.previous, at, step.commit, "abandoned")
+                self._leave(event.previous, at, "session_ended")
             if isinstance(event, ClaimAcquired | ClaimRenewed | HeartbeatRecorded):
                 self._renew(event.session, event.renewed)
             if isinstance(event, ClaimAcquired | ClaimRenewed):
@@ -242,6 +252,7 @@ class Holdings:
             wanted = resource_of(event.resource)
             mode: Mode = "shared" if event.answer == "share" else mode_of(self.settings, wanted, "exclusive")
             run = self.runs.get(event.asker, "")
+            self._supersede(event.asker, wanted, at, commit)
             self._hold(Holding(event.asker, run, wanted, event.seq, mode, at, at + OFFER, (commit,)))
             self._serve(event.asker, {wanted}, at)
 
@@ -279,6 +290,28 @@ class Holdings:
                 )
             )  # fmt: skip
 
+    def _move(self, event: HandoffTaken | SessionSuperseded, giver: str, at: datetime, commit: str, how: How) -> None:
+        """Leases of the giver go over, and what else is granted with them."""
+        old: dict[Resource, Holding] = {}
+        for entry in event.moved:
+            one = self.open.get((giver, entry))
+            if one is not None:
+                old[one.resource] = one
+                self._end(giver, entry, at, commit, how, by=event.session, why="stale" if how == "taken_over" else None)
+        for text in event.resources if event.expires_at is not None else ():
+            resource = resource_of(text)
+            before = old.get(resource)
+            self._supersede(event.session, resource, at, commit)
+            self._hold(
+                Holding(
+                    session=event.session, run_id=event.run_id, resource=resource, fence=event.seq, granted_at=at,
+                    mode=before.mode if before else mode_of(self.settings, resource, "exclusive"), commits=(commit,),
+                    expires_at=event.expires_at or at, phase=before.phase if before else None,
+                    reason=before.reason if before else None,
+                )
+            )  # fmt: skip
+        self._serve(event.session, set(map(resource_of, event.resources)), at)
+
     def _supersede(self, session: str, resource: Resource, at: datetime, commit: str) -> None:
         for one in list(self.open.values()):
             if one.session == session and one.resource == resource:
@@ -311,7 +344,7 @@ class Holdings:
         if self.about is not None and not overlaps(one.resource, self.about):
             return
         late = one.expires_at < at
-        if late and how not in {"taken_over", "broken"}:
+        if late and how not in {"taken_over", "broken", "handed_over"}:
             how, by = "expired", None
         self.over.append(
             replace(

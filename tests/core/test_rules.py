@@ -24,10 +24,12 @@ from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.leases import held_by
 from gitcoord.core.messages import MessageSent, SendMessage, TakeMessages
 from gitcoord.core.overlap import overlaps
+from gitcoord.core.passing import HandoffOffered, HandoffTaken, OfferHandoff, TakeHandoff
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.releases import ClaimReleased, ReleaseClaims
 from gitcoord.core.sessions import EndSession, SessionEnded, SessionStarted, StartSession
 from gitcoord.core.state import State
+from gitcoord.core.superseding import SessionSuperseded, SupersedeSession
 from gitcoord.errors import ClockSkew, GitcoordError
 from gitcoord.log import wire
 from gitcoord.views import board, tree
@@ -65,7 +67,11 @@ _WHAT: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
                  "expires_at": st.none() | st.just(T0 + days(20))}),
     "take": (3, {"type": st.none() | st.just("note")}),
     "start": (3, {"succeeds": st.booleans(), "generated": st.booleans()}),
-    "end": (1, {"done": st.just(()) | st.just(("all",))}),
+    "end": (1, {"done": st.just(()) | st.just(("all",)), "to": st.sampled_from((None, "anyone", *SESSIONS))}),
+    "offer": (3, {"to": st.sampled_from(("anyone", "role:x", *SESSIONS)), "leases": st.none() | wanted, "notes": st.none() | _TEXT,
+                  "next": st.none() | _TEXT}),
+    "accept": (3, {"which": st.integers(0, 3)}),
+    "supersede": (2, {"previous": sessions}),
 }  # fmt: skip
 """What sessions do, how often, and with what."""
 
@@ -128,6 +134,14 @@ def _command(story: Story, step: Step) -> Command:
             return TakeMessages(**common, **given)
         case "end":
             return EndSession(**common, **given)
+        case "offer":
+            named = given.pop("leases")
+            return OfferHandoff(**common, **given, leases=None if named is None else tuple(f"0 {name}" for name in named))
+        case "accept":
+            offers = sorted(story.state.handoffs.values(), key=lambda one: -one.seq)
+            return TakeHandoff(**common, handoff=offers[given["which"] % len(offers)].id if offers else "none")
+        case "supersede":
+            return SupersedeSession(**common, **given)
         case _:
             number = int(run.rpartition("-")[2] or 0) + 1
             common["run_id"] = f"{step.session}-{number}"
@@ -268,12 +282,17 @@ MALFORMED = (
 @pytest.mark.parametrize(
     ("kind", "key"),
     [(ClaimReleased, "released"), (ClaimRenewed, "renewed"), (HeartbeatRecorded, "renewed"), (ClaimAcquired, "taken"),
-     (ClaimAcquired, "renewed")],
+     (ClaimAcquired, "renewed"), (HandoffOffered, "leases"), (HandoffTaken, "moved"), (SessionSuperseded, "moved")],
 )  # fmt: skip
 def test_malformed_entry_is_refused_at_the_border_or_stops_nobody(kind: type[Event], key: str) -> None:
     """Either such an event can't be made at all, or every function takes it; a reader must not fail."""
     story = Story.of("ann")
-    more = {"resources": ("file:a",), "ttl_seconds": 300, "expires_at": T0 + hours(1)} if kind is ClaimAcquired else {}
+    more = {
+        ClaimAcquired: {"resources": ("file:a",), "ttl_seconds": 300, "expires_at": T0 + hours(1)},
+        HandoffOffered: {"to": "anyone"},
+        HandoffTaken: {"handoff": "x", "giver": "bob"},
+        SessionSuperseded: {"previous": "bob"},
+    }.get(kind, {})  # fmt: skip
     failed = []
     for entry in MALFORMED:
         try:

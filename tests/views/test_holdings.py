@@ -71,7 +71,8 @@ def line_at(state: State) -> set[tuple[object, ...]]:
 WHO = ("ann", "bob", "cat")
 WHAT = ("src", "src/a.py", "src/*.py", "docs/x", "slot:one")
 WORDS = ("claim", "share", "take", "break", "renew", "release", "old", "beat", "end", "start", "resume", "wait", "sleep",
-         "line", "any", "pass", "ask", "approve", "lend", "deny", "places")  # fmt: skip
+         "line", "any", "pass", "ask", "approve", "lend", "deny", "places", "offer", "accept", "accept",
+         "leave", "supersede")  # fmt: skip
 moves = st.lists(
     st.tuples(
         st.sampled_from(WORDS),
@@ -118,6 +119,17 @@ def move(story: Story, word: str, who: str, what: list[str], number: int) -> Non
         for note in notes[:1]:
             verdict = {"lend": "share"}.get(word, word)
             story.ask(story.command(AnswerRequest, who, request=note.id, answer=verdict))
+    elif word == "offer":
+        held = [one for one in what if str(resource(one)) in story.holds(who)]
+        story.handoff(who, "anyone" if number % 3 else WHO[number % 2], *(held if number % 2 else ()), next="go on")
+    elif word == "accept":
+        for key in [key for key, one in story.state.handoffs.items() if one.status == "open"][:1]:
+            story.accept(who, key)
+    elif word == "leave":
+        story.end(who, to="anyone", next="go on")
+    elif word == "supersede":
+        other = WHO[number % 3]
+        story.supersede(who, other)
     elif word == "places":
         story.setting(who, "capacity.slot", str(number % 4))
     elif word == "end":
@@ -178,7 +190,17 @@ def test_the_moves_reach_every_end() -> None:
         found |= {one.how or "" for one in held.over}
         waits |= {one.how or "" for one in held.waits}
         assert open_in(held) == open_at(story.state)
-    assert found == {"released", "session_ended", "abandoned", "taken_over", "broken", "superseded", "expired", "given_up"}
+    assert found == {
+        "released",
+        "session_ended",
+        "abandoned",
+        "taken_over",
+        "broken",
+        "superseded",
+        "expired",
+        "given_up",
+        "handed_over",
+    }
     assert waits == {"offered", "acquired", "left", "session_ended", "late"}
 
 

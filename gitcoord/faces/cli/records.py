@@ -45,6 +45,13 @@ def receipt(value: Receipt) -> dict[str, Any]:
 
 def offer_line(value: Handoff) -> str:
     """Work that is ready to pick up, in a line for people."""
+    if not value.by_claim:
+        extra = [f"for {value.to}"] if value.to != "anyone" else []
+        extra += [f"with {show(', '.join(value.resources), 80)}"] if value.resources else []
+        extra += [f"blocked by {show(value.blockers, 60)}"] if value.blockers else []
+        extra += [f"tests {show(value.tests, 40)}"] if value.tests else []
+        extra += [f"branch {show(value.branch, 60)}"] if value.branch else []
+        return f"{value.sender} hands over: {show(value.about, 120)}" + (f" ({'; '.join(extra)})" if extra else "")
     last = [f"left by {value.sender}"]
     last += [f"last phase {show(value.phase, 40)}"] if value.phase else []
     last += [f"tests {value.tests}"] if value.tests else []
@@ -90,6 +97,8 @@ def ending(value: Holding) -> str:
         return f"released{done}" + (f" ({', '.join(extra)})" if extra else "")
     if value.how == "taken_over":
         return f"taken over by {value.by}: {_WHY.get(value.why or '', value.why)}"
+    if value.how == "handed_over":
+        return f"handed over to {value.by}"
     if value.how == "broken":
         return f"broken by {value.by}"
     return _ENDINGS.get(value.how or "", "")

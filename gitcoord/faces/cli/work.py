@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,8 +11,8 @@ import typer
 from gitcoord.bootstrap import utc_now
 from gitcoord.core.names import parse_session
 from gitcoord.core.times import parse_duration, parse_when, spell
-from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld
-from gitcoord.faces.cli import complete, records
+from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld, NotInitialised
+from gitcoord.faces.cli import complete, handoff, records
 from gitcoord.faces.cli.arguments import patience, resource, resources
 from gitcoord.faces.cli.context import answer, connection, options, out, say, table, tell
 
@@ -31,7 +32,12 @@ def start(
         session, receipt = boss.start(name, new=new, capabilities=capability or [], role=role, work=work)
         words = f"session {session}" + (" (queued: the remote is away)" if receipt.state == "queued" else "")
         state = "queued" if receipt.state == "queued" else "committed"
-        answer({"session_id": session, "run_id": boss.who.run_id, "seq": receipt.seq or None, "state": state}, words)
+        offers = []
+        with suppress(NotInitialised):  # a first start that is still queued
+            offers = boss.offered()
+        told = {"session_id": session, "run_id": boss.who.run_id, "seq": receipt.seq or None, "state": state}
+        answer({**told, "handoffs": [records.record(one) for one in offers]}, words)
+        handoff.tell_offered(offers)
 
 
 def whoami() -> None:
@@ -271,12 +277,28 @@ def check(
 def end(
     done: Annotated[list[str] | None, typer.Option("--done", help="What was finished; may be repeated.")] = None,
     notes: Annotated[str | None, typer.Option(help="What the next one should know.")] = None,
+    to: Annotated[
+        str | None, typer.Option("--handoff", metavar="WHO", help="Leave a handoff: for a session, a group, or anyone.")
+    ] = None,
+    following: Annotated[str | None, handoff.NEXT] = None,
+    blockers: Annotated[str | None, handoff.BLOCKERS] = None,
+    tests: Annotated[str | None, handoff.TESTS] = None,
+    branch: Annotated[str | None, handoff.BRANCH] = None,
 ) -> None:
-    """Release all and end the session."""
+    """Release all and end the session; with --handoff what you held is left for somebody to take."""
+    if to is None and any((following, blockers, tests, branch)):
+        raise BadInput("--next, --blockers, --tests and --branch are for --handoff", hint="gitcoord end --handoff anyone")
     with connection() as found:
-        name = found.coordinator.who.session
-        receipt = found.coordinator.end(done or [], notes)
+        boss = found.coordinator
+        name = boss.who.session
+        held = boss.identity.held(name) if name else []
+        said = {"next": following, "blockers": blockers, "tests": tests} if to is not None else {}
+        where = handoff.code(found, branch) if to is not None else {}
+        receipt = boss.end(done or [], notes, to=to, **said, **where)
+        left = f", handoff {receipt.seq or ''} left for {to}" if to is not None else ""
         answer(
             records.receipt(receipt),
-            f"session {name} ended" + (" (queued: the remote is away)" if receipt.state == "queued" else ""),
+            f"session {name} ended" + left + (" (queued: the remote is away)" if receipt.state == "queued" else ""),
         )
+        if held and to is None:
+            say(f"note: {len(held)} claim(s) are free now; to leave work to somebody: gitcoord end --handoff, or gitcoord handoff")
