@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gitcoord.core import leases, messages, names, requests, waiting
+from gitcoord.core import leases, names, requests, waiting
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
-from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Event
@@ -188,7 +187,7 @@ class Reader:
         view = self.view()
         now = max(self.now(), view.state.at)
         bad = view.checked.unmended
-        items = attention(view.state, now, [(one.commit, one.reason) for one in bad])
+        items = attention(view.state, now, [(one.commit, one.reason) for one in bad], self.who.session)
         return Status(now, view.checked.tip, view.state, tuple(items), bad, view.read_at, view.checked.seq)
 
     def whoami(self) -> tuple[Session | None, Binding | None]:
@@ -372,16 +371,6 @@ class Reader:
                     wrong.append(f"{path} is not what the history gives")
         wrong += [f"{path} is in no event" for path in found]
         return [Problem(good.commit, reason, "the tree and the history disagree", open=True) for reason in wrong]
-
-    def all_messages(self, *, sent: bool, sender: str | None, kind: str | None) -> list[Message]:
-        """Every message in the tree to the session (`sent`: from it), oldest first."""
-        state, me = self.view().state, self.who.session
-        mine = [
-            one
-            for one in state.messages.values()
-            if (one.sender == me if sent else one.to in (me, messages.TO_ALL) and one.sender != me)
-        ]
-        return sorted(messages.matching(mine, sender, kind), key=lambda one: (one.seq, one.id))
 
 
 def _resources(event: Event) -> tuple[str, ...]:

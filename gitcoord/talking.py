@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from typing import Any, NamedTuple
 
 from gitcoord.asker import Asker, Receipt
-from gitcoord.core import messages, names
+from gitcoord.core import addresses, inbox, messages, names
 from gitcoord.core.messages import Message
 from gitcoord.core.sessions import Session
 from gitcoord.errors import BadInput, NoSession, NotInTime
@@ -30,9 +30,9 @@ class Talking(Asker):
     """One caller's messages."""
 
     def send(self, to: str, subject: str, text: str, **given: Any) -> Receipt:
-        """Sends a message to a session, or to all."""
+        """Sends a message to a session, to a group, or to all."""
         self.require_session()
-        to = to if to == messages.TO_ALL else names.parse_session(to)
+        to = addresses.parse_receiver(to)
         subject = names.parse_line(subject, "subject", names.SUBJECT_LIMIT)
         receipt, _ = self._ask(messages.SendMessage, to=to, subject=subject, message=names.parse_text(text, "message"), **given)
         return receipt
@@ -66,9 +66,11 @@ class Talking(Asker):
             view = self.view()
         yield from self._later(view, seconds, limit=1)
 
-    def ask(self, to: str, question: str, *, seconds: float, reply_to: str | None = None) -> tuple[Receipt, Mail]:
-        """Asks a session and waits for its answer, which may be a question. Raises NotInTime when none came: the question
-        stays open, and NoSession with its last words when the session has ended.
+    def ask(
+        self, to: str, question: str, *, seconds: float, reply_to: str | None = None, tell: Callable[[str], None] | None = None
+    ) -> tuple[Receipt, Mail]:  # fmt: skip
+        """Asks and waits for the answer, which may be a question. Raises NotInTime when none came: the question stays open, and
+        NoSession with its last words when the session has ended. `tell` is told, before the wait, if nobody is there to answer.
         """
         first = (question.strip().splitlines() or [""])[0].strip()
         if not first:
@@ -81,7 +83,15 @@ class Talking(Asker):
                 hint="gitcoord inbox --wait",
                 data={"messages": [], "id": receipt.id},
             )
+        if tell is not None and (nobody := self.nobody_there(to)):
+            tell(nobody)
         return receipt, self._answer(receipt.id, to, seconds)
+
+    def nobody_there(self, to: str) -> str:
+        """That a group has no session yet, by the view that was read last; "" where somebody is there, or for one session."""
+        if not addresses.is_group(to) or inbox.members(self.log.view().state, to, but=self.who.session):
+            return ""
+        return f"nobody is there yet for {to}; it waits for whoever comes"
 
     def _answer(self, said: str, to: str, seconds: float) -> Mail:
         """What comes next in the thread of what was said: who is asked back may be answered on either message."""
@@ -93,7 +103,7 @@ class Talking(Asker):
             return mail
         raise NotInTime(
             f"no answer from {to} yet; the question stays open",
-            hint=f"gitcoord inbox --wait --from {to}" if to != messages.TO_ALL else "gitcoord inbox --wait",
+            hint=f"gitcoord inbox --wait --from {to}" if names.is_session_name(to) else "gitcoord inbox --wait",
             data={"messages": [], "id": said},
         )
 
@@ -113,20 +123,52 @@ class Talking(Asker):
         return receipt, self._answer(receipt.id, asked.sender, wait)
 
     def _asked(self, request: str | None) -> Message:
-        state = self.view().state
-        mine = state.messages.to(self.who.session)
+        state, me = self.view().state, self.who.session
         if request is not None:
-            found = [one for one in mine if one.id == request]
-            if not found:
-                raise BadInput(f"{names.show(request, 60)} is no message to {self.who.session}", hint="gitcoord inbox --all")
-            return found[0]
-        open_ = sorted(messages.open_questions(mine, self.now()), key=lambda one: one.seq)
+            asked = state.messages.get(request)
+            known = state.sessions.get(me)
+            if asked is None or known is None or asked.sender == me or not addresses.reaches(asked.to, known):
+                raise BadInput(f"{names.show(request, 60)} is no message to {me}", hint="gitcoord inbox --all")
+            return asked
+        open_ = inbox.to_answer(state, me, self.now())
         if not open_:
             raise BadInput("nobody waits for an answer of yours", hint="gitcoord inbox --all")
         if len(open_) > 1:
             listed = "; ".join(f"#{one.seq} of {one.sender}: {names.show(one.subject, 60)}" for one in open_[:5])
             raise BadInput(f"{len(open_)} questions are open: {listed}", hint="gitcoord reply ID ANSWER")
         return open_[0]
+
+    def message_id(self, text: str, *, any_receiver: bool = False) -> str:
+        """A message's id, given by itself or by its seq; by its seq only one that the session can read. Raises BadInput."""
+        if not (text.isascii() and text.isdigit() and len(text) < 12):
+            return text
+        for fresh in (False, None):  # what was seen here was read here, nearly always
+            state = self.view(fresh=fresh).state
+            known = state.sessions.get(self.who.session)
+            found = [
+                one
+                for one in state.messages.numbered(int(text))
+                if any_receiver or one.to == self.who.session or (known is not None and addresses.reaches(one.to, known))
+            ]
+            if found:
+                return min(found, key=lambda one: (one.sender == self.who.session, one.id)).id
+        raise BadInput(f"no message {text} is in reach", hint="gitcoord inbox --all")
+
+    def all_messages(self, *, sent: bool, sender: str | None, kind: str | None) -> list[Message]:
+        """Every message in the tree to the session (`sent`: from it), oldest first."""
+        state, me = self.view().state, self.who.session
+        known = state.sessions.get(me)
+        to = inbox.receivers(known) if known is not None else [me, messages.TO_ALL]
+        mine = [
+            one
+            for one in (state.messages.values() if sent else state.messages.to(*to))
+            if (one.sender == me if sent else one.sender != me)
+        ]
+        return sorted(messages.matching(mine, sender, kind), key=lambda one: (one.seq, one.id))
+
+    def read_by(self, note: Message) -> tuple[str, ...]:
+        """The sessions that have taken that message, by the view that was read last."""
+        return inbox.read_by((self._view or self.log.view()).state, note)
 
     def _later(self, view: View, seconds: float, **which: Any) -> Iterator[Mail]:
         """What comes, each time something does."""

@@ -87,6 +87,8 @@ def _host(event: Event) -> str | None:
 
 def _is_used(state: State, event: Event) -> bool:
     """Whether a record stands under the event's id, or under one that it would give to what it makes."""
+    if not event.makes:  # it can't get into anybody's way, and looking for an id means to list all that is kept
+        return False
     made = len(getattr(event, "taken", ())) + 1
     return event.id in state.messages or event.id in state.handoffs or any(f"{event.id}.{n}" in state.messages for n in range(made))
 
@@ -131,6 +133,7 @@ def _sign_of_life(draft: Draft, event: Event) -> None:
         "last_heartbeat": max(session.last_heartbeat, event.at),
         "taken": taken,
         "taken_at": event.at if taken else None,
+        "worked_seq": event.seq if event.is_work else session.worked_seq,
     }
     draft.put("sessions", event.session, session.model_copy(update=update))
 

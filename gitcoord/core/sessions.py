@@ -38,6 +38,7 @@ class Session(Record):
     branch: str | None = None
     host: str | None = None
     last_heartbeat: Instant
+    worked_seq: int = 0
     read_seq: int = 0
     read_beyond: tuple[int, ...] = ()
     taken: tuple[str, ...] = ()

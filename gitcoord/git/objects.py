@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import NamedTuple
 
 from gitcoord.errors import GitcoordError, NotWritten
 from gitcoord.git.repo import NULL, Oid, Repository
 
 COMMIT_LIMIT = 1 << 20  # bytes of a commit object: a message text is at most 64 KB, escapes and trailers included
 BLOB_LIMIT = 4 << 20  # bytes of a record: larger ones are never inflated
+_LINES = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+_LINES_256 = re.compile(rb"([0-7]+) ([^\0]+)\0(.{32})", re.DOTALL)
+_USED_MODES = (b"40000", b"100644")  # links, programs and submodules are no records
 _AT_ONCE = 400  # names written to a reading child before its answers are read: they fit into one pipe buffer
 
 
@@ -49,6 +54,14 @@ class NewCommit:
     authored_at: datetime
     committed_at: datetime
     changes: Mapping[str, bytes | None]
+
+
+class Line(NamedTuple):
+    """One line of a folder: its name there, its object, and whether it is a folder or a plain file."""
+
+    name: str
+    oid: Oid
+    folder: bool
 
 
 class Objects:
@@ -143,6 +156,24 @@ class Objects:
                 mode, _, oid = meta.split(" ")
                 entries.append(Entry(path, mode, oid))
         return entries
+
+    def folders(self, names: Sequence[Oid]) -> list[list[Line]]:
+        """What lies right in each of those trees (a commit stands for its own): folders and plain files, by name.
+
+        The reading child gives them as they are: no process, and nothing below is looked at.
+        """
+        wanted = [f"{name}^{{tree}}" for name in names]
+        return [self._lines(data) for data in self.contents(wanted)]
+
+    def _lines(self, data: bytes | None) -> list[Line]:
+        if data is None:
+            raise GitcoordError("a folder of the branch can't be read", hint="git fsck, then gitcoord doctor")
+        lines = (_LINES_256 if self._repo.hash_name == "sha256" else _LINES).findall(data)
+        return [
+            Line(name.decode("utf-8", "surrogateescape"), oid.hex(), mode == b"40000")
+            for mode, name, oid in lines
+            if mode in _USED_MODES
+        ]
 
     def range(self, tip: Oid, known: Oid = NULL) -> list[tuple[Oid, tuple[Oid, ...]]] | None:
         """The commits that `tip` has and `known` hasn't, parents before children, each with its parents.

@@ -16,7 +16,7 @@ from gitcoord.core import rules
 from gitcoord.core.records import Event, Record
 from gitcoord.core.state import State
 from gitcoord.errors import GitcoordError, Rewritten
-from gitcoord.git.objects import BLOB_LIMIT, Commit, Entry, Objects
+from gitcoord.git.objects import BLOB_LIMIT, Commit, Entry, Line, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log import wire
 
@@ -48,7 +48,8 @@ class Projection(Protocol):
 
     def load(
         self,
-        files: Sequence[tuple[str, str]],
+        root: Oid,
+        listing: Callable[[Sequence[Oid]], list[list[Line]]],
         read: Callable[[Sequence[str]], list[bytes | None]],
         *,
         seq: int,
@@ -139,8 +140,7 @@ class History:
         committed_at = self.objects.date(good)
         if committed_at is None:
             raise Pruned(f"commit {good[:12]} isn't in this clone any more", hint="run it again")
-        files = [(entry.path, entry.oid) for entry in self.objects.tree(good) if entry.mode == "100644"]
-        state = self.projection.load(files, self.objects.contents, seq=seq, at=committed_at)
+        state = self.projection.load(good, self.objects.folders, self.objects.contents, seq=seq, at=committed_at)
         self._current = (good, state)
         return state
 

@@ -68,9 +68,14 @@ def test_message_of_an_older_run_still_arrives(story: Story) -> None:
     assert story.state.sessions["ann"] == heard  # no sign of life of the newer run
 
 
-@pytest.mark.parametrize("to", ["role:builder", "Bob", "", "all", "human", "a b", "../x"])
-def test_message_to_what_is_no_session_is_not_valid(story: Story, to: str) -> None:
-    assert (story.problem(story.event(MessageSent, "ann", to=to, subject="x")) is None) is (to == "all")
+@pytest.mark.parametrize("to", ["role:a/b", "role:", "team:x", "Bob", "", "human", "a b", "../x"])
+def test_message_to_what_is_no_receiver_is_not_valid(story: Story, to: str) -> None:
+    assert story.problem(story.event(MessageSent, "ann", to=to, subject="x")) is not None
+
+
+@pytest.mark.parametrize("to", ["role:builder", "cap:C", "repo:my.lib", "all", "nobody-yet", "broadcast"])
+def test_message_to_what_can_be_a_receiver_is_valid(story: Story, to: str) -> None:
+    assert story.problem(story.event(MessageSent, "ann", to=to, subject="x")) is None
 
 
 @pytest.mark.parametrize("subject", ["two\nlines", "\x1b[2J", "nul\x00", "tab\t", "x" * 201], ids=lambda text: ascii(text[:9]))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from story import T0, Story, hours, plain
+from story import T0, Story, hours, listing, plain
 from strategies import NASTY, UNSAFE, lines, resource_names
 
 from gitcoord.core.branch import Branch
@@ -43,7 +43,7 @@ def files_of(state: State) -> dict[str, bytes]:
 
 def loaded(files: dict[str, bytes], *, seq: int = 0) -> State:
     """The state that those files give."""
-    return tree.load([(path, path) for path in files], lambda names: [files.get(name) for name in names], seq=seq, at=T0)
+    return tree.load("", listing(files), lambda names: [files.get(name) for name in names], seq=seq, at=T0)
 
 
 def full(text: str = "x") -> Story:
@@ -132,7 +132,7 @@ def test_records_stand_where_the_protocol_says() -> None:
         "claims/droplet-shared.d/bob.claim",
         "claims/droplet-shared.d/eve.claim",
         f"messages/direct/bob/{note.id}.json",
-        f"messages/broadcast/2025-11-15/{to_all.id}.json",
+        f"messages/broadcast/2025-11-15/{to_all.seq}-{to_all.id}.json",
         f"handoffs/{offer.id}.json",
     } <= paths
 
@@ -383,7 +383,7 @@ def test_messages_are_read_when_somebody_asks_and_all_at_once() -> None:
         asked.append([name for name in names if name.startswith("messages/")])
         return [files.get(name) for name in names]
 
-    state = tree.load([(path, path) for path in files], read, seq=story.state.seq, at=T0)
+    state = tree.load("", listing(files), read, seq=story.state.seq, at=T0)
     assert set(state.messages) == set(keys)
     assert len(state.messages) == 20
     assert keys[0] in state.messages
