@@ -237,7 +237,15 @@ class Line(NamedTuple):
     folder: bool
 
 
-def listing(files: Iterable[str]) -> Callable[[Sequence[str]], list[list[Line]]]:
+class Lines(list[Line]):
+    """What lies in a folder."""
+
+    def last_name(self) -> str:
+        """The last file's name."""
+        return self[-1].name if self and not self[-1].folder else ""
+
+
+def listing(files: Iterable[str]) -> Callable[[Sequence[str]], list[Lines]]:
     """Lists the folders that hold those files: each folder and file stands under its own path; the root is ""."""
     below: dict[str, dict[str, Line]] = {"": {}}
     for path in files:
@@ -245,4 +253,4 @@ def listing(files: Iterable[str]) -> Callable[[Sequence[str]], list[list[Line]]]
         for depth in range(len(parts)):
             where, here = "/".join(parts[:depth]), "/".join(parts[: depth + 1])
             below.setdefault(where, {})[parts[depth]] = Line(parts[depth], here, depth + 1 < len(parts))
-    return lambda names: [list(below[name].values()) for name in names]
+    return lambda names: [Lines(sorted(below[name].values())) for name in names]

@@ -173,10 +173,12 @@ class Mail(Table[str, "Message"]):
         keys = [*base.waiting(None), *base.past(None, after=seq - 1, upto=seq)] if isinstance(base, Shelf) else base
         return self._read(keys, lambda one: one.seq == seq)
 
-    def waiting(self) -> list[Message]:
-        """Those that wait, to anybody."""
+    def waiting(self, choose: Callable[[Iterable[str]], Iterable[str]] = iter) -> list[Message]:
+        """Those that wait, to anybody. `choose`: which of those ids are worth a look."""
         base = self._base
-        return self._read(base.waiting(None) if isinstance(base, Shelf) else base, lambda one: one.waits)
+        keys = choose(base.waiting(None) if isinstance(base, Shelf) else base)
+        new = set(choose(self._over))
+        return self._read(keys, lambda one: one.waits and (one.id not in self._over or one.id in new))
 
     def said(self, first: date = date.min, last: date = date.max) -> list[str]:
         """The ids of those that were said on one of these days, and of all that wait."""

@@ -16,7 +16,7 @@ from gitcoord.core import rules
 from gitcoord.core.records import Event, Record
 from gitcoord.core.state import State
 from gitcoord.errors import GitcoordError, Rewritten
-from gitcoord.git.objects import BLOB_LIMIT, Commit, Entry, Line, Objects
+from gitcoord.git.objects import BLOB_LIMIT, Commit, Entry, Lines, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log import wire
 
@@ -49,7 +49,7 @@ class Projection(Protocol):
     def load(
         self,
         root: Oid,
-        listing: Callable[[Sequence[Oid]], list[list[Line]]],
+        listing: Callable[[Sequence[Oid]], list[Lines]],
         read: Callable[[Sequence[str]], list[bytes | None]],
         *,
         seq: int,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from gitcoord.core import inbox, requests, waiting
 from gitcoord.core.addresses import TO_ALL, is_group
+from gitcoord.core.housekeeping import not_made_before
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
@@ -34,8 +35,8 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), 
     """Everything that needs somebody: the questions that `me` should answer, who waits for whom, bad commits, overlapping work,
     silent holders, leases about to expire, unanswered messages. `bad`: commits (name, reason) behind which no good one stands yet.
     """
-    waiting_ = (one for one in state.messages.waiting() if not one.is_over(now))
-    notes = sorted(waiting_, key=lambda one: (one.seq, one.id))
+    young = state.messages.waiting(lambda keys: not_made_before(keys, now - UNANSWERED_WITHIN))  # ids tell their age
+    notes = sorted((one for one in young if not one.is_over(now)), key=lambda one: (one.seq, one.id))
     own = {one.id for one in inbox.to_answer(state, me, now)} if me else set()
     return [
         *_unanswered(state, now, [one for one in notes if one.id in own]),

@@ -35,7 +35,17 @@ class Entry(Protocol):
         """Whether it is a folder; else it is a plain file."""
 
 
-Listing = Callable[[Sequence[str]], Sequence[Sequence[Entry]]]
+class Folder(Protocol):
+    """What lies in a folder, by name."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Its entries."""
+
+    def last_name(self) -> str:
+        """The last file's name where that is known without going through all; else ""."""
+
+
+Listing = Callable[[Sequence[str]], Sequence[Folder]]
 Reading = Callable[[Sequence[str]], list[bytes | None]]
 Parsing = Callable[[bytes], Record | None]
 
@@ -97,7 +107,7 @@ class StoredMessages(Shelf):
         self._listing = listing
         self._read = read
         self._parse = parse
-        self._listed: dict[str, Sequence[Entry]] = {}
+        self._listed: dict[str, Folder] = {}
         self._places: dict[str, str] = {}  # the object of each message that was listed, by its id
         self._complete = False
         self._known: dict[str, Message] = {}
@@ -125,6 +135,9 @@ class StoredMessages(Shelf):
         folders = [one for one in self._days(days) if rooms is None or one.room in rooms]
         found = []
         for entries in self._entries([one.oid for one in folders]):
+            last = entries.last_name()
+            if after >= 0 and last and _number(last) <= after:  # names have their seq in front, so the last is the newest
+                continue
             for entry in entries:
                 seq, key = self._place(entry.name, entry.oid)
                 if after < seq <= upto:
@@ -144,7 +157,7 @@ class StoredMessages(Shelf):
                 found += [_Past(day, one.name, one.oid) for one in below if one.folder]
         return found
 
-    def _entries(self, oids: Sequence[str]) -> list[Sequence[Entry]]:
+    def _entries(self, oids: Sequence[str]) -> list[Folder]:
         """What lies in those folders, each listed once."""
         missing = [oid for oid in dict.fromkeys(oids) if oid not in self._listed]
         if missing:
@@ -197,6 +210,12 @@ class StoredMessages(Shelf):
         """All of them, read at once."""
         self.fetch(list(self._complete_list()))
         return super().items()
+
+
+def _number(name: str) -> int:
+    """The seq that a file's name begins with; 0 where it doesn't."""
+    seq, dash, _ = name.partition("-")
+    return int(seq) if dash and seq.isascii() and seq.isdigit() else 0
 
 
 def _spot(receiver: str) -> tuple[str, str]:

@@ -102,7 +102,7 @@ def _message_path(record: Message) -> str:
     """What waits lies under its receiver; what is past under its day, with its seq, so that nobody has to read it to pass it."""
     if record.waits:
         return f"messages/{'/'.join(_folder_of(record.to))}/{record.id}.json"
-    day, name = f"{record.timestamp:%Y-%m-%d}", f"{record.seq}-{record.id}.json"
+    day, name = f"{record.timestamp:%Y-%m-%d}", f"{record.seq:010}-{record.id}.json"  # so the last name is the newest
     if record.to == TO_ALL:
         return f"messages/broadcast/{day}/{name}"
     return f"messages/read/{day}/{encode_name(record.to)}/{name}"

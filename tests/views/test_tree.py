@@ -121,7 +121,11 @@ def test_claim_that_changes_its_mode_leaves_no_file_behind() -> None:
 def test_records_stand_where_the_protocol_says() -> None:
     story = full()
     paths = set(files_of(story.state))
-    note = next(one for one in story.state.messages.values() if one.to == "bob")
+    story.send("ann", "bob", "waits")
+    story.send("ann", "role:builder", "waits")
+    read, waits = (next(one for one in story.state.messages.values() if one.subject == text) for text in ("a subject", "waits"))
+    group = next(one for one in story.state.messages.values() if one.to == "role:builder")
+    paths = set(files_of(story.state))
     to_all = next(one for one in story.state.messages.values() if one.subject == "to all")
     (offer,) = story.state.handoffs.values()
     assert {
@@ -131,8 +135,10 @@ def test_records_stand_where_the_protocol_says() -> None:
         "claims/file-src%2Fapi.py.claim",
         "claims/droplet-shared.d/bob.claim",
         "claims/droplet-shared.d/eve.claim",
-        f"messages/direct/bob/{note.id}.json",
-        f"messages/broadcast/2025-11-15/{to_all.seq}-{to_all.id}.json",
+        f"messages/direct/bob/{waits.id}.json",
+        f"messages/role/builder/{group.id}.json",
+        f"messages/read/2025-11-15/bob/{read.seq:010}-{read.id}.json",
+        f"messages/broadcast/2025-11-15/{to_all.seq:010}-{to_all.id}.json",
         f"handoffs/{offer.id}.json",
     } <= paths
 
