@@ -145,16 +145,16 @@ def _unanswered(state: State, now: datetime, notes: Iterable[Message]) -> list[I
         if not patience <= now - message.timestamp <= UNANSWERED_WITHIN:
             continue
         if message.to == TO_ALL or is_group(message.to):
-            who = "nobody" if message.to == TO_ALL else f"nobody of {message.to}"
+            who = "nobody has" if message.to == TO_ALL else f"nobody of {message.to} has"
             people = (message.sender, *inbox.members(state, message.to, but=message.sender)[:_MEMBERS])
             taken = message.to == TO_ALL or message.status != "pending"
         else:
             receiver = state.sessions.get(message.to)
             if receiver is None or not receiver.live:
                 continue
-            who, people, taken = message.to, (message.sender, message.to), message.read_at is not None
+            who, people, taken = f"{message.to} has not", (message.sender, message.to), message.read_at is not None
         if question:
-            found.append(Item("unanswered", f"{who} has not answered {message.sender}: {message.subject}", people))
+            found.append(Item("unanswered", f"{who} answered {message.sender}: {message.subject}", people))
         elif not taken:
-            found.append(Item("unread", f"{who} has not read {message.sender}: {message.subject}", people))
+            found.append(Item("unread", f"{who} read {message.sender}: {message.subject}", people))
     return found
