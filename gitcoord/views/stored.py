@@ -7,7 +7,7 @@ few; what is past is under its day, and its file's name begins with its seq, so 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple, Protocol
 
@@ -16,7 +16,7 @@ from gitcoord.core.messages import Message
 from gitcoord.core.records import Record
 from gitcoord.core.sessions import ENDED, Session
 from gitcoord.core.state import ALWAYS, Days, Register, Shelf, Signs
-from gitcoord.core.times import read_instant
+from gitcoord.core.times import read_instant, spell
 
 
 class Entry(Protocol):
@@ -45,29 +45,42 @@ class Folder(Protocol):
         """The last file's name where that is known without going through all; else ""."""
 
 
+Facts = MutableMapping[str, str]
 Listing = Callable[[Sequence[str]], Sequence[Folder]]
 Reading = Callable[[Sequence[str]], list[bytes | None]]
 Parsing = Callable[[bytes], Record | None]
 
 
 class StoredSessions(Register):
-    """The sessions of a tree, by name, as bytes."""
+    """The sessions of a tree: the object of each, by name. Of one that has ended the facts are kept: its record changes no more."""
 
-    def __init__(self, files: Mapping[str, bytes], parse: Parsing) -> None:
+    def __init__(self, files: Mapping[str, str], read: Reading, parse: Parsing, facts: Facts) -> None:
         self._files = files
+        self._read = read
         self._parse = parse
+        self._facts = facts
+        self._data: dict[str, bytes] = {}
         self._known: dict[str, Session] = {}
         self._signs: dict[str, Signs] | None = None
 
     def signs(self) -> Mapping[str, Signs]:
-        """What counts of each: JSON is read, nothing is parsed."""
+        """What counts of each: of the ended ones from what is known, of the others their JSON is read; nothing is parsed."""
         if self._signs is None:
-            self._signs = {name: _signs(json.loads(data)) for name, data in self._files.items()}
+            found = {name: _recalled(self._facts.get(oid)) for name, oid in self._files.items()}
+            missing = [name for name, signs in found.items() if signs is None]
+            for name, data in zip(missing, self._read([self._files[name] for name in missing]) if missing else (), strict=True):
+                self._data[name] = data or b""
+                signs = found[name] = _signs(json.loads(self._data[name]))
+                if not signs.live:
+                    told = [spell(signs.ended_at) if signs.ended_at else None, spell(signs.heard), signs.host]
+                    self._facts[self._files[name]] = json.dumps(told)
+            self._signs = {name: signs for name, signs in found.items() if signs is not None}
         return self._signs
 
     def __getitem__(self, key: str) -> Session:
         if key not in self._known:
-            record = self._parse(self._files[key])
+            data = self._data[key] if key in self._data else self._read([self._files[key]])[0]
+            record = self._parse(data or b"")
             if not isinstance(record, Session):
                 raise KeyError(key)
             self._known[key] = record
@@ -82,6 +95,14 @@ class StoredSessions(Register):
     def __len__(self) -> int:
         return len(self._files)
 
+    def items(self) -> Any:
+        """All of them, read at once."""
+        missing = [key for key in self._files if key not in self._known and key not in self._data]
+        if missing:
+            read = self._read([self._files[key] for key in missing])
+            self._data |= {key: data or b"" for key, data in zip(missing, read, strict=True)}
+        return super().items()
+
 
 def _signs(record: Mapping[str, Any]) -> Signs:
     ended = record.get("ended_at")
@@ -89,6 +110,17 @@ def _signs(record: Mapping[str, Any]) -> Signs:
         record.get("status", "active") not in ENDED, read_instant(ended) if ended else None,
         read_instant(record["last_heartbeat"]), record.get("host"),
     )  # fmt: skip
+
+
+def _recalled(fact: str | None) -> Signs | None:
+    """The signs of an ended session as they were noted; None where they weren't, or can't be read."""
+    if fact is None:
+        return None
+    try:
+        ended, heard, host = json.loads(fact)
+        return Signs(False, read_instant(ended) if ended else None, read_instant(heard), host if host is None else str(host))
+    except (TypeError, ValueError):
+        return None
 
 
 class _Past(NamedTuple):
@@ -102,8 +134,9 @@ class _Past(NamedTuple):
 class StoredMessages(Shelf):
     """The messages of a tree. `root`: its folder of messages."""
 
-    def __init__(self, root: str, listing: Listing, read: Reading, parse: Parsing) -> None:
+    def __init__(self, root: str, listing: Listing, read: Reading, parse: Parsing, facts: Facts) -> None:
         self._root = root
+        self._facts = facts
         self._listing = listing
         self._read = read
         self._parse = parse
@@ -133,16 +166,22 @@ class StoredMessages(Shelf):
         """The ids of those that wait no more; their names alone are looked at."""
         rooms = None if receivers is None else {one.replace(":", "%3A") for one in receivers}  # all else in them stays as it is
         folders = [one for one in self._days(days) if rooms is None or one.room in rooms]
+        if after >= 0:
+            folders = self._newer(folders, after)
         found = []
         for entries in self._entries([one.oid for one in folders]):
-            last = entries.last_name()
-            if after >= 0 and last and _number(last) <= after:  # names have their seq in front, so the last is the newest
-                continue
             for entry in entries:
                 seq, key = self._place(entry.name, entry.oid)
                 if after < seq <= upto:
                     found.append(key)
         return found
+
+    def _newer(self, folders: list[_Past], after: int) -> list[_Past]:
+        """Those in which something may have a higher seq: names begin with it, so the last one is the newest."""
+        unknown = [one.oid for one in folders if one.oid not in self._facts]
+        for oid, entries in zip(unknown, self._entries(unknown), strict=True):
+            self._facts[oid] = entries.last_name()
+        return [one for one in folders if not (last := self._facts[one.oid]) or _number(last) > after]
 
     def _days(self, days: Days) -> list[_Past]:
         top = {entry.name: entry.oid for entry in self._entries([self._root])[0] if entry.folder}

@@ -24,7 +24,7 @@ from gitcoord.core.records import Record
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import TABLES, Mail, Roll, State, Table
 from gitcoord.core.waiting import Waiting
-from gitcoord.views.stored import Listing, Reading, StoredMessages, StoredSessions
+from gitcoord.views.stored import Facts, Listing, Reading, StoredMessages, StoredSessions
 
 BOARD = "STATUS_BOARD.md"
 README = "README.md"
@@ -37,8 +37,8 @@ _KINDS: dict[str, type[Record]] = {
     "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "waiting": Waiting,
     "messages": Message, "handoffs": Handoff, "branch": Branch,
 }  # fmt: skip
-_EAGER = ("sessions", "heartbeats", "claims", "waiting", "handoffs")
-_ROOTS = {*_EAGER, "messages"}
+_EAGER = ("heartbeats", "claims", "waiting", "handoffs")
+_ROOTS = {*_EAGER, "messages", "sessions"}
 
 README_TEXT = """\
 # coordination
@@ -181,36 +181,34 @@ def all_files(state: State) -> dict[str, Record]:
     return found
 
 
-def load(root: str, listing: Listing, read: Reading, *, seq: int, at: Any) -> State:
+def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None, *, seq: int, at: Any) -> State:
     """The state in a good tree. `root`: the tree's object; `listing` gives the entries of folders, `read` the bytes of files.
 
-    Messages are listed and sessions parsed when somebody asks.
+    Messages are listed, and sessions read, when somebody asks. `facts`: what is known of objects by their names.
     """
+    facts = {} if facts is None else facts
     top = {entry.name: entry for entry in listing([root])[0]}
     eager = [(SETTINGS, top[SETTINGS].oid)] if SETTINGS in top else []
     eager += _below([(name, top[name].oid) for name in _EAGER if name in top and top[name].folder], listing)
     # Each table holds records of its own kind: parse() saw to it.
     tables: dict[str, dict[Any, Any]] = {name: {} for name in _KINDS}
-    sessions: dict[str, bytes] = {}
     for (path, _), data in zip(eager, read([oid for _, oid in eager]), strict=True):
         table = table_of(path)
         assert table is not None
-        if table == "sessions":
-            sessions[path.rpartition("/")[2].removesuffix(".json")] = data or b""
-            continue
         record = parse(table, data or b"")
         if record is not None:
             tables[table][_key(record)] = record
-    messages = top.get("messages")
+    messages, sessions = top.get("messages"), top.get("sessions")
+    people = {entry.name.removesuffix(".json"): entry.oid for entry in listing([sessions.oid])[0]} if sessions else {}
     return State(
         seq=seq,
         at=at,
         branch=tables["branch"].get(""),
-        sessions=Roll(StoredSessions(sessions, lambda data: parse("sessions", data))),
+        sessions=Roll(StoredSessions(people, read, lambda data: parse("sessions", data), facts)),
         heartbeats=Table(tables["heartbeats"]),
         claims=Table(tables["claims"]),
         waiting=Table(tables["waiting"]),
-        messages=Mail(StoredMessages(messages.oid, listing, read, lambda data: parse("messages", data)) if messages else {}),
+        messages=Mail(StoredMessages(messages.oid, listing, read, lambda data: parse("messages", data), facts) if messages else {}),
         handoffs=Table(tables["handoffs"]),
     )
 
