@@ -16,6 +16,16 @@ from gitcoord.errors import BadInput, NoSession, NotInTime
 from gitcoord.log.eventlog import View
 from gitcoord.watcher import Watcher
 
+_TELL_AFTER = 45  # seconds after which a machine says that it has shown something: before another one would show it again
+
+
+class Marks(NamedTuple):
+    """Messages that were taken: those that were never shown, those shown on this machine, and whether the others should know."""
+
+    never_shown: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    to_tell: bool = False
+
 
 class Mail(NamedTuple):
     """Messages that were taken for the caller to show; which of them are shown again, and how many more are unread."""
@@ -59,7 +69,9 @@ class Talking(Asker):
         raise NotInTime("no message came in time", hint="gitcoord inbox --wait, or gitcoord listen", data={"messages": []})
 
     def listen(self, seconds: float) -> Iterator[Mail]:
-        """The unread messages, one at a time, as they come; ends after that many seconds."""
+        """The unread messages, one at a time, as they come; ends after that many seconds. While it goes on, listeners on other
+        machines are told what was shown here.
+        """
         view = self.view()
         while (mail := self._unread(view, limit=1)).found:
             yield mail
@@ -174,7 +186,7 @@ class Talking(Asker):
         """What comes, each time something does."""
         watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds, self.flusher.clock)
         for now in chain([view], watcher.views(view, seconds)):
-            mail = self._unread(now, **which)
+            mail = self._unread(now, waiting=True, **which)
             if mail.found:
                 yield mail
 
@@ -187,8 +199,9 @@ class Talking(Asker):
         sender: str | None = None,
         kind: str | None = None,
         thread: str | None = None,
+        waiting: bool = False,
     ) -> Mail:
-        """What is unread on that view, taken unless it is only looked at."""
+        """What is unread on that view, taken unless it is only looked at. `waiting`: the caller goes on looking."""
         session = self.who.session
         known = view.state.sessions.get(session)
         if known is None:
@@ -196,11 +209,21 @@ class Talking(Asker):
         unread = messages.matching(messages.unread(view.state, session, self.now()), sender, kind, thread)
         if peek:
             return Mail(unread[:limit], more=max(0, len(unread) - limit))
-        again = [] if thread else self._never_shown(known)
+        marks = self._marks(known)
+        again = [] if thread else marks.never_shown
         if not unread and not again:
+            if marks.to_tell and waiting:
+                self._ask(messages.TakeMessages, further=True, shown=marks.shown, limit=0)
             return Mail([])
         _receipt, event = self._ask(
-            messages.TakeMessages, further=True, sender=sender, type=kind, again=tuple(again), thread=thread, limit=limit
+            messages.TakeMessages,
+            further=True,
+            sender=sender,
+            type=kind,
+            again=again,
+            shown=marks.shown,
+            thread=thread,
+            limit=limit,
         )
         if not isinstance(event, messages.MessageRead):
             return Mail([])
@@ -210,14 +233,20 @@ class Talking(Asker):
         found = [state.messages[key] for key in event.messages if key in state.messages]
         return Mail(found, frozenset(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found)))
 
-    def _never_shown(self, session: Session) -> list[str]:
-        """Messages that were taken, and then nothing came of it: neither shown here nor followed by any event."""
-        if not session.taken or session.taken_at is None:
-            return []
-        if self.now() - session.taken_at < timedelta(seconds=messages.REDELIVER_AFTER):
-            return []
-        shown = self.desk.shown(session.session_id)
-        return [key for key in session.taken if key not in shown]
+    def _marks(self, session: Session) -> Marks:
+        """What became of the messages that were taken lately, as far as this machine knows."""
+        if not session.taken:
+            return Marks()
+        here = self.desk.shown(session.session_id)
+        old, shown, late = [], [], False
+        for key, at in zip(session.taken, session.taken_at, strict=False):
+            age = self.now() - at
+            if key in here:
+                shown.append(key)
+                late = late or age >= timedelta(seconds=_TELL_AFTER)
+            elif age >= timedelta(seconds=messages.REDELIVER_AFTER):
+                old.append(key)
+        return Marks(tuple(old), tuple(shown), late)
 
     def shown(self, found: Iterable[Message]) -> None:
         """Notes that these were shown on this machine."""

@@ -28,6 +28,7 @@ TYPES = (
     "handoff", "alert", "notice",
 )  # fmt: skip
 AT_ONCE = 200  # messages one look takes: what a reader can bear; the rest stays unread
+MARKS = 2 * AT_ONCE  # messages of a session that may wait for the word that they were shown
 REDELIVER_AFTER = 120  # seconds after which a mark that nothing followed is offered again (protocol, section 9)
 
 
@@ -93,7 +94,8 @@ class SendMessage(Command):
 class TakeMessages(Command):
     """Marks the session's unread messages as its own to read; `again`: ids taken earlier and never shown.
 
-    `thread`: only what was said in that thread; `limit`: at most so many.
+    `shown`: ids taken earlier that were shown since; `thread`: only what was said in that thread; `limit`: at most so many (0:
+    this only tells what was shown).
     """
 
     kind: ClassVar[str] = "message.take"
@@ -101,8 +103,9 @@ class TakeMessages(Command):
     sender: Line | None = None
     type: Line | None = None
     again: tuple[Id, ...] = ()
+    shown: tuple[Id, ...] = ()
     thread: Id | None = None
-    limit: Annotated[int, Field(ge=1, le=AT_ONCE)] = AT_ONCE
+    limit: Annotated[int, Field(ge=0, le=AT_ONCE)] = AT_ONCE
 
 
 class MessageSent(Event):
@@ -159,13 +162,14 @@ class MessageSent(Event):
 
 
 class MessageRead(Event):
-    """A session took messages; from here on they are its to show."""
+    """A session took messages; from here on they are its to show. `shown`: what it took before and has shown since."""
 
     kind: ClassVar[str] = "message.read"
     talk: ClassVar[bool] = True
-    trailers: ClassVar[dict[str, str]] = {"messages": "Message"}
+    trailers: ClassVar[dict[str, str]] = {"messages": "Message", "shown": "Shown"}
 
-    messages: Annotated[tuple[Id, ...], Field(min_length=1, max_length=AT_ONCE)]
+    messages: Annotated[tuple[Id, ...], Field(max_length=AT_ONCE)] = ()
+    shown: Annotated[tuple[Id, ...], Field(max_length=MARKS)] = ()
     read_seq: Count
     read_beyond: tuple[Count, ...] = ()
 
@@ -176,8 +180,8 @@ class MessageRead(Event):
 
     def headline(self) -> str:
         """The commit's subject."""
-        count = len(self.messages)
-        return f"read: {self.session} takes {count} message{'s' if count > 1 else ''}"
+        count = len(self.messages or self.shown)
+        return f"read: {self.session} {'takes' if self.messages else 'has shown'} {count} message{'s' if count > 1 else ''}"
 
     def evolve(self, draft: Draft) -> None:
         """Direct ones are marked, those to a group by who takes them first; the session's cursor over the rest moves."""
@@ -198,6 +202,8 @@ class MessageRead(Event):
         problem = run_problem(state, self)
         if problem:
             return problem
+        if not self.messages and not self.shown:
+            return "it reads nothing"
         for key in self.messages:
             message = state.messages.get(key)
             if message is not None and not addresses.reaches(message.to, state.sessions[self.session]):
@@ -265,7 +271,8 @@ def decide_take(state: State, command: TakeMessages, clock: Clock) -> tuple[Even
     wanted = matching(everything, command.sender, command.type, command.thread)
     wanted = [one for one in wanted if one.id not in again][: command.limit - len(again)]
     keys = tuple(dict.fromkeys([*again, *(message.id for message in wanted)]))
-    if not keys:
+    shown = tuple(key for key in command.shown if key in session.taken and key not in keys)[:MARKS]
+    if not keys and (command.limit or not shown):
         return ()
     chosen = set(keys)
     cursor, beyond = inbox.move(
@@ -274,6 +281,6 @@ def decide_take(state: State, command: TakeMessages, clock: Clock) -> tuple[Even
     return (
         MessageRead(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, messages=keys,
-            read_seq=cursor, read_beyond=beyond,
+            shown=shown, read_seq=cursor, read_beyond=beyond,
         ),
     )  # fmt: skip

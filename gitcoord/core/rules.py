@@ -128,11 +128,16 @@ def _sign_of_life(draft: Draft, event: Event) -> None:
     session = draft.session(event.session)
     if session is None or (event.run_id and session.run_id != event.run_id):
         return
-    taken = event.messages if isinstance(event, messages.MessageRead) else ()
+    marks = list(zip(session.taken, session.taken_at, strict=False))
+    if isinstance(event, messages.MessageRead):
+        done = {*event.messages, *event.shown}
+        marks = [(key, at) for key, at in marks if key not in done] + [(key, event.at) for key in event.messages]
+    elif event.talk or event.is_work:  # whoever says or does something has seen what came before; an automatic sign proves nothing
+        marks = []
     update: dict[str, Any] = {
         "last_heartbeat": max(session.last_heartbeat, event.at),
-        "taken": taken,
-        "taken_at": event.at if taken else None,
+        "taken": tuple(key for key, _ in marks[-messages.MARKS :]),
+        "taken_at": tuple(at for _, at in marks[-messages.MARKS :]),
         "worked_seq": event.seq if event.is_work else session.worked_seq,
     }
     draft.put("sessions", event.session, session.model_copy(update=update))

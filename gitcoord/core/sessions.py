@@ -42,7 +42,7 @@ class Session(Record):
     read_seq: int = 0
     read_beyond: tuple[int, ...] = ()
     taken: tuple[str, ...] = ()
-    taken_at: Instant | None = None
+    taken_at: tuple[Instant, ...] = ()
     ended_at: Instant | None = None
     total_duration: str | None = None
     work_completed: tuple[str, ...] = ()
