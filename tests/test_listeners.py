@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from conftest import Seats
 from remotes import Remote
-from seats import PROGRAM, Clock, Seat, collect, until
+from seats import PROGRAM, Clock, Seat, until
 
 
 @pytest.fixture
@@ -54,50 +54,75 @@ def untaken(writer: Seat) -> list[str]:
     return [one["subject"] for one in writer.ok("inbox", "--sent")["messages"] if not one["read_by"]]
 
 
-@pytest.mark.usually("file", "http")
-def test_each_message_is_taken_once_by_four_listeners_on_two_machines(remote: Remote, seats: Seats, count: int) -> None:
-    writer, readers = office(remote, seats)
-    listening = [seat.start("listen", "--follow", "--timeout", "25s", "--json") for seat in readers]
-    write(writer, range(count))
-    until(lambda: untaken(writer) == [], "some were never taken")
-    shown = Counter(subject for ran in collect(listening) for subject, _ in heard(ran.out))
-    assert shown == Counter({f"message {number}": 1 for number in range(count)})
+class Listeners:
+    """Processes that listen until they are killed, and what they have shown."""
 
+    def __init__(self, folder: Path) -> None:
+        self.alive: list[subprocess.Popen[str]] = []
+        self._folder = folder
+        self._outputs: list[Path] = []
 
-def test_killed_listeners_lose_nothing_and_what_they_did_not_show_comes_back_flagged(
-    file_remote: Remote, seats: Seats, tmp_path: Path, count: int
-) -> None:
-    """The seed of the kills is fixed; when they strike is up to the machine."""
-    writer, readers = office(file_remote, seats)
-    chance = random.Random(5)
-    outputs: list[Path] = []
-    alive: list[subprocess.Popen[str]] = []
-
-    def listen(seat: Seat) -> None:
-        outputs.append(tmp_path / f"heard-{len(outputs)}")
-        with outputs[-1].open("w") as sink:
-            alive.append(
+    def begin(self, seat: Seat) -> None:
+        """One more listens there."""
+        self._outputs.append(self._folder / f"heard-{len(self._outputs)}")
+        with self._outputs[-1].open("w") as sink:
+            self.alive.append(
                 subprocess.Popen(
-                    [*PROGRAM, "--session", "reader", "listen", "--follow", "--timeout", "90s", "--json"], cwd=seat.path,
+                    [*PROGRAM, "--session", "reader", "listen", "--follow", "--timeout", "10m", "--json"], cwd=seat.path,
                     env=seat.env, text=True, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.DEVNULL,
                 )
             )  # fmt: skip
 
-    def kill(child: subprocess.Popen[str]) -> None:
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        alive.remove(child)
+    def kill(self, *children: subprocess.Popen[str]) -> None:
+        """Those end where they stand."""
+        for child in children:
+            child.kill()
+            child.wait()
+            self.alive.remove(child)
 
+    @property
+    def shown(self) -> Counter[tuple[str, bool]]:
+        """What all of them have shown."""
+        return Counter(entry for output in self._outputs for entry in heard(output.read_text()))
+
+
+@pytest.fixture
+def listeners(tmp_path: Path) -> Iterator[Listeners]:
+    """Nobody listens yet; at the end nobody does any more."""
+    made = Listeners(tmp_path)
+    yield made
+    made.kill(*made.alive)
+
+
+@pytest.mark.usually("file", "http")
+def test_each_message_is_taken_once_by_four_listeners_on_two_machines(
+    remote: Remote, seats: Seats, count: int, listeners: Listeners
+) -> None:
+    writer, readers = office(remote, seats)
     for seat in readers:
-        listen(seat)
+        listeners.begin(seat)
+    write(writer, range(count))
+    until(lambda: len(listeners.shown) >= count, "some were never shown")
+    assert untaken(writer) == []
+    subjects = Counter(subject for subject, again in listeners.shown.elements() if not again)
+    assert subjects == Counter({f"message {number}": 1 for number in range(count)})
+
+
+def test_killed_listeners_lose_nothing_and_what_they_did_not_show_comes_back_flagged(
+    file_remote: Remote, seats: Seats, count: int, listeners: Listeners
+) -> None:
+    """The seed of the kills is fixed; when they strike is up to the machine."""
+    writer, readers = office(file_remote, seats)
+    chance = random.Random(5)
+    for seat in readers:
+        listeners.begin(seat)
     for start in range(0, count, 4):
         write(writer, range(start, min(start + 4, count)))
-        kill(chance.choice(alive))
-        listen(chance.choice(readers))
+        listeners.kill(chance.choice(listeners.alive))
+        listeners.begin(chance.choice(readers))
     until(lambda: untaken(writer) == [], "some were never taken")
-    for child in list(alive):
-        kill(child)
-    shown = Counter(entry for output in outputs for entry in heard(output.read_text()))
+    listeners.kill(*listeners.alive)
+    shown = listeners.shown
     # Two minutes later both machines look once more: what no list of shown messages has comes back.
     clock = Clock(datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=3))
     for seat in (readers[0], readers[2]):
