@@ -204,10 +204,10 @@ class MessageRead(Event):
             return problem
         if not self.messages and not self.shown:
             return "it reads nothing"
-        for key in self.messages:
-            message = state.messages.get(key)
-            if message is not None and not addresses.reaches(message.to, state.sessions[self.session]):
-                return f"message {key} is for {message.to}"
+        session = state.sessions[self.session]
+        for message in state.messages.some(key for key in self.messages if key in state.messages):
+            if not addresses.reaches(message.to, session):
+                return f"message {message.id} is for {message.to}"
         return None if state.sessions[self.session].read_seq <= self.read_seq < self.seq else "the cursor can't be there"
 
 

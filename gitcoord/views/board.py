@@ -166,7 +166,7 @@ def _few(files: tuple[str, ...]) -> str:
 
 
 def _message(one: Message) -> str:
-    return f"- **{one.timestamp:%H:%M}** {one.sender} → {'all' if one.to == TO_ALL else one.to}: {inert(one.subject)}"
+    return f"- **{one.timestamp:%H:%M}** {one.sender} → {'all' if one.to == TO_ALL else inert(one.to)}: {inert(one.subject)}"
 
 
 def _notice(now: datetime, one: Message) -> str:
