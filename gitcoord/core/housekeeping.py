@@ -55,7 +55,7 @@ def agreed_now(state: State, writer: str, at: datetime, host: str | None = None)
     host = host or (own.host if own else None)
     others = [signs for name, signs in state.sessions.signs() if name != writer]
     elsewhere = [one for one in others if host is None or one.host is None or one.host != host]
-    heard = [one.heard for one in elsewhere or others]
+    heard = [one.last_heartbeat for one in elsewhere or others]
     return min(at, max(heard)) if heard else None
 
 
@@ -115,7 +115,7 @@ def sweep(state: State, writer: str, now: datetime, host: str | None = None) -> 
     horizon = before + timedelta(days=1)
     candidates += [f"message {key}" for key in not_made_since(state.messages.said(last=horizon.date()), horizon)]
     removed = [entry for entry in candidates if _is_over(state, entry, before)][:AT_ONCE]
-    silent = [name for name, signs in state.sessions.signs() if name != writer and signs.live and signs.heard < before]
+    silent = [name for name, signs in state.sessions.signs() if name != writer and signs.live and signs.last_heartbeat < before]
     return tuple(removed), tuple(silent[: AT_ONCE - len(removed)])
 
 

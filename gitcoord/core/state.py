@@ -91,11 +91,11 @@ class Table(Mapping[K, V], Generic[K, V]):
 
 @dataclass(frozen=True)
 class Signs:
-    """What of a session counts for all others: whether it is live, when it ended and was last heard, on which machine."""
+    """What of a session counts for all others, by the names that its record has for it."""
 
     live: bool
     ended_at: datetime | None
-    heard: datetime
+    last_heartbeat: datetime
     host: str | None
 
 
@@ -112,12 +112,12 @@ class Roll(Table[str, "Session"]):
 
     __slots__ = ()
 
-    def signs(self) -> list[tuple[str, Signs]]:
-        """What counts of each."""
+    def signs(self) -> list[tuple[str, Signs | Session]]:
+        """What counts of each: the record itself where it is at hand."""
         base = self._base
-        known = base.signs().items() if isinstance(base, Register) else ((key, _signs(one)) for key, one in base.items())
+        known: Iterable[tuple[str, Signs | Session]] = base.signs().items() if isinstance(base, Register) else base.items()
         found = [(key, signs) for key, signs in known if key not in self._over]
-        return found + [(key, _signs(one)) for key, one in self._over.items() if one is not None]
+        return found + [(key, one) for key, one in self._over.items() if one is not None]
 
     def live(self) -> list[Session]:
         """Those that have not ended."""
@@ -126,10 +126,6 @@ class Roll(Table[str, "Session"]):
     def ended(self, since: datetime) -> list[Session]:
         """Those that ended at that instant or after it."""
         return [self[key] for key, signs in self.signs() if signs.ended_at is not None and signs.ended_at >= since]
-
-
-def _signs(session: Session) -> Signs:
-    return Signs(session.live, session.ended_at, session.last_heartbeat, session.host)
 
 
 class Shelf(Mapping[str, "Message"]):

@@ -72,7 +72,7 @@ class StoredSessions(Register):
                 self._data[name] = data or b""
                 signs = found[name] = _signs(json.loads(self._data[name]))
                 if not signs.live:
-                    told = [spell(signs.ended_at) if signs.ended_at else None, spell(signs.heard), signs.host]
+                    told = [spell(signs.ended_at) if signs.ended_at else None, spell(signs.last_heartbeat), signs.host]
                     self._facts[self._files[name]] = json.dumps(told)
             self._signs = {name: signs for name, signs in found.items() if signs is not None}
         return self._signs
