@@ -106,6 +106,10 @@ class Register(Mapping[str, "Session"]):
     def signs(self) -> Mapping[str, Signs]:
         """What counts of each of them."""
 
+    @abstractmethod
+    def fetch(self, keys: Sequence[str]) -> None:
+        """Reads those records at once, so that asking for each costs nothing."""
+
 
 class Roll(Table[str, "Session"]):
     """The sessions of a state. Nearly all of a long past have ended: looking at what counts of them parses none."""
@@ -121,11 +125,16 @@ class Roll(Table[str, "Session"]):
 
     def live(self) -> list[Session]:
         """Those that have not ended."""
-        return [self[key] for key, signs in self.signs() if signs.live]
+        return self._records([key for key, signs in self.signs() if signs.live])
 
     def ended(self, since: datetime) -> list[Session]:
         """Those that ended at that instant or after it."""
-        return [self[key] for key, signs in self.signs() if signs.ended_at is not None and signs.ended_at >= since]
+        return self._records([key for key, signs in self.signs() if signs.ended_at is not None and signs.ended_at >= since])
+
+    def _records(self, keys: list[str]) -> list[Session]:
+        if isinstance(self._base, Register):
+            self._base.fetch([key for key in keys if key not in self._over])
+        return [self[key] for key in keys]
 
 
 class Shelf(Mapping[str, "Message"]):

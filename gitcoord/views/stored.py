@@ -97,11 +97,15 @@ class StoredSessions(Register):
 
     def items(self) -> Any:
         """All of them, read at once."""
-        missing = [key for key in self._files if key not in self._known and key not in self._data]
+        self.fetch(list(self._files))
+        return super().items()
+
+    def fetch(self, keys: Sequence[str]) -> None:
+        """Reads those records at once."""
+        missing = [key for key in keys if key not in self._known and key not in self._data]
         if missing:
             read = self._read([self._files[key] for key in missing])
             self._data |= {key: data or b"" for key, data in zip(missing, read, strict=True)}
-        return super().items()
 
 
 def _signs(record: Mapping[str, Any]) -> Signs:
