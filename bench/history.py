@@ -119,6 +119,30 @@ def tell(bare: Path, env: dict[str, str], *, events: int, past: int, live: int, 
     writer.flush(story.state)
 
 
+def tell_mail(bare: Path, env: dict[str, str], *, count: int) -> None:
+    """A history in which `now-00` was sent that many messages, to it or to all, and has read them."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    story = Sparing.of(now=now - (count + count // 50) * STEP - timedelta(minutes=5))
+    writer = Writer(bare, env, boards=False)
+    writer.add(story)
+    for name in ("now-00", "now-01"):
+        story.start(name)
+        writer.add(story)
+    for number in range(count):
+        story.wait(STEP)
+        story.send(
+            "now-01",
+            "broadcast" if number % 2 else "now-00",
+            f"message {number}",
+            message="All tests pass. Next is the one after it.",
+        )
+        writer.add(story)
+        if number % 100 == 99:
+            story.take("now-00")
+            writer.add(story)
+    writer.flush(story.state)
+
+
 def _work(story: Story, name: str, turn: int) -> None:
     """One event of a session's day."""
     kind = turn % 8
@@ -173,7 +197,23 @@ def run(place: Place, events: int) -> Iterator[Row]:
         long_, short = middle(taken["long"]), middle(taken["short"])
         what = f"P6 {words[0]}, {events:,} events and 1,000 sessions"
         yield at_most(what, ms(long_), f"{ms(short)} with 100 events", long_ / short, 1.2, long_s=long_, short_s=short)
+    yield _mail(place, small, small_env, events // 10)
     yield from _bytes(place)
+
+
+def _mail(place: Place, small: Path, small_env: dict[str, str], count: int) -> Row:
+    """The inbox behind a past of messages, against one with none."""
+    remote = place.remote("file")
+    tell_mail(remote.path, place.env, count=count)
+    clone, env = place.clone(remote, "mail"), {**place.desk("mail"), "GITCOORD_SESSION": "now-00"}
+
+    def look(where: Path, how: dict[str, str]) -> None:
+        subprocess.run([*PROGRAM, "inbox", "--peek"], cwd=where, env=how, check=True, capture_output=True, timeout=900)
+
+    taken = turns({"long": lambda _: look(clone, env), "short": lambda _: look(small, small_env)}, 10)
+    long_, short = middle(taken["long"]), middle(taken["short"])
+    what = f"P6 inbox, {count:,} messages in the past"
+    return at_most(what, ms(long_), f"{ms(short)} with none", long_ / short, 1.2, long_s=long_, short_s=short)
 
 
 def _bytes(place: Place) -> Iterator[Row]:

@@ -27,6 +27,7 @@ from gitcoord.git.repo import Repository
 from gitcoord.git.tip import LocalTip, RemoteTip, Tip, push_url
 from gitcoord.local import files
 from gitcoord.local.desk import Desk, digest, open_desk, temporary
+from gitcoord.local.facts import Facts
 from gitcoord.local.identity import Identity, agent_ids, agent_name, owner
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.history import Bad, Checked
@@ -146,6 +147,7 @@ def connect(
     name = hashlib.sha256(f"{url}\0{settings.branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     memory = CloneMemory(Path(repo.common_dir) / "gitcoord" / f"checked-{name}.json")
     identity = Identity(Path(repo.git_dir))
+    facts = Facts(Path(repo.common_dir) / "gitcoord" / f"facts-{name}.json")
     with Objects(home) as objects:
         log = EventLog(
             tip=tip,
@@ -155,6 +157,7 @@ def connect(
             now=now,
             writer=__version__,
             email=repo.email,
+            facts=facts,
         )
         flusher = Flusher(desk=desk, log=log, now=now, sleep=sleep, seconds=settings.deadline, wall=time.time)
         yield Connection(
@@ -169,6 +172,7 @@ def connect(
                 now=now, seconds=settings.deadline, op=op, cached=cached,
             ),
         )  # fmt: skip
+        facts.keep()
 
 
 def _ssh_options(settings: Settings, environ: Mapping[str, str]) -> str:

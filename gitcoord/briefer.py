@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gitcoord.core.names import Resource, is_resource_name
+from gitcoord.core.names import Resource, file_in, is_resource_name
 from gitcoord.git import changes
 from gitcoord.git.repo import Repository
 from gitcoord.reader import Reader
@@ -27,7 +27,8 @@ class Briefer(Reader):
         """What the session should know; the second time only what is new, unless `everything`. `files`: what it works on."""
         view = self.view()
         seen = None if everything or not self.who.session else self._seen()
-        near = [Resource("file", path) for path in files if is_resource_name(path)]
+        names = (file_in(self.who.namespace, path) for path in files)
+        near = [Resource("file", name) for name in names if is_resource_name(name)]
         return briefing.brief(
             view.state,
             self.who.session,

@@ -64,7 +64,7 @@ class Coordinator(Claiming, Talking, Handing, Briefer):
             return False
         now = self.now()
         settings = state.rules.settings
-        heard = sum(1 for one in state.sessions.values() if now - one.last_heartbeat < timedelta(hours=1))
+        heard = sum(1 for _, signs in state.sessions.signs() if now - signs.last_heartbeat < timedelta(hours=1))
         share = timedelta(seconds=max(settings.heartbeat_every, settings.heartbeat_share * heard))
         for name in self.desk.spooled():
             session = state.sessions.get(name)

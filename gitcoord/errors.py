@@ -16,6 +16,7 @@
     ├── ClockSkew            9   this machine's clock can't be trusted for that
     ├── NotInitialised       1   the branch isn't there
     ├── NotWritten           1   this machine has no room; nothing was sent
+    ├── Looping              1   two sessions only answer each other
     └── Defect              70   this program would have written what it can't stand for
 
 Each carries the exit code on its class, one line of message, and the next safe command as `hint`. A hint never holds a
@@ -162,6 +163,12 @@ class NotWritten(GitcoordError):
     """This machine could not write something down (a full disk, a place that became read-only); nothing was sent."""
 
     name = "not_written"
+
+
+class Looping(GitcoordError):
+    """Two sessions answer each other's answers, and do nothing else."""
+
+    name = "looping"
 
 
 def _all(cls: type[GitcoordError]) -> dict[str, type[GitcoordError]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitcoord.asker import Asker, Receipt
-from gitcoord.core import handoffs, leases, messages, names, passing, sessions, superseding
+from gitcoord.core import handoffs, inbox, leases, names, passing, sessions, superseding
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
@@ -138,7 +138,7 @@ class Handing(Asker):
         receipt, event = self._ask(superseding.SupersedeSession, previous=names.parse_session(previous))
         state = self._state_at(receipt)
         open_ = [one for one in state.handoffs.values() if one.status == "open" and previous in (one.sender, one.to)]
-        asked = messages.open_questions(state.messages.to(previous), self.now())
+        asked = inbox.open_questions(state.messages.coming(state.seq, previous), self.now())
         return Superseded(
             receipt,
             self._granted(event),
@@ -177,8 +177,8 @@ class Handing(Asker):
         return tuple(
             Claim(
                 claimed_by=event.session, run_id=event.run_id, claimed_at=event.at, resource_type=resource.type,
-                resource_name=resource.name, ttl_seconds=event.ttl_seconds, renewed_at=event.at, expires_at=event.expires_at,
-                fence=event.seq,
+                resource_name=resource.name, repo=resource.repo, ttl_seconds=event.ttl_seconds, renewed_at=event.at,
+                expires_at=event.expires_at, fence=event.seq,
             )
             for resource in map(leases.resource_of, event.resources)
         )  # fmt: skip

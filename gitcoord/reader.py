@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gitcoord.core import leases, messages, names, requests, waiting
+from gitcoord.core import leases, names, requests, waiting
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
-from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Event
@@ -168,7 +167,7 @@ class Reader:
         state = view.state if repo is None else of_repository(view.state, repo)
         now = max(self.now(), view.state.at)
         bad = view.checked.unmended
-        items = attention(state, now, [(one.commit, one.reason) for one in bad])
+        items = attention(state, now, [(one.commit, one.reason) for one in bad], self.who.session)
         return Status(now, view.checked.tip, state, tuple(items), bad, view.read_at, view.checked.seq)
 
     def whoami(self) -> tuple[Session | None, Binding | None]:
@@ -307,16 +306,6 @@ class Reader:
     def verify(self, *, full: bool = False) -> Verdict:
         """Replays the whole history and compares it with what lies on the branch; see `Verifier`."""
         return Verifier(self.log).verify(self.view().checked, full=full)
-
-    def all_messages(self, *, sent: bool, sender: str | None, kind: str | None) -> list[Message]:
-        """Every message in the tree to the session (`sent`: from it), oldest first."""
-        state, me = self.view().state, self.who.session
-        mine = [
-            one
-            for one in state.messages.values()
-            if (one.sender == me if sent else one.to in (me, messages.TO_ALL) and one.sender != me)
-        ]
-        return sorted(messages.matching(mine, sender, kind), key=lambda one: (one.seq, one.id))
 
 
 def _resources(event: Event) -> tuple[str, ...]:

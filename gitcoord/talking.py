@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from typing import Any, NamedTuple
 
 from gitcoord.asker import Asker, Receipt
-from gitcoord.core import messages, names
+from gitcoord.core import addresses, inbox, messages, names
 from gitcoord.core.messages import Message
 from gitcoord.core.sessions import Session
 from gitcoord.errors import BadInput, NoSession, NotInTime
 from gitcoord.log.eventlog import View
 from gitcoord.watcher import Watcher
+
+_TELL_AFTER = 45  # seconds after which a machine says that it has shown something: before another one would show it again
+
+
+class Marks(NamedTuple):
+    """Messages that were taken: those that were never shown, those shown on this machine, and whether the others should know."""
+
+    never_shown: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    to_tell: bool = False
 
 
 class Mail(NamedTuple):
@@ -30,9 +40,9 @@ class Talking(Asker):
     """One caller's messages."""
 
     def send(self, to: str, subject: str, text: str, **given: Any) -> Receipt:
-        """Sends a message to a session, or to all."""
+        """Sends a message to a session, to a group, or to all."""
         self.require_session()
-        to = to if to == messages.TO_ALL else names.parse_session(to)
+        to = addresses.parse_receiver(to)
         subject = names.parse_line(subject, "subject", names.SUBJECT_LIMIT)
         receipt, _ = self._ask(messages.SendMessage, to=to, subject=subject, message=names.parse_text(text, "message"), **given)
         return receipt
@@ -59,16 +69,20 @@ class Talking(Asker):
         raise NotInTime("no message came in time", hint="gitcoord inbox --wait, or gitcoord listen", data={"messages": []})
 
     def listen(self, seconds: float) -> Iterator[Mail]:
-        """The unread messages, one at a time, as they come; ends after that many seconds."""
+        """The unread messages, one at a time, as they come; ends after that many seconds. While it goes on, listeners on other
+        machines are told what was shown here.
+        """
         view = self.view()
         while (mail := self._unread(view, limit=1)).found:
             yield mail
             view = self.view()
         yield from self._later(view, seconds, limit=1)
 
-    def ask(self, to: str, question: str, *, seconds: float, reply_to: str | None = None) -> tuple[Receipt, Mail]:
-        """Asks a session and waits for its answer, which may be a question. Raises NotInTime when none came: the question
-        stays open, and NoSession with its last words when the session has ended.
+    def ask(
+        self, to: str, question: str, *, seconds: float, reply_to: str | None = None, tell: Callable[[str], None] | None = None
+    ) -> tuple[Receipt, Mail]:  # fmt: skip
+        """Asks and waits for the answer, which may be a question. Raises NotInTime when none came: the question stays open, and
+        NoSession with its last words when the session has ended. `tell` is told, before the wait, if nobody is there to answer.
         """
         first = (question.strip().splitlines() or [""])[0].strip()
         if not first:
@@ -81,7 +95,15 @@ class Talking(Asker):
                 hint="gitcoord inbox --wait",
                 data={"messages": [], "id": receipt.id},
             )
+        if tell is not None and (nobody := self.nobody_there(to)):
+            tell(nobody)
         return receipt, self._answer(receipt.id, to, seconds)
+
+    def nobody_there(self, to: str) -> str:
+        """That a group has no session yet, by the view that was read last; "" where somebody is there, or for one session."""
+        if not addresses.is_group(to) or inbox.members(self.log.view().state, to, but=self.who.session):
+            return ""
+        return f"nobody is there yet for {to}; it waits for whoever comes"
 
     def _answer(self, said: str, to: str, seconds: float) -> Mail:
         """What comes next in the thread of what was said: who is asked back may be answered on either message."""
@@ -93,7 +115,7 @@ class Talking(Asker):
             return mail
         raise NotInTime(
             f"no answer from {to} yet; the question stays open",
-            hint=f"gitcoord inbox --wait --from {to}" if to != messages.TO_ALL else "gitcoord inbox --wait",
+            hint=f"gitcoord inbox --wait --from {to}" if names.is_session_name(to) else "gitcoord inbox --wait",
             data={"messages": [], "id": said},
         )
 
@@ -113,14 +135,14 @@ class Talking(Asker):
         return receipt, self._answer(receipt.id, asked.sender, wait)
 
     def _asked(self, request: str | None) -> Message:
-        state = self.view().state
-        mine = state.messages.to(self.who.session)
+        state, me = self.view().state, self.who.session
         if request is not None:
-            found = [one for one in mine if one.id == request]
-            if not found:
-                raise BadInput(f"{names.show(request, 60)} is no message to {self.who.session}", hint="gitcoord inbox --all")
-            return found[0]
-        open_ = sorted(messages.open_questions(mine, self.now()), key=lambda one: one.seq)
+            asked = state.messages.get(request)
+            known = state.sessions.get(me)
+            if asked is None or known is None or asked.sender == me or not addresses.reaches(asked.to, known):
+                raise BadInput(f"{names.show(request, 60)} is no message to {me}", hint="gitcoord inbox --all")
+            return asked
+        open_ = inbox.to_answer(state, me, self.now())
         if not open_:
             raise BadInput("nobody waits for an answer of yours", hint="gitcoord inbox --all")
         if len(open_) > 1:
@@ -128,11 +150,43 @@ class Talking(Asker):
             raise BadInput(f"{len(open_)} questions are open: {listed}", hint="gitcoord reply ID ANSWER")
         return open_[0]
 
+    def message_id(self, text: str, *, any_receiver: bool = False) -> str:
+        """A message's id, given by itself or by its seq; by its seq only one that the session can read. Raises BadInput."""
+        if not (text.isascii() and text.isdigit() and len(text) < 12):
+            return text
+        for fresh in (False, None):  # what was seen here was read here, nearly always
+            state = self.view(fresh=fresh).state
+            known = state.sessions.get(self.who.session)
+            found = [
+                one
+                for one in state.messages.numbered(int(text))
+                if any_receiver or one.to == self.who.session or (known is not None and addresses.reaches(one.to, known))
+            ]
+            if found:
+                return min(found, key=lambda one: (one.sender == self.who.session, one.id)).id
+        raise BadInput(f"no message {text} is in reach", hint="gitcoord inbox --all")
+
+    def all_messages(self, *, sent: bool, sender: str | None, kind: str | None) -> list[Message]:
+        """Every message in the tree to the session (`sent`: from it), oldest first."""
+        state, me = self.view().state, self.who.session
+        known = state.sessions.get(me)
+        to = inbox.receivers(known) if known is not None else [me, messages.TO_ALL]
+        mine = [
+            one
+            for one in (state.messages.values() if sent else state.messages.to(*to))
+            if (one.sender == me if sent else one.sender != me)
+        ]
+        return sorted(messages.matching(mine, sender, kind), key=lambda one: (one.seq, one.id))
+
+    def read_by(self, note: Message) -> tuple[str, ...]:
+        """The sessions that have taken that message, by the view that was read last."""
+        return inbox.read_by((self._view or self.log.view()).state, note)
+
     def _later(self, view: View, seconds: float, **which: Any) -> Iterator[Mail]:
         """What comes, each time something does."""
         watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds, self.flusher.clock)
         for now in chain([view], watcher.views(view, seconds)):
-            mail = self._unread(now, **which)
+            mail = self._unread(now, waiting=True, **which)
             if mail.found:
                 yield mail
 
@@ -145,8 +199,9 @@ class Talking(Asker):
         sender: str | None = None,
         kind: str | None = None,
         thread: str | None = None,
+        waiting: bool = False,
     ) -> Mail:
-        """What is unread on that view, taken unless it is only looked at."""
+        """What is unread on that view, taken unless it is only looked at. `waiting`: the caller goes on looking."""
         session = self.who.session
         known = view.state.sessions.get(session)
         if known is None:
@@ -154,11 +209,21 @@ class Talking(Asker):
         unread = messages.matching(messages.unread(view.state, session, self.now()), sender, kind, thread)
         if peek:
             return Mail(unread[:limit], more=max(0, len(unread) - limit))
-        again = [] if thread else self._never_shown(known)
+        marks = self._marks(known)
+        again = [] if thread else marks.never_shown
         if not unread and not again:
+            if marks.to_tell and waiting:
+                self._ask(messages.TakeMessages, further=True, shown=marks.shown, limit=0)
             return Mail([])
         _receipt, event = self._ask(
-            messages.TakeMessages, further=True, sender=sender, type=kind, again=tuple(again), thread=thread, limit=limit
+            messages.TakeMessages,
+            further=True,
+            sender=sender,
+            type=kind,
+            again=again,
+            shown=marks.shown,
+            thread=thread,
+            limit=limit,
         )
         if not isinstance(event, messages.MessageRead):
             return Mail([])
@@ -168,14 +233,20 @@ class Talking(Asker):
         found = [state.messages[key] for key in event.messages if key in state.messages]
         return Mail(found, frozenset(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found)))
 
-    def _never_shown(self, session: Session) -> list[str]:
-        """Messages that were taken, and then nothing came of it: neither shown here nor followed by any event."""
-        if not session.taken or session.taken_at is None:
-            return []
-        if self.now() - session.taken_at < timedelta(seconds=messages.REDELIVER_AFTER):
-            return []
-        shown = self.desk.shown(session.session_id)
-        return [key for key in session.taken if key not in shown]
+    def _marks(self, session: Session) -> Marks:
+        """What became of the messages that were taken lately, as far as this machine knows."""
+        if not session.taken:
+            return Marks()
+        here = self.desk.shown(session.session_id)
+        old, shown, late = [], [], False
+        for key, at in zip(session.taken, session.taken_at, strict=False):
+            age = self.now() - at
+            if key in here:
+                shown.append(key)
+                late = late or age >= timedelta(seconds=_TELL_AFTER)
+            elif age >= timedelta(seconds=messages.REDELIVER_AFTER):
+                old.append(key)
+        return Marks(tuple(old), tuple(shown), late)
 
     def shown(self, found: Iterable[Message]) -> None:
         """Notes that these were shown on this machine."""

@@ -198,8 +198,8 @@ class Life:
     changes: list[tuple[int, bool]] = field(default_factory=list)
     """The events that began, changed or ended it, and whether it lived after each."""
     taken: dict[str, int] = field(default_factory=dict)
-    just_taken: tuple[frozenset[str], datetime] = (frozenset(), NEVER)
-    """What its newest event took, and when: only that may be taken once more."""
+    marks: dict[str, datetime] = field(default_factory=dict)
+    """What it took, and when, as long as nothing says that it was shown: only that may be taken once more."""
 
 
 @dataclass
@@ -286,7 +286,11 @@ class Model:
             self._renew(event, entry)
         life.heard = max(life.heard, event.at)
         if event.run in ("", life.run):  # an old run's message is no sign of life of this one
-            life.just_taken = (frozenset(event.all("Message") if event.kind == "message.read" else ()), event.at)
+            if event.kind == "message.read":
+                life.marks = {key: at for key, at in life.marks.items() if key not in event.all("Shown")}
+                life.marks |= dict.fromkeys(event.all("Message"), event.at)
+            elif event.kind != "heartbeat.recorded" or not event.one("Folded"):
+                life.marks = {}
 
     # --- leases ------------------------------------------------------------------------------------------------------
 
@@ -370,7 +374,6 @@ class Model:
         self.sent.setdefault(event.id, Sent(event, event.one("To")))
 
     def _read(self, event: Event, life: Life) -> None:
-        mine, since = life.just_taken
         for key in event.all("Message"):
             found = self.sent.get(key)
             made_along_the_way = key.rpartition(".")[0] in self.by_id
@@ -380,7 +383,7 @@ class Model:
                 found.to not in (event.session, "broadcast") or (found.to == "broadcast" and found.event.session == event.session)
             ):
                 self.report.add("messages", f"seq {event.seq} takes {key}, which is not {event.session}'s to take")
-            if key in life.taken and not (key in mine and event.said - since >= REDELIVER_AFTER):
+            if key in life.taken and event.said - life.marks.get(key, event.said) < REDELIVER_AFTER:
                 self.report.add("messages", f"{event.session} takes {key} twice: seq {life.taken[key]} and {event.seq}")
             life.taken.setdefault(key, event.seq)
 

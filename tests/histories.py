@@ -261,6 +261,8 @@ def forged(maker: Maker, head: Node, a: int, b: int) -> Node | None:
         {"taken": (f"4 {other} broken file:x",)},
     )  # fmt: skip
     lie = {key: value for key, value in lies[a // 3 % len(lies)].items() if key in type(event).model_fields}
+    if event.makes and a % 4 == 0:  # only what makes a record can take the place of one
+        lie = {"id": known}
     event = event.model_copy(update=lie)
     at = stamp(head.state, event.at)
     state, files = maker.true_files(head, event, at)

@@ -6,10 +6,10 @@ test that uses a story also tests that admission never gives an event that valid
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitcoord.core import rules
 from gitcoord.core.branch import BranchOpened, ChangeSetting
@@ -243,3 +243,30 @@ def plain(state: State) -> dict[str, Any]:
     """The state as plain values: two are equal if they mean the same, however their tables are kept."""
     tables = {name: dict(getattr(state, name).items()) for name in TABLES}
     return {"seq": state.seq, "at": state.at, "branch": state.branch, **tables}
+
+
+class Line(NamedTuple):
+    """One line of a folder."""
+
+    name: str
+    oid: str
+    folder: bool
+
+
+class Lines(list[Line]):
+    """What lies in a folder."""
+
+    def last_name(self) -> str:
+        """The last file's name."""
+        return self[-1].name if self and not self[-1].folder else ""
+
+
+def listing(files: Iterable[str]) -> Callable[[Sequence[str]], list[Lines]]:
+    """Lists the folders that hold those files: each folder and file stands under its own path; the root is ""."""
+    below: dict[str, dict[str, Line]] = {"": {}}
+    for path in files:
+        parts = path.split("/")
+        for depth in range(len(parts)):
+            where, here = "/".join(parts[:depth]), "/".join(parts[: depth + 1])
+            below.setdefault(where, {})[parts[depth]] = Line(parts[depth], here, depth + 1 < len(parts))
+    return lambda names: [Lines(sorted(below[name].values())) for name in names]

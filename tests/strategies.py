@@ -75,6 +75,7 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "released": st.lists(released, max_size=3).map(tuple),
     "taken": st.lists(taken, max_size=3).map(tuple),
     "messages": st.lists(ids, min_size=1, max_size=4).map(tuple),
+    "shown": st.lists(ids, max_size=4).map(tuple),
     "in_reply_to": st.none() | ids,
     "thread": st.none() | ids,
     "granted": st.lists(granted, max_size=3).map(tuple),

@@ -227,7 +227,9 @@ def test_a_raised_format_is_read_and_not_written(hand: Path, pair: tuple[Seat, S
     record = json.loads((hand / "gitcoord.json").read_text())
     (hand / "gitcoord.json").write_text(json.dumps({**record, "format": 2}))
     name = json.loads((hand / "sessions" / "ben.json").read_text())
-    (hand / "sessions" / "ben.json").write_text(json.dumps({**name, "last_heartbeat": "2031-01-01T00:00:00Z"}))
+    (hand / "sessions" / "ben.json").write_text(
+        json.dumps({**name, "last_heartbeat": "2031-01-01T00:00:00Z", "worked_seq": seq + 1})
+    )
     git(hand, "add", "-A")
     message = (
         f"format: raised to 2, by ben\n\nCoord-Event: format.raised\nCoord-Id: up\nCoord-Seq: {seq + 1}\nCoord-Session: ben\n"

@@ -48,6 +48,7 @@ class Settings(BaseModel):
     heartbeat_share: Annotated[int, Field(ge=0, le=3600)] = 12
     skip_ci: bool = True
     guard: GuardMode = "warn"
+    talk_limit: Annotated[int, Field(ge=0, le=1000)] = 12
     capacities: dict[str, Annotated[int, Field(ge=1, le=1000)]] = {}
 
     def capacity(self, resource: Resource) -> int:
@@ -231,6 +232,13 @@ def setting_value(key: str, text: str) -> str:
         if text.strip().lower() not in get_args(GuardMode):
             raise BadInput(f"{key} is warn, block or off, not {text!r}", hint=f"gitcoord config --shared {key} warn")
         return text.strip().lower()
+    if key == "talk_limit":
+        if not (text.strip().isascii() and text.strip().isdigit() and int(text) <= 1000):
+            raise BadInput(
+                f"{key} is how many answers to answers are sent in a row, up to 1000 (0: any number), not {show(text, 40)!r}",
+                hint=f"gitcoord config --shared {key} 12",
+            )
+        return str(int(text))
     seconds = text.strip() if text.strip().isascii() and text.strip().isdigit() else str(int(parse_duration(text).total_seconds()))
     try:
         Settings.model_validate({key: seconds})

@@ -98,6 +98,11 @@ class ClaimAcquired(Event):
     taken: tuple[TakenEntry, ...] = ()
     witnessed: bool | None = None
 
+    @property
+    def makes(self) -> bool:
+        """A message to each previous holder."""
+        return bool(self.taken)
+
     def headline(self) -> str:
         """The commit's subject."""
         what = " ".join(self.resources[0].split(":", 1))
@@ -181,6 +186,11 @@ class ClaimRenewed(Event):
 
     renewed: Annotated[tuple[RenewalEntry, ...], Field(min_length=1)]
     collected: tuple[LeaseEntry, ...] = ()
+
+    @property
+    def makes(self) -> bool:
+        """Nothing under its own id."""
+        return False
 
     def headline(self) -> str:
         """The commit's subject."""

@@ -92,6 +92,16 @@ class HeartbeatRecorded(Event):
     folded: Count = 0
     renewed: tuple[leases.RenewalEntry, ...] = ()
 
+    @property
+    def is_work(self) -> bool:
+        """One that somebody typed; the automatic ones only say that the session is alive."""
+        return self.folded == 0
+
+    @property
+    def makes(self) -> bool:
+        """Nothing under its own id."""
+        return False
+
     def headline(self) -> str:
         """The commit's subject."""
         if self.lapsed:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gitcoord.core import messages
+from gitcoord.core.addresses import is_group
 from gitcoord.core.sessions import close
 from gitcoord.core.times import EARLIEST, LATEST
 
@@ -52,16 +53,20 @@ def agreed_now(state: State, writer: str, at: datetime, host: str | None = None)
     """
     own = state.sessions.get(writer)
     host = host or (own.host if own else None)
-    others = [session for name, session in state.sessions.items() if name != writer]
+    others = [signs for name, signs in state.sessions.signs() if name != writer]
     elsewhere = [one for one in others if host is None or one.host is None or one.host != host]
     heard = [one.last_heartbeat for one in elsewhere or others]
     return min(at, max(heard)) if heard else None
 
 
 def _message_is_over(state: State, message: messages.Message, before: datetime) -> bool:
+    if message.pinned and not message.is_over(before):
+        return False
     if message.to == messages.TO_ALL:
-        pinned = message.type == "notice" and message.expires_at is not None and message.expires_at > before
-        return message.timestamp < before and not pinned
+        return message.timestamp < before
+    if is_group(message.to):
+        # Read, it is like one to all. Nobody has: it waits for who comes, unless it was said until when.
+        return message.is_over(before) if message.status == "pending" else message.timestamp < before
     if message.read_at is not None:
         return message.read_at < before
     if message.expires_at is not None and message.expires_at < before:
@@ -100,18 +105,17 @@ def sweep(state: State, writer: str, now: datetime, host: str | None = None) -> 
     candidates = [f"heartbeat {key}" for key in state.heartbeats if key not in state.sessions]
     candidates += [
         f"session {key}"
-        for key, session in state.sessions.items()
-        if session.ended_at is not None and session.ended_at < before and not session.live and key != writer
+        for key, signs in state.sessions.signs()
+        if signs.ended_at is not None and signs.ended_at < before and not signs.live and key != writer
     ]
     candidates += [f"handoff {key}" for key, offer in state.handoffs.items() if offer.status != "open"]
     candidates += [f"waiting {key}" for key, place in state.waiting.items() if place.until < agreed]
-    # A message's id tells its age, so that the young ones (nearly all) need not be read from the tree: ULIDs are ordered by
-    # their time.
-    candidates += [f"message {key}" for key in not_made_since(state.messages, before + timedelta(days=1))]
+    # The day of a message and its id tell its age, so that the young ones (nearly all) need not be read from the tree: ULIDs are
+    # ordered by their time.
+    horizon = before + timedelta(days=1)
+    candidates += [f"message {key}" for key in not_made_since(state.messages.said(last=horizon.date()), horizon)]
     removed = [entry for entry in candidates if _is_over(state, entry, before)][:AT_ONCE]
-    silent = [
-        name for name, session in state.sessions.items() if name != writer and session.live and session.last_heartbeat < before
-    ]
+    silent = [name for name, signs in state.sessions.signs() if name != writer and signs.live and signs.last_heartbeat < before]
     return tuple(removed), tuple(silent[: AT_ONCE - len(removed)])
 
 

@@ -1,18 +1,24 @@
-"""Messages: to one session or to all, each taken once per session by a committed mark *before* it is shown."""
+"""Messages: to one session, to a group or to all, each taken once per session by a committed mark *before* it is shown.
+
+What a session has not taken, what is open and who has read what is told by `core/inbox`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import addresses, names
+from gitcoord.core import addresses, inbox, names
+from gitcoord.core.inbox import TO_ALL as TO_ALL
+from gitcoord.core.inbox import matching as matching
+from gitcoord.core.inbox import open_questions as open_questions
+from gitcoord.core.inbox import unread as unread
 from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, Record, SessionName, Subject, Text
 from gitcoord.core.sessions import acting, run_problem
 from gitcoord.core.times import Instant, spell
-from gitcoord.errors import BadInput, NoSession
+from gitcoord.errors import BadInput, Looping, NoSession
 
 if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
@@ -21,8 +27,8 @@ TYPES = (
     "note", "finding", "work_started", "work_completed", "question", "answer", "release_request", "release_reply",
     "handoff", "alert", "notice",
 )  # fmt: skip
-TO_ALL = addresses.TO_ALL
 AT_ONCE = 200  # messages one look takes: what a reader can bear; the rest stays unread
+MARKS = 2 * AT_ONCE  # messages of a session that may wait for the word that they were shown
 REDELIVER_AFTER = 120  # seconds after which a mark that nothing followed is offered again (protocol, section 9)
 
 
@@ -45,9 +51,32 @@ class Message(Record):
     read_at: Instant | None = None
     expires_at: Instant | None = None
 
+    @property
+    def asks(self) -> bool:
+        """Whether somebody has to answer it, and nobody did."""
+        return self.type in inbox.ASKING and self.status != "answered"
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it is a notice with an end: kept, shown, and given to who starts later, until then."""
+        return self.type == inbox.NOTICE and self.expires_at is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is still to be done about it: it is asked, pinned, or nobody took it. One to all waits for nobody."""
+        if self.asks or self.pinned:
+            return True
+        if self.to == TO_ALL:
+            return False
+        return self.status == "pending" if addresses.is_group(self.to) else self.read_at is None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its time is past: it is not delivered, and nobody owes an answer."""
+        return self.expires_at is not None and self.expires_at <= now
+
 
 class SendMessage(Command):
-    """Sends a message to a session or to all (`broadcast`)."""
+    """Sends a message to a session, a group or all (`broadcast`)."""
 
     kind: ClassVar[str] = "message.send"
     deferrable: ClassVar[bool] = True
@@ -65,7 +94,8 @@ class SendMessage(Command):
 class TakeMessages(Command):
     """Marks the session's unread messages as its own to read; `again`: ids taken earlier and never shown.
 
-    `thread`: only what was said in that thread; `limit`: at most so many.
+    `shown`: ids taken earlier that were shown since; `thread`: only what was said in that thread; `limit`: at most so many (0:
+    this only tells what was shown).
     """
 
     kind: ClassVar[str] = "message.take"
@@ -73,14 +103,16 @@ class TakeMessages(Command):
     sender: Line | None = None
     type: Line | None = None
     again: tuple[Id, ...] = ()
+    shown: tuple[Id, ...] = ()
     thread: Id | None = None
-    limit: Annotated[int, Field(ge=1, le=AT_ONCE)] = AT_ONCE
+    limit: Annotated[int, Field(ge=0, le=AT_ONCE)] = AT_ONCE
 
 
 class MessageSent(Event):
     """A message is there."""
 
     kind: ClassVar[str] = "message.sent"
+    talk: ClassVar[bool] = True
     text: ClassVar[str] = "message"
     trailers: ClassVar[dict[str, str]] = {"details": "Detail", "expires_at": "Expires"}
 
@@ -110,43 +142,58 @@ class MessageSent(Event):
             ),
         )  # fmt: skip
         asked = draft.message(self.in_reply_to) if self.in_reply_to else None
-        if asked is not None and asked.to == self.session and self.type != "question":  # a counter-question answers nothing
+        if asked is not None and self.type != "question" and self._was_asked(draft, asked):  # a counter-question answers nothing
             draft.put("messages", asked.id, asked.model_copy(update={"status": "answered"}))
 
+    def _was_asked(self, draft: Draft, asked: Message) -> bool:
+        """Whether the message was to the one that answers: to itself, or as one of many."""
+        record = draft.session(self.session)
+        if asked.to == self.session:
+            return True
+        return record is not None and asked.sender != self.session and addresses.reaches(asked.to, record)
+
     def problem(self, state: State, committed_at: datetime) -> str | None:
-        """The sender is a session, and the receiver a session or all. An old run's message harms nobody."""
+        """The sender is a session, and the receiver a session, a group or all. An old run's message harms nobody."""
         if self.session not in state.sessions:
             return f"{self.session} is not a session"
-        if self.to != TO_ALL and not names.is_session_name(self.to):
+        if not addresses.is_receiver(self.to):
             return f"{self.to} is nobody"
         return None
 
 
 class MessageRead(Event):
-    """A session took messages; from here on they are its to show."""
+    """A session took messages; from here on they are its to show. `shown`: what it took before and has shown since."""
 
     kind: ClassVar[str] = "message.read"
-    trailers: ClassVar[dict[str, str]] = {"messages": "Message"}
+    talk: ClassVar[bool] = True
+    trailers: ClassVar[dict[str, str]] = {"messages": "Message", "shown": "Shown"}
 
-    messages: Annotated[tuple[Id, ...], Field(min_length=1, max_length=AT_ONCE)]
+    messages: Annotated[tuple[Id, ...], Field(max_length=AT_ONCE)] = ()
+    shown: Annotated[tuple[Id, ...], Field(max_length=MARKS)] = ()
     read_seq: Count
     read_beyond: tuple[Count, ...] = ()
 
+    @property
+    def makes(self) -> bool:
+        """Nothing: it marks what is there."""
+        return False
+
     def headline(self) -> str:
         """The commit's subject."""
-        count = len(self.messages)
-        return f"read: {self.session} takes {count} message{'s' if count > 1 else ''}"
+        count = len(self.messages or self.shown)
+        return f"read: {self.session} {'takes' if self.messages else 'has shown'} {count} message{'s' if count > 1 else ''}"
 
     def evolve(self, draft: Draft) -> None:
-        """Direct ones are marked, the session's cursor over the broadcasts moves."""
+        """Direct ones are marked, those to a group by who takes them first; the session's cursor over the rest moves."""
         session = draft.session(self.session)
         if session is None:
             return
         for key in self.messages:
             message = draft.message(key)
-            if message is not None and message.to == self.session:
-                status = "read" if message.status == "pending" else message.status
-                draft.put("messages", key, message.model_copy(update={"status": status, "read_at": self.at}))
+            if message is None or message.to == TO_ALL or (message.to != self.session and message.read_at is not None):
+                continue
+            status = "read" if message.status == "pending" else message.status
+            draft.put("messages", key, message.model_copy(update={"status": status, "read_at": self.at}))
         moved = {"read_seq": max(session.read_seq, self.read_seq), "read_beyond": self.read_beyond}
         draft.put("sessions", self.session, session.model_copy(update=moved))
 
@@ -155,10 +202,12 @@ class MessageRead(Event):
         problem = run_problem(state, self)
         if problem:
             return problem
-        for key in self.messages:
-            message = state.messages.get(key)
-            if message is not None and message.to not in (self.session, TO_ALL):
-                return f"message {key} is for {message.to}"
+        if not self.messages and not self.shown:
+            return "it reads nothing"
+        session = state.sessions[self.session]
+        for message in state.messages.some(key for key in self.messages if key in state.messages):
+            if not addresses.reaches(message.to, session):
+                return f"message {message.id} is for {message.to}"
         return None if state.sessions[self.session].read_seq <= self.read_seq < self.seq else "the cursor can't be there"
 
 
@@ -168,43 +217,11 @@ def split_detail(entry: str) -> tuple[str, str]:
     return key, value
 
 
-def unread(state: State, session: str, now: datetime) -> list[Message]:
-    """What the session hasn't taken yet, in order: direct ones, and broadcasts of others after its cursor."""
-    record = state.sessions.get(session)
-    if record is None:
-        return []
-    beyond = set(record.read_beyond)
-    found = []
-    for message in state.messages.to(session, TO_ALL):
-        if message.expires_at is not None and message.expires_at <= now:
-            continue
-        if message.to == session:
-            if message.read_at is None:
-                found.append(message)
-        elif message.to == TO_ALL and message.sender != session and message.seq > record.read_seq and message.seq not in beyond:
-            found.append(message)
-    return sorted(found, key=lambda one: (one.seq, one.id))
-
-
-def matching(found: Iterable[Message], sender: str | None, kind: str | None, thread: str | None = None) -> list[Message]:
-    """Those from that sender, of that type, in that thread; None: any."""
-    return [one for one in found if sender in (None, one.sender) and kind in (None, one.type) and thread in (None, one.thread)]
-
-
-def open_questions(found: Iterable[Message], now: datetime) -> list[Message]:
-    """Those that still wait for an answer."""
-    return [
-        one
-        for one in found
-        if one.type == "question" and one.status != "answered" and (one.expires_at is None or one.expires_at > now)
-    ]
-
-
 def decide_send(state: State, command: SendMessage, clock: Clock) -> tuple[Event, ...]:
     """Sends. Raises NoSession when the sender or the receiver isn't known, BadInput for a reply to nothing."""
     if command.session not in state.sessions:
         raise NoSession(f"no session is called {command.session}", hint="gitcoord start")
-    if command.to != TO_ALL and command.to not in state.sessions:
+    if command.to != TO_ALL and not addresses.is_group(command.to) and command.to not in state.sessions:
         raise NoSession(f"no session is called {names.show(command.to, 70)}", hint="gitcoord peers")
     receiver = state.sessions.get(command.to)
     if command.type == "question" and receiver is not None and not receiver.live:
@@ -221,6 +238,7 @@ def decide_send(state: State, command: SendMessage, clock: Clock) -> tuple[Event
         if asked is None:
             raise BadInput(f"no message {command.in_reply_to} is in reach to reply to", hint="gitcoord inbox --all")
         thread = asked.thread or asked.id
+        _damp(state, command, asked)
     return (
         MessageSent(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, to=command.to,
@@ -230,25 +248,39 @@ def decide_send(state: State, command: SendMessage, clock: Clock) -> tuple[Event
     )  # fmt: skip
 
 
+def _damp(state: State, command: SendMessage, asked: Message) -> None:
+    """Raises Looping when the two have answered each other's answers for too long."""
+    limit = state.rules.settings.talk_limit
+    if limit and inbox.answers_in_a_row(state, command.session, asked, limit + 1) > limit:
+        raise Looping(
+            f"{command.session} and {asked.sender} have answered each other {limit} times, and neither did anything else: "
+            "this was not sent",
+            hint="do some work first (a claim, a heartbeat, a commit), or ask a person; gitcoord inbox --all shows what was said",
+        )
+
+
 def decide_take(state: State, command: TakeMessages, clock: Clock) -> tuple[Event, ...]:
     """Takes what is unread (and what was taken but never shown); nothing unread: no event."""
     session = acting(state, command)
     everything = unread(state, command.session, clock.now)
-    again = [key for key in command.again if key in session.taken and key in state.messages][: command.limit]
+    again = [
+        one.id
+        for one in state.messages.some([key for key in command.again if key in session.taken and key in state.messages])
+        if addresses.reaches(one.to, session)  # it may have left the group meanwhile
+    ][: command.limit]
     wanted = matching(everything, command.sender, command.type, command.thread)
     wanted = [one for one in wanted if one.id not in again][: command.limit - len(again)]
     keys = tuple(dict.fromkeys([*again, *(message.id for message in wanted)]))
-    if not keys:
+    shown = tuple(key for key in command.shown if key in session.taken and key not in keys)[:MARKS]
+    if not keys and (command.limit or not shown):
         return ()
     chosen = set(keys)
-    left = [message for message in everything if message.id not in chosen and message.to == TO_ALL]
-    seen = {message.seq for message in wanted if message.to == TO_ALL} | set(session.read_beyond)
-    # The cursor moves up to the first broadcast that stays unread; what was taken beyond it is listed.
-    cursor = min((message.seq - 1 for message in left), default=state.seq)
-    cursor = max(session.read_seq, cursor)
+    cursor, beyond = inbox.move(
+        state, session, taken=wanted, left=[message for message in everything if message.id not in chosen], now=clock.now
+    )
     return (
         MessageRead(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, messages=keys,
-            read_seq=cursor, read_beyond=tuple(sorted(seq for seq in seen if seq > cursor)),
+            shown=shown, read_seq=cursor, read_beyond=beyond,
         ),
     )  # fmt: skip

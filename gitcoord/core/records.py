@@ -94,6 +94,8 @@ class Event(BaseModel):
     known: ClassVar[bool] = True
     text: ClassVar[str] = ""
     trailers: ClassVar[dict[str, str]] = {}
+    talk: ClassVar[bool] = False
+    """Whether it is only talk: sending and reading are no work."""
 
     id: OperationId
     seq: Count
@@ -109,6 +111,16 @@ class Event(BaseModel):
     def headline(self) -> str:
         """The commit's subject, for people."""
         raise NotImplementedError
+
+    @property
+    def is_work(self) -> bool:
+        """Whether its session did something beside talking and being alive."""
+        return not self.talk
+
+    @property
+    def makes(self) -> bool:
+        """Whether it may make messages or handoffs, under its own id."""
+        return True
 
     def evolve(self, draft: Draft) -> None:
         """Puts what happened into the draft. Total: it takes any event on any state."""

@@ -106,6 +106,8 @@ def _host(event: Event) -> str | None:
 
 def _is_used(state: State, event: Event) -> bool:
     """Whether a record stands under the event's id, or under one that it would give to what it makes."""
+    if not event.makes:  # it can't get into anybody's way, and looking for an id means to list all that is kept
+        return False
     made = len(getattr(event, "taken", ())) + 1
     return event.id in state.messages or event.id in state.handoffs or any(f"{event.id}.{n}" in state.messages for n in range(made))
 
@@ -145,11 +147,17 @@ def _sign_of_life(draft: Draft, event: Event) -> None:
     session = draft.session(event.session)
     if session is None or (event.run_id and session.run_id != event.run_id):
         return
-    taken = event.messages if isinstance(event, messages.MessageRead) else ()
+    marks = list(zip(session.taken, session.taken_at, strict=False))
+    if isinstance(event, messages.MessageRead):
+        done = {*event.messages, *event.shown}
+        marks = [(key, at) for key, at in marks if key not in done] + [(key, event.at) for key in event.messages]
+    elif event.talk or event.is_work:  # whoever says or does something has seen what came before; an automatic sign proves nothing
+        marks = []
     update: dict[str, Any] = {
         "last_heartbeat": max(session.last_heartbeat, event.at),
-        "taken": taken,
-        "taken_at": event.at if taken else None,
+        "taken": tuple(key for key, _ in marks[-messages.MARKS :]),
+        "taken_at": tuple(at for _, at in marks[-messages.MARKS :]),
+        "worked_seq": event.seq if event.is_work else session.worked_seq,
     }
     draft.put("sessions", event.session, session.model_copy(update=update))
 

@@ -38,10 +38,11 @@ class Session(Record):
     branch: str | None = None
     host: str | None = None
     last_heartbeat: Instant
+    worked_seq: int = 0
     read_seq: int = 0
     read_beyond: tuple[int, ...] = ()
     taken: tuple[str, ...] = ()
-    taken_at: Instant | None = None
+    taken_at: tuple[Instant, ...] = ()
     ended_at: Instant | None = None
     total_duration: str | None = None
     work_completed: tuple[str, ...] = ()

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+Days = tuple[date, date]
+"""The first and the last of some days."""
+
+ALWAYS: Days = (date.min, date.max)
 
 ClaimKey = tuple[str, str, str]
 """Resource type, resource name, and the holder of a shared lease ("" for an exclusive one)."""
@@ -84,12 +89,66 @@ class Table(Mapping[K, V], Generic[K, V]):
         return self._size
 
 
-class Shelf(Mapping[str, "Message"]):
-    """Messages that lie in a tree: their ids and receivers at once, their texts when somebody asks."""
+@dataclass(frozen=True)
+class Signs:
+    """What of a session counts for all others, by the names that its record has for it."""
+
+    live: bool
+    ended_at: datetime | None
+    last_heartbeat: datetime
+    host: str | None
+
+
+class Register(Mapping[str, "Session"]):
+    """Sessions that lie in a tree: most have ended, so their records are parsed when somebody asks."""
 
     @abstractmethod
-    def receiver(self, key: str) -> str:
-        """To whom that message is. Raises KeyError."""
+    def signs(self) -> Mapping[str, Signs]:
+        """What counts of each of them."""
+
+    @abstractmethod
+    def fetch(self, keys: Sequence[str]) -> None:
+        """Reads those records at once, so that asking for each costs nothing."""
+
+
+class Roll(Table[str, "Session"]):
+    """The sessions of a state. Nearly all of a long past have ended: looking at what counts of them parses none."""
+
+    __slots__ = ()
+
+    def signs(self) -> list[tuple[str, Signs | Session]]:
+        """What counts of each: the record itself where it is at hand."""
+        base = self._base
+        known: Iterable[tuple[str, Signs | Session]] = base.signs().items() if isinstance(base, Register) else base.items()
+        found = [(key, signs) for key, signs in known if key not in self._over]
+        return found + [(key, one) for key, one in self._over.items() if one is not None]
+
+    def live(self) -> list[Session]:
+        """Those that have not ended."""
+        return self._records([key for key, signs in self.signs() if signs.live])
+
+    def ended(self, since: datetime) -> list[Session]:
+        """Those that ended at that instant or after it."""
+        return self._records([key for key, signs in self.signs() if signs.ended_at is not None and signs.ended_at >= since])
+
+    def _records(self, keys: list[str]) -> list[Session]:
+        if isinstance(self._base, Register):
+            self._base.fetch([key for key in keys if key not in self._over])
+        return [self[key] for key in keys]
+
+
+class Shelf(Mapping[str, "Message"]):
+    """Messages that lie in a tree: what of them is listed, and what is read, is what somebody asks for."""
+
+    @abstractmethod
+    def waiting(self, receivers: Collection[str] | None) -> list[str]:
+        """The ids of those that wait, to these receivers (None: to anybody)."""
+
+    @abstractmethod
+    def past(self, receivers: Collection[str] | None, *, after: int = -1, upto: int = 2**53, days: Days = ALWAYS) -> list[str]:
+        """The ids of those that wait no more, to these receivers (None: to anybody): with a seq above `after`, but not above
+        `upto`, and said on these days.
+        """
 
     @abstractmethod
     def fetch(self, keys: Sequence[str]) -> None:
@@ -97,18 +156,47 @@ class Shelf(Mapping[str, "Message"]):
 
 
 class Mail(Table[str, "Message"]):
-    """The messages of a state. On a long shelf only what is asked for is read."""
+    """The messages of a state. On a long shelf only what is asked for is listed and read."""
 
     __slots__ = ()
 
     def to(self, *receivers: str) -> list[Message]:
-        """Those to any of these receivers."""
-        return self._where(lambda receiver: receiver in receivers)
+        """All to any of these receivers."""
+        base = self._base
+        keys = [*base.waiting(receivers), *base.past(receivers)] if isinstance(base, Shelf) else base
+        return self._read(keys, lambda one: one.to in receivers)
 
-    def direct(self, among: Iterable[str]) -> list[Message]:
-        """Those of these ids that are to one session."""
-        chosen = set(among)
-        return self._where(lambda receiver: receiver != "broadcast", chosen)
+    def coming(self, after: int, *receivers: str) -> list[Message]:
+        """Those to any of these receivers that wait, or have a higher seq."""
+        base = self._base
+        keys = [*base.waiting(receivers), *base.past(receivers, after=after)] if isinstance(base, Shelf) else base
+        return self._read(keys, lambda one: one.to in receivers and (one.waits or one.seq > after))
+
+    def numbered(self, seq: int) -> list[Message]:
+        """Those that the event with that seq made."""
+        base = self._base
+        keys = [*base.waiting(None), *base.past(None, after=seq - 1, upto=seq)] if isinstance(base, Shelf) else base
+        return self._read(keys, lambda one: one.seq == seq)
+
+    def waiting(self, choose: Callable[[Iterable[str]], Iterable[str]] = iter) -> list[Message]:
+        """Those that wait, to anybody. `choose`: which of those ids are worth a look."""
+        base = self._base
+        keys = choose(base.waiting(None) if isinstance(base, Shelf) else base)
+        new = set(choose(self._over))
+        return self._read(keys, lambda one: one.waits and (one.id not in self._over or one.id in new))
+
+    def said(self, first: date = date.min, last: date = date.max) -> list[str]:
+        """The ids of those that were said on one of these days, and of all that wait."""
+        base, days = self._base, (first, last)
+
+        def fits(one: Message) -> bool:
+            return one.waits or first <= one.timestamp.date() <= last
+
+        if isinstance(base, Shelf):
+            keys = [key for key in (*base.waiting(None), *base.past(None, days=days)) if key not in self._over]
+        else:
+            keys = [key for key, one in base.items() if key not in self._over and fits(one)]
+        return keys + [key for key, one in self._over.items() if one is not None and fits(one)]
 
     def some(self, keys: Iterable[str]) -> list[Message]:
         """Those with these ids, read at once."""
@@ -117,12 +205,9 @@ class Mail(Table[str, "Message"]):
             self._base.fetch([key for key in wanted if key not in self._over])
         return [self[key] for key in wanted]
 
-    def _where(self, fits: Callable[[str], bool], among: Container[str] | None = None) -> list[Message]:
-        base = self._base
-        receiver = base.receiver if isinstance(base, Shelf) else lambda key: base[key].to
-        kept = [key for key in base if key not in self._over and (among is None or key in among) and fits(receiver(key))]
-        new = [(key, one) for key, one in self._over.items() if among is None or key in among]
-        return self.some(kept) + [one for _, one in new if one is not None and fits(one.to)]
+    def _read(self, keys: Iterable[str], fits: Callable[[Message], bool]) -> list[Message]:
+        kept = self.some(key for key in keys if key not in self._over)
+        return [one for one in (*kept, *self._over.values()) if one is not None and fits(one)]
 
 
 def _table() -> Table[Any, Any]:
@@ -133,6 +218,10 @@ def _mail() -> Mail:
     return Mail({})
 
 
+def _roll() -> Roll:
+    return Roll({})
+
+
 @dataclass(frozen=True)
 class State:
     """Everything that is live on the branch after one event. `seq` 0: before the first."""
@@ -140,7 +229,7 @@ class State:
     seq: int = 0
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)  # a constant, not a call per instance
     branch: Branch | None = None
-    sessions: Table[str, Session] = field(default_factory=_table)
+    sessions: Roll = field(default_factory=_roll)
     heartbeats: Table[str, Heartbeat] = field(default_factory=_table)
     claims: Table[ClaimKey, Claim] = field(default_factory=_table)
     waiting: Table[int, Waiting] = field(default_factory=_table)

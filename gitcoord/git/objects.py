@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import NamedTuple, overload
 
 from gitcoord.errors import GitcoordError, NotWritten
 from gitcoord.git.repo import NULL, Oid, Repository
 
 COMMIT_LIMIT = 1 << 20  # bytes of a commit object: a message text is at most 64 KB, escapes and trailers included
 BLOB_LIMIT = 4 << 20  # bytes of a record: larger ones are never inflated
+_LINES = {width: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % width, re.DOTALL) for width in (20, 32)}
+_USED_MODES = (b"40000", b"100644")  # links, programs and submodules are no records
 _AT_ONCE = 400  # names written to a reading child before its answers are read: they fit into one pipe buffer
 
 
@@ -49,6 +53,53 @@ class NewCommit:
     authored_at: datetime
     committed_at: datetime
     changes: Mapping[str, bytes | None]
+
+
+class Line(NamedTuple):
+    """One line of a folder: its name there, its object, and whether it is a folder or a plain file."""
+
+    name: str
+    oid: Oid
+    folder: bool
+
+
+class Lines(Sequence[Line]):
+    """What lies right in one folder, in git's order: by the bytes of the names. Parsed when it is gone through; the last line can
+    be had without.
+    """
+
+    def __init__(self, data: bytes, width: int) -> None:
+        self._data = data
+        self._width = width  # bytes of an object's name
+        self._parsed: list[Line] | None = None
+
+    def _all(self) -> list[Line]:
+        if self._parsed is None:
+            lines = _LINES[self._width].findall(self._data)
+            self._parsed = [
+                Line(name.decode("utf-8", "surrogateescape"), oid.hex(), mode == b"40000")
+                for mode, name, oid in lines
+                if mode in _USED_MODES
+            ]
+        return self._parsed
+
+    def last_name(self) -> str:
+        """The name of the last plain file, if that is the last line and has no blank in its name; else ""."""
+        _, mode, name = self._data[: -self._width - 1].rpartition(b"100644 ")
+        return name.decode("utf-8", "surrogateescape") if mode and b"\0" not in name else ""
+
+    @overload
+    def __getitem__(self, index: int) -> Line: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Line]: ...
+    def __getitem__(self, index: int | slice) -> Line | Sequence[Line]:
+        return self._all()[index]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self._all())
 
 
 class Objects:
@@ -143,6 +194,18 @@ class Objects:
                 mode, _, oid = meta.split(" ")
                 entries.append(Entry(path, mode, oid))
         return entries
+
+    def folders(self, names: Sequence[Oid]) -> list[Lines]:
+        """What lies right in each of those trees (a commit stands for its own): folders and plain files, by name.
+
+        The reading child gives them as they are: no process, and nothing below is looked at.
+        """
+        found = []
+        for data in self.contents([f"{name}^{{tree}}" for name in names]):
+            if data is None:
+                raise GitcoordError("a folder of the branch can't be read", hint="git fsck, then gitcoord doctor")
+            found.append(Lines(data, 32 if self._repo.hash_name == "sha256" else 20))
+        return found
 
     def range(self, tip: Oid, known: Oid = NULL) -> list[tuple[Oid, tuple[Oid, ...]]] | None:
         """The commits that `tip` has and `known` hasn't, parents before children, each with its parents.

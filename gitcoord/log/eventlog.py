@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -106,6 +106,8 @@ class EventLog:
     now: Callable[[], datetime]
     writer: str
     email: str
+    facts: MutableMapping[str, str] = field(default_factory=dict)
+    """What this clone knows of objects by their names."""
     _history: History = field(init=False)
     _landed: dict[str, Done] = field(default_factory=dict, init=False)
     _wanted: set[str] = field(default_factory=set, init=False)  # operations that a transaction looks for; a history holds too many
@@ -116,7 +118,7 @@ class EventLog:
     """The state at which the last transaction ended."""
 
     def __post_init__(self) -> None:
-        self._history = History(self.objects, self.projection)
+        self._history = History(self.objects, self.projection, self.facts)
 
     # --- reading ---------------------------------------------------------------------------------------------------
 

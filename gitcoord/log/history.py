@@ -7,7 +7,7 @@ most good events (a tie: the first).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -16,7 +16,7 @@ from gitcoord.core import rules
 from gitcoord.core.records import Event, Record
 from gitcoord.core.state import State
 from gitcoord.errors import GitcoordError, Rewritten
-from gitcoord.git.objects import BLOB_LIMIT, Commit, Entry, Objects
+from gitcoord.git.objects import BLOB_LIMIT, Commit, Entry, Lines, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log import wire
 
@@ -48,8 +48,10 @@ class Projection(Protocol):
 
     def load(
         self,
-        files: Sequence[tuple[str, str]],
+        root: Oid,
+        listing: Callable[[Sequence[Oid]], list[Lines]],
         read: Callable[[Sequence[str]], list[bytes | None]],
+        facts: MutableMapping[str, str],
         *,
         seq: int,
         at: datetime,
@@ -123,6 +125,7 @@ class History:
 
     objects: Objects
     projection: Projection
+    facts: MutableMapping[str, str] = field(default_factory=dict)
     _current: tuple[Oid, State] | None = field(default=None, init=False)
     line: set[Oid] = field(default_factory=set, init=False)
     """The good commits that the last check found on the tip's line; `seen` also hears of those on lines that a merge left."""
@@ -139,8 +142,7 @@ class History:
         committed_at = self.objects.date(good)
         if committed_at is None:
             raise Pruned(f"commit {good[:12]} isn't in this clone any more", hint="run it again")
-        files = [(entry.path, entry.oid) for entry in self.objects.tree(good) if entry.mode == "100644"]
-        state = self.projection.load(files, self.objects.contents, seq=seq, at=committed_at)
+        state = self.projection.load(good, self.objects.folders, self.objects.contents, self.facts, seq=seq, at=committed_at)
         self._current = (good, state)
         return state
 

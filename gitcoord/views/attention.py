@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import requests, waiting
-from gitcoord.core.addresses import is_group, reaches
+from gitcoord.core import inbox, requests, waiting
+from gitcoord.core.addresses import TO_ALL, is_group, reaches
 from gitcoord.core.housekeeping import not_made_before
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
@@ -17,6 +17,7 @@ from gitcoord.core.state import State
 EXPIRES_SOON = timedelta(minutes=10)
 UNANSWERED_AFTER = timedelta(minutes=15)
 UNANSWERED_WITHIN = timedelta(days=2)  # an older unanswered message is history, not news
+_MEMBERS = 5  # sessions of a group named by an item
 _PAIRS = 200  # overlaps looked at before the list is long enough
 
 
@@ -30,20 +31,23 @@ class Item:
     resource: str | None = None
 
 
-def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = ()) -> list[Item]:
-    """Everything that needs somebody, who waits for whom first: then bad commits, overlapping work, silent holders, leases about
-    to expire, unanswered messages, work handed over. `bad`: commits (name, reason) behind which no good one stands yet.
+def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), me: str = "") -> list[Item]:
+    """Everything that needs somebody: the questions that `me` should answer, who waits for whom, bad commits, overlapping work,
+    silent holders, leases about to expire, unanswered messages, work handed over. `bad`: commits (name, reason) behind which no
+    good one stands yet.
     """
-    young = not_made_before(state.messages, now - UNANSWERED_WITHIN)
-    notes = sorted(state.messages.direct(young), key=lambda one: (one.seq, one.id))
+    young = state.messages.waiting(lambda keys: not_made_before(keys, now - UNANSWERED_WITHIN))  # ids tell their age
+    notes = sorted((one for one in young if not one.is_over(now)), key=lambda one: (one.seq, one.id))
+    own = {one.id for one in inbox.to_answer(state, me, now)} if me else set()
     return [
+        *_unanswered(state, now, [one for one in notes if one.id in own]),
         *_waiting(state),
         *_in_line(state, now),
         *_requested(state, notes),
         *(Item("bad_commit", f"commit {oid[:12]} is ignored: {reason}; the next event mends it") for oid, reason in bad),
         *_overlaps(state, now),
         *_leases(state, now),
-        *_unanswered(state, now, notes),
+        *_unanswered(state, now, [one for one in notes if one.id not in own]),
         *_handed(state),
     ]
 
@@ -51,9 +55,8 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = ()) 
 def _waiting(state: State) -> list[Item]:
     found: list[Item] = []
     in_line = {place.session_id for place in state.waiting.values()} if state.waiting else ()
-    for name, session in sorted(state.sessions.items()):
-        if not session.live:
-            continue
+    for session in sorted(state.sessions.live(), key=lambda one: one.session_id):
+        name = session.session_id
         beat = state.heartbeats.get(name)
         if session.status == "waiting" and name not in in_line:
             found.append(Item("waiting", f"{name} waits for {_a(session.waiting_for or 'somebody')}", (name,)))
@@ -148,23 +151,26 @@ def _handed(state: State) -> list[Item]:
 
 
 def _unanswered(state: State, now: datetime, notes: Iterable[Message]) -> list[Item]:
-    """Direct messages that nobody took, and questions that nobody answered."""
+    """Messages to one or to a group that nobody took, and questions that nobody answered, taken or not."""
     found = []
     for message in notes:
-        if message.status == "answered":
+        if message.status == "answered" or message.type == requests.REQUEST:  # a request is shown as such, from the first moment
             continue
-        receiver = state.sessions.get(message.to)
-        age = now - message.timestamp
-        if message.type == requests.REQUEST:
-            continue  # shown as such, from the first moment
-        patience = timedelta(0) if message.type == "question" else UNANSWERED_AFTER  # who asked may be waiting
-        if receiver is None or not receiver.live or not patience <= age <= UNANSWERED_WITHIN:
+        question = message.type == inbox.QUESTION
+        patience = timedelta(0) if question else UNANSWERED_AFTER  # who asked may be waiting
+        if not patience <= now - message.timestamp <= UNANSWERED_WITHIN:
             continue
-        people = (message.sender, message.to)
-        if message.type == "question":
-            text = f"{message.to} has not answered {message.sender}: {message.subject}"
-            found.append(Item("unanswered", text, people))
-        elif message.read_at is None:
-            text = f"{message.to} has not read {message.sender}: {message.subject}"
-            found.append(Item("unread", text, people))
+        if message.to == TO_ALL or is_group(message.to):
+            who = "nobody has" if message.to == TO_ALL else f"nobody of {message.to} has"
+            people = (message.sender, *inbox.members(state, message.to, but=message.sender)[:_MEMBERS])
+            taken = message.to == TO_ALL or message.status != "pending"
+        else:
+            receiver = state.sessions.get(message.to)
+            if receiver is None or not receiver.live:
+                continue
+            who, people, taken = f"{message.to} has not", (message.sender, message.to), message.read_at is not None
+        if question:
+            found.append(Item("unanswered", f"{who} answered {message.sender}: {message.subject}", people))
+        elif not taken:
+            found.append(Item("unread", f"{who} read {message.sender}: {message.subject}", people))
     return found

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from gitcoord.core.handoffs import ANYONE, Handoff
 from gitcoord.core.housekeeping import not_made_before
+from gitcoord.core.inbox import notices
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TO_ALL, Message
 from gitcoord.core.names import show
@@ -66,7 +67,7 @@ def _bounded(records: Sequence[T], line: Callable[[T], str], what: str, rows: in
 def render(state: State) -> str:
     """The board of that state, at the time of its newest commit."""
     now = state.at
-    live = sorted((one for one in state.sessions.values() if one.live), key=lambda one: (one.start_seq, one.session_id))
+    live = sorted(state.sessions.live(), key=lambda one: (one.start_seq, one.session_id))
     parts = [
         "# Multi-Session Status Board",
         "",
@@ -91,9 +92,13 @@ def render(state: State) -> str:
     parts += ["## 🔒 Active Claims", "", *_bounded(claims, partial(_claim, now), "claims"), ""]
     offers = sorted((one for one in state.handoffs.values() if one.status == "open"), key=lambda one: one.seq)
     parts += ["## 📦 Ready To Pick Up", "", *_bounded(offers, partial(_offer, now), "offers"), ""]
+    pinned = notices(state, now)
+    if pinned:
+        parts += ["## 📌 Notices", "", *_bounded(pinned, partial(_notice, now), "notices"), ""]
     recent = sorted(recent_messages(state, now), key=lambda one: (-one.seq, one.id))
     parts += ["## 📬 Recent Messages (Last Hour)", "", *_bounded(recent, _message, "messages"), ""]
-    today = [one for one in state.sessions.values() if one.ended_at is not None and one.ended_at.date() == now.date()]
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    today = [one for one in state.sessions.ended(midnight) if one.ended_at is not None and one.ended_at.date() == now.date()]
     over = sorted(today, key=lambda one: (one.ended_at or now, one.session_id), reverse=True)
     parts += ["## 🏁 Ended Today", "", *_bounded(over, _ended, "sessions"), ""]
     ignored = [f"- commit {one.commit[:12]} (before event {one.seq}): {inert(one.reason)}" for one in state.rules.ignored]
@@ -171,7 +176,12 @@ def _few(files: tuple[str, ...]) -> str:
 
 
 def _message(one: Message) -> str:
-    return f"- **{one.timestamp:%H:%M}** {one.sender} → {'all' if one.to == TO_ALL else one.to}: {inert(one.subject)}"
+    return f"- **{one.timestamp:%H:%M}** {one.sender} → {'all' if one.to == TO_ALL else inert(one.to)}: {inert(one.subject)}"
+
+
+def _notice(now: datetime, one: Message) -> str:
+    assert one.expires_at is not None
+    return f"- {inert(one.subject)} ({one.sender}, until {_clock(one.expires_at, now)})"
 
 
 def _ended(one: Session) -> str:
@@ -181,5 +191,6 @@ def _ended(one: Session) -> str:
 
 def recent_messages(state: State, now: datetime, within: timedelta = timedelta(hours=1)) -> list[Message]:
     """The messages of that long before `now`; an id tells its age, so that old ones need not be read."""
-    young = not_made_before(state.messages, now - within - timedelta(hours=1))
+    first = now - within - timedelta(hours=1)
+    young = not_made_before(state.messages.said(first=first.date()), first)
     return [one for one in state.messages.some(young) if one.timestamp >= now - within]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import handoffs, messages
+from gitcoord.core import handoffs, inbox
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim, held_by
 from gitcoord.core.messages import TO_ALL, Message
@@ -83,7 +83,7 @@ def brief(
     me = state.sessions.get(session)
     if seen is not None and (seen.seq > state.seq or me is None or me.run_id != seen.run_id):
         seen = None  # another run remembers nothing of what this one was told
-    live = sorted(name for name, one in state.sessions.items() if one.live)
+    live = sorted(one.session_id for one in state.sessions.live())
     found = _sections(state, session, me, now, near, seen)
     remembered = Seen(state.seq, me.run_id if me else "", frozenset(live[:KEPT]))
     counts = {one.key: len(one.lines) for one in found}
@@ -108,16 +108,13 @@ def _sections(
 ) -> list[_Section]:
     since = seen.seq if seen is not None else 0
     offers = [one for one in handoffs.open_for(state, session) if one.seq > since]
-    unread = [one for one in messages.unread(state, session, now) if one.to != TO_ALL and one.seq > since]
-    told = {one.id for one in unread}
-    public = [one for one in state.messages.to(TO_ALL) if one.sender != session and one.seq > since]
-    notices = [one for one in public if one.type == "notice" and one.expires_at is not None and one.expires_at > now]
-    chat = [one for one in state.messages.to(session) if "via" in one.details and one.id not in told and one.seq > since]
-    pinned = {one.id for one in notices}
-    history = sorted((one for one in [*public, *chat] if one.id not in pinned), key=lambda one: (one.seq, one.id))[-HISTORY:]
+    unread = [one for one in inbox.unread(state, session, now) if one.to != TO_ALL and one.seq > since]
+    notices = [one for one in inbox.notices(state, now) if one.sender != session and one.seq > since]
+    told = {one.id for one in [*unread, *notices]}
+    history = [one for one in _said_lately(state, session, now) if one.id not in told and one.seq > since][-HISTORY:]
     close, far = _claims(state, session, near, since)
     own = held_by(state, session) if seen is None and session else []
-    others = [one for name, one in state.sessions.items() if name != session and one.live and one.start_seq > since]
+    others = [one for one in state.sessions.live() if one.session_id != session and one.start_seq > since]
     others.sort(key=lambda one: (one.last_heartbeat, one.session_id), reverse=True)
     far = far if seen is None else []
     return [
@@ -131,6 +128,18 @@ def _sections(
         _Section("ended", "Who ended:", tuple(_ended(one) for one in _over(state, session, now, seen)), 8),
         _Section("history", "Said to all lately:", tuple(_message(one, 0) for one in history), 8),
     ]
+
+
+def _said_lately(state: State, session: str, now: datetime) -> list[Message]:
+    """The newest of what was said to all, and in a chat to the session, oldest first: as many days as it takes to have enough."""
+    found: list[Message] = []
+    for days in (1, 7, 60):
+        recent = state.messages.some(state.messages.said((now - timedelta(days=days)).date()))
+        for_all = [one for one in recent if one.to == TO_ALL and one.sender != session]
+        found = [*for_all, *(one for one in recent if one.to == session and "via" in one.details)]
+        if len(found) > 2 * HISTORY:
+            break
+    return sorted(found, key=lambda one: (one.seq, one.id))
 
 
 def _claims(state: State, session: str, near: Sequence[Resource], since: int) -> tuple[list[Claim], list[Claim]]:
@@ -148,12 +157,13 @@ def _claims(state: State, session: str, near: Sequence[Resource], since: int) ->
 
 def _over(state: State, session: str, now: datetime, seen: Seen | None) -> Iterable[Session]:
     """The sessions that ended since the last look; in a first briefing: lately."""
-    over = [one for name, one in state.sessions.items() if name != session and not one.live and one.ended_at is not None]
-    if seen is None:
-        over = [one for one in over if one.ended_at is not None and now - one.ended_at < LATELY]
-    else:
-        over = [one for one in over if one.session_id in seen.live or one.start_seq > seen.seq]
-    return sorted(over, key=lambda one: (one.ended_at or now, one.session_id), reverse=True)
+    over = {one.session_id: one for one in state.sessions.ended(now - LATELY) if seen is None or one.start_seq > seen.seq}
+    for name in seen.live if seen is not None else ():
+        known = state.sessions.get(name)
+        if known is not None and not known.live:
+            over[name] = known
+    over.pop(session, None)
+    return sorted(over.values(), key=lambda one: (one.ended_at or now, one.session_id), reverse=True)
 
 
 # --- a line for each ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gitcoord.core.addresses import TO_ALL
 from gitcoord.core.names import Resource
-from gitcoord.core.state import Mail, State, Table
+from gitcoord.core.state import Mail, Roll, State, Table
 
 
 def of_repository(state: State, repo: str) -> State:
@@ -20,7 +20,7 @@ def of_repository(state: State, repo: str) -> State:
 
     return replace(
         state,
-        sessions=Table({name: one for name, one in state.sessions.items() if name in here}),
+        sessions=Roll({name: one for name, one in state.sessions.items() if name in here}),
         heartbeats=Table({name: one for name, one in state.heartbeats.items() if name in here}),
         claims=Table({key: one for key, one in state.claims.items() if one.claimed_by in here or ours(one.resource)}),
         waiting=Table({key: one for key, one in state.waiting.items() if one.session_id in here or any(map(ours, one.wanted))}),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -22,8 +22,9 @@ from gitcoord.core.messages import TO_ALL, Message
 from gitcoord.core.names import UNSAFE
 from gitcoord.core.records import Record
 from gitcoord.core.sessions import Session
-from gitcoord.core.state import TABLES, Mail, Shelf, State, Table
+from gitcoord.core.state import TABLES, Mail, Roll, State, Table
 from gitcoord.core.waiting import Waiting
+from gitcoord.views.stored import Facts, Listing, Reading, StoredMessages, StoredSessions
 
 BOARD = "STATUS_BOARD.md"
 README = "README.md"
@@ -36,7 +37,8 @@ _KINDS: dict[str, type[Record]] = {
     "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "waiting": Waiting,
     "messages": Message, "handoffs": Handoff, "branch": Branch,
 }  # fmt: skip
-_ROOTS = {"sessions", "heartbeats", "claims", "waiting", "messages", "handoffs"}
+_EAGER = ("heartbeats", "claims", "waiting", "handoffs")
+_ROOTS = {*_EAGER, "messages", "sessions"}
 
 README_TEXT = """\
 # coordination
@@ -60,7 +62,7 @@ Readable with git alone:
 | heartbeats/ | the newest sign of life of each session; the earlier ones are the history |
 | claims/ | who holds what, until when |
 | waiting/ | who waits for what, in order |
-| messages/ | to all (broadcast/) and to one session (direct/) |
+| messages/ | what waits: direct/, role/, cap/, repo/ by receiver; to all by day: broadcast/; what was read, by day: read/ |
 | handoffs/ | work that is ready to pick up |
 | gitcoord.json | the format and the shared settings |
 """
@@ -98,14 +100,30 @@ def path_of(table: str, record: Any) -> str:
         place = f"{folder}/{what.type}-{encode_name(what.path)}"
         return f"{place}.claim" if record.mode == "exclusive" else f"{place}.d/{record.claimed_by}.claim"
     if isinstance(record, Message):
-        if record.to == TO_ALL:
-            return f"messages/broadcast/{record.timestamp:%Y-%m-%d}/{record.id}.json"
-        return f"messages/direct/{record.to}/{record.id}.json"
+        return _message_path(record)
     if isinstance(record, Handoff):
         return f"handoffs/{record.id}.json"
     if isinstance(record, Waiting):
         return f"waiting/{record.seq}.json"
     return f"{table}/{record.session_id}.json"
+
+
+def _message_path(record: Message) -> str:
+    """What waits lies under its receiver; what is past under its day, with its seq, so that nobody has to read it to pass it."""
+    if record.waits:
+        return f"messages/{'/'.join(_folder_of(record.to))}/{record.id}.json"
+    day, name = f"{record.timestamp:%Y-%m-%d}", f"{record.seq:010}-{record.id}.json"  # so the last name is the newest
+    if record.to == TO_ALL:
+        return f"messages/broadcast/{day}/{name}"
+    return f"messages/read/{day}/{encode_name(record.to)}/{name}"
+
+
+def _folder_of(receiver: str) -> tuple[str, ...]:
+    """The folders, from `messages` on, where what waits for that receiver lies."""
+    if receiver == TO_ALL:
+        return ("broadcast",)
+    kind, colon, name = receiver.partition(":")
+    return (kind, name) if colon else ("direct", receiver)
 
 
 def table_of(path: str) -> str | None:
@@ -173,57 +191,15 @@ def all_files(state: State) -> dict[str, Record]:
     return found
 
 
-class _Shelf(Shelf):
-    """The messages of a tree. `places`: the receiver and the object of each, by id."""
+def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None, *, seq: int, at: Any) -> State:
+    """The state in a good tree. `root`: the tree's object; `listing` gives the entries of folders, `read` the bytes of files.
 
-    def __init__(self, places: Mapping[str, tuple[str, str]], read: Callable[[Sequence[str]], list[bytes | None]]) -> None:
-        self._places = places
-        self._read = read
-        self._known: dict[str, Message] = {}
-
-    def receiver(self, key: str) -> str:
-        return self._places[key][0]
-
-    def fetch(self, keys: Sequence[str]) -> None:
-        missing = [key for key in keys if key not in self._known]
-        for key, data in zip(missing, self._read([self._places[key][1] for key in missing]) if missing else (), strict=True):
-            record = parse("messages", data or b"")
-            if not isinstance(record, Message):
-                raise KeyError(key)
-            self._known[key] = record
-
-    def __getitem__(self, key: str) -> Message:
-        if key not in self._known:
-            self.fetch([key])
-        return self._known[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._places
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def items(self) -> Any:
-        """All of them, read at once."""
-        self.fetch(list(self._places))
-        return super().items()
-
-
-def load(files: Iterable[tuple[str, str]], read: Callable[[Sequence[str]], list[bytes | None]], *, seq: int, at: Any) -> State:
-    """The state in a good tree. `files`: path and object of each file; `read` gives the objects' bytes."""
-    eager: list[tuple[str, str]] = []
-    messages: dict[str, tuple[str, str]] = {}
-    for path, oid in files:
-        table = table_of(path)
-        if table == "messages":
-            folder, _, name = path.rpartition("/")
-            to = folder.rpartition("/")[2] if folder.startswith("messages/direct/") else TO_ALL
-            messages[name.removesuffix(".json")] = (to, oid)
-        elif table in _KINDS:
-            eager.append((path, oid))
+    Messages are listed, and sessions read, when somebody asks. `facts`: what is known of objects by their names.
+    """
+    facts = {} if facts is None else facts
+    top = {entry.name: entry for entry in listing([root])[0]}
+    eager = [(SETTINGS, top[SETTINGS].oid)] if SETTINGS in top else []
+    eager += _below([(name, top[name].oid) for name in _EAGER if name in top and top[name].folder], listing)
     # Each table holds records of its own kind: parse() saw to it.
     tables: dict[str, dict[Any, Any]] = {name: {} for name in _KINDS}
     for (path, _), data in zip(eager, read([oid for _, oid in eager]), strict=True):
@@ -232,17 +208,31 @@ def load(files: Iterable[tuple[str, str]], read: Callable[[Sequence[str]], list[
         record = parse(table, data or b"")
         if record is not None:
             tables[table][_key(record)] = record
+    messages, sessions = top.get("messages"), top.get("sessions")
+    people = {entry.name.removesuffix(".json"): entry.oid for entry in listing([sessions.oid])[0]} if sessions else {}
     return State(
         seq=seq,
         at=at,
         branch=tables["branch"].get(""),
-        sessions=Table(tables["sessions"]),
+        sessions=Roll(StoredSessions(people, read, lambda data: parse("sessions", data), facts)),
         heartbeats=Table(tables["heartbeats"]),
         claims=Table(tables["claims"]),
         waiting=Table(tables["waiting"]),
-        messages=Mail(_Shelf(messages, read)),
+        messages=Mail(StoredMessages(messages.oid, listing, read, lambda data: parse("messages", data), facts) if messages else {}),
         handoffs=Table(tables["handoffs"]),
     )
+
+
+def _below(folders: list[tuple[str, str]], listing: Listing) -> list[tuple[str, str]]:
+    """Path and object of every file below those folders, a level at a time."""
+    files: list[tuple[str, str]] = []
+    while folders:
+        deeper: list[tuple[str, str]] = []
+        for (path, _), entries in zip(folders, listing([oid for _, oid in folders]), strict=True):
+            for entry in entries:
+                (deeper if entry.folder else files).append((f"{path}/{entry.name}", entry.oid))
+        folders = deeper
+    return files
 
 
 def _key(record: Record) -> Any:

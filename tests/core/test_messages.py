@@ -68,9 +68,14 @@ def test_message_of_an_older_run_still_arrives(story: Story) -> None:
     assert story.state.sessions["ann"] == heard  # no sign of life of the newer run
 
 
-@pytest.mark.parametrize("to", ["role:builder", "Bob", "", "all", "human", "a b", "../x"])
-def test_message_to_what_is_no_session_is_not_valid(story: Story, to: str) -> None:
-    assert (story.problem(story.event(MessageSent, "ann", to=to, subject="x")) is None) is (to == "all")
+@pytest.mark.parametrize("to", ["role:a/b", "role:", "team:x", "Bob", "", "human", "a b", "../x"])
+def test_message_to_what_is_no_receiver_is_not_valid(story: Story, to: str) -> None:
+    assert story.problem(story.event(MessageSent, "ann", to=to, subject="x")) is not None
+
+
+@pytest.mark.parametrize("to", ["role:builder", "cap:C", "repo:my.lib", "all", "nobody-yet", "broadcast"])
+def test_message_to_what_can_be_a_receiver_is_valid(story: Story, to: str) -> None:
+    assert story.problem(story.event(MessageSent, "ann", to=to, subject="x")) is None
 
 
 @pytest.mark.parametrize("subject", ["two\nlines", "\x1b[2J", "nul\x00", "tab\t", "x" * 201], ids=lambda text: ascii(text[:9]))
@@ -194,7 +199,7 @@ def test_taking_marks_the_record(story: Story) -> None:
     (key,) = event.messages
     note, session = story.state.messages[key], story.state.sessions["bob"]
     assert (note.status, note.read_at) == ("read", T0 + minutes(3))
-    assert (session.taken, session.taken_at) == ((key,), T0 + minutes(3))
+    assert (session.taken, session.taken_at) == ((key,), (T0 + minutes(3),))
 
 
 def test_looking_into_an_empty_box_is_no_event(story: Story) -> None:
@@ -381,3 +386,38 @@ def test_however_one_filters_everything_is_taken_exactly_once_and_in_order(plan:
     assert sorted(seen) == sorted(sent)
     assert len(seen) == len(set(seen))
     assert story.unread("r") == []
+
+
+# --- marks: taken, and perhaps never shown -----------------------------------------------------------------------------
+
+
+def test_a_second_listeners_take_does_not_hide_that_the_first_one_never_showed_its_own(story: Story) -> None:
+    first, second = (story.send("ann", "bob", text).id for text in ("one", "two"))
+    story.take("bob", limit=1)
+    story.wait(minutes(1)).take("bob", limit=1)
+    bob = story.state.sessions["bob"]
+    assert (bob.taken, bob.taken_at) == ((first, second), (T0, T0 + minutes(1)))
+    assert story.take("bob", again=(first,), shown=(second,)).messages == (first,)
+    bob = story.state.sessions["bob"]
+    assert (bob.taken, bob.taken_at) == ((first,), (T0 + minutes(1),))
+
+
+def test_what_was_shown_can_be_told_without_taking(story: Story) -> None:
+    key = story.send("ann", "bob", "one").id
+    story.take("bob")
+    story.send("ann", "bob", "two")
+    event = story.take("bob", shown=(key,), limit=0)
+    assert (event.messages, event.shown) == ((), (key,))
+    assert story.state.sessions["bob"].taken == ()
+    assert story.subjects("bob") == ["two"]
+    assert story.take("bob", shown=(key,), limit=0) is None
+    assert story.problem(story.event(MessageRead, "bob", read_seq=story.state.sessions["bob"].read_seq)) is not None
+
+
+def test_automatic_heartbeat_proves_nothing_about_what_was_shown(story: Story) -> None:
+    key = story.send("ann", "bob", "one").id
+    story.take("bob")
+    story.beat("bob", "committed", folded=2)
+    assert story.state.sessions["bob"].taken == (key,)
+    story.send("bob", "ann", "thanks")
+    assert story.state.sessions["bob"].taken == ()

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from story import T0, Happened, Story, days, hours, minutes, plain, seconds, stamp
+from story import T0, Happened, Story, days, hours, listing, minutes, plain, seconds, stamp
 from strategies import any_event, many
 
 from gitcoord.core import rules
@@ -202,9 +202,7 @@ def _replayed(past: list[Happened]) -> State:
 def _loaded(story: Story) -> State:
     """The state that the files of the tree alone give."""
     files = {path: tree.render(record) for path, record in tree.all_files(story.state).items()}
-    return tree.load(
-        [(path, path) for path in files], lambda names: [files[name] for name in names], seq=story.state.seq, at=story.state.at
-    )
+    return tree.load("", listing(files), lambda names: [files[name] for name in names], seq=story.state.seq, at=story.state.at)
 
 
 @many

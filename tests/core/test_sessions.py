@@ -10,7 +10,7 @@ from strategies import session_names
 
 from gitcoord.core import names
 from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted, StartSession, free_name
-from gitcoord.core.state import State, Table
+from gitcoord.core.state import Roll, State
 from gitcoord.errors import Held, NoSession, NotHeld
 
 
@@ -68,7 +68,7 @@ def test_name_of_an_ended_session_may_be_chosen_again(story: Story) -> None:
 def test_free_name_is_a_name_and_free(wish: str, taken: int) -> None:
     sessions: dict[str, None] = {}
     for _ in range(taken):
-        name = free_name(State(sessions=Table(dict.fromkeys(sessions, object()))), wish)  # type: ignore[arg-type]  # only its keys count
+        name = free_name(State(sessions=Roll(dict.fromkeys(sessions, object()))), wish)  # type: ignore[arg-type]  # only its keys count
         assert names.is_session_name(name)
         assert name not in sessions
         sessions[name] = None
@@ -76,7 +76,7 @@ def test_free_name_is_a_name_and_free(wish: str, taken: int) -> None:
 
 @pytest.mark.parametrize("wish", ["x" * 64, "x" * 62 + ".a", "a" * 61 + "...", "con-x", "a.lock.x"])
 def test_free_name_of_a_long_wish_is_a_name(wish: str) -> None:
-    state = State(sessions=Table({wish: object()}))  # type: ignore[dict-item]  # only its keys count
+    state = State(sessions=Roll({wish: object()}))  # type: ignore[dict-item]  # only its keys count
     assert names.is_session_name(free_name(state, wish))
 
 

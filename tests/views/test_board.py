@@ -21,7 +21,7 @@ from gitcoord.core.heartbeats import Heartbeat
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.sessions import Session
-from gitcoord.core.state import TABLES, Mail, State, Table
+from gitcoord.core.state import TABLES, Mail, Roll, State, Table
 from gitcoord.views import board
 
 SECTIONS = ["⚠️ Coordination Needed", "🟢 Active Sessions", "🔒 Active Claims", "📬 Recent Messages (Last Hour)"]
@@ -259,7 +259,7 @@ def crowd(count: int, line: str) -> State:
         )
     ignored = tuple(Ignored(commit="ab" * 20, reason=line, seq=number) for number in range(5))
     return State(
-        seq=count, at=T0, branch=Branch(opened_at=T0, ignored=ignored), sessions=Table(sessions), heartbeats=Table(beats),
+        seq=count, at=T0, branch=Branch(opened_at=T0, ignored=ignored), sessions=Roll(sessions), heartbeats=Table(beats),
         claims=Table(claims), messages=Mail(messages), handoffs=Table(handoffs),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from story import T0, Story, hours, plain
+from story import T0, Story, hours, listing, plain
 from strategies import NASTY, UNSAFE, lines, resource_names
 
 from gitcoord.core.branch import Branch
@@ -43,7 +43,7 @@ def files_of(state: State) -> dict[str, bytes]:
 
 def loaded(files: dict[str, bytes], *, seq: int = 0) -> State:
     """The state that those files give."""
-    return tree.load([(path, path) for path in files], lambda names: [files.get(name) for name in names], seq=seq, at=T0)
+    return tree.load("", listing(files), lambda names: [files.get(name) for name in names], seq=seq, at=T0)
 
 
 def full(text: str = "x") -> Story:
@@ -121,7 +121,11 @@ def test_claim_that_changes_its_mode_leaves_no_file_behind() -> None:
 def test_records_stand_where_the_protocol_says() -> None:
     story = full()
     paths = set(files_of(story.state))
-    note = next(one for one in story.state.messages.values() if one.to == "bob")
+    story.send("ann", "bob", "waits")
+    story.send("ann", "role:builder", "waits")
+    read, waits = (next(one for one in story.state.messages.values() if one.subject == text) for text in ("a subject", "waits"))
+    group = next(one for one in story.state.messages.values() if one.to == "role:builder")
+    paths = set(files_of(story.state))
     to_all = next(one for one in story.state.messages.values() if one.subject == "to all")
     (offer,) = story.state.handoffs.values()
     assert {
@@ -131,8 +135,10 @@ def test_records_stand_where_the_protocol_says() -> None:
         "claims/file-src%2Fapi.py.claim",
         "claims/droplet-shared.d/bob.claim",
         "claims/droplet-shared.d/eve.claim",
-        f"messages/direct/bob/{note.id}.json",
-        f"messages/broadcast/2025-11-15/{to_all.id}.json",
+        f"messages/direct/bob/{waits.id}.json",
+        f"messages/role/builder/{group.id}.json",
+        f"messages/read/2025-11-15/bob/{read.seq:010}-{read.id}.json",
+        f"messages/broadcast/2025-11-15/{to_all.seq:010}-{to_all.id}.json",
         f"handoffs/{offer.id}.json",
     } <= paths
 
@@ -384,7 +390,7 @@ def test_messages_are_read_when_somebody_asks_and_all_at_once() -> None:
         asked.append([name for name in names if name.startswith("messages/")])
         return [files.get(name) for name in names]
 
-    state = tree.load([(path, path) for path in files], read, seq=story.state.seq, at=T0)
+    state = tree.load("", listing(files), read, seq=story.state.seq, at=T0)
     assert set(state.messages) == set(keys)
     assert len(state.messages) == 20
     assert keys[0] in state.messages

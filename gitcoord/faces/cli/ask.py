@@ -12,7 +12,6 @@ from gitcoord.errors import BadInput, Held
 from gitcoord.faces.cli import complete, records
 from gitcoord.faces.cli.arguments import resources, text_or_stdin
 from gitcoord.faces.cli.context import answer, connection
-from gitcoord.faces.cli.talk import message_id
 
 Answer = Literal["approve", "deny", "share"]
 
@@ -55,7 +54,7 @@ def respond(
         raise BadInput(f"the answer is approve, deny or share, not {show(verdict, 40)!r}")
     with connection() as found:
         boss = found.coordinator
-        key = message_id(boss.view(fresh=False).state.messages.to(boss.who.session), request)
+        key = boss.message_id(request)
         receipt, event = boss.respond(key, cast(Answer, verdict), text_or_stdin(message) if message else "")
         words = {
             "approve": f"{event.resource} is given up" + (f" and offered to {event.asker}" if event.offered else ""),

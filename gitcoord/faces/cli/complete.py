@@ -20,7 +20,7 @@ def _names(pick: Callable[[State], list[str]], incomplete: str) -> list[str]:
 
 def sessions(incomplete: str) -> list[str]:
     """Live sessions, and everybody."""
-    return _names(lambda state: ["broadcast", *(name for name, one in state.sessions.items() if one.live)], incomplete)
+    return _names(lambda state: ["broadcast", *(one.session_id for one in state.sessions.live())], incomplete)
 
 
 def claims(incomplete: str) -> list[str]:

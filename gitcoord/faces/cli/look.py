@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from gitcoord.bootstrap import Connection, utc_now
-from gitcoord.core import messages, waiting
+from gitcoord.core import inbox, messages, waiting
 from gitcoord.core.names import parse_session, show, word
 from gitcoord.core.times import parse_when, spell, spell_span
 from gitcoord.errors import BadInput, GitcoordError
@@ -43,7 +43,7 @@ def status(
 def _status(now: Status, *, everything: bool) -> dict[str, Any]:
     state = now.state
     notes = sorted(state.messages.values() if everything else recent_messages(state, now.as_of), key=lambda one: (one.seq, one.id))
-    sessions = [one for one in state.sessions.values() if everything or one.live]
+    sessions = list(state.sessions.values() if everything else state.sessions.live())
     quiet = state.rules.quiet_after
     return {
         "as_of": spell(now.as_of),
@@ -72,6 +72,7 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
         ],
         "handoffs": [records.record(one) for one in state.handoffs.values() if everything or one.status == "open"],
         "messages": [records.message(one) for one in notes],
+        "notices": [records.message(one) for one in inbox.notices(state, now.as_of)],
         "attention": [asdict(item) for item in now.attention],
     }
 
@@ -95,6 +96,12 @@ def _print_status(found: Connection, now: Status, *, everything: bool) -> None:
         for note in unread[:5]:
             out(f"  unread #{note.seq} from {note.sender}: {show(note.subject, 100)}")
         out("")
+    pinned = inbox.notices(state, now.as_of)
+    if pinned:
+        out("notices:")
+        for note in pinned[:10]:
+            out(f"  {show(note.subject, 120)} ({note.sender}, until {spell(note.expires_at)})" if note.expires_at else "")
+        out("")
     if now.attention:
         out("needs attention:")
         for item in now.attention[:10]:
@@ -109,8 +116,9 @@ def _print_status(found: Connection, now: Status, *, everything: bool) -> None:
             "quiet" if one.live and now.as_of - one.last_heartbeat >= quiet else one.status,
             one.current_work or "", one.phase or "", one.progress or "", spell(one.last_heartbeat),
         ]
-        for one in sorted(state.sessions.values(), key=lambda one: (one.start_seq, one.session_id))
-        if everything or one.live
+        for one in sorted(
+            state.sessions.values() if everything else state.sessions.live(), key=lambda one: (one.start_seq, one.session_id)
+        )
     ]  # fmt: skip
     table(["SESSION", "STATUS", "WORK", "PHASE", "PROGRESS", "LAST HEARD"], rows, title="sessions")
     out("")

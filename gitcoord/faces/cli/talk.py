@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from gitcoord.bootstrap import utc_now
+from gitcoord.core.inbox import QUESTION
 from gitcoord.core.messages import TO_ALL, TYPES, Message
-from gitcoord.core.names import SUBJECT_LIMIT, parse_line
+from gitcoord.core.names import SUBJECT_LIMIT, is_session_name, parse_line, show
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, NotInTime
 from gitcoord.faces.cli import complete, records
@@ -18,11 +19,13 @@ from gitcoord.faces.cli.context import answer, connection, options, out, say
 from gitcoord.talking import Mail
 
 ASK = 90.0  # seconds an `ask` waits by itself: what an agent's shell lets a command take
+_WHO = "A session, role:NAME, cap:NAME, repo:NAME (whoever that is, also later), or broadcast for all."
+_READERS = 20  # names in a line; --json has them all
 FOREVER = 365 * 86400.0  # seconds: until somebody ends it
 
 
 def send(
-    who: Annotated[str, typer.Argument(help="A session, or broadcast for all.", autocompletion=complete.sessions)],
+    who: Annotated[str, typer.Argument(help=_WHO, autocompletion=complete.sessions)],
     subject: Annotated[str, typer.Argument(help="One line; alone it may be a whole text: its first line is the subject.")],
     message: Annotated[str | None, typer.Argument(help="The text; - reads standard input.")] = None,
     kind: Annotated[str, typer.Option("--type", help=f"One of: {', '.join(TYPES)}.")] = "note",
@@ -31,7 +34,7 @@ def send(
     expires: Annotated[str | None, typer.Option(help="When it is of no use any more: 2h, or a time.")] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Mark it as urgent.")] = False,
 ) -> None:
-    """Send a message to a session, or to all."""
+    """Send a message to a session, to whoever has a role, a capability or works in a repository, or to all."""
     if kind not in TYPES:
         raise BadInput(f"{kind!r} is not a message type", hint=f"one of: {', '.join(TYPES)}")
     details = tuple(parse_line(entry, "detail") for entry in detail or [])
@@ -51,21 +54,13 @@ def send(
         given: dict[str, Any] = {
             "type": kind, "details": details, "priority": "urgent" if urgent else "normal",
             "expires_at": parse_when(expires, now=utc_now(), ahead=True) if expires else None,
-            "in_reply_to": message_id(found.coordinator.view(fresh=False).state.messages.values(), reply_to) if reply_to else None,
+            "in_reply_to": found.coordinator.message_id(reply_to, any_receiver=True) if reply_to else None,
         }  # fmt: skip
         receipt = found.coordinator.send(who, subject, text, **given)
         to = "all" if who == TO_ALL else who
+        if receipt.state != "queued" and (nobody := found.coordinator.nobody_there(who)):
+            say(nobody)
         answer(records.receipt(receipt), f"sent to {to}" if receipt.state != "queued" else f"queued for {to}: the remote is away")
-
-
-def message_id(found: Any, text: str) -> str:
-    """A message's id, given by itself or by its seq."""
-    if text.isascii() and text.isdigit() and len(text) < 12:
-        for one in found:
-            if one.seq == int(text):
-                return str(one.id)
-        raise BadInput(f"no message {text} is in reach", hint="gitcoord inbox --all")
-    return text
 
 
 Timeout = Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m.")]
@@ -74,7 +69,7 @@ Timeout = Annotated[str | None, typer.Option(metavar="TIME", help="How long to w
 def inbox(
     everything: Annotated[bool, typer.Option("--all", help="All that is kept, read ones too; takes nothing.")] = False,
     peek: Annotated[bool, typer.Option("--peek", help="Look without taking.")] = False,
-    sent: Annotated[bool, typer.Option("--sent", help="What you sent, and whether it was read.")] = False,
+    sent: Annotated[bool, typer.Option("--sent", help="What you sent, and who has read it.")] = False,
     sender: Annotated[str | None, typer.Option("--from", metavar="SESSION", help="Only from this one.")] = None,
     kind: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until there is one.")] = False,
@@ -94,17 +89,21 @@ def inbox(
         else:
             seconds = patience(boss, timeout) if wait else None
             mail = boss.inbox(peek=peek or options.cached, wait=seconds, sender=sender, kind=kind)
-        _show(mail, nothing="no unread messages" if not everything and not sent else "no messages", sent=sent)
+        readers = {one.id: boss.read_by(one) for one in mail.found} if sent else None
+        _show(mail, nothing="no unread messages" if not everything and not sent else "no messages", readers=readers)
         if not (everything or sent or peek or options.cached):
             boss.shown(mail.found)
 
 
-def _show(mail: Mail, *, nothing: str = "", sent: bool = False, **told: Any) -> None:
+def _show(mail: Mail, *, nothing: str = "", readers: dict[str, tuple[str, ...]] | None = None, **told: Any) -> None:
+    """`readers`: who has read each of them, when it is the sender who looks."""
     shown = [records.message(one, redelivered=one.id in mail.again) for one in mail.found]
+    for one in shown if readers is not None else ():
+        one["read_by"] = list((readers or {}).get(one["id"], ()))
     answer({**told, "messages": shown, "more": mail.more})
     if not options.json:
-        for one in mail.found:
-            _print(one, again=one.id in mail.again, sent=sent)
+        for note in mail.found:
+            _print(note, again=note.id in mail.again, readers=None if readers is None else readers[note.id])
         if not mail.found and nothing:
             out(nothing)
         if mail.more:
@@ -112,18 +111,18 @@ def _show(mail: Mail, *, nothing: str = "", sent: bool = False, **told: Any) -> 
 
 
 def ask(
-    who: Annotated[str, typer.Argument(help="The session that is asked.", autocompletion=complete.sessions)],
+    who: Annotated[str, typer.Argument(help="Who is asked, as in send.", autocompletion=complete.sessions)],
     question: Annotated[str, typer.Argument(help="The question; - reads standard input.")],
     timeout: Timeout = None,
     reply_to: Annotated[str | None, typer.Option(help="The question that you answer by asking back, by its id or seq.")] = None,
 ) -> None:
-    """Ask a session and wait for its answer (90 seconds if nothing else is said); the question stays open afterwards."""
+    """Ask and wait for its answer (90 seconds if nothing else is said); the question stays open afterwards."""
     with connection() as found:
         boss = found.coordinator
         boss.require_session()
         seconds = parse_duration(timeout).total_seconds() if timeout else ASK
-        back = message_id(boss.view(fresh=False).state.messages.to(boss.who.session), reply_to) if reply_to else None
-        receipt, mail = boss.ask(who, text_or_stdin(question), seconds=seconds, reply_to=back)
+        back = boss.message_id(reply_to) if reply_to else None
+        receipt, mail = boss.ask(who, text_or_stdin(question), seconds=seconds, reply_to=back, tell=say)
         _show(mail, id=receipt.id, seq=receipt.seq)
         boss.shown(mail.found)
 
@@ -139,7 +138,7 @@ def reply(
     with connection() as found:
         boss = found.coordinator
         boss.require_session()
-        asked = message_id(boss.view().state.messages.to(boss.who.session), words[0]) if len(words) == 2 else None
+        asked = boss.message_id(words[0]) if len(words) == 2 else None
         receipt, mail = boss.reply(asked, text_or_stdin(words[-1]), wait=patience(boss, timeout) if wait or timeout else None)
         told = records.receipt(receipt)
         if wait or timeout:
@@ -169,10 +168,14 @@ def listen(
             raise NotInTime("no message came in time", hint="gitcoord listen", data={"messages": []})
 
 
-def _print(message: Message, *, again: bool, sent: bool) -> None:
+def _print(message: Message, *, again: bool, readers: tuple[str, ...] | None) -> None:
+    """A message for people; under what somebody has to answer, how. `readers`: it is the sender who looks."""
+    alone = is_session_name(message.to)
     marks = [message.type] if message.type != "note" else []
-    marks += ["to all"] if message.to == TO_ALL else [f"to {message.to}"] if sent else []
-    marks += [message.status] if sent and message.to != TO_ALL else []
+    marks += ["to all"] if message.to == TO_ALL else [f"to {message.to}"] if readers is not None or not alone else []
+    marks += [message.status] if readers is not None and (alone or message.status == "answered") else []
+    marks += [f"at {spell(message.read_at)}"] if readers is not None and alone and message.read_at else []
+    marks += [_person(message)] if "via" in message.details else []
     marks += ["shown again: it was taken, and perhaps never seen"] if again else []
     out(f"#{message.seq} {spell(message.timestamp)} {message.sender}" + (f" ({', '.join(marks)})" if marks else ""))
     out(f"  {message.subject}")
@@ -180,3 +183,15 @@ def _print(message: Message, *, again: bool, sent: bool) -> None:
         out(f"  | {line}")
     for key, value in message.details.items():
         out(f"  {key}: {value}")
+    if readers is not None:
+        if not alone:
+            out(f"  read by: {', '.join(readers[:_READERS]) or 'nobody yet'}{' …' if len(readers) > _READERS else ''}")
+    elif message.asks and message.type == QUESTION:
+        out(f'  answer: gitcoord reply {message.seq} "…"')
+    elif message.asks:
+        out(f"  answer: gitcoord respond {message.seq} approve|deny|share")
+
+
+def _person(message: Message) -> str:
+    """That words came from outside: nobody checked who wrote them."""
+    return f"a person via {show(message.details['via'], 30)}, unverified"

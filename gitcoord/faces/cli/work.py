@@ -64,24 +64,30 @@ def whoami() -> None:
 
 def peers(
     capability: Annotated[str | None, typer.Option(help="Only those who can do this.")] = None,
+    role: Annotated[str | None, typer.Option(help="Only those with this role.")] = None,
 ) -> None:
-    """List the other sessions."""
+    """List the other sessions that are there."""
     with connection() as found:
         boss = found.coordinator
         state = boss.view().state
         others = [
             one
-            for one in sorted(state.sessions.values(), key=lambda one: one.start_seq)
-            if one.live and one.session_id != boss.who.session and (capability is None or capability in one.capabilities)
+            for one in sorted(state.sessions.live(), key=lambda one: one.start_seq)
+            if one.session_id != boss.who.session
+            and (capability is None or capability in one.capabilities)
+            and role in (None, one.role)
         ]
         if options.json:
             answer({"sessions": [records.record(one) for one in others]})
             return
         rows = [
-            [one.session_id, one.status, one.current_work or "", ", ".join(one.capabilities), spell(one.last_heartbeat)]
+            [
+                one.session_id, one.status, one.current_work or "", one.role or "", ", ".join(one.capabilities), one.repo or "",
+                spell(one.last_heartbeat),
+            ]
             for one in others
-        ]
-        table(["SESSION", "STATUS", "WORK", "CAN", "LAST HEARD"], rows)
+        ]  # fmt: skip
+        table(["SESSION", "STATUS", "WORK", "ROLE", "CAN", "REPO", "LAST HEARD"], rows)
 
 
 def heartbeat(

@@ -1,0 +1,273 @@
+"""Records as they lie in a tree: listed, read and parsed when somebody asks, so that a long past costs nothing.
+
+`tree` says where they lie; here is how little of it has to be looked at. What waits is under its receiver, so all of that is
+few; what is past is under its day, and its file's name begins with its seq, so that a cursor passes it unread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple, Protocol
+
+from gitcoord.core.addresses import TO_ALL
+from gitcoord.core.messages import Message
+from gitcoord.core.records import Record
+from gitcoord.core.sessions import ENDED, Session
+from gitcoord.core.state import ALWAYS, Days, Register, Shelf, Signs
+from gitcoord.core.times import read_instant, spell
+
+
+class Entry(Protocol):
+    """One line of a folder."""
+
+    @property
+    def name(self) -> str:
+        """Its name there."""
+
+    @property
+    def oid(self) -> str:
+        """Its object."""
+
+    @property
+    def folder(self) -> bool:
+        """Whether it is a folder; else it is a plain file."""
+
+
+class Folder(Protocol):
+    """What lies in a folder, by name."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Its entries."""
+
+    def last_name(self) -> str:
+        """The last file's name where that is known without going through all; else ""."""
+
+
+Facts = MutableMapping[str, str]
+Listing = Callable[[Sequence[str]], Sequence[Folder]]
+Reading = Callable[[Sequence[str]], list[bytes | None]]
+Parsing = Callable[[bytes], Record | None]
+
+
+class StoredSessions(Register):
+    """The sessions of a tree: the object of each, by name. Of one that has ended the facts are kept: its record changes no more."""
+
+    def __init__(self, files: Mapping[str, str], read: Reading, parse: Parsing, facts: Facts) -> None:
+        self._files = files
+        self._read = read
+        self._parse = parse
+        self._facts = facts
+        self._data: dict[str, bytes] = {}
+        self._known: dict[str, Session] = {}
+        self._signs: dict[str, Signs] | None = None
+
+    def signs(self) -> Mapping[str, Signs]:
+        """What counts of each: of the ended ones from what is known, of the others their JSON is read; nothing is parsed."""
+        if self._signs is None:
+            found = {name: _recalled(self._facts.get(oid)) for name, oid in self._files.items()}
+            missing = [name for name, signs in found.items() if signs is None]
+            for name, data in zip(missing, self._read([self._files[name] for name in missing]) if missing else (), strict=True):
+                self._data[name] = data or b""
+                signs = found[name] = _signs(json.loads(self._data[name]))
+                if not signs.live:
+                    told = [spell(signs.ended_at) if signs.ended_at else None, spell(signs.last_heartbeat), signs.host]
+                    self._facts[self._files[name]] = json.dumps(told)
+            self._signs = {name: signs for name, signs in found.items() if signs is not None}
+        return self._signs
+
+    def __getitem__(self, key: str) -> Session:
+        if key not in self._known:
+            data = self._data[key] if key in self._data else self._read([self._files[key]])[0]
+            record = self._parse(data or b"")
+            if not isinstance(record, Session):
+                raise KeyError(key)
+            self._known[key] = record
+        return self._known[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def items(self) -> Any:
+        """All of them, read at once."""
+        self.fetch(list(self._files))
+        return super().items()
+
+    def fetch(self, keys: Sequence[str]) -> None:
+        """Reads those records at once."""
+        missing = [key for key in keys if key not in self._known and key not in self._data]
+        if missing:
+            read = self._read([self._files[key] for key in missing])
+            self._data |= {key: data or b"" for key, data in zip(missing, read, strict=True)}
+
+
+def _signs(record: Mapping[str, Any]) -> Signs:
+    ended = record.get("ended_at")
+    return Signs(
+        record.get("status", "active") not in ENDED, read_instant(ended) if ended else None,
+        read_instant(record["last_heartbeat"]), record.get("host"),
+    )  # fmt: skip
+
+
+def _recalled(fact: str | None) -> Signs | None:
+    """The signs of an ended session as they were noted; None where they weren't, or can't be read."""
+    if fact is None:
+        return None
+    try:
+        ended, heard, host = json.loads(fact)
+        return Signs(False, read_instant(ended) if ended else None, read_instant(heard), host if host is None else str(host))
+    except (TypeError, ValueError):
+        return None
+
+
+class _Past(NamedTuple):
+    """A folder of one day: what was sent to one receiver then and waits no more. `room`: the receiver as a folder is called."""
+
+    day: date
+    room: str
+    oid: str
+
+
+class StoredMessages(Shelf):
+    """The messages of a tree. `root`: its folder of messages."""
+
+    def __init__(self, root: str, listing: Listing, read: Reading, parse: Parsing, facts: Facts) -> None:
+        self._root = root
+        self._facts = facts
+        self._listing = listing
+        self._read = read
+        self._parse = parse
+        self._listed: dict[str, Folder] = {}
+        self._places: dict[str, str] = {}  # the object of each message that was listed, by its id
+        self._complete = False
+        self._known: dict[str, Message] = {}
+
+    def waiting(self, receivers: Collection[str] | None) -> list[str]:
+        """The ids of those that wait."""
+        return [self._place(entry.name, entry.oid)[1] for entry in self._open(receivers) if not entry.folder]
+
+    def _open(self, receivers: Collection[str] | None) -> list[Entry]:
+        """What lies right below those receivers."""
+        kinds = {entry.name: entry.oid for entry in self._entries([self._root])[0] if entry.folder and entry.name != "read"}
+        found: list[Entry] = []
+        if "broadcast" in kinds and (receivers is None or TO_ALL in receivers):
+            found += self._entries([kinds["broadcast"]])[0]
+        wanted = None if receivers is None else {_spot(one) for one in receivers}
+        rooms = [kind for kind in kinds if kind != "broadcast" and (wanted is None or any(kind == spot[0] for spot in wanted))]
+        oids: list[str] = []
+        for kind, entries in zip(rooms, self._entries([kinds[kind] for kind in rooms]), strict=True):
+            oids += [one.oid for one in entries if one.folder and (wanted is None or (kind, one.name) in wanted)]
+        return found + [entry for entries in self._entries(oids) for entry in entries]
+
+    def past(self, receivers: Collection[str] | None, *, after: int = -1, upto: int = 2**53, days: Days = ALWAYS) -> list[str]:
+        """The ids of those that wait no more; their names alone are looked at."""
+        rooms = None if receivers is None else {one.replace(":", "%3A") for one in receivers}  # all else in them stays as it is
+        folders = [one for one in self._days(days) if rooms is None or one.room in rooms]
+        if after >= 0:
+            folders = self._newer(folders, after)
+        found = []
+        for entries in self._entries([one.oid for one in folders]):
+            for entry in entries:
+                seq, key = self._place(entry.name, entry.oid)
+                if after < seq <= upto:
+                    found.append(key)
+        return found
+
+    def _newer(self, folders: list[_Past], after: int) -> list[_Past]:
+        """Those in which something may have a higher seq: names begin with it, so the last one is the newest."""
+        unknown = [one.oid for one in folders if one.oid not in self._facts]
+        for oid, entries in zip(unknown, self._entries(unknown), strict=True):
+            self._facts[oid] = entries.last_name()
+        return [one for one in folders if not (last := self._facts[one.oid]) or _number(last) > after]
+
+    def _days(self, days: Days) -> list[_Past]:
+        top = {entry.name: entry.oid for entry in self._entries([self._root])[0] if entry.folder}
+        kinds = [name for name in ("broadcast", "read") if name in top]
+        found: list[_Past] = []
+        for kind, entries in zip(kinds, self._entries([top[name] for name in kinds]), strict=True):
+            chosen = [(day, one.oid) for one in entries if one.folder and days[0] <= (day := _day(one.name)) <= days[1]]
+            if kind == "broadcast":
+                found += [_Past(day, TO_ALL, oid) for day, oid in chosen]
+                continue
+            for (day, _), below in zip(chosen, self._entries([oid for _, oid in chosen]), strict=True):
+                found += [_Past(day, one.name, one.oid) for one in below if one.folder]
+        return found
+
+    def _entries(self, oids: Sequence[str]) -> list[Folder]:
+        """What lies in those folders, each listed once."""
+        missing = [oid for oid in dict.fromkeys(oids) if oid not in self._listed]
+        if missing:
+            self._listed |= zip(missing, self._listing(missing), strict=True)
+        return [self._listed[oid] for oid in oids]
+
+    def _place(self, name: str, oid: str) -> tuple[int, str]:
+        """Seq (0 where the name doesn't tell) and id of a file, whose place is noted."""
+        key = name.removesuffix(".json")
+        seq, dash, rest = key.partition("-")
+        if dash and seq.isascii() and seq.isdigit():
+            self._places[rest] = oid
+            return int(seq), rest
+        self._places[key] = oid
+        return 0, key
+
+    def _complete_list(self) -> dict[str, str]:
+        if not self._complete:
+            self.waiting(None)
+            self.past(None)
+            self._complete = True
+        return self._places
+
+    def fetch(self, keys: Sequence[str]) -> None:
+        """Reads those messages at once."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._known]
+        if any(key not in self._places for key in missing):
+            self._complete_list()
+        for key, data in zip(missing, self._read([self._places[key] for key in missing]) if missing else (), strict=True):
+            record = self._parse(data or b"")
+            if not isinstance(record, Message):
+                raise KeyError(key)
+            self._known[key] = record
+
+    def __getitem__(self, key: str) -> Message:
+        if key not in self._known:
+            self.fetch([key])
+        return self._known[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places or key in self._complete_list()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._complete_list())
+
+    def __len__(self) -> int:
+        return len(self._complete_list())
+
+    def items(self) -> Any:
+        """All of them, read at once."""
+        self.fetch(list(self._complete_list()))
+        return super().items()
+
+
+def _number(name: str) -> int:
+    """The seq that a file's name begins with; 0 where it doesn't."""
+    seq, dash, _ = name.partition("-")
+    return int(seq) if dash and seq.isascii() and seq.isdigit() else 0
+
+
+def _spot(receiver: str) -> tuple[str, str]:
+    kind, colon, name = receiver.partition(":")
+    return (kind, name) if colon else ("direct", receiver)
+
+
+def _day(name: str) -> date:
+    try:
+        return date.fromisoformat(name)
+    except ValueError:
+        return date.min
