@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
@@ -12,10 +12,12 @@ from gitcoord.asker import Asker, Receipt
 from gitcoord.core import addresses, inbox, messages, names
 from gitcoord.core.messages import Message
 from gitcoord.core.sessions import Session
+from gitcoord.core.state import State
 from gitcoord.errors import BadInput, NoSession, NotInTime
 from gitcoord.log.eventlog import View
 from gitcoord.watcher import Watcher
 
+_LOOKS = 4  # at what was taken: in this clone, then where the branch lives; a machine under load may miss a deadline or two
 _TELL_AFTER = 45  # seconds after which a machine says that it has shown something: before another one would show it again
 
 
@@ -227,11 +229,22 @@ class Talking(Asker):
         )
         if not isinstance(event, messages.MessageRead):
             return Mail([])
-        state = view.state
-        if any(key not in state.messages for key in event.messages):
-            state = self.view(fresh=True).state
-        found = [state.messages[key] for key in event.messages if key in state.messages]
+        found = self._texts(event.messages, view.state)
         return Mail(found, frozenset(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found)))
+
+    def _texts(self, taken: Sequence[str], state: State) -> list[Message]:
+        """The messages that were taken. They are on the branch by now; what can't be read after several looks comes again, marked,
+        since it was never shown.
+        """
+        for look in range(_LOOKS):
+            if all(key in state.messages for key in taken):
+                break
+            # What this process sent itself is known here; what another clone of this machine sent must be fetched.
+            state = (self.log.view() if look == 0 else self.view(fresh=True)).state
+        found = [state.messages[key] for key in taken if key in state.messages]
+        if len(found) < len(taken):
+            self.warnings.append(f"{len(taken) - len(found)} message(s) were taken and can't be read now; they come again, marked")
+        return found
 
     def _marks(self, session: Session) -> Marks:
         """What became of the messages that were taken lately, as far as this machine knows."""

@@ -157,3 +157,34 @@ def test_waiting_inbox_returns_when_something_comes(pair: tuple[Seat, Seat]) -> 
     assert ben.run("inbox", "--wait", "--timeout", "0s").code == 9
     assert ben.run("inbox", "--timeout", "5s").code == 2
     assert ben.run("inbox", "--wait", "--all").code == 2
+
+
+def test_what_another_clone_took_for_us_is_shown_though_the_remote_is_away_for_a_moment(
+    file_remote: Remote, seats: Seats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben, other = seats(file_remote, "ada", "ben", "other", machine="one")
+    ada.ok("init")
+    ada.ok("start", "ada")
+    ben.ok("start", "ben")
+    with ben.here() as found, other.here() as flushing:
+        found.coordinator.view()
+        found.coordinator.send("ben", "seen before", "")
+        found.coordinator.view()
+        ada.ok("send", "ben", "new to this clone")
+        read, away = found.tip.read, [True, True]
+
+        def unlucky(seconds: float) -> str:
+            if not away:
+                return read(seconds)
+            away.pop()
+            file_remote.away()
+            try:
+                return read(seconds)
+            finally:
+                file_remote.back()
+
+        monkeypatch.setattr(found.coordinator.flusher, "submit", flushing.coordinator.flusher.submit)
+        view = found.coordinator.view(fresh=False)
+        monkeypatch.setattr(found.tip, "read", unlucky)
+        mail = found.coordinator._unread(view)
+    assert [one.subject for one in mail.found] == ["seen before", "new to this clone"]
