@@ -12,6 +12,7 @@ from seats import Seat, collect, until
 def test_library_needs_no_name_and_its_answer_finds_the_asker(file_remote: Remote, seats: Seats) -> None:
     app, library, second = seats(file_remote, "app", "library", "lib-two")
     app.ok("init")
+    library.git("config", "gitcoord.repo", "library")
     app.ok("start", "app")
     waiting = app.start("ask", "repo:library", "What changed in v2?", "--timeout", "100s", "--json")
     until(lambda: bool(app.ok("status")["messages"]), "it was not sent")

@@ -248,7 +248,7 @@ def test_library_and_app_talk_about_version_2(remotes: RemoteFactory, projects: 
     app.ok("start", "app-upgrade", "--work", "upgrading library to v2")
     library.ok("start", "lib-v2", "--work", "releasing v2")
 
-    asking = app.start("ask", "lib-v2", "What changed in v2?", "--timeout", "100s", "--json")
+    asking = app.start("ask", "repo:library", "What changed in v2?", "--timeout", "100s", "--json")
     [question] = library.ok("listen", "--timeout", "100s")["messages"]
     assert (question["from"], question["subject"]) == ("app-upgrade", "What changed in v2?")
     which = ["Sync or async client?", "--reply-to", str(question["seq"])]
@@ -263,7 +263,8 @@ def test_library_and_app_talk_about_version_2(remotes: RemoteFactory, projects: 
     [answer] = collect([final])[0].json["messages"]
     assert answer["message"] == code
 
-    report = app.start("ask", "lib-v2", "Bug in v2: close() hangs\n\nclient.close() never returns", "--timeout", "100s", "--json")
+    told = "Bug in v2: close() hangs\n\nclient.close() never returns"
+    report = app.start("ask", "repo:library", told, "--timeout", "100s", "--json")
     [bug] = library.ok("listen", "--timeout", "100s")["messages"]
     assert "never returns" in bug["message"]
     library.ok("claim", "src/client.py", "--reason", "close() hangs")

@@ -37,7 +37,7 @@ def status(
         if options.json:
             answer(_status(now, everything=everything))
         else:
-            _print_status(found, now, everything=everything)
+            _print_status(found, now, everything=everything, own=repo is None)
 
 
 def _status(now: Status, *, everything: bool) -> dict[str, Any]:
@@ -77,11 +77,11 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
     }
 
 
-def _print_status(found: Connection, now: Status, *, everything: bool) -> None:
+def _print_status(found: Connection, now: Status, *, everything: bool, own: bool) -> None:
     boss, state, me = found.coordinator, now.state, found.coordinator.who.session
     if now.read_at is None:
         out(f"as known at {spell(state.at)} (event {now.seq})")
-    if me:
+    if me and own:
         known = state.sessions.get(me)
         mine = [one for one in state.claims.values() if one.claimed_by == me]
         unread = messages.unread(state, me, boss.now())
@@ -112,7 +112,7 @@ def _print_status(found: Connection, now: Status, *, everything: bool) -> None:
     quiet = state.rules.quiet_after
     rows = [
         [
-            one.session_id + (" *" if one.session_id == me else ""),
+            one.session_id + (" *" if one.session_id == me else ""), *([one.repo or ""] if found.settings.hub else []),
             "quiet" if one.live and now.as_of - one.last_heartbeat >= quiet else one.status,
             one.current_work or "", one.phase or "", one.progress or "", spell(one.last_heartbeat),
         ]
@@ -120,7 +120,11 @@ def _print_status(found: Connection, now: Status, *, everything: bool) -> None:
             state.sessions.values() if everything else state.sessions.live(), key=lambda one: (one.start_seq, one.session_id)
         )
     ]  # fmt: skip
-    table(["SESSION", "STATUS", "WORK", "PHASE", "PROGRESS", "LAST HEARD"], rows, title="sessions")
+    table(
+        ["SESSION", *(["REPOSITORY"] if found.settings.hub else []), "STATUS", "WORK", "PHASE", "PROGRESS", "LAST HEARD"],
+        rows,
+        title="sessions",
+    )
     out("")
     leases = [
         [str(one.resource), one.claimed_by, spell(one.expires_at), str(one.fence), one.phase or one.reason or ""]
