@@ -76,6 +76,7 @@ def test_late_offer_of_an_older_run_has_no_effect(story: Story) -> None:
     event = story.ask(late)
     assert event is not None
     assert event.lapsed
+    assert event.leases == ()
     assert story.state.handoffs == {}
 
 
