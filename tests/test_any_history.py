@@ -128,7 +128,7 @@ def test_the_moves_make_good_commits_and_bad_ones_of_all_kinds(library: Library)
     """What the other tests rest on: histories that are neither all good nor all bad, and every reason there is."""
     good, reasons = 0, Counter[str]()
     words = sorted(histories.MOVES) * 3
-    for seed in range(10):
+    for seed in range(20):
         plan = []
         for number, word in enumerate(words):
             some = (seed * 7919 + number * 104729) % 9973

@@ -9,7 +9,7 @@ from story import Story, days, hours, minutes
 
 from gitcoord.core import handoffs, rules
 from gitcoord.core.handoffs import Handoff
-from gitcoord.core.passing import HandoffOffered, HandoffTaken, OfferHandoff
+from gitcoord.core.passing import HandoffOffered, HandoffTaken, OfferHandoff, TakeHandoff
 from gitcoord.core.records import Clock
 from gitcoord.core.sessions import SessionEnded
 from gitcoord.errors import BadInput, Held, NoSession, NotHeld
@@ -76,6 +76,7 @@ def test_late_offer_of_an_older_run_has_no_effect(story: Story) -> None:
     event = story.ask(late)
     assert event is not None
     assert event.lapsed
+    assert event.leases == ()
     assert story.state.handoffs == {}
 
 
@@ -245,25 +246,23 @@ def test_taker_names_no_lease_that_was_not_the_givers_to_give(story: Story) -> N
     assert _forged(story, offer, ttl_seconds=1)
     assert _forged(story, offer, handoff="nothing")
     assert _forged(story, story.handoff("ann", "eve", "a.py"))
+    story.release("ann", "a.py")
+    again = story.claim("ann", "a.py").seq
+    assert "younger" in (_forged(story, offer, moved=(f"{again} file:a.py",)) or "")
 
 
 def test_two_takers_of_the_same_moment_are_one_taker(story: Story) -> None:
     """Both decide on the same state; the second one's event is not valid any more, and deciding anew refuses it."""
-    offer = story.handoff("ann")
+    offer = story.ask(story.command(OfferHandoff, "ann", to="anyone", leases=(), next="the rest"))
+    assert offer is not None
     events = [
-        rules.decide(story.state, story.command(_take(), name, handoff=offer.id), Clock(now=story.now))[0]
+        rules.decide(story.state, story.command(TakeHandoff, name, handoff=offer.id), Clock(now=story.now))[0]
         for name in ("bob", "eve")
     ]
     story.happen(events[0])
     assert story.problem(events[1].model_copy(update={"seq": story.state.seq + 1}))
     with pytest.raises(Held):
         story.accept("eve", offer)
-
-
-def _take() -> Any:
-    from gitcoord.core.passing import TakeHandoff
-
-    return TakeHandoff
 
 
 # --- an end that hands over --------------------------------------------------------------------------------------------

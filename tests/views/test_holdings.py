@@ -328,6 +328,21 @@ def test_given_up_with_its_silent_session() -> None:
     assert (only(story).how, only(story).seconds(story.now)) == ("abandoned", 2 * 3600)
 
 
+def test_handed_over_and_taken_with_the_place_of_a_silent_session() -> None:
+    story = Story.of("ann", "bob", "cat")
+    story.claim("ann", "x", "y", phase="BUILD", ttl_seconds=4 * 3600)
+    story.wait(minutes(5)).accept("bob", story.handoff("ann"))
+    first, second = fold(story.past, "file:x").all(story.now)
+    assert (first.how, first.by, first.seconds(story.now)) == ("handed_over", "bob", 300)
+    assert (second.session, second.phase, second.how) == ("bob", "BUILD", None)
+    story.wait(minutes(40)).claim("ann", "y", wait=True)
+    story.supersede("cat", "bob")
+    taken, waited = (fold(story.past, f"file:{name}").all(story.now)[1] for name in "xy")
+    assert (taken.how, taken.by, taken.why) == ("taken_over", "cat", "stale")
+    assert (waited.session, waited.how) == ("bob", "abandoned")
+    assert open_in(fold(story.past)) == open_at(story.state)
+
+
 def test_superseded_by_ones_own_stronger_claim() -> None:
     story = Story.of("ann", "bob")
     story.claim("ann", "x", mode="shared")
