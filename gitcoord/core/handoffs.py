@@ -137,22 +137,27 @@ def find(state: State, named: str) -> Handoff | None:
 
 
 def leave(draft: Draft, offer: Handoff) -> None:
-    """The offer appears. Where it is for one live session, a message tells that session of it: who listens must wake up."""
+    """The offer appears. Where it is for one live session or a group, a message tells of it: who listens must wake up."""
     from gitcoord.core import messages  # messages know sessions, and a session that ends leaves a handoff
 
     draft.put("handoffs", offer.id, offer)
     receiver = draft.session(offer.to) if names.is_session_name(offer.to) else None
-    if receiver is not None and receiver.live and offer.to != offer.sender:
+    group = addresses.is_group(offer.to)
+    if group or (receiver is not None and receiver.live and offer.to != offer.sender):
+        whom = offer.to if group else "you"
         told = messages.Message(
             id=f"{offer.id}.0", seq=offer.seq, sender=offer.sender, to=offer.to, timestamp=offer.timestamp, type="handoff",
-            subject=names.show(f"{offer.sender} hands work to you: {offer.about}", names.SUBJECT_LIMIT),
+            subject=names.show(f"{offer.sender} hands work to {whom}: {offer.about}", names.SUBJECT_LIMIT),
             message=f"To take it: gitcoord take {offer.seq}", details={"handoff": offer.id},
         )  # fmt: skip
         draft.put("messages", told.id, told)
 
 
 def take(draft: Draft, offer: Handoff, session: str, at: datetime) -> None:
-    """The offer is taken."""
+    """The offer is taken; who of a group has not read of it need not."""
+    told = draft.message(f"{offer.id}.0")
+    if told is not None and addresses.is_group(told.to) and told.details.get("handoff") == offer.id:
+        draft.put("messages", told.id, told.model_copy(update={"expires_at": at}))
     draft.put("handoffs", offer.id, offer.model_copy(update={"status": "taken", "taken_by": session, "taken_at": at}))
 
 

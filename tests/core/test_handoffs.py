@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from story import Story
+from story import Story, minutes
+
+from gitcoord.core import passing
 
 
 @pytest.fixture
@@ -46,3 +48,18 @@ def test_offer_may_name_its_receiver(story: Story) -> None:
     story.release("ann", "droplet:church", to="bob")
     (offer,) = (one for one in story.state.handoffs.values() if one.resources == ("droplet:church",))
     assert offer.to == "bob"
+
+
+def test_offer_to_a_group_tells_each_of_it_until_one_takes_it() -> None:
+    story = Story.of("ann")
+    for name in ("bob", "eve", "joe"):
+        story.start(name, role="writer" if name != "joe" else None)
+    offered = story.ask(story.command(passing.OfferHandoff, "ann", to="role:writer", next="the index"))
+    assert isinstance(offered, passing.HandoffOffered)
+    assert {name: story.subjects(name) for name in ("ann", "bob", "eve", "joe")} == {
+        "ann": [], "bob": ["ann hands work to role:writer: the index"], "eve": ["ann hands work to role:writer: the index"],
+        "joe": [],
+    }  # fmt: skip
+    story.ask(story.command(passing.TakeHandoff, "bob", handoff=offered.id))
+    story.wait(minutes(1))
+    assert story.subjects("eve") == []
