@@ -23,7 +23,10 @@ HOUSE = Path(gitcoord.__file__).parent
 PURE = {"errors", "core", "views"}
 GROUND = {"errors", "settings"}
 BELOW_FOUR = GROUND | {"core", "git", "local", "log", "views"}
-FOUR = {"sender", "talking", "flusher", "reader", "watcher", "asker", "claiming", "keeper", "guarding", "coordinator"}
+FOUR = {
+    "sender", "talking", "flusher", "reader", "watcher", "asker", "claiming", "keeper", "guarding", "coordinator", "streaming",
+    "relaying",
+}  # fmt: skip
 FIVE = {"bootstrap", "setup", "doctor", "demo"}
 
 ROOMS: dict[str, set[str]] = {
