@@ -44,6 +44,8 @@ class Stream:
 
     def new(self, view: View) -> Iterator[Happened]:
         """What is new on that view, oldest first. A view that is older than the last one has nothing new."""
+        if view.checked.tip == self._tip:
+            return
         names = self.log.objects.range(view.checked.tip, self._tip)
         if names is None or not self._tip:
             # As many commits as there are events before it stand before an event, at least: this begins with `after` or earlier.
