@@ -131,11 +131,13 @@ class Relay:
             for way in self.ways:
                 self.book.sent[way.outlet.name] = (way.seq, way.asked)
             self.book.save()
+            self._close()
             return "nothing"
         self._sit()
         try:
             self.keeper.take([self.resource], ttl_seconds=self.plan.ttl_seconds, reason="relays events to chat")
         except Held:
+            self._close()
             return "elsewhere"
         self._work()
         return "done"
@@ -149,12 +151,17 @@ class Relay:
         try:
             self.keeper.hold(self._step, self._lost, self.told)
         finally:
+            self._close()
             mine = [one.entry for one in self.keeper.kept if one.before]
             if self.keeper.kept:
                 self._tell_branch(last=True)
             self.keeper.finish(self._lost, self.told)
             if mine:
                 self.boss.give_back(mine)
+
+    def _close(self) -> None:
+        for inlet in self.plan.inlets:
+            inlet.close()
 
     @property
     def sent(self) -> dict[str, int]:

@@ -91,6 +91,10 @@ class Inlet(Protocol):
         """What was said behind that place ("": from now on), and the place behind it. Raises Busy."""
         ...
 
+    def close(self) -> None:
+        """Lets go of what is open; it may be asked again."""
+        ...
+
 
 _SHUT = frozenset({401, 403, 404, 405, 407, 410})
 _LATER = frozenset({408, 425, 429, 500, 503})

@@ -30,6 +30,12 @@ class Lines:
         except OSError as error:
             raise Busy(f"{self.path} can't be read: {error.strerror}") from None
 
+    def close(self) -> None:
+        """Lets go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def _poll(self, place: str) -> tuple[Sequence[Said], str]:
         generation, which, offset = _parse(place)
         if self._file is None:
@@ -45,8 +51,7 @@ class Lines:
             generation, offset = generation + 1, 0
         said, offset = self._read(generation, here, offset)
         if not said and self._is_replaced(here):
-            self._file.close()
-            self._file = None
+            self.close()
             return self._poll(f"{generation}.{here}.{offset}")
         return said, f"{generation}.{here}.{offset}"
 

@@ -141,6 +141,9 @@ class Slack:
             raise Busy(failed.delivery.why, failed.delivery.after) from None
         return tuple(found[stamp] for stamp in sorted(found, key=_stamp)), last
 
+    def close(self) -> None:
+        """Nothing stays open."""
+
     def _keep(self, found: dict[str, Said], message: Mapping[str, Any], thread: str, answers: int) -> None:
         """Keeps what a person wrote: nothing of ours, and nothing of another bot, which may answer to whatever is posted."""
         user = str(message.get("user") or "")
