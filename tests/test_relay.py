@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -62,16 +63,23 @@ class Shift:
 
 @contextmanager
 def shift(
-    seat: Seat, wall: Clock, outlets: Sequence[Outlet] = (), inlets: Sequence[Inlet] = (), since: int | None = 0, **plan: Any
+    seat: Seat,
+    wall: Clock,
+    outlets: Sequence[Outlet] = (),
+    inlets: Sequence[Inlet] = (),
+    since: int | None = 0,
+    real: bool = False,
+    **plan: Any,
 ) -> Iterator[Shift]:
-    """A relay at that seat."""
+    """A relay at that seat; `real`: time passes by itself."""
     with seat.here(wall) as found:
         boss = found.coordinator
         made = Plan(**{"name": "chat", "choice": ALL, "outlets": tuple(outlets), "inlets": tuple(inlets), "since": since, **plan})
         one: Shift = Shift(found, wall, None)  # type: ignore[arg-type]  # filled in below: each needs the other
-        boss.flusher.sleep, boss.flusher.clock = one.sleep, one.clock
+        if not real:
+            boss.flusher.sleep, boss.flusher.clock = one.sleep, one.clock
         book = Book.open(found.desk.path / "relay", made.name)
-        one.relay = Relay(boss, made, book, told=one.told.append, stop=lambda: one.over(), clock=one.clock)
+        one.relay = Relay(boss, made, book, told=one.told.append, stop=lambda: one.over(), clock=monotonic if real else one.clock)
         yield one
 
 
@@ -133,7 +141,7 @@ def test_500_events_through_a_server_that_fails_a_third_come_once_and_in_order(e
     assert len(lines) == 500 + dropped
     # What the branch has of it is bounded: not a commit for each event.
     with ada.here(wall) as found:
-        told = [one for one in found.coordinator.entries(session="relay-chat", resource=None, since=None, limit=10_000)]
+        told = list(found.coordinator.entries(session="relay-chat", resource=None, since=None, limit=10_000))
     assert len(told) < 500 / 25 + 25
 
 
@@ -213,10 +221,11 @@ def test_what_was_sent_here_before_is_not_sent_again_and_what_was_on_its_way_is_
     with Service(faults=in_turn(None, "after")) as service:
         with shift(ben, wall, [hook(service)]) as at:
             at.over = lambda: service.tries == 2 and at.relay.ways[0].errand is not None and at.relay.ways[0].errand.done
-            with pytest.raises(KeyboardInterrupt):  # cut short: nothing is said on the branch, nothing is given back
-                at.relay.stop = _raise_when(at.over)
-                at.relay._tell_branch = lambda **_: None  # type: ignore[method-assign]
-                at.relay.keeper.finish = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
+            # Cut short: nothing is said on the branch, nothing is given back.
+            at.relay.stop = _raise_when(at.over)
+            at.relay._tell_branch = lambda **_: None  # type: ignore[method-assign]
+            at.relay.keeper.finish = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
+            with pytest.raises(KeyboardInterrupt):
                 at.relay.work()
         with shift(ben, wall, [hook(service)]) as at:
             at.over = lambda: at.relay.sent == {"ops": 2}
@@ -253,10 +262,7 @@ class Running(Clock):
 class There:
     url = {url!r}
 
-with shift(Seat(Path({path!r}), Path({desk!r})), Running(), [hook(There)]) as at:
-    import time
-    at.found.coordinator.flusher.sleep, at.found.coordinator.flusher.clock = time.sleep, time.monotonic
-    at.relay.clock = at.relay.keeper._clock = time.monotonic
+with shift(Seat(Path({path!r}), Path({desk!r})), Running(), [hook(There)], real=True) as at:
     at.relay.work()
 """
 
@@ -509,7 +515,7 @@ class Noted:
 
 
 def test_a_command_runs_at_most_once_for_a_message_that_came_in(earlier: tuple[Seat, Seat, Clock], tmp_path: Path) -> None:
-    ada, ben, wall = earlier
+    _, ben, wall = earlier
     path = tmp_path / "said"
     path.write_text("")
     runner = Noted()

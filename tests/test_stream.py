@@ -255,7 +255,7 @@ def test_the_issue_mirror_comments_each_broadcast_once_also_when_started_again(
     assert "not for all" not in text
 
 
-@pytest.mark.parametrize(("program", "command"), [("redis-cli", None), ("nats", "nats pub gitcoord moved")])
+@pytest.mark.parametrize(("program", "command"), [("redis-cli", None), ("nats", "nats pub coordination moved")])
 def test_the_wake_up_signals_when_something_happens(
     pair: tuple[Seat, Seat], bench: tuple[Path, dict[str, str]], tmp_path: Path, program: str, command: str | None
 ) -> None:
@@ -271,4 +271,4 @@ def test_the_wake_up_signals_when_something_happens(
         until(lambda: count() == 1, "the newest event was not signalled")
         ada.ok("send", "broadcast", "something")
         until(lambda: count() == 2, "the new event was not signalled")
-    assert set(noted.read_text().splitlines()) == {command or "redis-cli publish gitcoord moved"}
+    assert set(noted.read_text().splitlines()) == {command or "redis-cli publish coordination moved"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -105,7 +106,9 @@ class Chat:
             quiet.handlers[:] = [logging.NullHandler()]
             quiet.propagate = False
         try:
-            import apprise
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what it uses that is old is not the person's business
+                import apprise
         except ImportError:
             raise BadInput(f"relaying to {name} needs the extra chat", hint=HINT) from None
         _requests()
@@ -113,7 +116,8 @@ class Chat:
             app_id="gitcoord", app_desc="gitcoord", app_url="", image_url_mask="", image_url_logo="", async_mode=False,
             http_redirects=False, storage_mode="memory", secure_logging=True,
         )  # fmt: skip
-        with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
+        with redirect_stderr(StringIO()), redirect_stdout(StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the parts are loaded here
             service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
         if service is None:
             raise BadInput(f"the address of {name} is none that apprise knows", hint="see docs/relay.md")
