@@ -103,7 +103,7 @@ class Service:
             self._drop(request)
             return
         if fault is not None and fault.startswith("to:"):
-            self._send(request, 307, {"Location": fault[3:]}, b"")
+            self._send(request, 302, {"Location": fault[3:]}, b"")
             return
         if fault is not None and fault[0].isdigit():
             status, _, wait = fault.partition(":")

@@ -6,6 +6,7 @@ import logging
 import socket
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seats import Seat
 
+from gitcoord.core.messages import MessageSent
 from gitcoord.core.names import UNSAFE
 from gitcoord.errors import BadInput
 from gitcoord.local.relaybook import read_settings
@@ -24,7 +26,7 @@ from gitcoord.services.gate import Gate, is_public
 from gitcoord.services.lines import Lines
 from gitcoord.services.webhook import Webhook
 from gitcoord.views.inert import HIDDEN, inert, redact
-from gitcoord.views.telling import Choice
+from gitcoord.views.telling import Choice, line
 
 HERE = Gate(private=True)
 PARCEL = Parcel("#7 ada to all: hello", "01ID", 7, event={"seq": 7})
@@ -37,7 +39,8 @@ PARCEL = Parcel("#7 ada to all: hello", "01ID", 7, event={"seq": 7})
     "address",
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "::1", "::",
-        "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "224.0.0.1", "::7f00:1", "nonsense",
+        "fe80::1%eth0",
+        "fd00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "224.0.0.1", "::7f00:1", "nonsense",
     ],
 )  # fmt: skip
 def test_private_addresses_are_not_public(address: str) -> None:
@@ -223,11 +226,21 @@ def test_a_secret_that_stands_where_a_line_is_cut_is_hidden_first() -> None:
         assert "ghp_a" not in inert("x" * length + " " + token, 50)
 
 
+def test_a_secret_in_a_long_message_is_hidden_wherever_it_is_cut() -> None:
+    token = "ghp_" + "a" * 36
+    for length in range(190, 250):
+        event = MessageSent(
+            id="X", seq=7, session="ada", at=datetime.now(UTC), to="ben", subject="s", message="x" * length + " " + token
+        )
+        assert "ghp_a" not in line(event, "")
+
+
 # --- text ------------------------------------------------------------------------------------------------------------
 
 HOSTILE = [
     "@everyone", "@here", "<!channel>", "<!here|x>", "<@U123>", "<@&99>", "<#C1>", "@room", "<at>All</at>",
-    "[safe](https://evil.example)", "<https://evil.example|safe>", "`code` **bold** ~~gone~~ ||spoiler||", "![x](https://evil.example/p.png)", "a\x1b[31mred", "a\u202etxt",
+    "[safe](https://evil.example)", "<https://evil.example|safe>", "`code` **bold** ~~gone~~ ||spoiler||",
+    "![x](https://evil.example/p.png)", "a\x1b[31mred", "a\u202etxt",
     "a\u200bb", "# heading", "line\n@everyone", "\ufeff@everyone", "&lt;!channel&gt;",
 ]  # fmt: skip
 CALLS = set("@<>&[]`*~|\\")
@@ -235,26 +248,26 @@ CALLS = set("@<>&[]`*~|\\")
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_calls_nobody_and_formats_nothing(text: str) -> None:
-    line = inert(text, 400)
-    assert not CALLS & set(line)
-    assert not UNSAFE.search(line)
-    assert "\n" not in line
+    told = inert(text, 400)
+    assert not CALLS & set(told)
+    assert not UNSAFE.search(told)
+    assert "\n" not in told
 
 
 @given(st.text(max_size=300), st.integers(1, 200))
 def test_any_text_becomes_one_inert_line(text: str, limit: int) -> None:
-    line = inert(text, limit)
-    assert len(line) <= limit
-    assert not CALLS & set(line)
-    assert not UNSAFE.search(line)
-    assert len(line.splitlines()) <= 1
+    told = inert(text, limit)
+    assert len(told) <= limit
+    assert not CALLS & set(told)
+    assert not UNSAFE.search(told)
+    assert len(told.splitlines()) <= 1
 
 
 @given(st.lists(st.sampled_from([*HOSTILE, "@", "<", "!", "everyone", " ", "＠", "\u200b", "_", "#"]), max_size=12))
 def test_pieces_of_mentions_put_together_make_none(parts: list[str]) -> None:
-    line = inert("".join(parts), 2000)
-    assert not CALLS & set(line)
-    assert inert(line, 4000) == line  # made inert again, it is the same: nothing in it was left to do
+    told = inert("".join(parts), 2000)
+    assert not CALLS & set(told)
+    assert inert(told, 4000) == told  # made inert again, it is the same: nothing in it was left to do
 
 
 def test_plain_text_is_left_alone() -> None:
@@ -278,7 +291,8 @@ def test_a_filter_that_chooses_nothing_known_is_refused(text: str) -> None:
     ("fault", "end", "after"),
     [
         (None, "sent", None), ("500", "later", None), ("503:5", "later", 5.0), ("429:9", "later", 9.0),
-        ("429:99999999", "later", 3600.0), ("502", "open", None), ("504", "open", None), ("400", "refused", None), ("413", "refused", None), ("401", "shut", None),
+        ("429:99999999", "later", 3600.0), ("502", "open", None), ("504", "open", None),
+        ("400", "refused", None), ("413", "refused", None), ("401", "shut", None),
         ("404", "shut", None), ("before", "open", None), ("after", "open", None),
     ],
 )  # fmt: skip
