@@ -124,7 +124,12 @@ class Relay:
         """Sends what is new and brings what is new, and ends: `done`, `nothing`, or `elsewhere` where another relay works."""
         self._once = True
         self._load(self.boss.view())
-        said = {inlet.name: inlet.poll(self._place(inlet.name)) for inlet in self.plan.inlets}
+        said: dict[str, tuple[Sequence[Said], str]] = {}
+        for inlet in self.plan.inlets:
+            try:
+                said[inlet.name] = inlet.poll(self._place(inlet.name))
+            except Busy as error:
+                self.told(f"warning: {inlet.name} can't be read: {error}")
         if not self._anything() and not any(found for found, _ in said.values()):
             for name, (_, place) in said.items():
                 self.book.heard[name] = place
@@ -224,7 +229,8 @@ class Relay:
         said = spelled({way.outlet.name: (way.seq, way.asked) for way in self.ways}, self.book.heard)
         try:
             self.keeper.settle()
-            if any(unread(self._view.state, self.boss.who.session, self.boss.now())):
+            me = self.boss.who.session
+            if any(one.to == me for one in unread(self._view.state, me, self.boss.now())):
                 mail = self.boss.inbox()  # what is to the relay has been told outside
                 self.boss.shown(mail.found)
             self.boss.heartbeat(action="relayed" if last else "relaying", target=str(self.resource), next_action=said)

@@ -452,6 +452,17 @@ def test_once_ends_at_once_where_another_relay_holds_the_claim(pair: tuple[Seat,
         assert service.tries == 0
 
 
+def test_once_says_what_it_cannot_read_and_sends_all_the_same(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, ben = pair
+    with Service() as service:
+        once(ben, service)
+        ada.ok("send", "broadcast", "news", "--type", "alert")
+        ran = ben.run("relay", "--once", "--to", service.url + "/hook", "--allow-private", "--from-file", str(tmp_path))
+        assert ran.code == 0
+        assert f"{tmp_path} can't be read" in ran.err
+        assert len(service.got) == 1
+
+
 def test_the_relay_is_nobody_of_the_work_tree(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     with Service() as service:
@@ -473,6 +484,17 @@ def test_the_program_relays_until_it_is_told_to_stop(pair: tuple[Seat, Seat]) ->
     assert (child.returncode, json.loads(out)["outcome"]) == (0, "stopped"), err
     assert "Traceback" not in err
     assert [one for one in ada.ok("status")["claims"] if one["resource_type"] == "relay"] == []
+
+
+def test_a_rewritten_branch_ends_the_relay(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    with Service() as service:
+        child = ben.start("relay", "--to", service.url + "/hook", "--allow-private", "--json")
+        until(lambda: any(one["resource_type"] == "relay" for one in ada.ok("status")["claims"]), "no relay works")
+        ada.git("push", "-q", "--force", "origin", "origin/coordination~3:refs/heads/coordination")
+        out, err = child.communicate(timeout=PATIENCE)
+    assert (child.returncode, json.loads(out)["error"]) == (8, "rewritten"), err
+    assert "Traceback" not in err
 
 
 # --- in --------------------------------------------------------------------------------------------------------------
