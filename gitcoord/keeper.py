@@ -146,6 +146,10 @@ class Keeper:
         """What is lost by now: by the answer of a renewal, or by the clocks."""
         return [loss for loss in (self._answer(told), self._ended()) if loss is not None]
 
+    def left(self) -> float:
+        """Seconds until the first of the leases ends, by the clock that gets there first; 0 when none is held."""
+        return max(0.0, min((self._left(one) for one in self.kept), default=0.0))
+
     def settle(self) -> None:
         """Waits for the renewal that is under way: at most as long as a command may take."""
         if self._renewal is not None:

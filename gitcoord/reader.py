@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from gitcoord.core import leases, names, requests, waiting
 from gitcoord.core.handoffs import Handoff
@@ -79,6 +80,8 @@ class LogEntry:
     subject: str
     ignored: str | None = None
     resources: tuple[str, ...] = ()
+    id: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -256,12 +259,16 @@ class Reader:
             raise NotInitialised(f"the branch has no event at {at}", hint="gitcoord log")
         return board_view.render(last[0].state)
 
-    def entries(self, *, session: str | None, resource: Resource | None, since: datetime | None, limit: int) -> list[LogEntry]:
-        """The newest events that match, oldest first."""
+    def entries(
+        self, *, session: str | None, resource: Resource | None, since: datetime | None, limit: int, after: int | None = None
+    ) -> list[LogEntry]:
+        """The newest events that match, oldest first; `after`: only those behind that event."""
         view = self.view()
         ignored = {one.commit: one.reason for one in view.checked.bad}
         found: list[LogEntry] = []
         for entry in self._walk(view.checked.tip, ignored):
+            if after is not None and 0 < entry.seq <= after:
+                break
             if since is not None and entry.at < since:
                 continue
             if session is not None and entry.session != session:
@@ -286,7 +293,7 @@ class Reader:
                 except Malformed as error:
                     yield LogEntry(commit.oid, at, 0, commit.author, "", subject, ignored=str(error))
                     continue
-                yield LogEntry(commit.oid, at, event.seq, event.session, event.kind, subject, None, _resources(event))
+                yield entry_of(commit.oid, event, subject)
 
     def history(self, resource: Resource) -> tuple[Holdings, datetime]:
         """Who held that, or what overlaps it, and when: from the good events alone; and the instant until which that is known."""
@@ -306,6 +313,12 @@ class Reader:
     def verify(self, *, full: bool = False) -> Verdict:
         """Replays the whole history and compares it with what lies on the branch; see `Verifier`."""
         return Verifier(self.log).verify(self.view().checked, full=full)
+
+
+def entry_of(commit: Oid, event: Event, subject: str) -> LogEntry:
+    """A good event as the log tells it; `data` has what this kind of event says, by the names of its fields."""
+    data = event.model_dump(mode="json", exclude_defaults=True, exclude={"id", "seq", "session", "at"})
+    return LogEntry(commit, event.at, event.seq, event.session, event.kind, subject, None, _resources(event), event.id, data)
 
 
 def _resources(event: Event) -> tuple[str, ...]:

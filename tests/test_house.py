@@ -22,23 +22,12 @@ HOUSE = Path(gitcoord.__file__).parent
 
 PURE = {"errors", "core", "views"}
 GROUND = {"errors", "settings"}
-BELOW_FOUR = GROUND | {"core", "git", "local", "log", "views"}
+BELOW_FOUR = GROUND | {"core", "git", "local", "log", "views", "services"}
 FOUR = {
-    "sender",
-    "verifier",
-    "talking",
-    "handing",
-    "briefer",
-    "flusher",
-    "reader",
-    "watcher",
-    "asker",
-    "claiming",
-    "keeper",
-    "guarding",
-    "coordinator",
-}
-FIVE = {"bootstrap", "setup", "doctor", "demo"}
+    "sender", "verifier", "talking", "handing", "briefer", "flusher", "reader", "watcher", "asker", "claiming", "keeper",
+    "guarding", "coordinator", "streaming", "relaying", "courier", "hearing", "progress",
+}  # fmt: skip
+FIVE = {"bootstrap", "setup", "doctor", "demo", "relaysetup"}
 
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -48,6 +37,7 @@ ROOMS: dict[str, set[str]] = {
     "local": {"errors", "core", "local"},
     "log": {"errors", "core", "git", "log"},
     "views": {"errors", "core", "views"},
+    "services": {"errors", "core", "services"},
     **dict.fromkeys(FOUR, BELOW_FOUR | FOUR),
     **dict.fromkeys(FIVE, BELOW_FOUR | FOUR | FIVE | {"__init__"}),
     "faces": (BELOW_FOUR | FOUR | FIVE | {"__init__", "faces"}) - {"git", "log"},

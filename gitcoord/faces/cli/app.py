@@ -16,7 +16,7 @@ import typer
 from gitcoord import __version__
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NotWritten
-from gitcoord.faces.cli import admin, ask, brief, guard, handoff, hooks, look, run, talk, work
+from gitcoord.faces.cli import admin, ask, brief, guard, handoff, hooks, look, relay, run, talk, work
 from gitcoord.faces.cli.context import options, say, take_globals, tell
 
 DAILY = "Every day"
@@ -55,7 +55,7 @@ COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
         work.end,
     ),
     LOOK: (work.claims, handoff.handoffs, work.peers, work.whoami, look.board, look.log, look.history, look.verify),
-    KEEP: (admin.init, admin.sync, admin.config, guard.guard, admin.doctor, admin.demo),
+    KEEP: (admin.init, admin.sync, admin.config, guard.guard, admin.doctor, relay.relay, admin.demo),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
+import sys
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -13,18 +13,17 @@ from typing import Annotated, Any
 
 import typer
 
+from gitcoord import streaming
 from gitcoord.bootstrap import Connection, utc_now
 from gitcoord.core import inbox, messages, waiting
 from gitcoord.core.names import parse_session, show, word
 from gitcoord.core.times import parse_when, spell, spell_span
-from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.errors import BadInput
 from gitcoord.faces.cli import records
 from gitcoord.faces.cli.arguments import resource, resources
 from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, looked_at, options, out, say, table
 from gitcoord.reader import LogEntry, Status
 from gitcoord.views.board import recent_messages
-
-_FOLLOW = 2.0  # seconds between two looks of --follow
 
 
 def status(
@@ -163,43 +162,39 @@ def board(
 
 def log(
     what: Annotated[str | None, typer.Option("--resource", metavar="TYPE:NAME", help="Only about this.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="T", help="Not older than this: 2h, or a time.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="T", help="Not older than this: 2h, or a time; or after event 42.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many of the newest.")] = PLAIN_LINES,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come; with --since from there on.")] = False,
 ) -> None:
     """Show what happened, oldest first; with --session SESSION only what that one did."""
-    start = parse_when(since, now=utc_now(), ahead=False) if since else None
+    number = since is not None and re.fullmatch(r"#?\d{1,9}", since, re.ASCII)
+    after = int(since.lstrip("#")) if since is not None and number else None
+    start = parse_when(since, now=utc_now(), ahead=False) if since and not number else None
     # Here the global option means "of this session".
     who = parse_session(options.session) if options.session else None
     with connection() as found:
         boss = found.coordinator
         wanted = resource(found, what) if what else None
-        entries = boss.entries(session=who, resource=wanted, since=start, limit=limit)
-        if options.json and not follow:
+        if follow:
+            for one in streaming.follow(boss, after=after, since=start, session=who, resource=wanted, newest=limit):
+                for warning in boss.warnings:
+                    say(f"warning: {warning}")
+                boss.warnings.clear()
+                _print_entry(one)
+            return
+        entries = boss.entries(session=who, resource=wanted, since=start, after=after, limit=limit)
+        if options.json:
             answer({"events": [_entry(one) for one in entries]})
             return
-        seen = set()
-        while True:
-            for one in entries:
-                if one.commit not in seen:
-                    seen.add(one.commit)
-                    _print_entry(one)
-            if not follow:
-                return
-            time.sleep(_FOLLOW)
-            try:
-                entries = boss.entries(session=who, resource=wanted, since=start, limit=limit)
-            except GitcoordError as error:
-                say(f"warning: {error.message}")
-            for warning in boss.warnings:
-                say(f"warning: {warning}")
-            boss.warnings.clear()
+        for one in entries:
+            _print_entry(one)
 
 
 def _entry(one: LogEntry) -> dict[str, Any]:
     return {
         "commit": one.commit, "at": spell(one.at), "seq": one.seq or None, "session": one.session, "event": one.kind or None,
         "subject": one.subject, "ignored": one.ignored, "resources": list(one.resources),
+        "id": one.id or None, "data": dict(one.data),
     }  # fmt: skip
 
 
@@ -212,6 +207,7 @@ def _print_entry(one: LogEntry) -> None:
     line = f"{one.commit[:9]} {spell(one.at)} {number:>7} {show(one.session, 40)}  {show(one.subject, 200)}{tail}"
     width = os.get_terminal_size().columns if looked_at() else 0
     out(line[:width] if width > 40 else line)
+    sys.stdout.flush()  # who follows through a pipe wants it now
 
 
 def history(

@@ -1,0 +1,1 @@
+"""The services outside that a relay talks with: one small class each."""
