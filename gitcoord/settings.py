@@ -12,7 +12,9 @@ _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 _REPO = re.compile(r"(?!.*\.(?:claim|d|lock)$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?", re.ASCII)  # as core/names
 
-KEYS = ("remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersist", "guard")
+_RELAY = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
+
+KEYS = ("remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersist", "guard", "relay")
 """The settings of a clone or user, each `gitcoord.<key>` in git's configuration."""
 
 
@@ -21,7 +23,7 @@ class Settings:
     """Per clone or user. `remote`: a remote's name, `.` for none, "" to find out; `hub`: the URL of a repository where several
     projects coordinate, "" for none; `repo`: what this project is called there, "" to find out; `deadline` in seconds;
     `sshpersist`: seconds that an ssh connection stays open for the next command, 0 for not at all; `guard`: warn, block, off, or
-    "" for what all share.
+    "" for what all share; `relay`: the name of a relay that the hooks' background work lets go once, "" for none.
     """
 
     remote: str = ""
@@ -31,6 +33,7 @@ class Settings:
     host: str = ""
     sshpersist: int = 0
     guard: str = ""
+    relay: str = ""
     hub: str = ""
     repo: str = ""
 
@@ -65,7 +68,11 @@ class Settings:
                 f"gitcoord.repo {repo!r} is no repository's name: 1 to 64 ASCII letters, digits, '.', '_', '-'",
                 hint="gitcoord config repo library",
             )
+        relay = values.get("relay", cls.relay)
+        if relay and not _RELAY.fullmatch(relay):
+            raise BadInput(f"gitcoord.relay {relay!r} is no relay's name", hint="gitcoord config relay chat")
         return cls(
+            relay=relay,
             hub=values.get("hub", cls.hub),
             repo=repo,
             sshpersist=int(persist),

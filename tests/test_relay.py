@@ -709,3 +709,20 @@ def test_a_message_from_slack_comes_once_also_when_its_place_was_lost(earlier: t
                 at.over = over
                 at.relay.work()
     assert numbers([one["subject"] for one in inbox(ada)]) == list(range(7))
+
+
+def test_the_background_work_of_hooks_relays_where_it_is_set_so(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, ben = pair
+    settings = tmp_path / "config" / "gitcoord" / "relay.toml"
+    settings.parent.mkdir(parents=True)
+    with Service() as service:
+        settings.write_text(f'[relay.team]\nto = ["{service.url}/hook"]\nallow_private = true\nallow_http = true\n')
+        settings.chmod(0o600)
+        ben.extra["XDG_CONFIG_HOME"] = str(tmp_path / "config")
+        ben.ok("config", "relay", "team")
+        assert ben.run("sync", "--if-due").code == 0  # it begins with what happens next
+        ada.ok("send", "broadcast", "all is done", "--type", "work_completed")
+        assert set(ben.ok("sync", "--if-due")) == {"unsent", "tip", "seq", "as_of"}
+        assert [line.partition(" ")[2] for line in texts(service)] == ["ada to all (work completed): all is done"]
+        ben.ok("sync")
+        assert ben.run("config", "relay", "A team").code == 2

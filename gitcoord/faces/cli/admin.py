@@ -78,6 +78,10 @@ def sync(
             say(f"warning: {error.message}")
         if errors and view is None and not if_due:
             raise typer.Exit(errors[-1].exit_code)
+    if if_due and found.settings.relay:
+        from gitcoord.faces.cli import relay  # here: nobody else pays for loading what talks HTTP
+
+        relay.go_once(found.settings.relay)
 
 
 def config(

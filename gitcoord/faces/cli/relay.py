@@ -20,6 +20,7 @@ from gitcoord.faces.cli.context import answer, connection, say
 if TYPE_CHECKING:
     from gitcoord.faces.cli.reaction import Reaction
     from gitcoord.relaying import Plan, Relay
+    from gitcoord.relaysetup import Typed
 
 
 class _Stop:
@@ -81,24 +82,37 @@ def relay(
     """Relay what happens to a chat, and what people say there to the sessions; one of all machines does it at a time."""
     if (command_on or command_timeout) and not command:
         raise BadInput("--exec-on and --exec-timeout say more about --exec", hint="gitcoord relay --exec COMMAND")
-    from gitcoord.faces.cli.reaction import Reaction  # here: no other command pays for loading what talks HTTP
-    from gitcoord.local.relaybook import only_one
-    from gitcoord.relaysetup import Typed, make_plan
+    from gitcoord.relaysetup import Typed  # here: no other command pays for loading what talks HTTP
 
     typed = Typed(
         name=name, to=to or (), events=events or (), source=source, file=file, command=command, command_on=command_on or (),
         command_timeout=command_timeout, ttl=ttl, since=since, allow_private=allow_private, allow_http=allow_http,
     )  # fmt: skip
+    answer(*_relay(typed, once=once))
+
+
+def go_once(name: str) -> None:
+    """Lets the relay of that name, as the person's settings have it, send and bring what is new; prints nothing of it."""
+    from gitcoord.relaysetup import Typed
+
+    _relay(Typed(name=name), once=True)
+
+
+def _relay(typed: Typed, *, once: bool) -> tuple[dict[str, Any], str]:
+    """Relays; what came of it, as an object and in words."""
+    from gitcoord.faces.cli.reaction import Reaction
+    from gitcoord.local.relaybook import only_one
+    from gitcoord.relaysetup import make_plan
+
     reactions: list[Reaction] = []
     with _stoppable() as stop, connection() as found:
         folder = found.desk.path / "relay"
 
         def reaction(words: str, seconds: float) -> Reaction:
-            log = folder / f"{plan_name}.log"
+            log = folder / f"{typed.name}.log"
             reactions.append(Reaction(words, seconds, folder=found.repo.work_tree or os.getcwd(), log=log, environ=os.environ))
             return reactions[-1]
 
-        plan_name = name
         plan = make_plan(typed, os.environ, found.repo.work_tree, reaction)
         lock = only_one(folder, plan.name)
         if lock is None and not once:
@@ -107,17 +121,16 @@ def relay(
             time.sleep(1.0)
             lock = only_one(folder, plan.name)
         if lock is None:
-            answer(_report("elsewhere", None), "another relay works: nothing to do here")
-            return
+            return _report("elsewhere", None), "another relay works: nothing to do here"
         try:
-            _work(found, plan, folder, stop, once=once)
+            return _work(found, plan, folder, stop, once=once)
         finally:
             for one in reactions:
                 one.close()
             lock.release()
 
 
-def _work(found: Connection, plan: Plan, folder: Path, stop: _Stop, *, once: bool) -> None:
+def _work(found: Connection, plan: Plan, folder: Path, stop: _Stop, *, once: bool) -> tuple[dict[str, Any], str]:
     from gitcoord.local.relaybook import Book
     from gitcoord.relaying import Relay
 
@@ -132,7 +145,7 @@ def _work(found: Connection, plan: Plan, folder: Path, stop: _Stop, *, once: boo
     report = _report(outcome, relay)
     sent = ", ".join(f"{count} to {name}" for name, count in report["sent"].items()) or "nothing"
     words = {"nothing": "nothing new", "elsewhere": "another relay works: nothing to do here"}
-    answer(report, words.get(outcome, f"sent: {sent}; brought: {report['brought']}"))
+    return report, words.get(outcome, f"sent: {sent}; brought: {report['brought']}")
 
 
 def _report(outcome: str, relay: Relay | None) -> dict[str, Any]:
