@@ -194,10 +194,8 @@ class Talking(Asker):
         """The session's own newest question in those words that is open, or whose answer is unread."""
         if not self.who.session:
             return None
-        state, words = (
-            self.log.view().state,
-            question.strip(),
-        )  # what this clone doesn't know yet, this session didn't ask from here
+        state = self.log.view().state  # a question that this clone doesn't know yet wasn't asked from here
+        words = question.strip()
         said = [one for one in state.messages.to(to) if one.sender == self.who.session and one.type == "question"]
         same = [one for one in said if words in (one.message.strip(), one.subject.strip())]
         open_ = messages.open_questions(same, self.now())

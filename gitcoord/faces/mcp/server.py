@@ -28,7 +28,7 @@ from gitcoord import __version__
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.coordinator import Coordinator
 from gitcoord.core.names import show, show_text
-from gitcoord.errors import BadInput, GitcoordError, NoSession
+from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.faces.mcp import passing, shapes, words
 from gitcoord.faces.mcp.calls import Calls, Patience
 from gitcoord.faces.mcp.place import Place
@@ -133,21 +133,13 @@ class _Served:
             boss = found.coordinator
             boss.rest = patience.rest
             try:
-                answer = self._answer(tool, given, At(found, place, until))
+                if tool.writes and _is_missing(boss):
+                    name, _ = boss.start(boss.who.session)
+                    boss.warnings.append(f"started session {name}")
+                answer = tool.run(At(found, place, until, patience.gone.is_set), given)
             except GitcoordError as error:
                 answer = words.failure(error, below=bool(found.below(place)[0]))
             return _Ready(answer, (*boss.warnings, *found.left_behind()), boss.who.session)
-
-    def _answer(self, tool: Tool, given: shapes.Given, at: At) -> Answer:
-        """What the tool gives. A session of a name that this server was told to use is started where it isn't there yet."""
-        try:
-            return tool.run(at, given)
-        except NoSession:
-            if not tool.writes or not _is_missing(at.boss):
-                raise
-            name, _ = at.boss.start(at.boss.who.session)
-            at.boss.warnings.append(f"started session {name}")
-            return tool.run(at, given)
 
     async def _still_there(self, context: Context, until: float) -> None:
         """Tells a client that wants to know that its call goes on: some wait longer then."""
@@ -237,9 +229,11 @@ def _unfit(tool: Tool, error: ValidationError) -> BadInput:
 
 
 def _is_missing(boss: Coordinator) -> bool:
-    """Whether the session that is acted for by name is not there."""
-    known = boss.view(fresh=False).state.sessions.get(boss.who.session) if boss.who.session else None
-    return bool(boss.who.session) and (known is None or not known.live)
+    """Whether a session that this server was told to act as isn't there yet."""
+    if not boss.who.session or boss.who.run_id:
+        return False
+    looks = (boss.log.view, boss.view)  # what this clone knows, and only if that doesn't do, what the remote has
+    return not any((one := look().state.sessions.get(boss.who.session)) is not None and one.live for look in looks)
 
 
 def _bug(error: Exception, doing: str) -> Answer:

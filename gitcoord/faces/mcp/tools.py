@@ -13,7 +13,7 @@ from gitcoord.core import addresses, messages, names, waiting
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.times import parse_duration, parse_when, spell
-from gitcoord.errors import BadInput, GitcoordError, Held, NoSession, NotInTime
+from gitcoord.errors import BadInput, GitcoordError, Held, NotInTime
 from gitcoord.faces.mcp import passing, words
 from gitcoord.faces.mcp import shapes as shape
 from gitcoord.faces.mcp.words import Answer
@@ -31,6 +31,8 @@ class At:
     found: Connection
     place: str
     until: float
+    is_gone: Callable[[], bool] = lambda: False
+    """Whether the caller has given up."""
 
     @property
     def boss(self) -> Coordinator:
@@ -41,6 +43,11 @@ class At:
         """Seconds that the call may wait, of those wished for (None: as long as it may)."""
         left = max(0.0, self.until - monotonic())
         return left if wished is None else min(left, wished)
+
+    def shown(self, mail: Mail) -> None:
+        """Notes that these were shown; what nobody hears any more is not, and comes again."""
+        if not self.is_gone():
+            self.boss.shown(mail.found)
 
     def resources(self, given: Sequence[str]) -> list[Resource]:
         """The resources of those names."""
@@ -128,8 +135,6 @@ def claim(at: At, given: shape.ClaimGiven) -> Answer:
             at.resources(given.resources), wait=at.patience(given.wait_seconds) if given.wait_seconds else None, mode=given.mode,
             any_of=given.any_of, ttl_seconds=ttl, phase=given.phase, reason=given.reason, if_stale=given.if_stale,
         )  # fmt: skip
-    except NoSession:
-        raise  # whoever serves may know how to go on
     except GitcoordError as error:
         empty: dict[str, Any] = {"claims": [], "blocked_by": [], "place": None, "commit": None, "seq": None, "origin": words.ORIGIN}
         if isinstance(error, NotInTime) and error.data.get("outcome") == "waiting":
@@ -235,7 +240,7 @@ def inbox(at: At, given: shape.InboxGiven) -> Answer:
     ours = [f"{len(mail.found)} message(s)" if mail.found else "no unread messages"]
     ours += [f"{mail.more} more are unread: call inbox again"] if mail.more else []
     if not given.peek:
-        at.boss.shown(mail.found)
+        at.shown(mail)
     return Answer(record, ours, _lines(mail))
 
 
@@ -278,7 +283,7 @@ def ask(at: At, given: shape.AskGiven) -> Answer:
             "or do something else: inbox has it later",
         ]
         return Answer({"outcome": "waiting", "messages": [], "id": key, "seq": None}, ours)
-    boss.shown(mail.found)
+    at.shown(mail)
     record = {"outcome": "answered", "messages": _whole_mail(mail), "id": receipt.id, "seq": receipt.seq or None}
     return Answer({**record, "origin": words.ORIGIN}, ["answered"], _lines(mail))
 
