@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,11 @@ from seats import until as until_now
 
 from gitcoord.core.names import UNSAFE
 from gitcoord.faces.mcp import passing, shapes
+from gitcoord.faces.mcp.calls import Patience
 from gitcoord.faces.mcp.place import choose
-from gitcoord.faces.mcp.tools import TOOLS, At
+from gitcoord.faces.mcp.server import Served
+from gitcoord.faces.mcp.tools import TOOLS, At, Tool
+from gitcoord.faces.mcp.words import Answer
 
 needs_handoffs = pytest.mark.skipif(not passing.AVAILABLE, reason="handoffs are not in this version")
 needs_briefing = pytest.mark.skipif(not passing.BRIEFED, reason="the briefing is not in this version")
@@ -385,9 +389,10 @@ def test_others_are_answered_while_one_call_waits(office: tuple[Seat, Seat]) -> 
     play(story)
 
 
-def test_a_call_given_up_waits_no_more_and_takes_nothing(office: tuple[Seat, Seat]) -> None:
+@pytest.mark.parametrize("legacy", [False, True], ids=["2026", "handshake"])
+def test_a_call_given_up_waits_no_more_and_takes_nothing(office: tuple[Seat, Seat], legacy: bool) -> None:
     async def story() -> None:
-        async with serving(office[0], *LONG) as ada, serving(office[1]) as ben:
+        async with serving(office[0], *LONG, legacy=legacy) as ada, serving(office[1]) as ben:
             await ben.ok("heartbeat", action="reading")
             await ada.ok("heartbeat", action="writing")
             async with anyio.create_task_group() as group:
@@ -421,6 +426,24 @@ def test_what_nobody_hears_is_not_noted_as_shown(pair: tuple[Seat, Seat]) -> Non
             answer = TOOLS["inbox"].run(at, shapes.InboxGiven(limit=1))
             assert len(answer.record["messages"]) == 1
             assert len(found.desk.shown("ada")) == seen
+
+
+def test_what_is_told_once_is_not_told_to_a_call_given_up(pair: tuple[Seat, Seat]) -> None:
+    ada = pair[0]
+    patience = Patience(threading.Lock())
+
+    def run(at: At, given: shapes.StatusGiven) -> Answer:
+        at.boss.warnings.append("you no longer hold file:a")
+        patience.gone.set()
+        return Answer({})
+
+    tool = Tool("x", "x", "x", shapes.StatusGiven, shapes.StatusTold, run)
+    place = str(ada.path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GITCOORD_DESK", str(ada.desk))
+        Served(place, "ada", 1.0).carry_out(tool, shapes.StatusGiven(), place, 0.0, patience)
+    assert "you no longer hold file:a" in ada.run("status", "--session", "ada").err
+    assert "you no longer hold" not in ada.run("status", "--session", "ada").err
 
 
 def _waiting_server(seat: Seat, blocker: Seat) -> subprocess.Popen[str]:

@@ -61,9 +61,12 @@ class Calls:
         self._turn = threading.Lock()
         self._open: set[Patience] = set()
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+        self._is_over = False
 
     async def run(self, work: Callable[[Patience], T], tick: Callable[[], Awaitable[None]] | None = None) -> T:
         """What the work gives, or raises. Cancelled, it ends when the work has ended. `tick` is called while it takes long."""
+        if self._is_over:
+            raise NotInTime("the server ends", hint="make the same call again")
         patience = Patience(self._turn)
         done = anyio.Event()
         given: list[T] = []
@@ -103,6 +106,7 @@ class Calls:
 
     async def stop(self) -> None:
         """Ends all waits, and returns when no call is open any more."""
+        self._is_over = True
         for patience in list(self._open):
             patience.gone.set()
         while self._open:

@@ -51,7 +51,7 @@ Context = ServerRequestContext[Any]
 
 
 @dataclass(frozen=True)
-class _Ready:
+class Ready:
     """An answer, what is to be said besides, and who it is for."""
 
     answer: Answer
@@ -59,7 +59,7 @@ class _Ready:
     session: str = ""
 
 
-class _Served:
+class Served:
     """One agent, served."""
 
     def __init__(self, path: str, session: str | None, seconds: float) -> None:
@@ -115,19 +115,20 @@ class _Served:
             if not isinstance(place, str):
                 return place
             ready = await self._calls.run(
-                lambda patience: self._carry_out(tool, given, place, until, patience), lambda: self._still_there(context, until)
+                lambda patience: self.carry_out(tool, given, place, until, patience), lambda: self._still_there(context, until)
             )
         except GitcoordError as error:
-            ready = _Ready(words.failure(error))
+            ready = Ready(words.failure(error))
         except Exception as error:  # the last line of defence: a traceback never reaches a client
-            ready = _Ready(_bug(error, tool.name))
+            ready = Ready(_bug(error, tool.name))
         record = words.inert({**ready.answer.record, "session_id": ready.session or None, "warnings": list(ready.warnings)})
         text = words.spoken(ready.answer, ready.warnings)
         return types.CallToolResult(
             content=[types.TextContent(text=text)], structured_content=record, is_error=ready.answer.failed
         )  # fmt: skip
 
-    def _carry_out(self, tool: Tool, given: shapes.Given, place: str, until: float, patience: Patience) -> _Ready:
+    def carry_out(self, tool: Tool, given: shapes.Given, place: str, until: float, patience: Patience) -> Ready:
+        """What a tool gives for a call, in its turn. Raises GitcoordError where there is no repository."""
         with self._connect(place) as found:
             self._errand.learn(found)
             boss = found.coordinator
@@ -139,7 +140,11 @@ class _Served:
                 answer = tool.run(At(found, place, until, patience.gone.is_set), given)
             except GitcoordError as error:
                 answer = words.failure(error, below=bool(found.below(place)[0]))
-            return _Ready(answer, (*boss.warnings, *found.left_behind()), boss.who.session)
+            finally:
+                if patience.gone.is_set() and boss.who.session:  # what is told once must not be told to nobody
+                    for text in boss.warnings:
+                        found.desk.leave_note(boss.who.session, text)
+            return Ready(answer, (*boss.warnings, *found.left_behind()), boss.who.session)
 
     async def _still_there(self, context: Context, until: float) -> None:
         """Tells a client that wants to know that its call goes on: some wait longer then."""
@@ -260,7 +265,7 @@ def serve(path: str, session: str | None, seconds: float, say: Callable[[str], N
     if sys.stdin is not None and sys.stdin.isatty():
         say("this speaks the Model Context Protocol: a coding agent starts it; Ctrl-C ends it")
     try:
-        anyio.run(_Served(path, session, seconds).run)
+        anyio.run(Served(path, session, seconds).run)
     except* (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         pass  # the client went away while it was written to
     return 0

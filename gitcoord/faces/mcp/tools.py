@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Any
@@ -80,10 +80,10 @@ def status(at: At, given: shape.StatusGiven) -> Answer:
     claims = [one for one in claims if not about or any(overlaps(one.resource, other) for other in about)]
     line = waiting.line(state, now.as_of)
     unread = messages.unread(state, me, at.boss.now()) if me else []
-    sizes = {
-        "sessions": len(everyone), "claims": len(claims), "waiting": len(line), "messages": len(unread),
-        "attention": len(now.attention),
+    kinds: dict[str, Sized] = {
+        "sessions": everyone, "claims": claims, "waiting": line, "messages": unread, "attention": now.attention,
     }  # fmt: skip
+    sizes = {key: len(found) for key, found in kinds.items()}
     record = {
         "origin": words.ORIGIN,
         "as_of": spell(now.as_of),
@@ -115,6 +115,7 @@ def status(at: At, given: shape.StatusGiven) -> Answer:
     ours = [f"you are {me}, with {mine} claim(s) and {len(unread)} unread message(s)" if me else "you have no session yet"]
     if now.read_at is None:
         ours.append(f"as known at {spell(state.at)} (event {now.seq})")
+    ours += [f"{size - _SAID} more {key}: in the structured answer" for key, size in sizes.items() if size > _SAID]
     others = [f"needs attention: {item.text}" for item in now.attention[:_SAID]]
     others += [
         f"session {one.session_id} ({one.status})" + (f": {names.show(one.current_work, 100)}" if one.current_work else "")
