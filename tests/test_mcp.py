@@ -24,10 +24,12 @@ from remotes import Remote
 from seats import PATIENCE, PROGRAM, Seat, at_work, snapshot
 from seats import until as until_now
 
+from gitcoord.bootstrap import connect
 from gitcoord.core.names import UNSAFE
 from gitcoord.faces.mcp import passing, shapes
 from gitcoord.faces.mcp.calls import Patience
 from gitcoord.faces.mcp.place import choose
+from gitcoord.faces.mcp.sending import Errand
 from gitcoord.faces.mcp.server import Served
 from gitcoord.faces.mcp.tools import TOOLS, At, Tool
 from gitcoord.faces.mcp.words import Answer
@@ -642,23 +644,28 @@ def test_what_waits_in_a_sandboxes_spool_is_sent_too(office: tuple[Seat, Seat], 
     play(story)
 
 
-def test_nothing_is_fetched_while_nothing_waits(office: tuple[Seat, Seat], file_remote: Remote) -> None:
-    ada = office[0]
-    ada.ok("start", "ada")
-    looked = list(ada.desk.glob("*/state.json"))
-    assert looked
+def test_nothing_is_fetched_while_nothing_waits(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
+    ada, ben = pair
 
-    async def story() -> None:
-        async with serving(ada) as agent:
-            file_remote.away()  # whoever looked at it now would note that it is away
-            tools = await agent.client.list_tools()
-            assert tools.tools
-            await agent.ok("send", to="broadcast", message="x")  # the control: this does
+    def tried() -> bool:
+        return any("tried_at" in path.read_text() for path in ada.desk.glob("*/state.json"))
 
-    before = [path.read_text() for path in looked]
-    assert "away_since" not in "".join(before)
-    play(story)
-    assert "away_since" in "".join(path.read_text() for path in looked)
+    errand = Errand(lambda desk: connect(str(ada.path), ada.env, session="ada"))
+    errand.begin()
+    file_remote.away()  # whoever looks at it now notes that it tried
+    assert not errand.is_due()
+    errand.run()
+    assert not tried()
+    assert ada.ok("send", "ben", "later")["state"] == "queued"
+    for path in ada.desk.glob("*/state.json"):
+        path.write_text("{}")
+    assert errand.is_due()
+    errand.run()
+    assert tried()
+    file_remote.back()
+    errand.run()
+    assert not errand.is_due()
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["later"]
 
 
 # --- what it needs -------------------------------------------------------------------------------------------------------------
