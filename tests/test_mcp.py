@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -647,24 +648,24 @@ def test_what_waits_in_a_sandboxes_spool_is_sent_too(office: tuple[Seat, Seat], 
 def test_nothing_is_fetched_while_nothing_waits(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
     ada, ben = pair
 
-    def tried() -> bool:
-        return any("tried_at" in path.read_text() for path in ada.desk.glob("*/state.json"))
+    def read_at() -> datetime | None:
+        with ada.here() as found:
+            return found.memory.read_at()
 
     errand = Errand(lambda desk: connect(str(ada.path), ada.env, session="ada"))
     errand.begin()
-    file_remote.away()  # whoever looks at it now notes that it tried
+    before = read_at()
     assert not errand.is_due()
     errand.run()
-    assert not tried()
+    assert read_at() == before
+    file_remote.away()
     assert ada.ok("send", "ben", "later")["state"] == "queued"
-    for path in ada.desk.glob("*/state.json"):
-        path.write_text("{}")
-    assert errand.is_due()
     errand.run()
-    assert tried()
+    assert errand.is_due()
     file_remote.back()
     errand.run()
     assert not errand.is_due()
+    assert read_at() != before
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["later"]
 
 
