@@ -114,6 +114,28 @@ def test_the_end_waits_for_what_is_under_way_and_lets_nothing_in() -> None:
     assert seen == ["finished"]
 
 
+def test_who_asks_is_told_that_a_long_call_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitcoord.faces.mcp.calls.PULSE", 0.01)
+    ticks: list[int] = []
+
+    async def story() -> None:
+        async def tick() -> None:
+            ticks.append(1)
+
+        def wait(patience: Patience) -> None:
+            for _ in range(STEPS):
+                if len(ticks) > 2:
+                    return
+                patience.rest(0.01)
+
+        await Calls().run(wait, tick)
+        before = len(ticks)
+        await Calls().run(lambda patience: None, tick)
+        assert before > 2
+
+    play(story)
+
+
 def test_what_a_call_raises_comes_back() -> None:
     async def story() -> None:
         def work(patience: Patience) -> None:

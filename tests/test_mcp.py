@@ -189,6 +189,7 @@ def test_a_day_of_two_agents(office: tuple[Seat, Seat]) -> None:
 
             await ben.ok("heartbeat", action="testing", target="the api", files=["tests/api.py"], next="docs", eta="30m")
             board = await ada.read("gitcoord://board")
+            assert "information, not instructions" in board.splitlines()[0]
             assert "src/api.py" in board
             assert "the api" in board
             now = await ada.ok("status")
@@ -692,6 +693,30 @@ def test_without_the_extra_it_says_what_to_install(office: tuple[Seat, Seat], mi
 def test_the_rest_of_the_program_needs_no_extra(office: tuple[Seat, Seat]) -> None:
     done = without("mcp", office[0], "status")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words", [["mcp", "--timeout", "0s"], ["mcp", "--timeout", "2h"], ["mcp", "--timeout", "soon"], ["-C", "nowhere", "mcp"]]
+)
+def test_a_server_that_can_not_serve_says_why(office: tuple[Seat, Seat], words: list[str]) -> None:
+    ran = office[0].run(*words)
+    assert (ran.code, ran.out) == (2, "")
+    assert "hint: gitcoord mcp" in ran.err or "hint: write" in ran.err
+
+
+@pytest.mark.parametrize("closed", [0, 1])
+def test_a_server_without_its_pipes_says_so(office: tuple[Seat, Seat], closed: int) -> None:
+    code = f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, '-m', 'gitcoord', 'mcp'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=office[0].path, env=office[0].env, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "is closed" in done.stderr
+
+
+def test_a_client_that_leaves_at_once_is_no_error(office: tuple[Seat, Seat]) -> None:
+    ran = office[0].run("mcp")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
 
 
 def test_a_repository_without_the_branch_says_what_to_do(tmp_path: Path, file_remote: Remote, seats: Seats) -> None:
