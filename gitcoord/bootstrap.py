@@ -10,13 +10,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gitcoord import __version__
 from gitcoord.coordinator import Coordinator
 from gitcoord.core import names
+from gitcoord.core.times import spell
 from gitcoord.errors import BadInput
 from gitcoord.flusher import Flusher
 from gitcoord.git import hub
@@ -99,6 +100,26 @@ class Connection:
     desk: Desk
     coordinator: Coordinator
     memory: CloneMemory
+    elsewhere: Mapping[str, Path] = field(default_factory=dict)
+    """Where else commands of this branch may wait, by what GITCOORD_DESK says for it: a sandbox can't write to its user's desk."""
+
+    def left_behind(self) -> list[str]:
+        """Warnings about what is not sent yet, or never will be."""
+        # What another process is just sending is in the outbox too; it isn't worth a word.
+        waiting = [one for one in self.desk.waiting() if one.command is None or self.desk.is_queued(one.op)]
+        since = self.desk.away_since()
+        found = []
+        if waiting:
+            found.append(f"{len(waiting)} unsent{f' since {spell(since)}' if since else ''}; they go out with the next command")
+        if refused := self.desk.refused():
+            found.append(f"{len(refused)} queued command(s) could not be carried out: gitcoord doctor")
+        return found
+
+    def below(self, place: str) -> tuple[str, str]:
+        """Where that folder lies below the root ("" for the root), and the root, both as POSIX paths."""
+        root = self.repo.work_tree
+        below = os.path.relpath(place, root) if root else "."
+        return ("" if below == "." or below.startswith("..") else below.replace(os.sep, "/")), root.replace(os.sep, "/")
 
 
 def choose_remote(repo: Repository, settings: Settings) -> str:
@@ -129,17 +150,19 @@ def connect(
     op: str = "",
     cached: bool = False,
     hooked: bool = False,
+    client: Mapping[str, str] | None = None,
     now: Callable[[], datetime] = utc_now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Connection]:
-    """A coordinator for the repository that `start` lies in (`hooked`: or that git's variables name). Raises NoRepository outside
-    of one.
+    """A coordinator for the repository that `start` lies in (`hooked`: or that git's variables name). `client`: what
+    the agent is known by that speaks for itself, where its variables are not set. Raises NoRepository outside of one.
     """
     repo = Repository.find(start, environ, hooked=hooked)
     settings = Settings.read({key: values[-1] for key, values in repo.config.items()}, environ)
     remote = _HUB if settings.hub else choose_remote(repo, settings)
     url = hub_url(repo, settings.hub) if settings.hub else push_url(repo, remote) if remote else ""
-    desk = _desk(repo, settings, url, environ)
+    parts = _parts(repo, settings, url, environ)
+    desk = open_desk(settings.desk if url else "clone", parts=parts, common_dir=repo.common_dir, environ=environ)
     repo = repo.working(desk.pulse, _ssh_options(settings, environ))
     home = hub.home(repo, str(desk.path / "hub.git"), url) if settings.hub else repo
     tip: Tip
@@ -167,8 +190,10 @@ def connect(
             tip=tip,
             desk=desk,
             memory=memory,
+            elsewhere=_elsewhere(desk, repo, digest(parts), environ),
             coordinator=Coordinator(
-                log=log, flusher=flusher, desk=desk, identity=identity, who=find_who(repo, settings, identity, environ, session),
+                log=log, flusher=flusher, desk=desk, identity=identity,
+                who=find_who(repo, settings, identity, environ, session, client or {}),
                 now=now, seconds=settings.deadline, op=op, cached=cached,
             ),
         )  # fmt: skip
@@ -183,21 +208,38 @@ def _ssh_options(settings: Settings, environ: Mapping[str, str]) -> str:
     return keep_ssh_open(str(files.private_folder(next(one for one in places if holds_sockets(str(one))))), settings.sshpersist)
 
 
-def _desk(repo: Repository, settings: Settings, url: str, environ: Mapping[str, str]) -> Desk:
-    """The desk of this user for this remote branch: whoever differs in what a push would carry has another one."""
+def _parts(repo: Repository, settings: Settings, url: str, environ: Mapping[str, str]) -> list[str]:
+    """What makes this user's desk for this remote branch: whoever differs in what a push would carry has another one."""
     if not url:
-        return open_desk("clone", parts=[repo.common_dir], common_dir=repo.common_dir, environ=environ)
+        return [repo.common_dir]
     shown = [f"{key}={'|'.join(values)}" for key, values in sorted(repo.config.items()) if key.startswith(hub.CREDENTIALS)]
     ssh = [environ.get("GIT_SSH_COMMAND", ""), environ.get("GIT_SSH", "")]
-    parts = [url, settings.branch, socket.gethostname(), repo.email, *ssh, *shown]
-    return open_desk(settings.desk, parts=parts, common_dir=repo.common_dir, environ=environ)
+    return [url, settings.branch, socket.gethostname(), repo.email, *ssh, *shown]
 
 
-def find_who(repo: Repository, settings: Settings, identity: Identity, environ: Mapping[str, str], asked: str | None) -> Who:
-    """On whose behalf the caller acts: named, else the agent's session, else the session of this work tree."""
+def _elsewhere(desk: Desk, repo: Repository, name: str, environ: Mapping[str, str]) -> dict[str, Path]:
+    spools = {str(one): one / name for one in (temporary(environ), temporary({"TMPDIR": "/tmp"}))}  # noqa: S108  # owner-checked
+    places = {"clone": Path(repo.common_dir) / "gitcoord", **spools}
+    return {place: path for place, path in places.items() if path != desk.path}
+
+
+def find_who(
+    repo: Repository,
+    settings: Settings,
+    identity: Identity,
+    environ: Mapping[str, str],
+    asked: str | None,
+    client: Mapping[str, str],
+) -> Who:
+    """On whose behalf the caller acts: named, else the agent's session, else the session of this work tree.
+
+    `client`: see `connect`.
+    """
     agent = agent_ids(environ)
     explicit = asked or environ.get("GITCOORD_SESSION") or ""
     bindings = identity.all()
+    if not agent and all(one.agent for one in bindings):
+        agent = dict(client)
     human = ""
     if explicit:
         session = names.parse_session(explicit)
@@ -214,7 +256,7 @@ def find_who(repo: Repository, settings: Settings, identity: Identity, environ: 
         session=binding.session if binding else (explicit or ""),
         run_id=binding.run_id if binding else "",
         agent=agent,
-        agent_name=agent_name(environ),
+        agent_name=agent_name(environ) or next(iter(agent.values()), "").partition(" ")[0] or None,
         wish=wish_name(repo.branch or folder),
         repo=repo_name(repo, settings),
         hub=bool(settings.hub),

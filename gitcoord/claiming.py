@@ -62,7 +62,7 @@ class Claiming(Asker):
         view = self.log.view()
         if view.checked.seq < receipt.seq:
             view = self.log.refresh(self.seconds)
-        watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds, self.flusher.clock)
+        watcher = Watcher(self.log, self.desk, self.rest or self.flusher.sleep, self.seconds, self.flusher.clock)
         for now in chain([view], watcher.views(view, end - self.flusher.clock(), stop)):
             self._view = view = now
             step = self._next_step(view.state, asked)

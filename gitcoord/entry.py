@@ -4,6 +4,10 @@ import gc
 import os
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _YOUNG = 50_000  # objects made before the collector looks: a command makes fewer, a long reading of history is still bounded
 
@@ -31,6 +35,13 @@ def main() -> int:
     gc.set_threshold(_YOUNG)
     gc.enable()
     try:
-        return cli(sys.argv[1:])
+        return cli(sys.argv[1:], _serve)
     finally:
         gc.freeze()
+
+
+def _serve(path: str, session: str | None, seconds: float, say: "Callable[[str], None]") -> int:
+    """Serves an agent. Raises ImportError where what that needs isn't installed."""
+    from gitcoord.faces.mcp.server import serve
+
+    return serve(path, session, seconds, say)

@@ -100,6 +100,8 @@ class Reader:
     heard: bool = True
     """Whether anybody hears the warnings; if not, they are kept for the next command."""
     warnings: list[str] = field(default_factory=list)
+    rest: Callable[[float], None] | None = None
+    """How to pass seconds in which only others act (None: asleep). It may raise, and so end the wait: nothing is under way then."""
     _view: View | None = None
 
     # --- the branch as it is -----------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ class Talking(Asker):
 
     def _later(self, view: View, seconds: float, **which: Any) -> Iterator[Mail]:
         """What comes, each time something does."""
-        watcher = Watcher(self.log, self.desk, self.flusher.sleep, self.seconds, self.flusher.clock)
+        watcher = Watcher(self.log, self.desk, self.rest or self.flusher.sleep, self.seconds, self.flusher.clock)
         for now in chain([view], watcher.views(view, seconds)):
             mail = self._unread(now, waiting=True, **which)
             if mail.found:
@@ -266,3 +266,24 @@ class Talking(Asker):
         keys = [one.id for one in found]
         if keys:
             self.desk.show(self.who.session, keys)
+
+    def ask_on(self, to: str, question: str, *, seconds: float) -> tuple[Receipt, Mail]:
+        """As `ask`; where the session asked just that, and has read no answer yet, it goes on waiting and asks no second time."""
+        asked = self._open_question(to, question)
+        if asked is None:
+            return self.ask(to, question, seconds=seconds)
+        return Receipt("committed", asked.id, asked.seq), self._answer(asked.id, to, seconds)
+
+    def _open_question(self, to: str, question: str) -> Message | None:
+        """The session's own newest question in those words that is open, or whose answer is unread."""
+        if not self.who.session:
+            return None
+        state = self.log.view().state  # a question that this clone doesn't know yet wasn't asked from here
+        words = question.strip()
+        said = [one for one in state.messages.to(to) if one.sender == self.who.session and one.type == "question"]
+        same = [one for one in said if words in (one.message.strip(), one.subject.strip())]
+        open_ = messages.open_questions(same, self.now())
+        threads = {one.thread for one in messages.unread(state, self.who.session, self.now())}
+        return max(
+            (one for one in same if one in open_ or (one.thread or one.id) in threads), key=lambda one: one.seq, default=None
+        )

@@ -37,6 +37,7 @@ _HIDING = (
 )
 UNSAFE = re.compile(f"[{_CONTROL}{_HIDING}]")
 """Characters that no one-line field may hold, and that no sink prints raw."""
+_FILE = re.compile(r"\bfile:(?!:|/|[A-Za-z0-9][A-Za-z0-9._-]*//)")
 _UNSAFE_IN_LINE = re.compile(f"[{_CONTROL}\ud800-\udfff]")
 
 
@@ -192,6 +193,13 @@ def parse_resource(kind: str, name: str, *, root: str = "", here: str = "", repo
     return Resource(kind, name)
 
 
+def parse_named(word: str, *, root: str = "", here: str = "", repo: str = "") -> Resource:
+    """The resource in one word: `TYPE:NAME`, else a file's path; see `parse_resource`. Raises BadInput."""
+    prefix, colon, rest = word.partition(":")
+    kind, name = (prefix, rest) if colon and rest and is_resource_type(prefix) else ("file", word)
+    return parse_resource(kind, name, root=root, here=here, repo=repo)
+
+
 def file_name(text: str, *, root: str, here: str) -> str:
     """The path relative to the root, `.` for the root itself; `:/` in front says that it is given so. Raises BadInput for one
     outside of the work tree.
@@ -222,6 +230,11 @@ def show(text: str, limit: int = LINE_LIMIT) -> str:
 def word(text: str) -> str:
     """`text` as one word of a shell, for a hint: hints are pasted, and a name that another session chose must run nothing."""
     return shlex.quote(show(text, 2 * NAME_LIMIT))
+
+
+def hint_from_root(hint: str) -> str:
+    """A hint as it can be pasted in a folder below the root: it names files from the root."""
+    return _FILE.sub("file::/", hint)
 
 
 def show_text(text: str) -> str:

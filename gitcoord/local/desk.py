@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -353,6 +353,17 @@ def digest(parts: Sequence[str]) -> str:
 def temporary(environ: Mapping[str, str]) -> Path:
     """This user's own folder among the temporary ones; whoever uses it makes it with `files.private_folder`."""
     return Path(environ.get("TMPDIR") or tempfile.gettempdir()) / f"gitcoord-{os.getuid()}"
+
+
+def left_at(path: Path) -> Literal["", "spooled", "waiting"]:
+    """Whether commands wait on the desk there, or else heartbeats of hooks; makes none, and looks at none of somebody else."""
+    with contextlib.suppress(OSError):
+        if all(not one.is_symlink() and one.stat().st_uid == os.getuid() for one in (path, path.parent)):
+            if next((path / "outbox").glob("*.json"), None) is not None:
+                return "waiting"
+            if next((path / "spool").glob("*/*.json"), None) is not None:
+                return "spooled"
+    return ""
 
 
 def _opened(path: Path, error: OSError) -> Desk:

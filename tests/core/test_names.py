@@ -471,3 +471,25 @@ def test_names_of_repositories(name: str) -> None:
 @pytest.mark.parametrize("name", ["", ".a", "-a", "a/b", "a.claim", "file-x.d", "a.lock", "a.", "A" * 65, "ä"])
 def test_what_is_no_name_of_a_repository(name: str) -> None:
     assert not is_repo(name)
+
+
+@pytest.mark.parametrize(
+    ("word", "resource"),
+    [
+        ("src/api.py", "file:src/api.py"),
+        ("port:8080", "port:8080"),
+        ("file:src/api.py", "file:src/api.py"),
+        (":/src/api.py", "file:src/api.py"),
+        ("port:", "file:port:"),
+        ("A:b", "file:A:b"),
+    ],
+)
+def test_one_word_names_a_resource(word: str, resource: str) -> None:
+    assert str(names.parse_named(word)) == resource
+
+
+def test_a_hint_read_below_the_root_names_files_from_the_root() -> None:
+    assert names.hint_from_root("gitcoord claim file:src/a.py --wait") == "gitcoord claim file::/src/a.py --wait"
+    assert (
+        names.hint_from_root("gitcoord claim file::/a file:library//a port:1") == "gitcoord claim file::/a file:library//a port:1"
+    )

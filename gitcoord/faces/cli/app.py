@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,8 +13,9 @@ import typer
 from gitcoord import __version__
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NotWritten
-from gitcoord.faces.cli import admin, ask, brief, guard, handoff, hooks, look, relay, run, talk, work
+from gitcoord.faces.cli import admin, ask, brief, guard, handoff, hooks, look, mcp, relay, run, talk, work
 from gitcoord.faces.cli.context import options, say, take_globals, tell
+from gitcoord.local import reports
 
 DAILY = "Every day"
 LOOK = "Look"
@@ -55,7 +53,7 @@ COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
         work.end,
     ),
     LOOK: (work.claims, handoff.handoffs, work.peers, work.whoami, look.board, look.log, look.history, look.verify),
-    KEEP: (admin.init, admin.sync, admin.config, guard.guard, admin.doctor, relay.relay, admin.demo),
+    KEEP: (admin.init, admin.sync, admin.config, guard.guard, admin.doctor, mcp.mcp, relay.relay, admin.demo),
 }
 
 
@@ -79,9 +77,10 @@ def program(asked: str = "") -> typer.Typer:
     return app
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs one command line; its exit code."""
+def main(argv: Sequence[str], serve: Callable[..., int] | None = None) -> int:
+    """Runs one command line; its exit code. `serve`: what the command `mcp` starts, a face of its own."""
     rest: list[str] = []
+    options.serve = serve
     try:
         rest = take_globals(argv)
         result = program(rest[0] if rest else "")(args=rest, prog_name="gitcoord", standalone_mode=False)
@@ -113,20 +112,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _bug(error: Exception) -> int:
     """Anything else is a bug: a report file, and exit 70."""
-    home = os.environ.get("HOME") or os.path.expanduser("~")
-    folder = Path(os.environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")) / "gitcoord" / "reports"
-    now = datetime.now(UTC)
-    path = folder / f"{now:%Y%m%dT%H%M%S%f}.txt"
-    text = "".join(traceback.format_exception(error))
-    where = "no place to write a report"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(f"gitcoord {__version__}, Python {sys.version}\n{now.isoformat()}\ncommand: {options}\n\n{text}")
-        where = str(path)
-    except OSError:
-        pass
+    path = reports.write(error, os.environ, __version__, str(options))
     if options.json:
         print('{"error": "bug", "exit_code": 70, "message": "a bug in gitcoord", "hint": "see the report file"}')
     say(f"error: a bug in gitcoord: {show(repr(error), 300)}")
-    say(f"hint: the report is {where}")
+    say(f"hint: the report is {path or 'no place to write a report'}")
     return 70

@@ -27,9 +27,8 @@ def resources(found: Connection, words: Sequence[str]) -> list[Resource]:
         kind, words = words[0], words[1:]
     parsed = []
     for word in words:
-        prefix, colon, rest = word.partition(":")
-        if colon and rest and kind == "file" and names.is_resource_type(prefix):
-            parsed.append(names.parse_resource(prefix, rest, root=root, here=here, repo=repo))
+        if kind == "file":
+            parsed.append(names.parse_named(word, root=root, here=here, repo=repo))
         else:
             parsed.append(names.parse_resource(kind, word, root=root, here=here, repo=repo))
     return list(dict.fromkeys(parsed))

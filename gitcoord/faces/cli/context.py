@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from gitcoord.bootstrap import Connection, connect
-from gitcoord.core.names import show, show_text
-from gitcoord.core.times import spell
+from gitcoord.core.names import hint_from_root, show, show_text
 from gitcoord.errors import BadInput, GitcoordError
 
-_FILE = re.compile(r"\bfile:(?!:|/|[A-Za-z0-9][A-Za-z0-9._-]*//)")
 PLAIN_LINES = 40  # lines of a list when nobody looks at it: agents read it, and pay for every line
 
 
@@ -32,6 +29,8 @@ class Globals:
     quiet: bool = False
     separated: bool = False
     """Whether `--` stood on the line: what follows it is not this program's."""
+    serve: Callable[..., int] | None = None
+    """What serves agents: another face, handed in by whoever starts the program."""
     below: bool = False
     """Whether the caller stands in a folder below the root: a path from the root needs `:/` in front there."""
 
@@ -80,7 +79,8 @@ def connection() -> Iterator[Connection]:
         finally:
             for warning in found.coordinator.warnings:
                 say(f"warning: {warning}")
-            _tell_unsent(found)
+            for warning in found.left_behind():
+                say(f"warning: {warning}")
 
 
 def _here() -> str:
@@ -90,24 +90,9 @@ def _here() -> str:
         raise BadInput("this folder is gone", hint="cd into a repository") from None
 
 
-def _tell_unsent(found: Connection) -> None:
-    # What another process is just sending is in the outbox too; it isn't worth a word.
-    waiting = [one for one in found.desk.waiting() if one.command is None or found.desk.is_queued(one.op)]
-    if waiting:
-        since = found.desk.away_since()
-        when = f" since {spell(since)}" if since else ""
-        say(f"warning: {len(waiting)} unsent{when}; they go out with the next command")
-    refused = found.desk.refused()
-    if refused:
-        say(f"warning: {len(refused)} queued command(s) could not be carried out: gitcoord doctor")
-
-
 def here_and_root(found: Connection) -> tuple[str, str]:
     """Where the caller stands below the root ("" at the root), and the root, both as POSIX paths."""
-    root = found.repo.work_tree
-    here = os.path.realpath(options.path or ".")
-    below = os.path.relpath(here, root) if root else "."
-    return ("" if below == "." or below.startswith("..") else below.replace(os.sep, "/")), root.replace(os.sep, "/")
+    return found.below(os.path.realpath(options.path or "."))
 
 
 # --- printing ----------------------------------------------------------------------------------------------------------
@@ -178,4 +163,4 @@ def tell(error: GitcoordError, **extra: Any) -> int:
 
 def _as_typed_here(hint: str) -> str:
     """A hint as it can be pasted where the caller stands: it names files from the root."""
-    return _FILE.sub("file::/", hint) if options.below else hint
+    return hint_from_root(hint) if options.below else hint

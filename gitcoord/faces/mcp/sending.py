@@ -1,0 +1,62 @@
+"""Sends what waits on this user's desks: the server stands outside of the sandbox in which its agent's commands may run.
+
+It looks at files only, and at the remote only when something waits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from gitcoord.bootstrap import Connection
+from gitcoord.errors import GitcoordError
+from gitcoord.local.desk import left_at
+
+EVERY = 15.0  # seconds between two looks
+
+Connect = Callable[[str], AbstractContextManager[Connection]]
+"""Connects with the desk that GITCOORD_DESK would name; "": with one's own."""
+
+
+class Errand:
+    """What one server sends for others."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._desks: dict[str, Path] = {}
+
+    def learn(self, found: Connection) -> None:
+        """Notes where commands of that branch may wait."""
+        self._desks = {"": found.desk.path, **found.elsewhere}
+
+    def begin(self) -> None:
+        """Finds out where to look; nothing where no repository is."""
+        try:
+            with self._connect("") as found:
+                self.learn(found)
+        except GitcoordError:
+            return
+
+    def is_due(self) -> bool:
+        """Whether something waits."""
+        return any(left_at(path) for path in self._desks.values())
+
+    def run(self) -> None:
+        """Sends it, as far as that goes now: what can't be sent stays where it is."""
+        for place, path in self._desks.items():
+            left = left_at(path)
+            if not left:
+                continue
+            try:
+                with self._connect(place) as found:
+                    found.coordinator.heard = False  # nobody hears what it would tell: that is for the agent's next call
+                    found.coordinator.sync(if_due=left == "spooled")
+            except (GitcoordError, OSError):
+                continue
+
+    @staticmethod
+    def environment(place: str) -> dict[str, str]:
+        """The environment with which the desk of that place is one's own."""
+        return {**os.environ, "GITCOORD_DESK": place} if place else dict(os.environ)
