@@ -396,7 +396,7 @@ def test_the_shims_name_every_agent() -> None:
 
 
 def test_the_shims_of_a_kind_are_one_file() -> None:
-    assert {path.name for path in (ROOT / "hooks").iterdir()} == {*hookdir.EVENTS, *hookdir.GUARDS}
+    assert {path.name for path in (ROOT / "hooks").iterdir()} == {*hookdir.EVENTS, *hookdir.GUARDS, *hookdir.TRAILERS}
     for events in (hookdir.EVENTS, hookdir.GUARDS):
         paths = [ROOT / "hooks" / event for event in events]
         assert len({path.read_bytes() for path in paths}) == 1

@@ -17,12 +17,14 @@ import re
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitcoord.core.names import LINE_LIMIT, file_in, show
+from gitcoord.core.names import LINE_LIMIT, Resource, file_in, show
+from gitcoord.core.overlap import covers
 from gitcoord.git import process
 from gitcoord.local import files, ids
 from gitcoord.local.identity import AGENTS, Binding, Identity
@@ -35,6 +37,7 @@ _ACTIONS = {
 }
 _SECONDS = 5.0  # a git call of ours takes 2 ms; after this long something is wrong with the repository
 _FILES = 50  # as many as a heartbeat names (core/heartbeats.py, which would load pydantic)
+_TRAILERS = 20  # leases that a commit's message names
 _SPOOLED = 500  # entries of a session that wait; where nobody flushes, the oldest give way: a fold would drop them too
 _SYNC_EVERY = 10.0  # seconds between two detached flushes of a desk
 _LOG_SIZE = 64 * 1024  # bytes
@@ -83,6 +86,8 @@ def main(argv: list[str]) -> int:
 def _git(words: list[str], environ: Mapping[str, str]) -> None:
     """A git hook: its name, then the arguments that git gave it."""
     name, *arguments = words
+    if name == "commit-msg" and arguments:
+        _trail(arguments[0], environ)
     if name not in _ACTIONS:
         return
     with contextlib.suppress(OSError):
@@ -103,6 +108,35 @@ def _git(words: list[str], environ: Mapping[str, str]) -> None:
             _tell(replace(event, at=latest), place, environ)
         except Exception as error:
             _log(folder / "hook.log", f"{event.name}: {type(error).__name__}: {error}")
+
+
+def _trail(path: str, environ: Mapping[str, str]) -> None:
+    """Adds to the commit's message whose session makes it, and under which leases of that session on the files in it. A message
+    that is empty but for comments stays empty: so its author gives the commit up.
+    """
+    place = _find(environ)
+    binding = Identity(Path(place.git_dir)).sitting(environ) if place else None
+    if place is None or binding is None:
+        return
+    mark = _ask(process.clean_environment(environ), place.work_tree, "config", "core.commentChar").strip()
+    mark = mark if mark not in {"", "auto"} else "#"
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        text = file.read().partition(f"{mark} ------------------------ >8")[0]
+    if not any(line.strip() and not line.startswith(mark) for line in text.splitlines()):
+        return
+    index = {name: environ[name] for name in ("GIT_INDEX_FILE",) if name in environ}
+    env = {**process.clean_environment(environ), **index, "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
+    staged = _ask(env, place.work_tree, "diff-index", "--cached", "--name-only", "-z", "--no-renames", "HEAD", "--").split("\0")
+    names = [file_in(binding.repo, unicodedata.normalize("NFC", name)) for name in staged if name]
+    said = [f"Coord-Session: {binding.session}"]
+    for entry in Identity(Path(place.git_dir)).held(binding.session):
+        fence, _, what = entry.partition(" ")
+        with contextlib.suppress(ValueError):
+            resource = Resource.read(what)
+            if fence.isdigit() and len(said) <= _TRAILERS and any(covers(resource, name) for name in names):
+                said.append(f"Coord-Fence: {entry}")
+    words = [word for one in said for word in ("--trailer", one)]
+    _ask(env, os.getcwd(), "interpret-trailers", "--in-place", "--no-divider", "--if-exists", "addIfDifferent", *words, path)
 
 
 def _events(name: str, arguments: list[str], place: _Place, environ: Mapping[str, str]) -> Iterator[_Event]:

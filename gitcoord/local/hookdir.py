@@ -24,6 +24,10 @@ EVENTS = ("post-commit", "post-checkout", "post-merge", "post-rewrite")
 """The hooks that tell what happened."""
 GUARDS = ("pre-commit", "pre-push")
 """The hooks that may stop git: installed only for who asks."""
+TRAILERS = ("commit-msg",)
+"""The hook that says in a commit whose it is: installed only for who asks. Not prepare-commit-msg: with a line of ours in it, what
+its author left empty would not be empty any more, and git would commit where it should give up.
+"""
 
 State = Literal["absent", "installed", "edited", "foreign"]
 Change = Literal["none", "installed", "updated", "restored", "removed"]
@@ -59,17 +63,18 @@ def check(folder: Path, *, common_dir: Path, guard: bool = False) -> None:
         )
 
 
-def install(folder: Path, *, common_dir: Path, program: str = "", guard: bool = False) -> tuple[Hook, ...]:
+def install(folder: Path, *, common_dir: Path, program: str = "", guard: bool = False, trailers: bool = False) -> tuple[Hook, ...]:
     """Installs the hooks where git takes them from; may run twice. `program`: gitcoord's absolute path, for a PATH that
-    has none. `guard`: those that may stop git too; without it they stay as they are. Edited ones are left alone, and foreign ones
-    where another is kept already. Raises GitcoordError.
+    has none. `guard`: those that may stop git too; `trailers`: that which adds to messages; without these they stay as they are.
+    Edited ones are left alone, and foreign ones where another is kept already. Raises GitcoordError.
     """
     check(folder, common_dir=common_dir, guard=guard)
+    wanted = (*EVENTS, *(GUARDS if guard else ()), *(TRAILERS if trailers else ()))
     with _explained(folder):
         if not folder.is_dir():
             folder.mkdir(parents=True)
             (folder / _MADE).touch()
-        return tuple(_install(folder, event, _shim(event, program)) for event in (*EVENTS, *(GUARDS if guard else ())))
+        return tuple(_install(folder, event, _shim(event, program)) for event in wanted)
 
 
 def uninstall(folder: Path, *, common_dir: Path) -> tuple[Hook, ...]:
@@ -80,7 +85,9 @@ def uninstall(folder: Path, *, common_dir: Path) -> tuple[Hook, ...]:
     places = {place.resolve(): place for place in (common_dir / "hooks", folder) if _is_inside(place, common_dir)}
     for place in places.values():
         with _explained(place):
-            hooks = [_uninstall(place, event) for event in (*EVENTS, *filter(lambda event: _is_ours(place, event), GUARDS))]
+            hooks = [
+                _uninstall(place, event) for event in (*EVENTS, *filter(lambda event: _is_ours(place, event), (*GUARDS, *TRAILERS)))
+            ]
             if all(hook.state != "edited" for hook in hooks):
                 with contextlib.suppress(OSError):  # not made by us, or no longer empty
                     (place / _MADE).unlink()
@@ -92,11 +99,11 @@ def uninstall(folder: Path, *, common_dir: Path) -> tuple[Hook, ...]:
 def status(folder: Path) -> tuple[Hook, ...]:
     """What lies in the folder. Raises GitcoordError when that can't be read."""
     with _explained(folder):
-        return tuple(_look(folder, event) for event in (*EVENTS, *GUARDS))
+        return tuple(_look(folder, event) for event in (*EVENTS, *GUARDS, *TRAILERS))
 
 
 def _is_ours(folder: Path, event: str) -> bool:
-    """Whether there is anything of ours: a guard that nobody asked for is no news."""
+    """Whether there is anything of ours: a hook that nobody asked for is no news."""
     hook = _look(folder, event)
     return hook.state in {"installed", "edited"} or hook.kept is not None
 

@@ -23,15 +23,17 @@ app = typer.Typer(
 )
 
 Guard = Annotated[bool, typer.Option("--guard", help="Also pre-commit and pre-push, which run `gitcoord guard`.")]
+Trailers = Annotated[bool, typer.Option("--trailers", help="Also commit-msg: it adds Coord-Session and Coord-Fence to messages.")]
 Git = Annotated[bool, typer.Option("--git", help="The git hooks (the only kind there is so far, and the default).")]
 
 
 @app.command()
-def install(git: Git = False, guard: Guard = False) -> None:
+def install(git: Git = False, guard: Guard = False, trailers: Trailers = False) -> None:
     """Install the git hooks; hooks that are there already are kept and still run."""
     with connection() as found:
         place = Path(found.repo.hooks_dir())
-        _tell(hookdir.install(place, common_dir=Path(found.repo.common_dir), program=_program(), guard=guard))
+        common = Path(found.repo.common_dir)
+        _tell(hookdir.install(place, common_dir=common, program=_program(), guard=guard, trailers=trailers))
         if guard:
             try:
                 found.coordinator.view()  # the guard goes by what this clone has seen: without a first look that is nothing
