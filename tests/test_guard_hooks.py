@@ -251,7 +251,7 @@ def test_put_aside_by_another_hook_manager_it_still_guards(day: Day) -> None:
     assert run(day, "commit", "-am", "no").code == 1
     shutil.copy(hooks / "pre-commit.legacy", hooks / "pre-commit")
     (hooks / "pre-commit.legacy").rename(hooks / "pre-commit.before-gitcoord")  # two of ours: one asks
-    assert run(day, "commit", "-am", "no").err.count("error:") == 1
+    assert run(day, "commit", "-am", "no").err.count("is held by ada") == 1
 
 
 # --- faults ------------------------------------------------------------------------------------------------------------------

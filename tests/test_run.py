@@ -177,7 +177,7 @@ def test_held_by_another_it_answers_as_claim_does_and_starts_nothing(pair: tuple
     ben.ok("claim", "slot:x")
     ran = ada.run("run", "--claim", "slot:y", "--claim", "slot:x", "--json", "--", "touch", str(tmp_path / "began"))
     assert ran.code == 3
-    asked = ada.run("claim", "slot:x", "--json").json
+    asked = ada.run("claim", "slot:y", "slot:x", "--json").json
     assert {key: ran.json[key] for key in asked} == asked
     assert ran.json["started"] is False
     assert not (tmp_path / "began").exists()

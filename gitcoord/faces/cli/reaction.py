@@ -11,11 +11,11 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from gitcoord.bootstrap import utc_now
 from gitcoord.errors import BadInput
 
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM")
@@ -90,4 +90,4 @@ class Reaction:
             if self._log.exists() and self._log.stat().st_size > _LOG:
                 self._log.write_bytes(self._log.read_bytes()[-_LOG // 2 :])
             with self._opened() as log:
-                log.write(f"--- {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n".encode())
+                log.write(f"--- {utc_now():%Y-%m-%dT%H:%M:%SZ} {text}\n".encode())
