@@ -94,7 +94,7 @@ def listeners(tmp_path: Path) -> Iterator[Listeners]:
     made.kill(*made.alive)
 
 
-@pytest.mark.usually("file", "http")
+@pytest.mark.usually("http")
 def test_each_message_is_taken_once_by_four_listeners_on_two_machines(
     remote: Remote, seats: Seats, count: int, listeners: Listeners
 ) -> None:
