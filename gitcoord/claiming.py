@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from gitcoord.asker import Asker, Receipt
-from gitcoord.core import claims, names, releases, requests, waiting
+from gitcoord.core import claims, names, releases, renewals, requests, waiting
 from gitcoord.core.leases import Claim, held_by, split_lease, split_renewal
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Event
@@ -56,7 +56,7 @@ class Claiming(Asker):
         asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None}
         end = self.flusher.clock() + (wait or 0.0)
         receipt, event = self._ask(claims.AcquireClaims, **asked)
-        if wait is None or isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed):
+        if wait is None or isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
             return self._leases(receipt, event, resources)
         last = ""
         view = self.log.view()
@@ -70,7 +70,7 @@ class Claiming(Asker):
                 # The place is kept: a remote that is away, or an answer that didn't come in time, ends no wait.
                 with contextlib.suppress(Unreachable, Unknown, NotInTime):
                     receipt, event = self._ask(claims.AcquireClaims, further=True, **asked)
-                    if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed):
+                    if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
                         return self._leases(receipt, event, resources)
                 continue
             line = waiting.tell(view.state, self.who.session, resources, asked["mode"], self.now(), any_of=asked["any_of"])
@@ -110,7 +110,7 @@ class Claiming(Asker):
     def renew(self, resources: Sequence[Resource], ttl_seconds: int | None = None) -> Leases:
         """Renews those leases, or all of the session's."""
         self.require_session()
-        receipt, event = self._ask(claims.RenewClaims, resources=tuple(map(str, resources)), ttl_seconds=ttl_seconds)
+        receipt, event = self._ask(renewals.RenewClaims, resources=tuple(map(str, resources)), ttl_seconds=ttl_seconds)
         return self._leases(receipt, event, resources)
 
     def _leases(self, receipt: Receipt, event: Event | None, wanted: Sequence[Resource]) -> Leases:
@@ -129,7 +129,7 @@ class Claiming(Asker):
                         estimated_duration=event.estimated_duration, allow_coordination=event.allow_coordination,
                     )
                 )  # fmt: skip
-        renewed = event.renewed if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed) else ()
+        renewed = event.renewed if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed) else ()
         for entry in renewed:
             fence, until, resource = split_renewal(entry)
             found.append(
@@ -141,7 +141,7 @@ class Claiming(Asker):
             )  # fmt: skip
         held = {*self.identity.held(self.who.session), *(f"{lease.fence} {lease.resource}" for lease in found)}
         self.identity.hold(self.who.session, sorted(held))
-        collected = event.collected if isinstance(event, claims.ClaimAcquired | claims.ClaimRenewed) else ()
+        collected = event.collected if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed) else ()
         return Leases(tuple(found), receipt, taken, collected)
 
     def release(self, resources: Sequence[Resource] | None, **told: Any) -> tuple[Receipt, tuple[str, ...]]:

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 from gitcoord.core import rules
 from gitcoord.core.branch import BranchOpened, ChangeSetting
-from gitcoord.core.claims import AcquireClaims, RenewClaims
+from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.heartbeats import RecordHeartbeat
 from gitcoord.core.leases import Claim, held_by
 from gitcoord.core.messages import Message, SendMessage, TakeMessages, unread
 from gitcoord.core.passing import OfferHandoff, TakeHandoff
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.releases import ReleaseClaims
+from gitcoord.core.renewals import RenewClaims
 from gitcoord.core.sessions import EndSession, StartSession
 from gitcoord.core.state import TABLES, State
 from gitcoord.core.superseding import SupersedeSession

@@ -30,7 +30,7 @@ from story import Story
 
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.coordinator import Coordinator
-from gitcoord.core import claims, rules
+from gitcoord.core import claims, renewals, rules
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.requests import AnswerRequest, RequestAnswered, RequestClaims
@@ -461,14 +461,14 @@ class OnPaper:
             if not claims.would_change(self.story.state, command, clock):
                 break
             if isinstance(
-                self.story.ask(command, now=clock.now, witness=clock.witness), claims.ClaimAcquired | claims.ClaimRenewed
+                self.story.ask(command, now=clock.now, witness=clock.witness), claims.ClaimAcquired | renewals.ClaimRenewed
             ):
                 return
         raise NotInTime("it has a place")
 
     def renew(self, step: Step) -> None:
         """All that it holds."""
-        self._ask(step, claims.RenewClaims)
+        self._ask(step, renewals.RenewClaims)
 
     def beat(self, step: Step) -> None:
         """A heartbeat."""

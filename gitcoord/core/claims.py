@@ -19,7 +19,6 @@ from gitcoord.core.leases import (
     Mode,
     RenewalEntry,
     TakenEntry,
-    held_by,
     in_the_way,
     split_renewal,
     split_taken,
@@ -34,6 +33,7 @@ from gitcoord.core.records import (
     ResourceText,
     Text,
 )
+from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.sessions import acting, run_problem
 from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput, GitcoordError, Held, NotHeld
@@ -64,15 +64,6 @@ class AcquireClaims(Command):
     if_stale: bool = False
     breaks: int | None = None
     wait: bool = False
-
-
-class RenewClaims(Command):
-    """Asks to hold on to leases; no resources: all of the session's."""
-
-    kind: ClassVar[str] = "claim.renew"
-
-    resources: Annotated[tuple[ResourceText, ...], Field(max_length=AT_ONCE)] = ()
-    ttl_seconds: int | None = None
 
 
 class ClaimAcquired(Event):
@@ -177,36 +168,6 @@ class ClaimAcquired(Event):
         granted = set(self.resources) | {str(split_renewal(entry)[2]) for entry in self.renewed}
         mine = (one for one in waiting.line(state, committed_at) if one.session_id == self.session)
         return min((one.seq for one in mine if granted & set(one.resources)), default=None)
-
-
-class ClaimRenewed(Event):
-    """Leases go on, under their fences."""
-
-    kind: ClassVar[str] = "claim.renewed"
-
-    renewed: Annotated[tuple[RenewalEntry, ...], Field(min_length=1)]
-    collected: tuple[LeaseEntry, ...] = ()
-
-    @property
-    def makes(self) -> bool:
-        """Nothing under its own id."""
-        return False
-
-    def headline(self) -> str:
-        """The commit's subject."""
-        fence, until, resource = split_renewal(self.renewed[0])
-        more = f" and {len(self.renewed) - 1} more" if len(self.renewed) > 1 else ""
-        verb, what = "collect" if self.collected else "renew", f"{resource.type} {resource.name}{more}"
-        return f"{verb}: {what} by {self.session} until {until:%H:%M} UTC (fence {fence})"
-
-    def evolve(self, draft: Draft) -> None:
-        """The leases' expiry moves."""
-        leases.apply_renewals(draft, self.session, self.renewed, self.at)
-        waiting.served(draft, self.session, (split_renewal(entry)[2] for entry in self.renewed))
-
-    def problem(self, state: State, committed_at: datetime) -> str | None:
-        """Own live leases only."""
-        return run_problem(state, self) or leases.renewal_problem(state, self.session, self.renewed, committed_at)
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------
@@ -392,47 +353,3 @@ def _others_had_their_time(state: State, expired: Sequence[str], number: int, cl
         if lease is not None:
             ends.append(lease.expires_at + (state.rules.grace if lease.offered_until is None else timedelta(0)))
     return bool(ends) and clock.now > max(ends) + number * HEAD_START
-
-
-def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Event, ...]:
-    """Renews. Raises NotHeld for a lease that is another's, gone or expired."""
-    acting(state, command)
-    now = leases.start_of_time(state, clock)
-    own = held_by(state, command.session)
-    if command.resources:
-        mine = []
-        for text in command.resources:
-            resource = Resource.read(text)
-            found = [lease for lease in own if lease.resource == resource]
-            if not found:
-                raise _not_held(state, command.session, resource)
-            mine += found
-    else:
-        mine = [lease for lease in own if lease.expires_at > now]
-    for lease in mine:
-        if lease.expires_at <= now:
-            raise NotHeld(
-                f"your lease on {lease.resource} expired {spell(lease.expires_at)} (fence {lease.fence}); it can't be renewed",
-                hint=f"gitcoord claim {names.word(str(lease.resource))}",
-            )
-    if not mine:
-        return ()
-    renewed = tuple(leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in mine)
-    collected = tuple(lease.entry for lease in mine if lease.offered_until is not None)
-    return (
-        ClaimRenewed(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, renewed=renewed,
-            collected=collected,
-        ),
-    )  # fmt: skip
-
-
-def _not_held(state: State, session: str, resource: Resource) -> NotHeld:
-    others = [lease for lease in state.claims.values() if lease.resource == resource]
-    if others:
-        holder = others[0]
-        return NotHeld(
-            f"{resource} is held by {holder.claimed_by} until {spell(holder.expires_at)} (fence {holder.fence}), not by {session}",
-            hint=f"gitcoord send {holder.claimed_by} {names.word('About ' + resource.name)}",
-        )
-    return NotHeld(f"{session} doesn't hold {resource}; nobody does", hint=f"gitcoord claim {names.word(str(resource))}")

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from gitcoord.core.branch import Settings, SettingsChanged, with_setting
-from gitcoord.core.claims import ClaimAcquired, ClaimRenewed
+from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.leases import Mode, mode_of, resource_of, serves, split_lease, split_renewal, split_taken
 from gitcoord.core.names import Resource
@@ -20,6 +20,7 @@ from gitcoord.core.overlap import overlaps
 from gitcoord.core.passing import HandoffTaken
 from gitcoord.core.records import Event
 from gitcoord.core.releases import ClaimReleased
+from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.requests import RequestAnswered
 from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted
 from gitcoord.core.superseding import SessionSuperseded

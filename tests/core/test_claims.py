@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from story import T0, Story, days, hours, minutes, seconds
 
 from gitcoord.core import claims
-from gitcoord.core.claims import ClaimAcquired, ClaimRenewed
+from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.leases import held_by
 from gitcoord.core.records import Event
 from gitcoord.core.releases import ClaimReleased, ReleaseClaims
+from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.sessions import EndSession
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, ClockSkew, Held, NoSession, NotHeld

@@ -19,7 +19,7 @@ from story import T0, Happened, Story, days, hours, listing, minutes, plain, sec
 from strategies import any_event, many
 
 from gitcoord.core import rules
-from gitcoord.core.claims import AcquireClaims, ClaimAcquired, ClaimRenewed, RenewClaims
+from gitcoord.core.claims import AcquireClaims, ClaimAcquired
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.leases import held_by
 from gitcoord.core.messages import MessageSent, SendMessage, TakeMessages
@@ -27,6 +27,7 @@ from gitcoord.core.overlap import overlaps
 from gitcoord.core.passing import HandoffOffered, HandoffTaken, OfferHandoff, TakeHandoff
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.releases import ClaimReleased, ReleaseClaims
+from gitcoord.core.renewals import ClaimRenewed, RenewClaims
 from gitcoord.core.sessions import EndSession, SessionEnded, SessionStarted, StartSession
 from gitcoord.core.state import State
 from gitcoord.core.superseding import SessionSuperseded, SupersedeSession

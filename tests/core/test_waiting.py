@@ -6,7 +6,8 @@ import pytest
 from story import Story, minutes, seconds
 
 from gitcoord.core import leases, waiting
-from gitcoord.core.claims import ClaimAcquired, ClaimRenewed
+from gitcoord.core.claims import ClaimAcquired
+from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.state import Draft
 from gitcoord.core.waiting import ClaimQueued, LinePassed
 from gitcoord.errors import BadInput, Held
