@@ -339,7 +339,7 @@ def test_the_guard_is_installed_only_for_who_asks_and_goes_with_the_rest(pair: t
     seat.ok("hooks", "install", "--git")
     assert picture(hooks) == installed
     states = {one["event"]: one["state"] for one in seat.ok("hooks", "status")["hooks"]}
-    assert states == dict.fromkeys((*hookdir.EVENTS, *hookdir.GUARDS), "installed")
+    assert states == {**dict.fromkeys((*hookdir.EVENTS, *hookdir.GUARDS), "installed"), **dict.fromkeys(hookdir.TRAILERS, "absent")}
     gone = {one["event"]: one["change"] for one in seat.ok("hooks", "uninstall", "--git")["hooks"]}
     assert gone == {**dict.fromkeys(hookdir.EVENTS, "removed"), "pre-commit": "removed", "pre-push": "restored"}
     assert picture(hooks) == before
