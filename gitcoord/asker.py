@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from gitcoord.core import names, sessions
 from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.sessions import Session
+from gitcoord.core.state import State
 from gitcoord.errors import BadInput, GitcoordError, Held, NoSession, NotInitialised, Unknown, Unreachable
 from gitcoord.flusher import Queued, Result
 from gitcoord.git.repo import Oid
@@ -52,7 +53,7 @@ class Asker(Reader):
         `further`: one more step of what the caller asked for; it has an operation of its own.
         """
         if kind is not sessions.StartSession:
-            self._take_up()
+            self._take_up(can_wait=kind.deferrable)
         op = names.parse_id(self.op) if self.op and not further else self.desk.next_id()
         given = {"session": self.who.session, "run_id": self.who.run_id, **fields}
         try:
@@ -194,15 +195,27 @@ class Asker(Reader):
         self.identity.settle(asked_for)
         self.who = self._as(binding.session, binding.run_id)
 
-    def _take_up(self) -> None:
-        """A start whose process was killed may have landed: then its run is the session's, and this work tree goes on with it."""
+    def _take_up(self, *, can_wait: bool = False) -> None:
+        """A start whose process was killed may have landed: then its run is the session's, and this work tree goes on with it.
+
+        `can_wait`: what is asked for can be queued, so that a remote that was away just now is not waited for.
+        """
         for binding, age in self.identity.intended():
             if binding.agent != self.who.agent:
                 continue
-            with contextlib.suppress(Unreachable, NotInitialised):
-                known = self.view(fresh=True).state.sessions.values()
-                mine = next((one for one in known if one.run_id == binding.run_id), None)
-                if mine is not None:
-                    self._bind(replace(binding, session=mine.session_id, seq=mine.start_seq), binding.run_id)
-                elif age > _LANDS_WITHIN:
-                    self.identity.settle(binding.run_id)
+            mine = _of_run(self.log.view().state, binding.run_id)
+            if mine is None:
+                if can_wait and self.flusher.is_away():
+                    continue
+                try:
+                    mine = _of_run(self.look_again(self.seconds).state, binding.run_id)
+                except (Unreachable, NotInitialised):
+                    continue
+            if mine is not None:
+                self._bind(replace(binding, session=mine.session_id, seq=mine.start_seq), binding.run_id)
+            elif age > _LANDS_WITHIN:
+                self.identity.settle(binding.run_id)
+
+
+def _of_run(state: State, run_id: str) -> Session | None:
+    return next((one for one in state.sessions.live() if one.run_id == run_id), None)

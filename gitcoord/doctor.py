@@ -43,6 +43,7 @@ def examine(found: Connection, *, fix: bool) -> list[Finding]:
         *_clock(found),
         *_desk(found, fix=fix),
         *_refs(found, fix=fix),
+        *_relay(found),
     ]
 
 
@@ -189,3 +190,19 @@ def _refs(found: Connection, *, fix: bool) -> Iterator[Finding]:
         with contextlib.suppress(GitcoordError):
             found.home.ask("maintenance", "run", "--task=loose-objects", "--quiet")
             yield Finding("ok", "packed loose objects")
+
+
+def _relay(found: Connection) -> Iterator[Finding]:
+    """The relay that the hooks let go: in the background nobody sees why it doesn't."""
+    name = found.settings.relay
+    if not name:
+        return
+    from gitcoord.relaysetup import Typed, make_plan  # here: nobody else pays for loading what talks HTTP
+
+    try:
+        plan = make_plan(Typed(name=name), found.repo.environ, found.repo.work_tree)
+    except GitcoordError as error:
+        yield Finding("wrong", f"the hooks' background work can't relay as {name}: {error.message}", error.hint)
+        return
+    ways = ", ".join([*(one.name for one in plan.outlets), *(one.name for one in plan.inlets)])
+    yield Finding("ok", f"the hooks' background work relays as {name}: {show(ways, 200)}")

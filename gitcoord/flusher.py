@@ -48,7 +48,7 @@ class Flusher(Sender):
         end = self.clock() + self.seconds
         self.desk.result(command.op)  # an answer that an earlier process asked for and never read
         self.desk.put(command, since=since)
-        if command.can_wait and self._is_away():
+        if command.can_wait and self.is_away():
             return self._queued(command)
         outcome = self._carry_out(command, end) or self._too_late(command)
         if isinstance(outcome, Done):
@@ -149,7 +149,8 @@ class Flusher(Sender):
                 self.desk.put(command)  # if that flusher dies, the next one finds out what came of it, and tells the session
         return Unknown("the change is under way and its outcome isn't known yet", hint="run the same command again")
 
-    def _is_away(self) -> bool:
+    def is_away(self) -> bool:
+        """Whether the remote could not be reached a moment ago."""
         tried = self.desk.state().get("tried_at")
         return isinstance(tried, int | float) and 0 <= self.wall() - tried < _AWAY_PATIENCE
 

@@ -73,8 +73,8 @@ class Handing(Asker):
         if receipt.state == "queued":
             return receipt, tuple(known) if entries is None else entries
         going = event.leases if isinstance(event, passing.HandoffOffered) else ()
-        if entries is None and len(known) > passing.AT_ONCE:
-            self.warnings.append(f"{passing.AT_ONCE} claims go along, the others don't: hand them over by a second handoff")
+        if entries is None and len(known) > leases.AT_ONCE:
+            self.warnings.append(f"{leases.AT_ONCE} claims go along, the others don't: hand them over by a second handoff")
         return receipt, going
 
     def _known_leases(self) -> list[str]:

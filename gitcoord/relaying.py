@@ -16,8 +16,9 @@ from time import monotonic
 from typing import Any, Protocol
 
 from gitcoord.coordinator import Coordinator
+from gitcoord.core import inbox
 from gitcoord.core.leases import held_by
-from gitcoord.core.messages import MessageSent, split_detail, unread
+from gitcoord.core.messages import MessageSent, split_detail
 from gitcoord.core.names import SUBJECT_LIMIT, Resource, is_session_name, show
 from gitcoord.courier import Errand, Way
 from gitcoord.errors import Alarm, BadInput, GitcoordError, Held, NoSession, NotInTime
@@ -230,7 +231,7 @@ class Relay:
         try:
             self.keeper.settle()
             me = self.boss.who.session
-            if any(one.to == me for one in unread(self._view.state, me, self.boss.now())):
+            if any(one.to == me for one in inbox.unread(self._view.state, me, self.boss.now())):
                 mail = self.boss.inbox()  # what is to the relay has been told outside
                 self.boss.shown(mail.found)
             self.boss.heartbeat(action="relayed" if last else "relaying", target=str(self.resource), next_action=said)

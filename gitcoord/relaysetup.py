@@ -60,8 +60,12 @@ def settings_path(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")) / "gitcoord" / "relay.toml"
 
 
-def make_plan(typed: Typed, environ: Mapping[str, str], work_tree: str, runner: Callable[[str, float], Runner]) -> Plan:
-    """The plan. Raises BadInput, in words that quote no address."""
+def make_plan(
+    typed: Typed, environ: Mapping[str, str], work_tree: str, runner: Callable[[str, float], Runner] | None = None
+) -> Plan:
+    """The plan. `runner`: what runs the person's command (None: it is only looked at). Raises BadInput, in words that quote no
+    address.
+    """
     name = parse_name(typed.name)
     place = settings_path(environ)
     file = read_settings(place, name, outside=work_tree)
@@ -89,7 +93,7 @@ def make_plan(typed: Typed, environ: Mapping[str, str], work_tree: str, runner: 
         raise BadInput("a relay's claim lasts at least 5 minutes", hint="gitcoord relay --ttl 5m")
     return Plan(
         name=name, choice=Choice.parse(tuple(typed.events) or _many(values.get("events"))), outlets=tuple(maker.outlets),
-        inlets=tuple(inlets), runner=runner(command, limit) if command else None,
+        inlets=tuple(inlets), runner=runner(command, limit) if command and runner else None,
         run_on=Choice.parse(run_on) if run_on else None, ttl_seconds=ttl, since=typed.since,
         answers_only=maker.answers_only,
     )  # fmt: skip

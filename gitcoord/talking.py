@@ -178,7 +178,7 @@ class Talking(Asker):
             for one in (state.messages.values() if sent else state.messages.to(*to))
             if (one.sender == me if sent else one.sender != me)
         ]
-        return sorted(messages.matching(mine, sender, kind), key=lambda one: (one.seq, one.id))
+        return sorted(inbox.matching(mine, sender, kind), key=lambda one: (one.seq, one.id))
 
     def read_by(self, note: Message) -> tuple[str, ...]:
         """The sessions that have taken that message, by the view that was read last."""
@@ -208,7 +208,7 @@ class Talking(Asker):
         known = view.state.sessions.get(session)
         if known is None:
             raise NoSession(f"no session is called {session}" if session else "no session is known here", hint="gitcoord start")
-        unread = messages.matching(messages.unread(view.state, session, self.now()), sender, kind, thread)
+        unread = inbox.matching(inbox.unread(view.state, session, self.now()), sender, kind, thread)
         if peek:
             return Mail(unread[:limit], more=max(0, len(unread) - limit))
         marks = self._marks(known)
@@ -282,8 +282,8 @@ class Talking(Asker):
         words = question.strip()
         said = [one for one in state.messages.to(to) if one.sender == self.who.session and one.type == "question"]
         same = [one for one in said if words in (one.message.strip(), one.subject.strip())]
-        open_ = messages.open_questions(same, self.now())
-        threads = {one.thread for one in messages.unread(state, self.who.session, self.now())}
+        open_ = inbox.open_questions(same, self.now())
+        threads = {one.thread for one in inbox.unread(state, self.who.session, self.now())}
         return max(
             (one for one in same if one in open_ or (one.thread or one.id) in threads), key=lambda one: one.seq, default=None
         )

@@ -15,8 +15,9 @@ from gitcoord.core import rules
 from gitcoord.core.branch import BranchOpened, ChangeSetting
 from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.heartbeats import RecordHeartbeat
+from gitcoord.core.inbox import unread
 from gitcoord.core.leases import Claim, held_by
-from gitcoord.core.messages import Message, SendMessage, TakeMessages, unread
+from gitcoord.core.messages import Message, SendMessage, TakeMessages
 from gitcoord.core.passing import OfferHandoff, TakeHandoff
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.releases import ReleaseClaims

@@ -490,3 +490,33 @@ def test_a_first_start_killed_at_any_step_and_run_again_is_one_session(
             break
     assert died.code == 0
     assert step > 10
+
+
+BRANCH_HERE = "refs/remotes/origin/coordination"
+
+
+def test_a_start_that_was_killed_is_taken_up_once_the_remote_is_back(mould: Mould, file_remote: Remote, seats: Seats) -> None:
+    """However long it was away: only a look at the branch says that the start did not land."""
+    (ada,) = seats(file_remote, "ada")
+    mould.ok(ada, "init")
+    first = mould.ok(ada, "start", "ada")
+    folder = ada.path / ".git" / "gitcoord"
+    bound = (folder / "sessions" / "ada.json").read_bytes()
+    before, known = ada.git("rev-parse", BRANCH_HERE), {path: path.read_bytes() for path in folder.glob("checked-*.json")}
+    mould.ok(ada, "start", "--work", "more")
+    newer = json.loads((folder / "sessions" / "ada.json").read_bytes())
+    assert newer["run_id"] != first["run_id"]
+    # As its death between the push and the note here leaves it, two minutes ago.
+    (folder / "sessions" / "ada.json").write_bytes(bound)
+    note = folder / "starting" / f"{newer['run_id']}.json"
+    note.write_text(json.dumps({"pid": 1, "born": "gone", "binding": newer}))
+    os.utime(note, (time.time() - 120,) * 2)
+    git(ada.path, "update-ref", BRANCH_HERE, before)
+    for path, data in known.items():
+        path.write_bytes(data)
+    file_remote.away()
+    mould.run(ada, "send", "broadcast", "is anybody there?")
+    file_remote.back()
+    assert mould.ok(ada, "claim", "droplet", "x")["outcome"] == "held"
+    assert json.loads((folder / "sessions" / "ada.json").read_bytes())["run_id"] == newer["run_id"]
+    assert list((folder / "starting").iterdir()) == []

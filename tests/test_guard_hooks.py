@@ -74,7 +74,7 @@ def test_a_commit_of_what_another_holds_is_stopped(day: Day) -> None:
     write(day.ben, "src/api.py", "free.txt")
     done = run(day, "commit", "-a", "-m", "both")
     assert done.code == 1
-    assert "error: src/api.py is held by ada (as file:src)" in done.err
+    assert done.err.startswith("error: gitcoord's guard stops this commit\nerror: src/api.py is held by ada (as file:src)")
     assert "hint: gitcoord request file:" in done.err
     assert head(day) == before
     assert run(day, "commit", "-m", "one path", "free.txt").code == 0  # the index of that commit alone counts

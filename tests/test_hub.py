@@ -57,7 +57,7 @@ def test_an_empty_hub_gets_a_first_branch_of_its_own(hub: Remote, projects: Hub)
     assert app.ok("init")["state"] == "unchanged"  # what was said once is remembered
 
 
-@pytest.mark.usually("file", "http")
+@pytest.mark.usually("file", "ssh")  # ssh: what a clone itself says about how to get there; the dialogue below is on http
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=() if kind == "file" else pytest.mark.servers) for kind in KINDS])
 def test_files_of_two_repositories_never_meet_and_all_else_is_shared(kind: str, remotes: RemoteFactory, projects: Hub) -> None:
     if reason := remotes.available(kind):
@@ -170,6 +170,35 @@ def test_the_guard_minds_its_own_repository(hub: Remote, projects: Hub) -> None:
         assert blocked.code == 3
         assert "library//a.py is held by lib" in blocked.err
         assert other.run("guard", "a.py").code == 3
+
+
+def test_work_goes_over_to_a_session_of_another_repository_and_stays_where_it_was(hub: Remote, projects: Hub) -> None:
+    app, library = projects(hub, "app", "library")
+    app.ok("start", "ada")
+    library.ok("start", "lib")
+    library.ok("claim", "src/api.py")
+    library.ok("claim", "docs.md")
+    library.ok("release", "docs.md", "--next", "REVIEW")
+    library.ok("handoff", "ada", "--next", "the rest")
+    for offer in app.ok("handoffs")["handoffs"]:
+        app.ok("take", offer["id"])
+    held = {(one["resource_name"], one["repo"], one["claimed_by"]) for one in library.ok("claims")["claims"]}
+    assert held == {("library//src/api.py", "library", "ada"), ("library//docs.md", "library", "ada")}
+    assert app.ok("verify", "--full")["ok"]
+
+
+def test_a_briefing_knows_whose_files_one_works_on(hub: Remote, projects: Hub) -> None:
+    app, library, other = projects(hub, "app", "library", "library")
+    for seat, name in ((app, "ada"), (library, "lib"), (other, "ben")):
+        seat.ok("start", name)
+    (other.path / "mine.py").write_text("x")
+    git(other.path, "add", "mine.py")
+    app.ok("claim", "mine.py", "--reason", "far away")
+    library.ok("claim", "mine.py", "--reason", "close by")
+    text = other.ok("briefing")["text"]
+    near = text.partition("Claims near your work:")[2].partition("Who is there:")[0]
+    assert "close by" in near
+    assert "far away" not in near
 
 
 def test_the_hub_is_away_and_comes_back(hub: Remote, projects: Hub) -> None:

@@ -392,6 +392,7 @@ def test_questions_that_wait_too_long_are_told_once_in_order(earlier: tuple[Seat
     with ada.here(wall) as found:
         for text in ("first?", "second?", "third?"):
             found.coordinator.send("ben", text, "", type="question")
+        found.coordinator.send("repo:library", "fourth?", "", type="question")
     with ben.here(wall) as found:
         asked = found.coordinator.inbox().found
         found.coordinator.shown(asked)
@@ -401,6 +402,7 @@ def test_questions_that_wait_too_long_are_told_once_in_order(earlier: tuple[Seat
         at.relay.work()
         assert [line.partition(" ")[2] for line in texts(service)] == [
             "ben has not answered ada: first?", "ben has not answered ada: third?",
+            "repo:library has not answered ada: fourth?",
         ]  # fmt: skip
         assert at.ticks > 1000 + 800
 
@@ -726,3 +728,8 @@ def test_the_background_work_of_hooks_relays_where_it_is_set_so(pair: tuple[Seat
         assert [line.partition(" ")[2] for line in texts(service)] == ["ada to all (work completed): all is done"]
         ben.ok("sync")
         assert ben.run("config", "relay", "A team").code == 2
+    assert any("relays as team" in one["what"] for one in ben.ok("doctor")["findings"])
+    settings.chmod(0o644)  # now others could read it: nobody would see the background work fail
+    told = ben.run("doctor")
+    assert told.code == 1
+    assert "can't relay as team" in told.out

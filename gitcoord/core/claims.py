@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from gitcoord.core.state import ClaimKey, Draft, State
 HEAD_START = timedelta(seconds=10)
 """How long each in line is given to take over what expired before who stands behind does it for them: a few polls."""
-AT_ONCE = 64  # resources in one command: what an event can name and a person can read
 
 
 class AcquireClaims(Command):
@@ -53,7 +52,7 @@ class AcquireClaims(Command):
 
     kind: ClassVar[str] = "claim.acquire"
 
-    resources: Annotated[tuple[ResourceText, ...], Field(min_length=1, max_length=AT_ONCE)]
+    resources: Annotated[tuple[ResourceText, ...], Field(min_length=1, max_length=leases.AT_ONCE)]
     mode: Mode = "exclusive"
     any_of: bool = False
     ttl_seconds: int | None = None
@@ -76,7 +75,7 @@ class ClaimAcquired(Event):
         "allow_coordination": "Coordination",
     }  # fmt: skip
 
-    resources: Annotated[tuple[ResourceText, ...], Field(min_length=1, max_length=AT_ONCE)]
+    resources: Annotated[tuple[ResourceText, ...], Field(min_length=1, max_length=leases.AT_ONCE)]
     mode: Mode = "exclusive"
     ttl_seconds: Count
     expires_at: Instant
@@ -320,7 +319,7 @@ def _stand_in_line(
     if place is not None:
         expired = tuple(entry for entry in over if split_taken(entry)[2] == "expired")
         if expired and _others_had_their_time(state, expired, waiting.number(state, place, now), clock):
-            return (waiting.LinePassed(taken=expired[: waiting.AT_ONCE], **common),)
+            return (waiting.LinePassed(taken=expired[: leases.AT_ONCE], **common),)
         if place.until - now > waiting.OUTLIVES and place.run_id == command.run_id:
             return ()
     until = now + waiting.STRETCH + waiting.OUTLIVES

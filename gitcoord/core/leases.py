@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gitcoord.core.state import ClaimKey, Draft, State
 
 Mode = Literal["exclusive", "shared"]
+AT_ONCE = 64  # resources or leases of one command and event: what an event can name and a person can read
 WHY = {
     "expired": "it had expired",
     "ended": "your session had ended",

@@ -12,9 +12,6 @@ from pydantic import Field
 
 from gitcoord.core import addresses, inbox, names
 from gitcoord.core.inbox import TO_ALL as TO_ALL
-from gitcoord.core.inbox import matching as matching
-from gitcoord.core.inbox import open_questions as open_questions
-from gitcoord.core.inbox import unread as unread
 from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, Record, SessionName, Subject, Text
 from gitcoord.core.sessions import acting, run_problem
 from gitcoord.core.times import Instant, spell
@@ -262,13 +259,13 @@ def _damp(state: State, command: SendMessage, asked: Message) -> None:
 def decide_take(state: State, command: TakeMessages, clock: Clock) -> tuple[Event, ...]:
     """Takes what is unread (and what was taken but never shown); nothing unread: no event."""
     session = acting(state, command)
-    everything = unread(state, command.session, clock.now)
+    everything = inbox.unread(state, command.session, clock.now)
     again = [
         one.id
         for one in state.messages.some([key for key in command.again if key in session.taken and key in state.messages])
         if addresses.reaches(one.to, session)  # it may have left the group meanwhile
     ][: command.limit]
-    wanted = matching(everything, command.sender, command.type, command.thread)
+    wanted = inbox.matching(everything, command.sender, command.type, command.thread)
     wanted = [one for one in wanted if one.id not in again][: command.limit - len(again)]
     keys = tuple(dict.fromkeys([*again, *(message.id for message in wanted)]))
     shown = tuple(key for key in command.shown if key in session.taken and key not in keys)[:MARKS]

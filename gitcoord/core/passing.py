@@ -24,10 +24,9 @@ from gitcoord.errors import BadInput, Held, NoSession
 if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
 
-AT_ONCE = 64  # leases of one handoff: what an event can name and a person can read
 
-Leases = Annotated[tuple[LeaseEntry, ...], Field(max_length=AT_ONCE)]
-Resources = Annotated[tuple[ResourceText, ...], Field(max_length=AT_ONCE)]
+Leases = Annotated[tuple[LeaseEntry, ...], Field(max_length=leases.AT_ONCE)]
+Resources = Annotated[tuple[ResourceText, ...], Field(max_length=leases.AT_ONCE)]
 
 
 class OfferHandoff(Command):
@@ -274,8 +273,9 @@ def decide_offer(state: State, command: OfferHandoff, clock: Clock) -> tuple[Eve
     return (
         HandoffOffered(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, to=command.to,
-            leases=tuple(one.entry for one in going[:AT_ONCE]), branch=command.branch, commit=command.commit, done=command.done,
-            next=command.next, blockers=command.blockers, tests=command.tests, notes=command.notes or None, lapsed=late,
+            leases=tuple(one.entry for one in going[: leases.AT_ONCE]), branch=command.branch, commit=command.commit,
+            done=command.done, next=command.next, blockers=command.blockers, tests=command.tests, notes=command.notes or None,
+            lapsed=late,
         ),
     )  # fmt: skip
 
@@ -319,7 +319,7 @@ def decide_take(state: State, command: TakeHandoff, clock: Clock) -> tuple[Event
 
 def _granted(state: State, offer: Handoff, session: str, now: datetime) -> tuple[list[Claim], list[Resource]]:
     """The giver's leases that go over, and all that the taker gets of what the handoff names."""
-    listed = list(dict.fromkeys(resource_of(text) for text in offer.resources))[:AT_ONCE]
+    listed = list(dict.fromkeys(resource_of(text) for text in offer.resources))[: leases.AT_ONCE]
     candidates = [
         one
         for one in leases.held_by(state, offer.sender)

@@ -19,15 +19,12 @@ if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
 
 
-AT_ONCE = 64  # leases in one command: what an event can name and a person can read
-
-
 class RenewClaims(Command):
     """Asks to hold on to leases; no resources: all of the session's."""
 
     kind: ClassVar[str] = "claim.renew"
 
-    resources: Annotated[tuple[ResourceText, ...], Field(max_length=AT_ONCE)] = ()
+    resources: Annotated[tuple[ResourceText, ...], Field(max_length=leases.AT_ONCE)] = ()
     ttl_seconds: int | None = None
 
 

@@ -119,4 +119,4 @@ def _moving(state: State, old: Session, session: str, now: datetime) -> list[Cla
         for one in leases.held_by(state, old.session_id)
         if one.offered_until is None and not passing.others_come_first(state, one.resource, one.mode, session, now, old.session_id)
     ]
-    return passing.fitting(state, candidates, session, without=(old.session_id,))[: passing.AT_ONCE]
+    return passing.fitting(state, candidates, session, without=(old.session_id,))[: leases.AT_ONCE]

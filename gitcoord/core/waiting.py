@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from gitcoord.core.branch import Settings
     from gitcoord.core.state import Draft, State
 
-AT_ONCE = 64  # resources of one place, and grants of one commit: what an event can name and a person can read
 PLACES = 16  # places that one session may have: more is a program gone wrong
 OFFER = timedelta(minutes=2)
 """How long an offer lasts uncollected (protocol, section 7)."""
@@ -73,7 +72,7 @@ class ClaimQueued(Event):
     }  # fmt: skip
 
     place: Count = 0
-    resources: Annotated[tuple[ResourceText, ...], Field(min_length=1, max_length=AT_ONCE)]
+    resources: Annotated[tuple[ResourceText, ...], Field(min_length=1, max_length=leases.AT_ONCE)]
     mode: Mode = "exclusive"
     any_of: bool = False
     until: Instant
@@ -126,7 +125,7 @@ class LinePassed(Event):
 
     kind: ClassVar[str] = "claim.passed"
 
-    taken: Annotated[tuple[TakenEntry, ...], Field(min_length=1, max_length=AT_ONCE)]
+    taken: Annotated[tuple[TakenEntry, ...], Field(min_length=1, max_length=leases.AT_ONCE)]
 
     def headline(self) -> str:
         """The commit's subject."""
@@ -244,7 +243,7 @@ def fitting(state: State, now: datetime) -> tuple[GrantedEntry, ...]:
             # What the session has of it already it keeps as it is: an offer would be a worse lease.
             lacking = [one for one in option if not _has(state, place, one, now)]
             stuck = [one for one in lacking if leases.blocking(settings, held, one, place.mode, place.session_id)]
-            if not first and not stuck and len(served) + len(lacking) <= AT_ONCE:
+            if not first and not stuck and len(served) + len(lacking) <= leases.AT_ONCE:
                 served += [f"{place.seq} {place.session_id} {one}" for one in lacking]
                 held += [_offer(settings, place, one, fence=0, at=now) for one in lacking]
                 break

@@ -24,7 +24,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitcoord.core.names import LINE_LIMIT, Resource, file_in, show
-from gitcoord.core.overlap import covers
 from gitcoord.git import process
 from gitcoord.local import files, ids
 from gitcoord.local.identity import AGENTS, Binding, Identity
@@ -114,6 +113,8 @@ def _trail(path: str, environ: Mapping[str, str]) -> None:
     """Adds to the commit's message whose session makes it, and under which leases of that session on the files in it. A message
     that is empty but for comments stays empty: so its author gives the commit up.
     """
+    from gitcoord.core.overlap import covers  # here: the other hooks, which are many, don't pay for it
+
     place = _find(environ)
     binding = Identity(Path(place.git_dir)).sitting(environ) if place else None
     if place is None or binding is None:

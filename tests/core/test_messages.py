@@ -10,7 +10,8 @@ from story import T0, Story, hours, minutes
 
 from gitcoord.core import rules
 from gitcoord.core.claims import ClaimAcquired
-from gitcoord.core.messages import AT_ONCE, MessageRead, MessageSent, SendMessage, TakeMessages, matching
+from gitcoord.core.inbox import matching
+from gitcoord.core.messages import AT_ONCE, MessageRead, MessageSent, SendMessage, TakeMessages
 from gitcoord.core.releases import ClaimReleased
 from gitcoord.errors import BadInput, NoSession
 

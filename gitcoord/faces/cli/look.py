@@ -15,7 +15,7 @@ import typer
 
 from gitcoord import streaming
 from gitcoord.bootstrap import Connection, utc_now
-from gitcoord.core import inbox, messages, waiting
+from gitcoord.core import inbox, waiting
 from gitcoord.core.names import parse_session, show, word
 from gitcoord.core.times import parse_when, spell, spell_span
 from gitcoord.errors import BadInput
@@ -83,7 +83,7 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
     if me and own:
         known = state.sessions.get(me)
         mine = [one for one in state.claims.values() if one.claimed_by == me]
-        unread = messages.unread(state, me, boss.now())
+        unread = inbox.unread(state, me, boss.now())
         work = f": {known.current_work}" if known and known.current_work else ""
         out(f"you are {me}{show(work, 100)}, with {len(mine)} claim(s) and {len(unread)} unread message(s)")
         for one in sorted(mine, key=lambda one: one.fence)[:10]:

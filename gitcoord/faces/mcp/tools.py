@@ -10,6 +10,7 @@ from typing import Any
 from gitcoord.bootstrap import Connection, utc_now
 from gitcoord.coordinator import Coordinator
 from gitcoord.core import addresses, messages, names, waiting
+from gitcoord.core.inbox import unread as unread_of
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.times import parse_duration, parse_when, spell
@@ -79,7 +80,7 @@ def status(at: At, given: shape.StatusGiven) -> Answer:
     claims = sorted(state.claims.values(), key=lambda one: (one.claimed_by != me, one.resource, one.fence))
     claims = [one for one in claims if not about or any(overlaps(one.resource, other) for other in about)]
     line = waiting.line(state, now.as_of)
-    unread = messages.unread(state, me, at.boss.now()) if me else []
+    unread = unread_of(state, me, at.boss.now()) if me else []
     kinds: dict[str, Sized] = {
         "sessions": everyone, "claims": claims, "waiting": line, "messages": unread, "attention": now.attention,
     }  # fmt: skip
