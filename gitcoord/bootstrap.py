@@ -264,6 +264,7 @@ def find_who(
         host=settings.host or f"host-{digest([socket.gethostname()])[:6]}",
         owner=owner(environ),
         human=human,
+        named=bool(explicit),
     )
 
 

@@ -35,7 +35,9 @@ from gitcoord.views.repository import of_repository
 
 @dataclass(frozen=True)
 class Who:
-    """On whose behalf: a session, the run of it that sits here ("" when not known here), and what a new one would be."""
+    """On whose behalf: a session, the run of it that sits here ("" when not known here), and what a new one would be. `named`: the
+    caller said which session it speaks for.
+    """
 
     session: str = ""
     run_id: str = ""
@@ -48,6 +50,7 @@ class Who:
     host: str | None = None
     owner: tuple[int, str] = (0, "")
     human: str = ""
+    named: bool = False
 
     @property
     def namespace(self) -> str:

@@ -520,3 +520,25 @@ def test_a_start_that_was_killed_is_taken_up_once_the_remote_is_back(mould: Moul
     assert mould.ok(ada, "claim", "droplet", "x")["outcome"] == "held"
     assert json.loads((folder / "sessions" / "ada.json").read_bytes())["run_id"] == newer["run_id"]
     assert list((folder / "starting").iterdir()) == []
+
+
+def test_who_said_which_session_it_is_never_goes_on_as_another(mould: Mould, file_remote: Remote, seats: Seats) -> None:
+    """Two of one work tree, told apart by name: the start of one was killed after it had landed, and the other acts next."""
+    (ada,) = seats(file_remote, "ada")
+    mould.ok(ada, "init")
+    mould.ok(ada, "start", "ben")
+    mould.ok(ada, "start", "ada", "--new")
+    folder = ada.path / ".git" / "gitcoord"
+    bound = (folder / "sessions" / "ben.json").read_bytes()
+    ada.session = "ben"
+    mould.ok(ada, "start", "ben", "--work", "more")
+    newer = json.loads((folder / "sessions" / "ben.json").read_bytes())
+    (folder / "sessions" / "ben.json").write_bytes(bound)
+    note = folder / "starting" / f"{newer['run_id']}.json"
+    note.write_text(json.dumps({"pid": 1, "born": "gone", "binding": newer}))
+    ada.session = "ada"
+    assert mould.ok(ada, "claim", "droplet", "x")["claims"][0]["claimed_by"] == "ada"
+    ada.session = "ben"
+    assert mould.ok(ada, "claim", "droplet", "y")["claims"][0]["claimed_by"] == "ben"
+    assert json.loads((folder / "sessions" / "ben.json").read_bytes())["run_id"] == newer["run_id"]
+    assert list((folder / "starting").iterdir()) == []
