@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gitcoord.core import messages
@@ -110,11 +110,16 @@ def sweep(state: State, writer: str, now: datetime, host: str | None = None) -> 
     ]
     candidates += [f"handoff {key}" for key, offer in state.handoffs.items() if offer.status != "open"]
     candidates += [f"waiting {key}" for key, place in state.waiting.items() if place.until < agreed]
-    # The day of a message and its id tell its age, so that the young ones (nearly all) need not be read from the tree: ULIDs are
-    # ordered by their time.
-    horizon = before + timedelta(days=1)
-    candidates += [f"message {key}" for key in not_made_since(state.messages.said(last=horizon.date()), horizon)]
-    removed = [entry for entry in candidates if _is_over(state, entry, before)][:AT_ONCE]
+    removed = [entry for entry in candidates if _is_over(state, entry, before)]
+    # A ULID tells when its message was made: what is young (nearly all) need not be read. What a clock made that ran ahead stays
+    # longer.
+    old = not_made_since(state.messages.said(last=before.date()), before)
+    for start in range(0, len(old), AT_ONCE):
+        if len(removed) >= AT_ONCE:
+            break
+        read = state.messages.some(old[start : start + AT_ONCE])
+        removed += [f"message {one.id}" for one in read if _message_is_over(state, one, before)]
+    removed = removed[:AT_ONCE]
     silent = [name for name, signs in state.sessions.signs() if name != writer and signs.live and signs.last_heartbeat < before]
     return tuple(removed), tuple(silent[: AT_ONCE - len(removed)])
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from story import T0, Lines, Story, days, hours, listing
+from story import T0, Lines, Story, days, hours, listing, minutes
 
 from gitcoord.core import inbox
+from gitcoord.core.housekeeping import sweep
 from gitcoord.core.state import State
 from gitcoord.views import board, tree
 
@@ -77,6 +78,19 @@ def test_board_and_the_last_hour_read_neither_old_messages_nor_ended_sessions(lo
     assert not any(path.startswith(("messages/read/", "messages/broadcast/")) for path in long.read)
     ended = {path for path in long.read if path.startswith("sessions/old-")}
     assert len(ended) <= 10  # those of today
+
+
+def test_what_is_too_young_to_leave_is_not_read_to_find_that_out() -> None:
+    story = Story.of("ann", "bob")
+    for number in range(90):
+        story.send("ann", "broadcast", f"{number}")
+        story.wait(minutes(10))
+    story.wait(story.state.rules.retention - hours(10))
+    story.beat("ann", "working")
+    long = Counted(story.state)
+    removed, _ = sweep(long.load(), "bob", story.now)
+    assert 20 < len(removed) < 40
+    assert len([path for path in long.read if path.startswith("messages/")]) == len(removed)
 
 
 def test_facts_that_can_not_be_read_are_none(long: Counted) -> None:
