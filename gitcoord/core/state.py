@@ -48,10 +48,14 @@ class Table(Mapping[K, V], Generic[K, V]):
             return self
         over = {**self._over, **changes}
         # A plain base is folded in before the overlay grows long; a lazy one is left alone (folding would load it all).
-        if isinstance(self._base, dict) and len(over) > 64 + len(self._base) // 4:
-            merged = {**self._base, **over}
+        plain = self._plain()
+        if plain is not None and len(over) > 64 + len(plain) // 4:
+            merged = {**plain, **over}
             return type(self)({key: value for key, value in merged.items() if value is not None})
         return type(self)(self._base, over)
+
+    def _plain(self) -> dict[K, V] | None:
+        return self._base if isinstance(self._base, dict) else None
 
     def __getitem__(self, key: K) -> V:
         if key in self._over:
@@ -155,54 +159,94 @@ class Shelf(Mapping[str, "Message"]):
         """Reads those messages at once, so that asking for each costs nothing."""
 
 
+class Heap(Shelf):
+    """Messages that are all at hand. Those that wait and those that are past are told apart once, when somebody asks."""
+
+    def __init__(self, records: dict[str, Message]) -> None:
+        self.records = records
+        self._sorted: tuple[list[Message], list[tuple[date, Message]]] | None = None
+
+    def _parts(self) -> tuple[list[Message], list[tuple[date, Message]]]:
+        if self._sorted is None:
+            self._sorted = [], []
+            for one in self.records.values():
+                if one.waits:
+                    self._sorted[0].append(one)
+                else:
+                    self._sorted[1].append((one.timestamp.date(), one))
+        return self._sorted
+
+    def waiting(self, receivers: Collection[str] | None) -> list[str]:
+        """The ids of those that wait, to these receivers (None: to anybody)."""
+        return [one.id for one in self._parts()[0] if receivers is None or one.to in receivers]
+
+    def past(self, receivers: Collection[str] | None, *, after: int = -1, upto: int = 2**53, days: Days = ALWAYS) -> list[str]:
+        """The ids of those that wait no more."""
+        first, last = days
+        return [
+            one.id
+            for day, one in self._parts()[1]
+            if first <= day <= last and after < one.seq <= upto and (receivers is None or one.to in receivers)
+        ]
+
+    def fetch(self, keys: Sequence[str]) -> None:
+        """They are at hand."""
+
+    def __getitem__(self, key: str) -> Message:
+        return self.records[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
 class Mail(Table[str, "Message"]):
     """The messages of a state. On a long shelf only what is asked for is listed and read."""
 
-    __slots__ = ()
+    __slots__ = ("_shelf",)
+
+    def __init__(self, base: Mapping[str, Message], over: Mapping[str, Message | None] | None = None) -> None:
+        self._shelf = base if isinstance(base, Shelf) else Heap(dict(base))
+        super().__init__(self._shelf, over)
+
+    def _plain(self) -> dict[str, Message] | None:
+        return self._shelf.records if isinstance(self._shelf, Heap) else None
 
     def to(self, *receivers: str) -> list[Message]:
         """All to any of these receivers."""
-        base = self._base
-        keys = [*base.waiting(receivers), *base.past(receivers)] if isinstance(base, Shelf) else base
+        keys = [*self._shelf.waiting(receivers), *self._shelf.past(receivers)]
         return self._read(keys, lambda one: one.to in receivers)
 
     def coming(self, after: int, *receivers: str) -> list[Message]:
         """Those to any of these receivers that wait, or have a higher seq."""
-        base = self._base
-        keys = [*base.waiting(receivers), *base.past(receivers, after=after)] if isinstance(base, Shelf) else base
+        keys = [*self._shelf.waiting(receivers), *self._shelf.past(receivers, after=after)]
         return self._read(keys, lambda one: one.to in receivers and (one.waits or one.seq > after))
 
     def numbered(self, seq: int) -> list[Message]:
         """Those that the event with that seq made."""
-        base = self._base
-        keys = [*base.waiting(None), *base.past(None, after=seq - 1, upto=seq)] if isinstance(base, Shelf) else base
+        keys = [*self._shelf.waiting(None), *self._shelf.past(None, after=seq - 1, upto=seq)]
         return self._read(keys, lambda one: one.seq == seq)
 
     def waiting(self, choose: Callable[[Iterable[str]], Iterable[str]] = iter) -> list[Message]:
         """Those that wait, to anybody. `choose`: which of those ids are worth a look."""
-        base = self._base
-        keys = choose(base.waiting(None) if isinstance(base, Shelf) else base)
+        keys = choose(self._shelf.waiting(None))
         new = set(choose(self._over))
         return self._read(keys, lambda one: one.waits and (one.id not in self._over or one.id in new))
 
     def said(self, first: date = date.min, last: date = date.max) -> list[str]:
         """The ids of those that were said on one of these days, and of all that wait."""
-        base, days = self._base, (first, last)
-
-        def fits(one: Message) -> bool:
-            return one.waits or first <= one.timestamp.date() <= last
-
-        if isinstance(base, Shelf):
-            keys = [key for key in (*base.waiting(None), *base.past(None, days=days)) if key not in self._over]
-        else:
-            keys = [key for key, one in base.items() if key not in self._over and fits(one)]
-        return keys + [key for key, one in self._over.items() if one is not None and fits(one)]
+        known = (*self._shelf.waiting(None), *self._shelf.past(None, days=(first, last)))
+        new = (one for one in self._over.values() if one is not None)
+        return [key for key in known if key not in self._over] + [
+            one.id for one in new if one.waits or first <= one.timestamp.date() <= last
+        ]
 
     def some(self, keys: Iterable[str]) -> list[Message]:
         """Those with these ids, read at once."""
         wanted = list(keys)
-        if isinstance(self._base, Shelf):
-            self._base.fetch([key for key in wanted if key not in self._over])
+        self._shelf.fetch([key for key in wanted if key not in self._over])
         return [self[key] for key in wanted]
 
     def _read(self, keys: Iterable[str], fits: Callable[[Message], bool]) -> list[Message]:
