@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gitcoord import hooking
 from gitcoord.asker import Receipt
 from gitcoord.bootstrap import Connection
 from gitcoord.errors import BadInput, GitcoordError, NotInitialised
 from gitcoord.git.hub import first_commit, hub_url
 from gitcoord.git.repo import NULL, Repository
 from gitcoord.git.tip import RemoteTip, Swap
-from gitcoord.local import hookdir
 from gitcoord.settings import KEYS, Settings
 from gitcoord.views.tree import HUB_TEXT
 
@@ -124,7 +124,7 @@ def remove(found: Connection) -> list[str]:
         raise GitcoordError(f"{len(refused)} queued commands could not be carried out and would be lost", hint="gitcoord doctor")
     repo, done = found.repo, []
     with contextlib.suppress(GitcoordError):
-        hooks = hookdir.uninstall(Path(repo.hooks_dir()), common_dir=Path(repo.common_dir))
+        hooks = hooking.uninstall(repo)
         done += [f"hook {one.event}: {one.change}" for one in hooks if one.change != "none"]
     for one in (repo, found.home):
         one.drop_refs(one.own_refs(kept=True))
