@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from gitcoord.git import programs
 from gitcoord.git.repo import Repository
 from gitcoord.local import hookdir, lefthook, sharedhooks
-from gitcoord.local.hookdir import ALL, GUARDS, TRAILERS, Hook
+from gitcoord.local.hookdir import ALL, GUARDS, TRAILERS, Hook, Way
 
 
 def install(
@@ -44,6 +45,35 @@ def install(
     else:
         found = place.put_folder(left, program, guard=guard, trailers=trailers)
     return tuple(there[event] if event in there else next(hook for hook in found if hook.event == event) for event in asked)
+
+
+def may(repo: Repository, environ: Mapping[str, str], *, shared: bool) -> bool:
+    """Whether hooks can be installed without giving them to others who were not meant."""
+    return shared or _Place(repo).own or programs.have_config_hooks(programs.versions(environ))
+
+
+def plan(
+    repo: Repository, environ: Mapping[str, str], *, guard: bool = False, trailers: bool = False, shared: bool = False
+) -> tuple[tuple[Hook, Way | Literal["none"]], ...]:
+    """What `install` would do: for each event what is there now, and by which way it would come in; none: it can't. Only looks."""
+    place = _Place(repo)
+    before = {hook.event: hook for hook in status(repo)}
+    had = {event for event, hook in before.items() if hook.state in {"installed", "shadowed"}}
+    asked = hookdir.wanted(guard=guard or bool(had & {*GUARDS}), trailers=trailers or bool(had & {*TRAILERS}))
+    config = programs.have_config_hooks(programs.versions(environ))
+    jobs, soon = lefthook.events(place.folder, repo.work_tree, asked) if place.own else (frozenset(), frozenset())
+    found: list[tuple[Hook, Way | Literal["none"]]] = []
+    for event in asked:
+        hook = before[event]
+        if not place.own and (shared or (hook.way == "shared" and hook.state in {"installed", "edited"})):
+            found.append((hook, "shared"))
+        elif config:
+            found.append((hook, "config"))
+        elif not place.own:
+            found.append((hook, "none"))
+        else:
+            found.append((hook, "lefthook" if event in jobs | (soon & lefthook.installed(repo.work_tree)) else "folder"))
+    return tuple(found)
 
 
 def uninstall(repo: Repository, *, shared: bool = False) -> tuple[Hook, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gitcoord.local import marked
 
-_NAMES = tuple(f"{dot}lefthook.{kind}" for dot in ("", ".", ".config/") for kind in ("yml", "yaml", "toml", "json", "jsonc"))
+NAMES = tuple(f"{dot}lefthook.{kind}" for dot in ("", ".", ".config/") for kind in ("yml", "yaml", "toml", "json", "jsonc"))
 _LOCAL = "lefthook-local.yml"
 _HEAD = b"# Of this clone alone: lefthook reads it beside the file that all share.\n"
 _NOTE = "(in: gitcoord hooks install --git; out: gitcoord hooks uninstall --git)"
@@ -25,7 +25,7 @@ def events(folder: Path, top: str, asked: Collection[str]) -> tuple[frozenset[st
     file of the work tree can't take ours.
     """
     none: frozenset[str] = frozenset()
-    shared = [Path(top) / name for name in _NAMES if (Path(top) / name).is_file()] if top else []
+    shared = [Path(top) / name for name in NAMES if (Path(top) / name).is_file()] if top else []
     if not shared:
         return none, none
     path = Path(top) / _LOCAL
