@@ -1,7 +1,7 @@
 """`git commit` with the hooks installed against without, remote alive, dead and silent, in one run: ratios, not seconds.
 
 And with the guard before it, which git waits for: where nothing near is claimed (by its short way, and by the whole program),
-where the file is one's own, and where it warns.
+where the file is one's own, and where it warns. And with all hooks there are: those that tell, the guard, and the trailers.
 
     python bench/hooks.py [ROUNDS]
 
@@ -24,6 +24,10 @@ from pathlib import Path
 GIT = shutil.which("git") or "git"
 CASES = ("without hooks", "remote alive", "remote dead", "remote silent")
 GUARDED = ("guard: free", "guard: free, long", "guard: own", "guard: warns", "guard: dead")
+ALL = ("all: remote alive", "all: remote dead", "all: remote silent")
+EVERY = (*CASES, *GUARDED, *ALL)
+DEAD = ("remote dead", "guard: dead", "all: remote dead")
+SILENT = ("remote silent", "all: remote silent")
 
 
 def git(where: Path, *words: str, env: dict[str, str]) -> None:
@@ -47,7 +51,7 @@ def main() -> int:
     dead.close()
     clones = {}
     try:
-        for number, case in enumerate((*CASES, *GUARDED)):
+        for number, case in enumerate(EVERY):
             remote, clone = folder / f"r{number}.git", folder / f"c{number}"
             git(folder, "init", "-q", "--bare", str(remote), env=env)
             git(folder, "clone", "-q", str(remote), str(clone), env=env)
@@ -55,18 +59,19 @@ def main() -> int:
             git(clone, "push", "-q", "origin", "HEAD", env=env)
             clones[case] = clone
             if case != "without hooks":
-                guard = ["--guard"] if case in GUARDED else []
+                guard = ["--guard", "--trailers"] if case in ALL else ["--guard"] if case in GUARDED else []
                 claims = [["start", "other", "--new"], ["claim", "elsewhere", "--session", "other"]] if guard else []
                 claims += [["claim", "file.txt", "--session", "other"]] if case == "guard: warns" else []
                 mine = [["claim", "file.txt"]] if case == "guard: own" else []
                 for words in (["init"], *claims, ["start", "bench", "--new"], *mine, ["hooks", "install", "--git", *guard]):
                     subprocess.run([str(program), *words], cwd=clone, env=env, check=True, capture_output=True, timeout=60)
-        for case in ("remote dead", "guard: dead"):
+        for case in DEAD:
             git(clones[case], "config", "remote.origin.url", f"git://127.0.0.1:{port}/x", env=env)
-        git(clones["remote silent"], "config", "remote.origin.url", f"git://127.0.0.1:{silent.getsockname()[1]}/x", env=env)
-        taken: dict[str, list[float]] = {case: [] for case in (*CASES, *GUARDED)}
+        for case in SILENT:
+            git(clones[case], "config", "remote.origin.url", f"git://127.0.0.1:{silent.getsockname()[1]}/x", env=env)
+        taken: dict[str, list[float]] = {case: [] for case in EVERY}
         for number in range(rounds + 2):
-            for case in (*CASES, *GUARDED):
+            for case in EVERY:
                 if case == "guard: free, long":  # no short list: the whole program looks
                     for noted in (clones[case] / ".git" / "gitcoord").glob("held-*"):
                         noted.unlink()
@@ -78,11 +83,11 @@ def main() -> int:
                     taken[case].append(time.perf_counter() - start)
                 time.sleep(0.4)  # what runs in the background has ended: one commit is measured, not its neighbour's hook
         base = statistics.median(taken["without hooks"])
-        print(f"{'case':<16} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} commits each)")
-        for case in (*CASES, *GUARDED):
+        print(f"{'case':<18} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} commits each)")
+        for case in EVERY:
             times = [1000 * one for one in taken[case]]
             middle = statistics.median(times)
-            print(f"{case:<16} {middle:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {middle / 1000 / base:>6.2f}")
+            print(f"{case:<18} {middle:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {middle / 1000 / base:>6.2f}")
     finally:
         silent.close()
         shutil.rmtree(folder, ignore_errors=True)
