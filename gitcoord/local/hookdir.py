@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import secrets
+import shlex
 from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -224,6 +225,16 @@ def _template(event: str) -> bytes:
     if packaged.is_file():
         return packaged.read_bytes()
     return (Path(__file__).parents[2] / "hooks" / event).read_bytes()  # an editable installation
+
+
+def program_of(path: Path) -> str:
+    """The program's place that is noted in one of our hooks; "" when there is none. Raises nothing."""
+    try:
+        line = next((line for line in path.read_bytes().splitlines() if line.startswith(_PROGRAM.strip())), b"")
+        words = shlex.split(os.fsdecode(line.removeprefix(_PROGRAM.strip())), comments=True)
+    except (OSError, ValueError):
+        return ""
+    return words[0] if words else ""
 
 
 def _digest(text: bytes) -> bytes:
