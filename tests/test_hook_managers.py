@@ -227,7 +227,9 @@ def manager(request: pytest.FixtureRequest, tree: Tree) -> Manager:
 def test_all_run_and_afterwards_every_byte_is_as_it_was(tree: Tree, manager: Manager) -> None:
     manager.setup(tree)
     before = tree.picture()
-    tree.install(shared=manager.shared)
+    planned = {hook.event: way for hook, way in hooking.plan(tree.repo, tree.env, guard=True, shared=manager.shared)}
+    assert tree.picture() == before
+    assert {event: hook.way for event, hook in tree.install(shared=manager.shared).items()} == planned
     again = tree.picture()
     assert {hook.change for hook in tree.install(shared=manager.shared).values()} == {"none"}
     assert tree.picture() == again
@@ -373,6 +375,7 @@ def test_a_shared_folder_is_changed_only_for_who_asks(tree: Tree) -> None:
     script(folder / "pre-commit", f"set -eu\n{NOTE.replace('EVENT', 'pre-commit')}")
     script(folder / "post-commit", f"exec sh -c '{NOTE.replace('EVENT', 'post-commit')}'")
     before = tree.picture()
+    assert {way for _, way in hooking.plan(tree.repo, tree.env)} == {"none"}
     with pytest.raises(GitcoordError) as told:
         tree.install()
     assert "gitcoord hooks install --git --shared" in told.value.hint
