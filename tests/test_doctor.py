@@ -119,6 +119,12 @@ def test_a_remote_that_takes_nothing_is_wrong(seat: Seat, file_remote: Remote) -
     assert git(file_remote.path, "for-each-ref") == refs
 
 
+def test_a_branch_that_is_gone_is_not_made_again_by_looking(seat: Seat, file_remote: Remote) -> None:
+    git(file_remote.path, "update-ref", "-d", "refs/heads/coordination")
+    assert of_the_remote(seat)
+    assert git(file_remote.path, "for-each-ref", "refs/heads/coordination") == ""
+
+
 def test_a_clone_that_is_behind_may_still_push(pair: tuple[Seat, Seat]) -> None:
     pair[1].ok("claim", "x")
     assert set(of_the_remote(pair[0]).values()) == {"ok"}

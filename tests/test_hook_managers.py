@@ -518,6 +518,7 @@ def test_hooks_move_to_the_way_that_is_right_now(tree: Tree, monkeypatch: pytest
     assert (tree.top / ".git" / "hooks" / "post-commit").read_bytes() == before[str(tree.top / ".git/hooks/post-commit")][1]
     monkeypatch.undo()
     assert {hook.way for hook in tree.install(guard=False).values()} == {"folder"}
+    assert "hook.gitcoord" not in git(tree.top, "config", "--list")
     assert tree.commit().code == 0
     assert tree.ran() == BOTH
     tree.uninstall()

@@ -21,8 +21,8 @@ from gitcoord.local import hookdir
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.usually("21 in 3")
-@pytest.mark.parametrize(("trees", "commits"), [(3, 7), (5, 20)], ids=["21 in 3", "100 in 5"])
+@pytest.mark.usually("30 in 3")
+@pytest.mark.parametrize(("trees", "commits"), [(3, 10), (5, 20)], ids=["30 in 3", "100 in 5"])
 def test_many_commits_are_a_handful_of_pushes_and_none_is_lost(
     trees: int, commits: int, file_remote: Remote, seats: Seats, tmp_path: Path
 ) -> None:
@@ -44,7 +44,7 @@ def test_many_commits_are_a_handful_of_pushes_and_none_is_lost(
     for seat in every:
         with seat.here(clock) as found:
             found.coordinator.start(seat.path.name)
-    hookdir.install(first.path / ".git" / "hooks", common_dir=first.path / ".git", guard=True, trailers=True)
+    hookdir.install(first.path / ".git" / "hooks", common_dir=first.path / ".git")
     before, begun = pushes(file_remote), first.git("rev-parse", "origin/coordination")
 
     with ThreadPoolExecutor(trees) as crowd:
