@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from remotes import RemoteFactory  # the tests' servers: found by the line above
 
 GIT = shutil.which("git") or "git"
 CASES = ("without hooks", "remote alive", "remote dead", "remote silent")
@@ -45,18 +48,13 @@ def main() -> int:
     env |= {"HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
             "PATH": f"{program.parent}{os.pathsep}{env['PATH']}"}  # fmt: skip
     (folder / "gitconfig").write_text("[user]\n\tname = Bench\n\temail = bench@example.org\n[init]\n\tdefaultBranch = main\n")
-    silent = socket.create_server(("127.0.0.1", 0))  # accepts, and never says a word
-    dead = socket.create_server(("127.0.0.1", 0))
-    port = dead.getsockname()[1]
-    dead.close()
+    factory = RemoteFactory(folder / "remotes")
     clones = {}
+    remotes = {}
     try:
         for number, case in enumerate(EVERY):
-            remote, clone = folder / f"r{number}.git", folder / f"c{number}"
-            git(folder, "init", "-q", "--bare", str(remote), env=env)
-            git(folder, "clone", "-q", str(remote), str(clone), env=env)
-            git(clone, "commit", "-q", "--allow-empty", "-m", "first", env=env)
-            git(clone, "push", "-q", "origin", "HEAD", env=env)
+            remotes[case], clone = factory.make("git"), folder / f"c{number}"
+            git(folder, "clone", "-q", remotes[case].url, str(clone), env=env)
             clones[case] = clone
             if case != "without hooks":
                 guard = ["--guard", "--trailers"] if case in ALL else ["--guard"] if case in GUARDED else []
@@ -66,9 +64,9 @@ def main() -> int:
                 for words in (["init"], *claims, ["start", "bench", "--new"], *mine, ["hooks", "install", "--git", *guard]):
                     subprocess.run([str(program), *words], cwd=clone, env=env, check=True, capture_output=True, timeout=60)
         for case in DEAD:
-            git(clones[case], "config", "remote.origin.url", f"git://127.0.0.1:{port}/x", env=env)
+            remotes[case].away()
         for case in SILENT:
-            git(clones[case], "config", "remote.origin.url", f"git://127.0.0.1:{silent.getsockname()[1]}/x", env=env)
+            remotes[case].silent()
         taken: dict[str, list[float]] = {case: [] for case in EVERY}
         for number in range(rounds + 2):
             for case in EVERY:
@@ -89,7 +87,7 @@ def main() -> int:
             middle = statistics.median(times)
             print(f"{case:<18} {middle:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {middle / 1000 / base:>6.2f}")
     finally:
-        silent.close()
+        factory.close()
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 

@@ -132,3 +132,25 @@ def test_agents_are_found_by_their_programs_and_folders(tmp_path: Path) -> None:
     found = {one.name: one.by for one in agents.find({"PATH": str(tools)}, str(top), str(home))}
     assert found == {"claude": ("the program claude",), "codex": ("~/.codex",), "cursor": (".cursor",)}
     assert agents.find({"PATH": ""}, "", "") == ()
+
+
+def test_the_hooks_command_says_by_which_way_and_what_to_do(seat: Seat) -> None:
+    seat.ok("init")
+    told = seat.run("hooks", "install", "--git", "--guard").out.splitlines()
+    kept = seat.path / ".git" / "hooks" / "pre-commit.before-gitcoord"
+    assert "post-commit: installed" in told
+    assert f"pre-commit: installed; the hook that was here still runs: {kept}" in told
+    (seat.path / ".githooks").mkdir()
+    git(seat.path, "config", "core.hooksPath", ".githooks")
+    hidden = seat.run("hooks", "status").out
+    assert "post-commit: shadowed: git looks for hooks elsewhere (core.hooksPath): " in hidden
+    refused = seat.run("hooks", "install", "--git")
+    assert (refused.code, "hint: gitcoord hooks install --git --shared" in refused.err) == (1, True)
+    shared = seat.run("hooks", "install", "--git", "--shared").out
+    assert f"post-commit: installed; a few lines that others get, too: {seat.path / '.githooks' / 'post-commit'}" in shared
+    assert {one["way"] for one in seat.ok("hooks", "status")["hooks"] if one["state"] == "installed"} == {"shared"}
+    seat.run("hooks", "uninstall", "--git")
+    assert (seat.path / ".githooks" / "post-commit").exists()
+    assert kept.with_name("pre-commit").read_text() == "#!/bin/sh\n"
+    seat.run("hooks", "uninstall", "--git", "--shared")
+    assert list((seat.path / ".githooks").iterdir()) == []

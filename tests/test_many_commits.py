@@ -53,7 +53,7 @@ def test_many_commits_are_a_handful_of_pushes_and_none_is_lost(
     by_hooks = pushes(file_remote) - before
     first.ok("sync")
 
-    assert 1 <= by_hooks <= pushes(file_remote) - before <= 6
+    assert 1 <= by_hooks <= pushes(file_remote) - before <= 4
     told = first.git("log", "--format=%(trailers:only,unfold)%x00", f"{begun}..origin/coordination").split("\0")
     beats = [[line.split(": ", 1) for line in entry.strip().splitlines()] for entry in told if "Coord-Folded" in entry]
     for seat in every:
