@@ -1,7 +1,7 @@
 """`git commit` with the hooks installed against without, remote alive, dead and silent, in one run: ratios, not seconds.
 
 And with the guard before it, which git waits for: where nothing near is claimed (by its short way, and by the whole program),
-where the file is one's own, and where it warns.
+where the file is one's own, and where it warns. And with all hooks there are: those that tell, the guard, and the trailers.
 
     python bench/hooks.py [ROUNDS]
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -21,9 +20,17 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from remotes import RemoteFactory  # the tests' servers: found by the line above
+
 GIT = shutil.which("git") or "git"
 CASES = ("without hooks", "remote alive", "remote dead", "remote silent")
 GUARDED = ("guard: free", "guard: free, long", "guard: own", "guard: warns", "guard: dead")
+ALL = ("all: remote alive", "all: remote dead", "all: remote silent")
+EVERY = (*CASES, *GUARDED, *ALL)
+DEAD = ("remote dead", "guard: dead", "all: remote dead")
+SILENT = ("remote silent", "all: remote silent")
 
 
 def git(where: Path, *words: str, env: dict[str, str]) -> None:
@@ -41,32 +48,28 @@ def main() -> int:
     env |= {"HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(folder / "gitconfig"),
             "PATH": f"{program.parent}{os.pathsep}{env['PATH']}"}  # fmt: skip
     (folder / "gitconfig").write_text("[user]\n\tname = Bench\n\temail = bench@example.org\n[init]\n\tdefaultBranch = main\n")
-    silent = socket.create_server(("127.0.0.1", 0))  # accepts, and never says a word
-    dead = socket.create_server(("127.0.0.1", 0))
-    port = dead.getsockname()[1]
-    dead.close()
+    factory = RemoteFactory(folder / "remotes")
     clones = {}
+    remotes = {}
     try:
-        for number, case in enumerate((*CASES, *GUARDED)):
-            remote, clone = folder / f"r{number}.git", folder / f"c{number}"
-            git(folder, "init", "-q", "--bare", str(remote), env=env)
-            git(folder, "clone", "-q", str(remote), str(clone), env=env)
-            git(clone, "commit", "-q", "--allow-empty", "-m", "first", env=env)
-            git(clone, "push", "-q", "origin", "HEAD", env=env)
+        for number, case in enumerate(EVERY):
+            remotes[case], clone = factory.make("git"), folder / f"c{number}"
+            git(folder, "clone", "-q", remotes[case].url, str(clone), env=env)
             clones[case] = clone
             if case != "without hooks":
-                guard = ["--guard"] if case in GUARDED else []
+                guard = ["--guard", "--trailers"] if case in ALL else ["--guard"] if case in GUARDED else []
                 claims = [["start", "other", "--new"], ["claim", "elsewhere", "--session", "other"]] if guard else []
                 claims += [["claim", "file.txt", "--session", "other"]] if case == "guard: warns" else []
                 mine = [["claim", "file.txt"]] if case == "guard: own" else []
                 for words in (["init"], *claims, ["start", "bench", "--new"], *mine, ["hooks", "install", "--git", *guard]):
                     subprocess.run([str(program), *words], cwd=clone, env=env, check=True, capture_output=True, timeout=60)
-        for case in ("remote dead", "guard: dead"):
-            git(clones[case], "config", "remote.origin.url", f"git://127.0.0.1:{port}/x", env=env)
-        git(clones["remote silent"], "config", "remote.origin.url", f"git://127.0.0.1:{silent.getsockname()[1]}/x", env=env)
-        taken: dict[str, list[float]] = {case: [] for case in (*CASES, *GUARDED)}
+        for case in DEAD:
+            remotes[case].away()
+        for case in SILENT:
+            remotes[case].silent()
+        taken: dict[str, list[float]] = {case: [] for case in EVERY}
         for number in range(rounds + 2):
-            for case in (*CASES, *GUARDED):
+            for case in EVERY:
                 if case == "guard: free, long":  # no short list: the whole program looks
                     for noted in (clones[case] / ".git" / "gitcoord").glob("held-*"):
                         noted.unlink()
@@ -78,13 +81,13 @@ def main() -> int:
                     taken[case].append(time.perf_counter() - start)
                 time.sleep(0.4)  # what runs in the background has ended: one commit is measured, not its neighbour's hook
         base = statistics.median(taken["without hooks"])
-        print(f"{'case':<16} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} commits each)")
-        for case in (*CASES, *GUARDED):
+        print(f"{'case':<18} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} commits each)")
+        for case in EVERY:
             times = [1000 * one for one in taken[case]]
             middle = statistics.median(times)
-            print(f"{case:<16} {middle:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {middle / 1000 / base:>6.2f}")
+            print(f"{case:<18} {middle:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {middle / 1000 / base:>6.2f}")
     finally:
-        silent.close()
+        factory.close()
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 

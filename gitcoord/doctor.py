@@ -8,13 +8,13 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
 
 from gitcoord import __version__
 from gitcoord.bootstrap import Connection
+from gitcoord.checks import builds, hooks, remote
+from gitcoord.checks.finding import Finding
 from gitcoord.core.names import show
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import GitcoordError, NotInitialised, Rewritten, Unreachable
@@ -23,15 +23,6 @@ from gitcoord.local import files
 
 OLDEST_GIT = (2, 31)
 """`--no-filter`, `--no-write-fetch-head` and several transactions of `update-ref --stdin` are all there since then."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: ok, a warning, or wrong; and what to do."""
-
-    level: Literal["ok", "warning", "wrong"]
-    what: str
-    hint: str = ""
 
 
 def examine(found: Connection, *, fix: bool) -> list[Finding]:
@@ -44,6 +35,8 @@ def examine(found: Connection, *, fix: bool) -> list[Finding]:
         *_desk(found, fix=fix),
         *_refs(found, fix=fix),
         *_relay(found),
+        *hooks.look(found),
+        *_around(found),
     ]
 
 
@@ -125,6 +118,17 @@ def _branch(found: Connection) -> Iterator[Finding]:
         yield Finding("warning", f"commit {bad.commit[:12]} is ignored: {bad.reason}", "nothing to do: the next event mends it")
     if view.state.rules.format > 1:
         yield Finding("wrong", f"the branch has format {view.state.rules.format}: this program only reads it", "upgrade gitcoord")
+
+
+def _around(found: Connection) -> Iterator[Finding]:
+    """What stands around the branch: its remote's rules, and services that build what is pushed."""
+    try:
+        view = found.coordinator.view()
+    except GitcoordError:
+        return  # told already
+    if view.read_at is not None:
+        yield from remote.look(found)
+    yield from builds.look(found, skip_ci=view.state.rules.settings.skip_ci)
 
 
 def _clock(found: Connection) -> Iterator[Finding]:

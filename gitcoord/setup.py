@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gitcoord import hooking
 from gitcoord.asker import Receipt
 from gitcoord.bootstrap import Connection
 from gitcoord.errors import BadInput, GitcoordError, NotInitialised
 from gitcoord.git.hub import first_commit, hub_url
 from gitcoord.git.repo import NULL, Repository
 from gitcoord.git.tip import RemoteTip, Swap
-from gitcoord.local import hookdir
 from gitcoord.settings import KEYS, Settings
 from gitcoord.views.tree import HUB_TEXT
 
@@ -50,7 +50,13 @@ def _choose(repo: Repository, *, remote: str | None, hub: str | None, local: boo
         if remote not in repo.remotes:
             raise BadInput(f"there is no remote called {remote!r}", hint="git remote -v")
         repo.set_config("gitcoord.remote", remote)
-    elif repo.setting("gitcoord.remote") is None and {"origin", "upstream"} <= set(repo.remotes):
+    else:
+        check_choice(repo)
+
+
+def check_choice(repo: Repository) -> None:
+    """Raises BadInput where only a person can say which remote all share."""
+    if not repo.setting("gitcoord.hub") and repo.setting("gitcoord.remote") is None and {"origin", "upstream"} <= set(repo.remotes):
         raise BadInput(
             "there is an upstream beside origin: say which of the two all sessions share",
             hint="gitcoord init --remote upstream, or: gitcoord init --remote origin",
@@ -113,18 +119,23 @@ def _publish(found: Connection, tip: RemoteTip, old: str) -> Receipt:
     return Receipt("committed", "", view.checked.seq, old)
 
 
-def remove(found: Connection) -> list[str]:
-    """Takes away everything local: hooks, settings, what waits, our refs. The branch on the remote stays; so does a branch
-    that exists only here, since it is the record itself. Raises GitcoordError while something is unsent.
-    """
+def check_removal(found: Connection) -> None:
+    """Raises GitcoordError while something is unsent."""
     waiting, refused = found.desk.waiting(), found.desk.refused()
     if waiting:
         raise GitcoordError(f"{len(waiting)} commands are not sent yet", hint="gitcoord sync")
     if refused:
         raise GitcoordError(f"{len(refused)} queued commands could not be carried out and would be lost", hint="gitcoord doctor")
+
+
+def remove(found: Connection) -> list[str]:
+    """Takes away everything local: hooks, settings, what waits, our refs. The branch on the remote stays; so does a branch
+    that exists only here, since it is the record itself. Raises GitcoordError while something is unsent.
+    """
+    check_removal(found)
     repo, done = found.repo, []
     with contextlib.suppress(GitcoordError):
-        hooks = hookdir.uninstall(Path(repo.hooks_dir()), common_dir=Path(repo.common_dir))
+        hooks = hooking.uninstall(repo)
         done += [f"hook {one.event}: {one.change}" for one in hooks if one.change != "none"]
     for one in (repo, found.home):
         one.drop_refs(one.own_refs(kept=True))

@@ -27,7 +27,7 @@ FOUR = {
     "sender", "verifier", "talking", "handing", "briefer", "flusher", "reader", "watcher", "asker", "claiming", "keeper",
     "guarding", "coordinator", "streaming", "relaying", "courier", "hearing", "progress",
 }  # fmt: skip
-FIVE = {"bootstrap", "setup", "doctor", "demo", "relaysetup"}
+FIVE = {"bootstrap", "setup", "doctor", "demo", "relaysetup", "hooking", "installing", "checks"}
 
 ROOMS: dict[str, set[str]] = {
     "errors": set(),

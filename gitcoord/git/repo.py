@@ -237,6 +237,32 @@ class Repository:
             self.ask("config", "--local", "--replace-all", key, value)
         self.__dict__.pop("config", None)
 
+    def set_hook(self, name: str, event: str, command: str | None) -> None:
+        """Sets (None: takes away) one of our own hooks in this clone's configuration, where git 2.54 and newer look for some."""
+        section = f"hook.{name}"
+        if not name.startswith("gitcoord-"):
+            raise GitcoordError(f"{section} is not gitcoord's to set")
+        if command is None:
+            self.run("config", "--local", "--remove-section", section)
+        else:
+            self.ask("config", "--local", "--replace-all", f"{section}.command", command)
+            self.ask("config", "--local", "--replace-all", f"{section}.event", event)
+        self.__dict__.pop("config", None)
+
+    def disk_usage(self, commit: Oid, seconds: float) -> int | None:
+        """Bytes that all objects behind the commit take in this repository; None when they can't be counted in that time."""
+        done = self.run("rev-list", "--disk-usage", "--objects", commit, seconds=seconds)
+        return int(done.stdout) if done.ok and done.stdout.strip().isdigit() else None
+
+    def files_at_head(self, paths: Sequence[str]) -> list[str]:
+        """Which files there are in the user's HEAD at or below those paths."""
+        done = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", "--", *paths)
+        return [name for name in done.stdout.decode("utf-8", "surrogateescape").split("\0") if name] if done.ok else []
+
+    def ignores(self, path: str) -> bool:
+        """Whether git takes no notice of that file of the work tree while it is untracked."""
+        return self.run("check-ignore", "-q", "--", path).ok
+
     def version(self) -> str:
         """git's version, as it says it."""
         return self.ask("version").strip().removeprefix("git version ")

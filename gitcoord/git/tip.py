@@ -224,6 +224,19 @@ class RemoteTip:
         # Silence is no refusal: a command that can wait must not count it as one.
         raise Unreachable(_away(self.where, words or f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
 
+    def would_take(self, seconds: float) -> tuple[bool, str]:
+        """Whether the remote talks about receiving with us at all, and else its words: a push that changes nothing and is not
+        carried out. No hook and no rule of the server is asked by it.
+        """
+        words = ["push", "--dry-run", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-progress"]
+        update = f"{self.local()}:{self._full}"
+        done = self._repo.run(
+            "-c", "push.gpgSign=false", *words, *self._programs("receivepack"), "--", self.url, update, seconds=seconds
+        )
+        if done.ok or any(line.startswith(b"!\t") for line in done.stdout.splitlines()):  # it has gone on meanwhile
+            return True, ""
+        return False, done.words if done.in_time else f"no answer in {seconds:.0f} s"
+
     def _is_in(self, commit: Oid, tip: Oid) -> bool:
         """Whether the tip has the commit behind it; NULL is behind everything."""
         return commit == NULL or self._repo.run("merge-base", "--is-ancestor", commit, tip).ok

@@ -13,7 +13,7 @@ import typer
 from gitcoord import __version__
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NotWritten
-from gitcoord.faces.cli import admin, ask, brief, guard, handoff, hooks, look, mcp, relay, run, talk, work
+from gitcoord.faces.cli import admin, ask, brief, guard, handoff, hooks, install, look, mcp, relay, run, talk, work
 from gitcoord.faces.cli.context import options, say, take_globals, tell
 from gitcoord.local import reports
 
@@ -53,7 +53,18 @@ COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
         work.end,
     ),
     LOOK: (work.claims, handoff.handoffs, work.peers, work.whoami, look.board, look.log, look.history, look.verify),
-    KEEP: (admin.init, admin.sync, admin.config, guard.guard, admin.doctor, mcp.mcp, relay.relay, admin.demo),
+    KEEP: (
+        install.install,
+        install.uninstall,
+        admin.init,
+        admin.sync,
+        admin.config,
+        guard.guard,
+        admin.doctor,
+        mcp.mcp,
+        relay.relay,
+        admin.demo,
+    ),
 }
 
 
