@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gitcoord import glancing
 from gitcoord.core import leases, names, requests, waiting
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
@@ -164,6 +165,11 @@ class Reader:
                 self.warnings += self.desk.take_notes(self.who.session)
             self.identity.hold(self.who.session, sorted(held))
 
+    def _glance(self, view: View) -> None:
+        """Notes what a status line shows, where the branch was just read where it lives."""
+        if view.read_at is not None:
+            glancing.note(self.identity, view.state, max(self.now(), view.state.at), view.read_at)
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def status(self, repo: str | None = None) -> Status:
@@ -173,6 +179,7 @@ class Reader:
         now = max(self.now(), view.state.at)
         bad = view.checked.unmended
         items = attention(state, now, [(one.commit, one.reason) for one in bad], self.who.session)
+        self._glance(view)
         return Status(now, view.checked.tip, state, tuple(items), bad, view.read_at, view.checked.seq)
 
     def whoami(self) -> tuple[Session | None, Binding | None]:

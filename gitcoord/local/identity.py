@@ -75,6 +75,7 @@ class Identity:
     """The bindings of one work tree."""
 
     def __init__(self, git_dir: Path) -> None:
+        self.place = git_dir
         self._folder = git_dir / "gitcoord" / "sessions"
 
     def all(self) -> list[Binding]:
