@@ -50,6 +50,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bombs", choices=("small", "full"), default="small", help="how large what lies in wait on the branch is")
     parser.addoption("--all-remotes", action="store_true", help="run also those kinds of remote that differ in little")
     parser.addoption("--every-byte", action="store_true", help="cut a claim's connections at every byte, and print the table")
+    parser.addoption(
+        "--agents",
+        metavar="FOLDER",
+        help="show the plugin to Claude Code and Codex: a folder with their npm packages (or `npm`: install them, 640 MB)",
+    )
     parser.addoption("--soak", type=float, default=0.0, metavar="MINUTES", help="how long storms blow over all kinds of remotes")
 
 
