@@ -98,6 +98,8 @@ class Reader:
     seconds: float
     op: str = ""
     cached: bool = False
+    boxed: bool = False
+    """Whether this process runs in a sandbox: nothing but the spool may be written, or the network is cut off."""
     heard: bool = True
     """Whether anybody hears the warnings; if not, they are kept for the next command."""
     warnings: list[str] = field(default_factory=list)

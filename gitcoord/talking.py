@@ -86,7 +86,7 @@ class Talking(Asker):
         self, seconds: float, *, between: float, stop: Callable[[], bool] = lambda: False
     ) -> Iterator[list[Message]]:  # fmt: skip
         """The unread messages that the session should hear of at once, as they come: each once, and none is taken. `between`:
-        seconds that pass between two times at least. Ends after `seconds`, or when `stop` says so. Raises NoSession when that is over.
+        seconds that pass between two times at least. Ends after `seconds`, or when `stop` says so. Raises NoSession.
         """
         told: set[str] = set()
         last: float | None = None
@@ -120,7 +120,7 @@ class Talking(Asker):
         if receipt.state == "queued":
             raise NotInTime(
                 "the remote is away: the question is queued and goes out with the next command",
-                hint="gitcoord inbox --wait",
+                hint="gitcoord inbox --peek" if self.boxed else "gitcoord inbox --wait",
                 data={"messages": [], "id": receipt.id},
             )
         if tell is not None and (nobody := self.nobody_there(to)):

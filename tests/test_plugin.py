@@ -118,7 +118,7 @@ def _calls(text: str) -> list[list[str]]:
     for span in _spans(text):
         words = shlex.split(span, comments=True)
         if words[:1] == ["gitcoord"]:
-            found.append([word for word in words[1 : words.index("<") if "<" in words else None]])
+            found.append(words[1 : words.index("<") if "<" in words else None])
     return found
 
 
