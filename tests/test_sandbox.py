@@ -130,7 +130,7 @@ def test_what_is_known_is_still_told(box: Box, pair: tuple[Seat, Seat]) -> None:
     assert [one["resource_name"] for one in status.json["claims"]] == ["b.py"]
     assert [one["subject"] for one in box.run("inbox", "--peek", "--json").json["messages"]] == ["hello"]
     assert [one["claimed_by"] for one in box.run("claims", "--json").json["claims"]] == ["ben"]
-    assert box.run("statusline").out.startswith("gitcoord ada · ")
+    assert box.run("statusline").out.startswith("gitcoord: ada · ")
     assert "hello" in box.run("briefing").out
     taking = box.run("inbox")  # a message is taken on the branch or not at all
     assert taking.code == 6

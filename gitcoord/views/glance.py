@@ -43,7 +43,7 @@ def line(glance: Glance) -> str:
         parts.append(f"holds {_some(glance.held)}")
     if glance.age is not None:
         parts.append(_ago(glance.age))
-    text = f"gitcoord {show(glance.session, 64)}" + "".join(f" · {one}" for one in parts)
+    text = f"gitcoord: {show(glance.session, 64)}" + "".join(f" · {one}" for one in parts)
     return text if len(text) <= LIMIT else text[: LIMIT - 1] + "…"
 
 

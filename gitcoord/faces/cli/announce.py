@@ -27,7 +27,7 @@ LIMIT = 200  # characters of a line
 AT_ONCE = 3  # messages that get a line of their own at a time
 BETWEEN = 10.0  # seconds between two times that something is said
 WAKES_BETWEEN = 300.0  # seconds between two calls that wake an agent: each begins a turn, which costs somebody money
-_AGAIN = 5.0  # seconds between two looks for a session that sits here
+_AGAIN = 2.0  # seconds between two looks for a session that sits here
 _WITHIN = 30.0  # seconds that the other program may take
 _CODEX = "CODEX_THREAD_ID"
 _THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}")
@@ -75,16 +75,22 @@ def _coming(seconds: float, between: float, is_over: Callable[[], bool]) -> Iter
 
 
 def _sitting(identity: Identity, asked: str, wake: str) -> Binding | None:
-    """The newest session here that was named, or is the caller's: by its agent's variables, or because the process that it was
-    started from is one that this one comes from. Who is woken need not be the caller.
+    """Whose messages are announced: the named session's, else that of the caller's agent, which is told by its variables or because
+    this process comes from it; without an agent a person's. Who is woken need not be the caller.
     """
-    agent, above = agent_ids(os.environ), set(processes.ancestors())
-
-    def is_mine(one: Binding) -> bool:
-        known = one.agent == agent if agent else not one.agent
-        return known or (one.pid, one.born) in above or (bool(wake) and _CODEX in one.agent and one.alive)
-
-    return next((one for one in identity.all() if one.session == asked or (not asked and is_mine(one))), None)
+    known = identity.all()
+    if asked:
+        return next((one for one in known if one.session == asked), None)
+    agent = agent_ids(os.environ)
+    exact = next((one for one in known if one.agent and one.agent == agent), None)
+    if exact is not None:  # an agent that began anew within its process has another id by now
+        return next(one for one in known if one.agent and (one is exact or (one.pid, one.born) == (exact.pid, exact.born)))
+    agents = {(one.pid, one.born): one for one in reversed(known) if one.agent}
+    near = next((agents[one] for one in processes.ancestors() if one in agents), None)
+    if near is not None or agent:
+        return near
+    person = next((one for one in known if not one.agent), None)
+    return next((one for one in known if _CODEX in one.agent and one.alive), None) or person if wake else person
 
 
 # --- a line ------------------------------------------------------------------------------------------------------------
