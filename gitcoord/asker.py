@@ -15,7 +15,7 @@ from gitcoord.core import names, sessions
 from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
-from gitcoord.errors import BadInput, GitcoordError, Held, NoSession, NotInitialised, Unknown, Unreachable
+from gitcoord.errors import BadInput, GitcoordError, Held, NoSession, NotInitialised, NotWritten, Unknown, Unreachable
 from gitcoord.flusher import Queued, Result
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
@@ -38,6 +38,11 @@ class Receipt:
 
 _LANDS_WITHIN = 60.0
 """Seconds after which the push of a process that was killed lands no more (seen: seconds)."""
+_TOOLS = {
+    "claim.acquire": "claim", "claim.renew": "claim", "claim.request": "ask", "claim.respond": "send", "message.take": "inbox",
+    "handoff.take": "handoff", "session.supersede": "handoff", "session.start": "heartbeat",
+}  # fmt: skip
+"""The tools of our server for agents that do what a command in a sandbox can't."""
 _NOWHERE = "0" * 40  # no commit has this name: what was looked for "since" it has to be looked for from the root
 
 
@@ -68,7 +73,10 @@ class Asker(Reader):
             if done is not None:
                 return Receipt("committed", op, done.seq, done.commit), done.event
             since = known.tip or _NOWHERE
-        result: Result = self.flusher.submit(command, since=since)
+        try:
+            result: Result = self.flusher.submit(command, since=since)
+        except (Unreachable, NotWritten) as error:
+            raise (self._from_outside(command.kind) if self.boxed else error) from error
         if isinstance(result, Queued):
             return Receipt("queued", op), None
         given_back = set(getattr(result.event, "released", ()))
@@ -78,6 +86,14 @@ class Asker(Reader):
         self._after(result)
         state: Outcome = "committed" if result.event is not None else "unchanged"
         return Receipt(state, op, result.seq, result.commit), result.event
+
+    def _from_outside(self, kind: str) -> Unreachable:
+        """That this can't be had from within a sandbox, and who stands outside of it."""
+        tool = _TOOLS.get(kind)
+        return Unreachable(
+            "this sandbox has no way to the branch; nothing was sent",
+            hint=f'use the gitcoord MCP tool "{tool}": its server stands outside' if tool else "run it outside of the sandbox",
+        )
 
     def _caller(self) -> Caller:
         pid = os.getpid()
@@ -178,7 +194,10 @@ class Asker(Reader):
             agent=self.who.agent,
             repo=self.who.namespace,
         )
-        self.identity.intend(binding)
+        try:
+            self.identity.intend(binding)
+        except OSError as error:
+            raise (self._from_outside(sessions.StartSession.kind) if self.boxed else error) from error
         try:
             receipt, event = self._ask(sessions.StartSession, session=session, run_id=run_id, **given)
         except GitcoordError as error:

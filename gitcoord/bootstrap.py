@@ -42,6 +42,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+_SANDBOXES = ("CODEX_SANDBOX", "CODEX_SANDBOX_NETWORK_DISABLED")  # set for what runs inside
 _HUB = "hub"  # how its tip is called, where a remote's name stands else
 
 
@@ -110,7 +111,8 @@ class Connection:
         since = self.desk.away_since()
         found = []
         if waiting:
-            found.append(f"{len(waiting)} unsent{f' since {spell(since)}' if since else ''}; they go out with the next command")
+            how = "a hook or the MCP server sends them" if self.coordinator.boxed else "they go out with the next command"
+            found.append(f"{len(waiting)} unsent{f' since {spell(since)}' if since else ''}; {how}")
         if refused := self.desk.refused():
             found.append(f"{len(refused)} queued command(s) could not be carried out: gitcoord doctor")
         return found
@@ -194,7 +196,7 @@ def connect(
             coordinator=Coordinator(
                 log=log, flusher=flusher, desk=desk, identity=identity,
                 who=find_who(repo, settings, identity, environ, session, client or {}),
-                now=now, seconds=settings.deadline, op=op, cached=cached,
+                now=now, seconds=settings.deadline, op=op, cached=cached, boxed=_is_boxed(repo, environ),
             ),
         )  # fmt: skip
         facts.keep()
@@ -215,6 +217,11 @@ def _parts(repo: Repository, settings: Settings, url: str, environ: Mapping[str,
     shown = [f"{key}={'|'.join(values)}" for key, values in sorted(repo.config.items()) if key.startswith(hub.CREDENTIALS)]
     ssh = [environ.get("GIT_SSH_COMMAND", ""), environ.get("GIT_SSH", "")]
     return [url, settings.branch, socket.gethostname(), repo.email, *ssh, *shown]
+
+
+def _is_boxed(repo: Repository, environ: Mapping[str, str]) -> bool:
+    """Whether this process runs in an agent's sandbox: it says so, or the git directory can't be written."""
+    return any(environ.get(name) for name in _SANDBOXES) or not os.access(repo.common_dir, os.W_OK)
 
 
 def _elsewhere(desk: Desk, repo: Repository, name: str, environ: Mapping[str, str]) -> dict[str, Path]:

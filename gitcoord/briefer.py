@@ -26,6 +26,7 @@ class Briefer(Reader):
     def briefing(self, files: Iterable[str], *, everything: bool = False) -> Briefing:
         """What the session should know; the second time only what is new, unless `everything`. `files`: what it works on."""
         view = self.view()
+        self._glance(view)
         seen = None if everything or not self.who.session else self._seen()
         names = (file_in(self.who.namespace, path) for path in files)
         near = [Resource("file", name) for name in names if is_resource_name(name)]

@@ -52,7 +52,9 @@ class Coordinator(Claiming, Talking, Handing, Briefer):
             return [], None
         errors = self.flusher.flush()
         try:
-            return errors, self.view(fresh=True)
+            view = self.view(fresh=True)
+            self._glance(view)
+            return errors, view
         except (Unreachable, Unknown, Alarm) as error:
             return [*errors, error], None
 

@@ -21,6 +21,10 @@ def main() -> int:
             return hook(sys.argv[2:])
         except BaseException:  # a half-removed installation must not speak in the middle of somebody's `git commit`
             return 0
+    if sys.argv[1:] == ["statusline"]:
+        with suppress(Exception):
+            return _glance("")
+        return 0  # as above: a prompt is shown all the same
     if sys.argv[1:2] == ["guard"]:
         with suppress(Exception):  # any doubt: the whole program looks
             from gitcoord.faces.guard import is_allowed
@@ -35,9 +39,16 @@ def main() -> int:
     gc.set_threshold(_YOUNG)
     gc.enable()
     try:
-        return cli(sys.argv[1:], _serve)
+        return cli(sys.argv[1:], _serve, _glance)
     finally:
         gc.freeze()
+
+
+def _glance(path: str, *, as_json: bool = False) -> int:
+    """Shows what was last known of the session that sits in that folder ("": this one)."""
+    from gitcoord.faces.statusline import main as statusline
+
+    return statusline(path, as_json=as_json)
 
 
 def _serve(path: str, session: str | None, seconds: float, say: "Callable[[str], None]") -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gitcoord import glancing
 from gitcoord.core import leases, names, requests, waiting
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
@@ -100,6 +101,8 @@ class Reader:
     seconds: float
     op: str = ""
     cached: bool = False
+    boxed: bool = False
+    """Whether this process runs in a sandbox: nothing but the spool may be written, or the network is cut off."""
     heard: bool = True
     """Whether anybody hears the warnings; if not, they are kept for the next command."""
     warnings: list[str] = field(default_factory=list)
@@ -167,6 +170,11 @@ class Reader:
                 self.warnings += self.desk.take_notes(self.who.session)
             self.identity.hold(self.who.session, sorted(held))
 
+    def _glance(self, view: View) -> None:
+        """Notes what a status line shows, where the branch was just read where it lives."""
+        if view.read_at is not None:
+            glancing.note(self.identity, view.state, max(self.now(), view.state.at), view.read_at)
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def status(self, repo: str | None = None) -> Status:
@@ -176,6 +184,7 @@ class Reader:
         now = max(self.now(), view.state.at)
         bad = view.checked.unmended
         items = attention(state, now, [(one.commit, one.reason) for one in bad], self.who.session)
+        self._glance(view)
         return Status(now, view.checked.tip, state, tuple(items), bad, view.read_at, view.checked.seq)
 
     def whoami(self) -> tuple[Session | None, Binding | None]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any, NamedTuple
 
+from gitcoord import glancing
 from gitcoord.asker import Asker, Receipt
 from gitcoord.core import addresses, inbox, messages, names
 from gitcoord.core.messages import Message
@@ -18,6 +19,7 @@ from gitcoord.log.eventlog import View
 from gitcoord.watcher import Watcher
 
 _LOOKS = 4  # at what was taken: in this clone, then where the branch lives; a machine under load may miss a deadline or two
+_CALM = 15.0  # seconds between two looks at the remote of who only announces: all day long, one process a machine for all of them
 _TELL_AFTER = 45  # seconds after which a machine says that it has shown something: before another one would show it again
 
 
@@ -80,6 +82,30 @@ class Talking(Asker):
             view = self.view()
         yield from self._later(view, seconds, limit=1)
 
+    def announced(
+        self, seconds: float, *, between: float, stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[list[Message]]:  # fmt: skip
+        """The unread messages that the session should hear of at once, as they come: each once, and none is taken. `between`:
+        seconds that pass between two times at least. Ends after `seconds`, or when `stop` says so. Raises NoSession.
+        """
+        told: set[str] = set()
+        last: float | None = None
+        clock = self.flusher.clock
+        view = self.view()
+        watcher = Watcher(self.log, self.desk, self.rest or self.flusher.sleep, self.seconds, clock, _CALM, _CALM)
+        for now in chain([view], watcher.views(view, seconds, stop)):
+            session = now.state.sessions.get(self.who.session)
+            if session is None or not session.live:
+                raise NoSession(f"{self.who.session} is over", hint="gitcoord start")
+            if last is not None and clock() - last < between:
+                continue
+            unread = inbox.unread(now.state, session.session_id, self.now())
+            new = [one for one in unread if inbox.presses(one) and one.id not in told]
+            told = {one.id for one in unread if one.id in told} | {one.id for one in new}
+            if new:
+                last = clock()
+                yield new
+
     def ask(
         self, to: str, question: str, *, seconds: float, reply_to: str | None = None, tell: Callable[[str], None] | None = None
     ) -> tuple[Receipt, Mail]:  # fmt: skip
@@ -94,7 +120,7 @@ class Talking(Asker):
         if receipt.state == "queued":
             raise NotInTime(
                 "the remote is away: the question is queued and goes out with the next command",
-                hint="gitcoord inbox --wait",
+                hint="gitcoord inbox --peek" if self.boxed else "gitcoord inbox --wait",
                 data={"messages": [], "id": receipt.id},
             )
         if tell is not None and (nobody := self.nobody_there(to)):
@@ -266,6 +292,8 @@ class Talking(Asker):
         keys = [one.id for one in found]
         if keys:
             self.desk.show(self.who.session, keys)
+            view = self.log.view()
+            glancing.note(self.identity, view.state, max(self.now(), view.state.at), self.now())
 
     def ask_on(self, to: str, question: str, *, seconds: float) -> tuple[Receipt, Mail]:
         """As `ask`; where the session asked just that, and has read no answer yet, it goes on waiting and asks no second time."""

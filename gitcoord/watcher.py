@@ -25,20 +25,24 @@ _AWAY = 10.0  # seconds between two looks while the remote can't be reached
 
 @dataclass
 class Watcher:
-    """One caller's patient look at the branch."""
+    """One caller's patient look at the branch. `first`, `longest`: seconds between two looks at the remote, while something happens
+    and while nothing does.
+    """
 
     log: EventLog
     desk: Desk
     sleep: Callable[[float], None]
     seconds: float
     clock: Callable[[], float] = monotonic
+    first: float = _FIRST
+    longest: float = _LONGEST
 
     def views(self, view: View, seconds: float, stop: Callable[[], bool] = lambda: False) -> Iterator[View]:
         """The branch whenever it may have changed, and after each look: what waits may also be due by the clock alone. Ends
         after that many seconds, or when `stop` says so; `view` is what is known already.
         """
         end = self.clock() + seconds
-        interval, acted_on = _FIRST, 0
+        interval, acted_on = self.first, 0
         while (left := end - self.clock()) > 0 and not stop():
             moved = self._pause(max(view.checked.seq, acted_on), min(interval, left), stop)
             if stop():
@@ -51,7 +55,7 @@ class Watcher:
             except Unreachable:
                 interval = _AWAY
                 continue
-            interval = _FIRST if view.checked.seq > before else min(_LONGEST, interval * _SLOWER)
+            interval = self.first if view.checked.seq > before else min(self.longest, interval * _SLOWER)
             yield view
 
     def _pause(self, known: int, seconds: float, stop: Callable[[], bool]) -> bool:

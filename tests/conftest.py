@@ -51,6 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-remotes", action="store_true", help="run also those kinds of remote that differ in little")
     parser.addoption("--every-byte", action="store_true", help="cut a claim's connections at every byte, and print the table")
     parser.addoption("--newer-git", metavar="PATH", help="a git of version 2.54 or newer, for what older ones don't have")
+    parser.addoption(
+        "--agents",
+        metavar="FOLDER",
+        help="show the plugin to Claude Code and Codex: a folder with their npm packages (or `npm`: install them, 640 MB)",
+    )
     parser.addoption("--soak", type=float, default=0.0, metavar="MINUTES", help="how long storms blow over all kinds of remotes")
 
 

@@ -25,9 +25,9 @@ GROUND = {"errors", "settings"}
 BELOW_FOUR = GROUND | {"core", "git", "local", "log", "views", "services"}
 FOUR = {
     "sender", "verifier", "talking", "handing", "briefer", "flusher", "reader", "watcher", "asker", "claiming", "keeper",
-    "guarding", "coordinator", "streaming", "relaying", "courier", "hearing", "progress",
+    "glancing", "guarding", "coordinator", "streaming", "relaying", "courier", "hearing", "progress",
 }  # fmt: skip
-FIVE = {"bootstrap", "setup", "doctor", "demo", "relaysetup", "hooking", "installing", "checks"}
+FIVE = {"bootstrap", "setup", "doctor", "demo", "relaysetup", "hooking", "installing", "checks", "collecting"}
 
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
@@ -475,7 +475,7 @@ def third_parties(names: Iterable[str]) -> set[str]:
     return {top for top in tops if top not in sys.stdlib_module_names and top != "gitcoord"}
 
 
-@pytest.mark.parametrize("face", ["gitcoord.faces.hook", "gitcoord.faces.guard"])
+@pytest.mark.parametrize("face", ["gitcoord.faces.hook", "gitcoord.faces.guard", "gitcoord.faces.statusline"])
 def test_hot_paths_load_nothing_but_the_standard_library(face: str) -> None:
     found = loads(face)
     assert face in found

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TO_ALL = addresses.TO_ALL
 QUESTION, NOTICE = "question", "notice"
 ASKING = frozenset({QUESTION, "release_request"})  # types that somebody has to answer
+_PRESSING = ASKING | {NOTICE, "alert"}
 _EARLY = 64  # messages from before its start that a session is known to have taken, beside those that are still pinned
 _PERSON = "human-"
 
@@ -76,6 +77,13 @@ def move(
     pinned = {one.seq for one in state.messages.coming(state.seq, TO_ALL, *receivers(session)) if one.pinned} if early else set()
     kept = [seq for seq in early if seq in pinned] + [seq for seq in early if seq not in pinned][-_EARLY:]
     return cursor, tuple(sorted({*kept, *(seq for seq in seen if seq > cursor)}))
+
+
+def presses(message: Message) -> bool:
+    """Whether a session should hear of it at once: it is to this one or its groups, or asks, warns or is pinned; what all are told
+    of the work of others can wait for the next look.
+    """
+    return message.to != TO_ALL or message.type in _PRESSING or message.priority == "urgent"
 
 
 def matching(found: Iterable[Message], sender: str | None, kind: str | None, thread: str | None = None) -> list[Message]:

@@ -75,6 +75,7 @@ class Identity:
     """The bindings of one work tree."""
 
     def __init__(self, git_dir: Path) -> None:
+        self.place = git_dir
         self._folder = git_dir / "gitcoord" / "sessions"
 
     def all(self) -> list[Binding]:
@@ -143,8 +144,9 @@ class Identity:
         return found
 
     def unbind(self, session: str) -> None:
-        """Forgets it."""
-        (self._folder / f"{session}.json").unlink(missing_ok=True)
+        """Forgets it; in a sandbox that can only read it stays, as that of a run that is over."""
+        with suppress(OSError):
+            (self._folder / f"{session}.json").unlink(missing_ok=True)
 
     # --- what the session was last seen to hold ----------------------------------------------------------------------
 
@@ -162,7 +164,8 @@ class Identity:
                 files.private_folder(folder)
                 files.write_json(path, list(entries))
         else:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # in a sandbox that can only read, whoever stands outside of it will notice
+                path.unlink(missing_ok=True)
 
     def briefed(self, session: str) -> Any:
         """What was noted of the session's last briefing here; None when there was none."""

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+_LEVELS = 30  # processes between an agent and what it starts: a few shells
+
 
 def born(pid: int) -> str:
     """When the process was born, in a form that no later process with the same pid can have; "" when it is gone."""
@@ -47,6 +49,19 @@ def detach(argv: Sequence[str], env: Mapping[str, str]) -> None:
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it
+
+
+def ancestors() -> list[tuple[int, str]]:
+    """The processes that this one comes from, the nearest first, each with its birth; where there is no /proc only the nearest."""
+    found = [parent()]
+    while len(found) < _LEVELS and found[-1][0] > 1:
+        try:
+            stat = Path(f"/proc/{found[-1][0]}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            break
+        above = int(stat[1])  # field 4 of the line
+        found.append((above, born(above)))
+    return found
 
 
 def parent() -> tuple[int, str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from gitcoord.bootstrap import Connection, connect
+from gitcoord.collecting import collect
 from gitcoord.core import branch
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, GitcoordError
@@ -52,6 +55,7 @@ def sync(
     """Send what waits, and read the branch."""
     with connection() as found:
         errors, view = found.coordinator.sync(if_due=if_due)
+        errors += collect(found.elsewhere, _at_desk)
         if if_due and view is not None:
             from gitcoord.doctor import tidy
 
@@ -74,14 +78,19 @@ def sync(
             else "not reached"
         )
         answer(record, words + (f", {left} unsent" if left else ""))
-        for error in errors:
-            say(f"warning: {error.message}")
+        for message in dict.fromkeys(error.message for error in errors):
+            say(f"warning: {message}")
         if errors and view is None and not if_due:
             raise typer.Exit(errors[-1].exit_code)
     if if_due and found.settings.relay:
         from gitcoord.faces.cli import relay  # here: nobody else pays for loading what talks HTTP
 
         relay.go_once(found.settings.relay)
+
+
+def _at_desk(place: str) -> AbstractContextManager[Connection]:
+    """The same connection with another desk; on nobody's behalf."""
+    return connect(os.path.abspath(options.path or "."), {**os.environ, "GITCOORD_DESK": place})
 
 
 def config(

@@ -13,7 +13,7 @@ import typer
 from gitcoord import __version__
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NotWritten
-from gitcoord.faces.cli import admin, ask, brief, guard, handoff, hooks, install, look, mcp, relay, run, talk, work
+from gitcoord.faces.cli import admin, ask, brief, guard, handoff, hooks, install, look, mcp, prompt, relay, run, talk, work
 from gitcoord.faces.cli.context import options, say, take_globals, tell
 from gitcoord.local import reports
 
@@ -52,7 +52,17 @@ COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
         handoff.take,
         work.end,
     ),
-    LOOK: (work.claims, handoff.handoffs, work.peers, work.whoami, look.board, look.log, look.history, look.verify),
+    LOOK: (
+        work.claims,
+        handoff.handoffs,
+        work.peers,
+        work.whoami,
+        look.board,
+        look.log,
+        look.history,
+        look.verify,
+        prompt.statusline,
+    ),
     KEEP: (
         install.install,
         install.uninstall,
@@ -88,10 +98,10 @@ def program(asked: str = "") -> typer.Typer:
     return app
 
 
-def main(argv: Sequence[str], serve: Callable[..., int] | None = None) -> int:
-    """Runs one command line; its exit code. `serve`: what the command `mcp` starts, a face of its own."""
+def main(argv: Sequence[str], serve: Callable[..., int] | None = None, glance: Callable[..., int] | None = None) -> int:
+    """Runs one command line; its exit code. `serve`, `glance`: other faces, for the commands `mcp` and `statusline`."""
     rest: list[str] = []
-    options.serve = serve
+    options.serve, options.glance = serve, glance
     try:
         rest = take_globals(argv)
         result = program(rest[0] if rest else "")(args=rest, prog_name="gitcoord", standalone_mode=False)

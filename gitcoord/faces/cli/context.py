@@ -31,6 +31,8 @@ class Globals:
     """Whether `--` stood on the line: what follows it is not this program's."""
     serve: Callable[..., int] | None = None
     """What serves agents: another face, handed in by whoever starts the program."""
+    glance: Callable[..., int] | None = None
+    """What shows a session's lot in a line: another face, too."""
     below: bool = False
     """Whether the caller stands in a folder below the root: a path from the root needs `:/` in front there."""
 

@@ -13,7 +13,7 @@ from gitcoord.core.messages import TO_ALL, TYPES, Message
 from gitcoord.core.names import SUBJECT_LIMIT, is_session_name, parse_line, show
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, NotInTime
-from gitcoord.faces.cli import complete, records
+from gitcoord.faces.cli import announce, complete, records
 from gitcoord.faces.cli.arguments import patience, text_or_stdin
 from gitcoord.faces.cli.context import answer, connection, options, out, say
 from gitcoord.talking import Mail
@@ -151,8 +151,18 @@ def reply(
 def listen(
     timeout: Timeout = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on, one message after the other; with --json a line each.")] = False,
+    announcing: Annotated[
+        bool, typer.Option("--announce", help="Only say that a message is there: a line with its sender and subject; take none.")
+    ] = False,
+    wake: Annotated[
+        str | None, typer.Option(metavar="AGENT", help="Tell that agent's own program instead that a message is there: codex.")
+    ] = None,
 ) -> None:
     """Wait for the next message and show it; each is taken once, however many listen."""
+    if announcing or wake:
+        seconds = parse_duration(timeout).total_seconds() if timeout else FOREVER
+        announce.follow(seconds, go_on=follow, wake=wake or "")
+        return
     with connection() as found:
         boss = found.coordinator
         boss.require_session()

@@ -6,18 +6,14 @@ It looks at files only, and at the remote only when something waits.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from gitcoord.bootstrap import Connection
+from gitcoord.collecting import Connect, collect
 from gitcoord.errors import GitcoordError
 from gitcoord.local.desk import left_at
 
 EVERY = 15.0  # seconds between two looks
-
-Connect = Callable[[str], AbstractContextManager[Connection]]
-"""Connects with the desk that GITCOORD_DESK would name; "": with one's own."""
 
 
 class Errand:
@@ -45,16 +41,7 @@ class Errand:
 
     def run(self) -> None:
         """Sends it, as far as that goes now: what can't be sent stays where it is."""
-        for place, path in self._desks.items():
-            left = left_at(path)
-            if not left:
-                continue
-            try:
-                with self._connect(place) as found:
-                    found.coordinator.heard = False  # nobody hears what it would tell: that is for the agent's next call
-                    found.coordinator.sync(if_due=left == "spooled")
-            except (GitcoordError, OSError):
-                continue
+        collect(self._desks, self._connect)
 
     @staticmethod
     def environment(place: str) -> dict[str, str]:
