@@ -30,7 +30,13 @@ from gitcoord.log import wire
 from gitcoord.settings import KEYS
 
 TOP = Path(__file__).parents[1]
-DOCS = [TOP / "README.md", TOP / "ARCHITECTURE.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").glob("*.md"))]
+DOCS = [
+    TOP / "README.md",
+    TOP / "ARCHITECTURE.md",
+    TOP / "CHANGELOG.md",
+    *sorted((TOP / "docs").glob("*.md")),
+    TOP / "hooks" / "AGENTS.md",
+]
 PROTOCOL = (TOP / "docs" / "protocol.md").read_text(encoding="utf-8")
 GUARANTEES = (TOP / "docs" / "guarantees.md").read_text(encoding="utf-8")
 PAGE = TOP / "man" / "gitcoord.1"

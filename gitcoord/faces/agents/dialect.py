@@ -57,7 +57,7 @@ class Dialect:
             event=event if event in self.kinds else "",
             source=self.source(payload),
             paths=paths,
-            subagent=bool(payload.get("agent_id")),
+            subagent=self.subagent(payload),
             nagged=self.nagged(payload),
             key=self.key(kind, payload),
         )
@@ -143,6 +143,10 @@ class Dialect:
     def nagged(self, payload: Mapping[str, Any]) -> bool:
         """Whether it goes on only because a hook asked for it."""
         return payload.get("stop_hook_active") is True
+
+    def subagent(self, payload: Mapping[str, Any]) -> bool:
+        """Whether a helper inside of the session called."""
+        return bool(payload.get("agent_id"))
 
     def key(self, kind: Kind, payload: Mapping[str, Any]) -> str:
         """What is the same in two calls for one event. A stop has none: one prompt may come to several."""

@@ -61,6 +61,10 @@ class Plain(Dialect):
         """Said plainly."""
         return payload.get("nagged") is True
 
+    def subagent(self, payload: Mapping[str, Any]) -> bool:
+        """Said plainly, too."""
+        return payload.get("subagent") is True
+
     def key(self, kind: Kind, payload: Mapping[str, Any]) -> str:
         """The event's own id."""
         return fields.name(payload.get("id"))
