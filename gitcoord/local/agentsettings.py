@@ -128,10 +128,7 @@ def _rules() -> tuple[tuple[tuple[str, str], str], ...]:
 
 def packaged(name: str) -> str:
     """The text of a file that comes with the program."""
-    found = resources.files("gitcoord") / "_hooks" / name
-    if found.is_file():
-        return found.read_text(encoding="utf-8")
-    return (Path(__file__).parents[2] / "hooks" / name).read_text(encoding="utf-8")  # an editable installation
+    return (resources.files("gitcoord") / "_agents" / name).read_text(encoding="utf-8")
 
 
 def agents() -> dict[str, Agent]:
