@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from payloads import ALL, ASK, PATCH, Sent
+from payloads import ALL, ASK, GO_ON, PATCH, Sent
 
 from gitcoord.faces.agents import fields, patches
 from gitcoord.faces.agents.dialect import LIMIT
@@ -75,6 +77,12 @@ def test_a_context_is_printed_where_it_is_said_to_be_taken_and_nowhere_else(sent
     occasion = dialect.read(sent.payload, sent.environ)
     said = dialect.write(occasion, Answer(context="[secret words]", go_on=True))
     assert ("[secret words]" in said) == dialect.takes(occasion)
+
+
+def test_nobody_is_made_to_go_on_twice() -> None:
+    nagged = [sent for sent in ALL if sent.means.get("nagged")]
+    assert {sent.agent for sent in nagged} >= {"claude", "codex", "copilot", "cursor", "gemini", "opencode"}
+    assert all(printed(sent, GO_ON) is None for sent in nagged)
 
 
 def test_a_question_becomes_a_warning_where_nobody_can_be_asked() -> None:
@@ -227,6 +235,16 @@ def test_the_place_is_never_a_relative_one() -> None:
     for cwd in ("", "w", "./w", "~", None, 7):
         assert choose(_start(cwd=cwd), environ).read(_start(cwd=cwd), environ).place == "/project"
     assert choose(_start(cwd="w"), {}).read(_start(cwd="w"), {}).place == ""
+
+
+def test_a_dialect_loads_nothing_but_the_standard_library() -> None:
+    script = (
+        "import sys\nfrom gitcoord.faces.agents import dialects\n"
+        "for name in dialects.NAMES: dialects.choose({}, {}, name).read({}, {})\n"
+        "print(*{name.partition('.')[0] for name in sys.modules} & {'pydantic', 'typer', 'git', 'rich', 'filelock'})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == ""
 
 
 # --- patches ---------------------------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ THEIRS = {
         "permissions": {"deny": ["Read(.env)"], "allow": ["Bash(ls:*)", "Bash(gitcoord status:*)"]},
         "hooks": {
             "PreToolUse": [{"matcher": "Bash", "hooks": [{"type": "command", "command": "./check.sh", "timeout": 3}]}],
-            "Notification": [{"hooks": [{"type": "command", "command": "notify-send é"}]}],
+            "Notification": [{"hooks": [{"type": "command", "command": "notify-send é; gitcoord hooks status"}]}],
+            "Stop": [{"hooks": [{"type": "command", "command": "gitcoord heartbeat"}]}],
         },
         "futureKey": {"x": [1, 2, {"y": None}]},
     },

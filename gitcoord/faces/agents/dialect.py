@@ -74,9 +74,10 @@ class Dialect:
     def takes(self, occasion: Occasion) -> bool:
         """Whether a context that is given now gets to the model: where not, it isn't printed, and is to be kept for later.
 
-        At a stop it does if the agent is told to go on.
+        At a stop it does if the agent is told to go on: once, since some agents would go on for ever.
         """
-        return occasion.event in self.contexts and occasion.kind != "other"
+        again = occasion.kind == "stop" and occasion.nagged
+        return occasion.event in self.contexts and occasion.kind != "other" and not again
 
     def asks(self, occasion: Occasion) -> bool:
         """Whether the agent's person can be asked about an edit; where not, the question becomes a warning."""
