@@ -17,7 +17,7 @@ from payloads import ALL, ASK, GO_ON, PATCH, Sent
 from gitcoord.faces.agents import fields, patches
 from gitcoord.faces.agents.dialect import LIMIT
 from gitcoord.faces.agents.dialects import NAMES, choose
-from gitcoord.faces.agents.occasion import Answer, Occasion
+from gitcoord.faces.agents.occasion import NOTHING, Answer, Occasion
 
 WRONG: list[Any] = [
     None,
@@ -77,6 +77,14 @@ def test_a_context_is_printed_where_it_is_said_to_be_taken_and_nowhere_else(sent
     occasion = dialect.read(sent.payload, sent.environ)
     said = dialect.write(occasion, Answer(context="[secret words]", go_on=True))
     assert ("[secret words]" in said) == dialect.takes(occasion)
+
+
+def test_at_an_event_that_matters_to_nobody_every_answer_is_silence() -> None:
+    for sent in ALL:
+        if sent.means["kind"] == "other":
+            answer = Answer(context="[news]", verdict="deny", reason="[reason]", note="[note]", go_on=True)
+            assert printed(sent, answer) == printed(sent, NOTHING)
+            assert printed(sent, NOTHING) in (None, {"decision": "allow"})
 
 
 def test_nobody_is_made_to_go_on_twice() -> None:
