@@ -15,6 +15,7 @@ from gitcoord.faces.agents.occasion import NOTHING, Answer
 TELL = Answer(context="[news]")
 DENY = Answer(verdict="deny", reason="ada has it until 14:00")
 ASK = Answer(verdict="ask", reason="ada has it until 14:00")
+LET = Answer(verdict="allow", reason="nobody has it")
 GO_ON = Answer(context="[a question]", go_on=True)
 NOTE = Answer(note="a word for the person")
 
@@ -222,11 +223,18 @@ _FILES = ("docs/new.md", "src/api.py", "src/web api.py", "old.py")
 _CODEX = [
     _codex("SessionStart", "start", ((TELL, context("SessionStart")),), {"source": "startup"}, source="startup"),
     _codex("SessionStart", "start", (), {"source": "fork"}, source="fork"),
+    _codex("SessionStart", "start", (), source="startup", transcript_path=None),
+    _codex("SessionEnd", "end", (), reason="other", transcript_path=None),
     _codex("UserPromptSubmit", "prompt", ((TELL, context("UserPromptSubmit")),), {"key": "turn-1"}, prompt="x", turn_id="turn-1"),
     _codex(
         "PreToolUse",
         "before-edit",
-        ((TELL, context("PreToolUse")), (DENY, decided("PreToolUse", "deny")), (ASK, decided("PreToolUse", "ask"))),
+        (
+            (TELL, context("PreToolUse")),
+            (DENY, decided("PreToolUse", "deny")),
+            (ASK, specific("PreToolUse", additionalContext="ada has it until 14:00")),
+            (LET, None),
+        ),
         {"paths": _FILES, "key": "call_1"},
         **_PATCHED,
     ),

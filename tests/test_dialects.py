@@ -101,7 +101,7 @@ def test_a_question_becomes_a_warning_where_nobody_can_be_asked() -> None:
         said = dialect.write(dialect.read(sent.payload, sent.environ), ASK)
         assert ASK.reason in said
         assert "deny" not in said
-        assert '"ask"' in said or sent.agent in {"gemini", "opencode"}
+        assert ('"ask"' in said) == (sent.agent not in {"codex", "gemini", "opencode"})
 
 
 # --- what others may put in ------------------------------------------------------------------------------------------

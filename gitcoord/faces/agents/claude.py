@@ -53,6 +53,9 @@ class Codex(Claude):
     agent: ClassVar[str] = "codex"
     variable: ClassVar[str] = "CODEX_THREAD_ID"
     tools: ClassVar[frozenset[str]] = TOOLS | {"apply_patch"}
+    verdicts: ClassVar[frozenset[str]] = frozenset(
+        {"deny"}
+    )  # any other it takes for a mistake (0.169): nothing of the answer counts
 
     def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
         """At a stop `decision` and `reason`: Codex takes no context there."""

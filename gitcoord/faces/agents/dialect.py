@@ -38,6 +38,8 @@ class Dialect:
     """The tools that write files."""
     contexts: ClassVar[frozenset[str]] = frozenset()
     """The events at which text gets to the model; at a stop only together with going on."""
+    verdicts: ClassVar[frozenset[str]] = frozenset({"allow", "ask", "deny"})
+    """What the agent can be told about an edit. Where its person can't be asked, the question becomes a warning."""
 
     def read(self, payload: Mapping[str, Any], environ: Mapping[str, str]) -> Occasion:
         """What the agent called for; never raises, whatever the payload holds."""
@@ -79,10 +81,6 @@ class Dialect:
         again = occasion.kind == "stop" and occasion.nagged
         return occasion.event in self.contexts and occasion.kind != "other" and not again
 
-    def asks(self, occasion: Occasion) -> bool:
-        """Whether the agent's person can be asked about an edit; where not, the question becomes a warning."""
-        return True
-
     def fitting(self, occasion: Occasion, answer: Answer) -> Answer:
         """The answer as it can be given now: nothing that has no place, nothing too long, no question that can't be asked."""
         if occasion.kind == "other":
@@ -90,8 +88,10 @@ class Dialect:
         context, verdict, note = answer.context, answer.verdict, answer.note
         if occasion.kind != "before-edit":
             verdict = ""
-        if verdict == "ask" and not self.asks(occasion):
+        asked = verdict == "ask"
+        if verdict not in self.verdicts:
             verdict = ""
+        if asked and not verdict:
             if self.takes(occasion):
                 context = f"{answer.reason}\n{context}".strip()
             else:

@@ -80,7 +80,8 @@ def _around(payload: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     for variable, name in _OWN_IDS:
         if session and environ.get(variable) == session:
             return name
-    if any(name.startswith("CODEX_") for name in environ):
+    # The transcript that isn't: only Codex has sessions that leave none.
+    if payload.get("transcript_path", "") is None or any(name.startswith("CODEX_") for name in environ):
         return "codex"
     found = next((name for variable, name in _MARKS if environ.get(variable)), "")
     return found or ("claude" if "hook_event_name" in payload else "generic")

@@ -33,6 +33,7 @@ class Gemini(Dialect):
     }
     tools: ClassVar[frozenset[str]] = frozenset({"write_file", "replace"})
     contexts: ClassVar[frozenset[str]] = frozenset({"SessionStart", "BeforeAgent", "AfterTool", "AfterAgent"})
+    verdicts: ClassVar[frozenset[str]] = frozenset({"allow", "deny"})
 
     def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
         """Verdicts as `decision`, context in `hookSpecificOutput`."""
@@ -46,10 +47,6 @@ class Gemini(Dialect):
         if answer.note and occasion.event and occasion.kind != "end":
             said["systemMessage"] = answer.note
         return said
-
-    def asks(self, occasion: Occasion) -> bool:
-        """It knows only yes and no."""
-        return False
 
 
 class Antigravity(Dialect):

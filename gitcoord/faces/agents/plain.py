@@ -76,7 +76,4 @@ class Opencode(Plain):
     name: ClassVar[str] = "opencode"
     agent: ClassVar[str] = "opencode"
     contexts: ClassVar[frozenset[str]] = frozenset({"start", "prompt", "after-edit", "stop"})
-
-    def asks(self, occasion: Occasion) -> bool:
-        """A plugin can only let a tool run, or not."""
-        return False
+    verdicts: ClassVar[frozenset[str]] = frozenset({"deny"})  # a plugin can only let a tool run, or not
