@@ -67,6 +67,8 @@ def test_a_users_own_settings_need_no_repository(tmp_path: Path) -> None:
     seat = Seat(tmp_path, tmp_path / "desk", extra={"HOME": str(home), "XDG_STATE_HOME": ""})
     [said] = seat.ok("hooks", "install", "--agent", "claude", "--scope", "user")["agents"]
     assert said["path"] == str(home / ".claude" / "settings.json")
+    [shown] = seat.ok("hooks", "status", "--agent", "claude", "--scope", "user")["agents"]
+    assert (shown["state"], shown["path"]) == ("installed", said["path"])
     [gone] = seat.ok("hooks", "uninstall", "--agent", "claude", "--scope", "user")["agents"]
     assert gone["change"] == "removed"
     assert not (home / ".claude").exists()

@@ -21,6 +21,7 @@ of somebody else's where ours would be.
 """
 
 COMMAND = "gitcoord hook"
+_OURS = re.compile(rf"{COMMAND}(?: --agent [\w:-]+)?(?: \|\| true| \|\| echo '[^']*')?")  # what else a person made of it is theirs
 
 
 class Edit(Protocol):
@@ -133,7 +134,7 @@ def _is_ours(handler: Any) -> bool:
     if not isinstance(handler, dict):
         return False
     said = handler.get("command", handler.get("bash"))
-    return isinstance(said, str) and (said == COMMAND or said.startswith(f"{COMMAND} "))
+    return isinstance(said, str) and _OURS.fullmatch(said) is not None
 
 
 def _without_ours(text: str, path: Path) -> str:

@@ -33,7 +33,14 @@ THEIRS = {
         "hooks": {
             "PreToolUse": [{"matcher": "Bash", "hooks": [{"type": "command", "command": "./check.sh", "timeout": 3}]}],
             "Notification": [{"hooks": [{"type": "command", "command": "notify-send é; gitcoord hooks status"}]}],
-            "Stop": [{"hooks": [{"type": "command", "command": "gitcoord heartbeat"}]}],
+            "Stop": [
+                {
+                    "hooks": [
+                        {"type": "command", "command": "gitcoord heartbeat"},
+                        {"type": "command", "command": "gitcoord hook | tee log"},
+                    ]
+                }
+            ],
         },
         "futureKey": {"x": [1, 2, {"y": None}]},
     },

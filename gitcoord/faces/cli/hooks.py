@@ -98,6 +98,9 @@ def status(git: Git = False, agent: agents.Named = None, scope: agents.Where = "
     """Show which hooks are installed: git's, and those of coding agents."""
     where = agents.scope(scope)
     meant = agents.chosen(agent) or ([] if git else agents.chosen(["all"]))
+    if agent and not git and where == "user":
+        _tell((), agents.each(agents.status, meant, where), where)
+        return
     with connection() as found:
         shims = () if agent and not git else hookdir.status(Path(found.repo.hooks_dir()))
         bare = not found.repo.work_tree and where == "project"
