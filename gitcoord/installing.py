@@ -16,9 +16,11 @@ from typing import Protocol
 from gitcoord import hooking, setup
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.core.names import show
-from gitcoord.errors import NotInitialised
+from gitcoord.errors import GitcoordError, NotInitialised
 from gitcoord.git import programs
-from gitcoord.local import agents, hookdir, lefthook, sharedhooks
+from gitcoord.local import agentfiles, agents, hookdir, lefthook, sharedhooks
+from gitcoord.local.agentsettings import Agent
+from gitcoord.local.agentsettings import agents as all_agents
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person asked for, and where."""
+    """What a person asked for, and where. `agents`: the coding agents meant, by name; None: those that are found."""
 
     start: str
     environ: Mapping[str, str]
@@ -54,11 +56,12 @@ class Wanted:
     guard: bool = False
     trailers: bool = False
     shared: bool = False
+    agents: tuple[str, ...] | None = None
 
 
 def steps(wanted: Wanted) -> tuple[Step, ...]:
     """All steps, in the order in which they are done; undone in the opposite one."""
-    return (BranchStep(wanted), GitHooksStep(wanted))
+    return (BranchStep(wanted), GitHooksStep(wanted), AgentsStep(wanted))
 
 
 def plan(every: Sequence[Step], *, undo: bool = False) -> tuple[Line, ...]:
@@ -199,6 +202,76 @@ class GitHooksStep:
         names = {"absent": "not there", "foreign": "another hook", "edited": "ours, edited: stays", "shadowed": "ours, not run"}
         where = show(_from(here.repo.work_tree or str(common), hook.path), 200)
         return Line(f"git hook {hook.event}", where, names.get(hook.state, "there"), will)
+
+
+@dataclass(frozen=True)
+class AgentsStep:
+    """The hooks of coding agents, in this project's settings of theirs."""
+
+    wanted: Wanted
+
+    def plan(self, *, undo: bool = False) -> Sequence[Line]:
+        """See Step. What can't be read for sure stays as it is; for an agent that was named, that is an error."""
+        with connect(self.wanted.start, self.wanted.environ) as here:
+            top = here.repo.work_tree
+            lines = []
+            for agent, place in self._meant(here, undo=undo):
+                try:
+                    placed = agentfiles.uninstall(agent, place, dry=True) if undo else agentfiles.install(agent, place, dry=True)
+                except GitcoordError as error:
+                    if self.wanted.agents is not None:
+                        raise
+                    lines.append(Line(f"hooks of {agent.title}", "", "can't be told", f"nothing: {error.message}"))
+                    continue
+                for one in placed:
+                    will = {"installed": "add ours", "updated": "update ours", "restored": "put back what was there"}
+                    does = (
+                        will.get(one.change, "take ours out")
+                        if one.change != "none"
+                        else f"nothing: {one.note}"
+                        if one.note
+                        else ""
+                    )
+                    now = "there" if one.state == "installed" else "not there" if one.state == "absent" else str(one.state)
+                    lines.append(Line(f"hooks of {agent.title}", show(_from(top, one.path), 200), now, does))
+            return lines
+
+    def do(self) -> Sequence[str]:
+        """See Step. What a person has to do once for an agent is said, too."""
+        return self._each(undo=False)
+
+    def undo(self) -> Sequence[str]:
+        """See Step."""
+        return self._each(undo=True)
+
+    def _each(self, *, undo: bool) -> list[str]:
+        done: list[str] = []
+        with connect(self.wanted.start, self.wanted.environ) as here:
+            for agent, place in self._meant(here, undo=undo):
+                try:
+                    placed = agentfiles.uninstall(agent, place) if undo else agentfiles.install(agent, place)
+                except GitcoordError:
+                    if self.wanted.agents is not None:
+                        raise
+                    continue  # the plan has said why
+                changed = [one for one in placed if one.change != "none"]
+                done += [f"{one.change}: {agent.title}: {one.path}" for one in changed]
+                if changed and agent.then and not undo:
+                    done.append(f"for you to do: {agent.then}")
+        return done
+
+    def _meant(self, here: Connection, *, undo: bool) -> list[tuple[Agent, agentfiles.Place]]:
+        top = here.repo.work_tree
+        if not top:
+            return []
+        environ, known = self.wanted.environ, all_agents()
+        place = agentfiles.Place("project", Path(environ.get("HOME", "/")), environ, Path(top), Path(here.repo.common_dir))
+        if undo:
+            return [(agent, place) for agent in known.values() if agentfiles.has_record(agent, place)]
+        names = self.wanted.agents
+        if names is None:
+            names = tuple(one.name for one in agents.find(environ, top, "") if one.name in known)
+        return [(known[name], place) for name in known if name in names]
 
 
 def _from(top: str, path: Path) -> str:

@@ -14,6 +14,8 @@ from gitcoord.errors import BadInput, GitcoordError, NotInitialised
 from gitcoord.git.hub import first_commit, hub_url
 from gitcoord.git.repo import NULL, Repository
 from gitcoord.git.tip import RemoteTip, Swap
+from gitcoord.local import agentfiles
+from gitcoord.local.agentsettings import agents
 from gitcoord.settings import KEYS, Settings
 from gitcoord.views.tree import HUB_TEXT
 
@@ -137,6 +139,7 @@ def remove(found: Connection) -> list[str]:
     with contextlib.suppress(GitcoordError):
         hooks = hooking.uninstall(repo)
         done += [f"hook {one.event}: {one.change}" for one in hooks if one.change != "none"]
+    done += _remove_agents(found)
     for one in (repo, found.home):
         one.drop_refs(one.own_refs(kept=True))
     if isinstance(found.tip, RemoteTip):
@@ -153,3 +156,16 @@ def remove(found: Connection) -> list[str]:
         shutil.rmtree(found.desk.path, ignore_errors=True)
         done.append("the desk")
     return [*done, "local refs and folders"]
+
+
+def _remove_agents(found: Connection) -> list[str]:
+    """Takes the agents' hooks out of this work tree's files, as far as they were put there from this clone."""
+    if not found.repo.work_tree:
+        return []
+    place = agentfiles.Place("project", Path.home(), {}, Path(found.repo.work_tree), Path(found.repo.common_dir))
+    done = []
+    for agent in agents().values():
+        with contextlib.suppress(GitcoordError):
+            if agentfiles.has_record(agent, place):
+                done += [f"{one.path}: {one.change}" for one in agentfiles.uninstall(agent, place) if one.change != "none"]
+    return done

@@ -154,3 +154,40 @@ def test_the_hooks_command_says_by_which_way_and_what_to_do(seat: Seat) -> None:
     assert kept.with_name("pre-commit").read_text() == "#!/bin/sh\n"
     seat.run("hooks", "uninstall", "--git", "--shared")
     assert list((seat.path / ".githooks").iterdir()) == []
+
+
+def test_agents_that_are_used_here_get_their_hooks_and_lose_them_again(seat: Seat) -> None:
+    (seat.path / ".claude").mkdir()
+    settings = seat.path / ".claude" / "settings.json"
+    settings.write_text('{"model": "best"}')
+    (seat.path / ".gemini").mkdir()
+    (seat.path / ".gemini" / "settings.json").write_text("{ // a comment\n}")
+    tools = seat.path.parent / "bin"
+    tools.mkdir()
+    (tools / "codex").write_text("#!/bin/sh\n")
+    (tools / "codex").chmod(0o755)
+    seat.extra = {"PATH": f"{tools}:/usr/bin:/bin"}
+    before = snapshot(seat.path)
+    plan = {line["what"]: line for line in seat.ok("install", "--dry-run")["plan"]}
+    assert (plan["hooks of Claude Code"]["where"], plan["hooks of Claude Code"]["will"]) == (".claude/settings.json", "add ours")
+    assert plan["hooks of Codex"]["where"] == ".codex/hooks.json"
+    assert plan["hooks of Gemini CLI"]["will"].startswith("nothing:")  # it can't be read for sure
+    assert "hooks of Cursor" not in plan
+    assert snapshot(seat.path) == before
+    done = seat.ok("install", "--yes")["done"]
+    assert [line for line in done if line.startswith("for you to do: open /hooks in Codex")]
+    assert '"gitcoord hook"' in settings.read_text()
+    assert {line["will"].partition(":")[0] for line in seat.ok("install", "--yes")["plan"]} == {"", "nothing"}
+    seat.ok("uninstall", "--yes")
+    assert snapshot(seat.path) == before
+
+
+def test_the_agents_that_are_named_are_meant(seat: Seat) -> None:
+    (seat.path / ".claude").mkdir()
+    (seat.path / ".gemini").mkdir()
+    (seat.path / ".gemini" / "settings.json").write_text("{ // a comment\n}")
+    assert not [line for line in seat.ok("install", "--yes", "--agent", "none")["plan"] if line["what"].startswith("hooks of")]
+    ran = seat.run("install", "--yes", "--agent", "gemini")
+    assert (ran.code, ".gemini/settings.json" in ran.err) == (1, True)
+    assert not (seat.path / ".claude" / "settings.json").exists()
+    assert seat.run("install", "--yes", "--agent", "nobody").code == 2

@@ -22,8 +22,11 @@ AGENTS = {
     "CODEX_THREAD_ID": "codex",
     "CURSOR_CONVERSATION_ID": "cursor",
     "GEMINI_SESSION_ID": "gemini",
+    "GITCOORD_AGENT_ID": "agent",
 }
-"""The variables by which coding agents name their own session, and what each agent is called."""
+"""The variables by which coding agents name their own session, and what each agent is called. The last one is ours: for agents
+that have none and give it to their commands (opencode's plugin does).
+"""
 
 _AGENT_PIDS = ("CLAUDE_PID",)
 _LOST = 200  # lost leases of a session that are remembered; their commits have been pushed or given up long before

@@ -1,4 +1,4 @@
-"""hooks install | uninstall | status: the shims that make commits heartbeat by themselves."""
+"""hooks install | uninstall | status: what makes commits and coding agents tell what they do by themselves."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
 from gitcoord import hooking
 from gitcoord.errors import GitcoordError
+from gitcoord.faces.cli import agents
 from gitcoord.faces.cli.context import answer, connection, say
 from gitcoord.local import hookdir
+from gitcoord.local.agentfiles import Placed
+from gitcoord.local.agentsettings import Agent, Scope
 
 app = typer.Typer(
-    help="Git hooks: commits heartbeat by themselves.",
+    help="Hooks of git and of coding agents: what they do is told by itself.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -28,15 +31,42 @@ Shared = Annotated[
     bool,
     typer.Option("--shared", help="Also where others share the hooks (husky, core.hooksPath): marked lines in their files."),
 ]
-Git = Annotated[bool, typer.Option("--git", help="The git hooks (the only kind there is so far, and the default).")]
+Git = Annotated[bool, typer.Option("--git", help="The git hooks; the default where no agent is named.")]
 
 
 @app.command()
-def install(git: Git = False, guard: Guard = False, trailers: Trailers = False, shared: Shared = False) -> None:
-    """Install the git hooks; hooks that are there already are kept and still run."""
+def install(
+    git: Git = False,
+    guard: Guard = False,
+    trailers: Trailers = False,
+    shared: Shared = False,
+    agent: agents.Named = None,
+    scope: agents.Where = "project",
+    dry_run: agents.Dry = False,
+) -> None:
+    """Install git's or coding agents' hooks; what is there already is kept and still runs."""
+    meant, where = agents.chosen(agent), agents.scope(scope)
+    if meant and not (git or guard or trailers or shared):
+        placed = agents.each(lambda one, at: agents.install(one, at, dry=True), meant, where)
+        if not dry_run:  # what can't be done is told before anything is
+            placed = agents.each(lambda one, at: agents.install(one, at, dry=False), meant, where)
+        _tell((), placed, where, "dry" if dry_run else "done")
+        _say_then(meant, placed)
+        return
     with connection() as found:
-        _tell(hooking.install(found.repo, os.environ, program=own_program(), guard=guard, trailers=trailers, shared=shared))
-        if guard:
+        agents.each(lambda one, at: agents.install(one, at, dry=True), meant, where, found)  # what can't be done is told before all
+        if dry_run:
+            planned = hooking.plan(found.repo, os.environ, guard=guard, trailers=trailers, shared=shared)
+            shims = tuple(
+                replace(one, way=way, change="installed") if way != "none" and one.state in {"absent", "foreign"} else one
+                for one, way in planned
+            )
+        else:
+            shims = hooking.install(found.repo, os.environ, program=own_program(), guard=guard, trailers=trailers, shared=shared)
+        placed = agents.each(lambda one, at: agents.install(one, at, dry=dry_run), meant, where, found)
+        _tell(shims, placed, where, "dry" if dry_run else "done")
+        _say_then(meant, placed)
+        if guard and not dry_run:
             try:
                 found.coordinator.view()  # the guard goes by what this clone has seen: without a first look that is nothing
             except GitcoordError as error:
@@ -44,17 +74,53 @@ def install(git: Git = False, guard: Guard = False, trailers: Trailers = False, 
 
 
 @app.command()
-def uninstall(git: Git = False, shared: Shared = False) -> None:
-    """Take the git hooks away again; what was there before is restored to the byte."""
-    with connection() as found:
-        _tell(hooking.uninstall(found.repo, shared=shared))
+def uninstall(
+    git: Git = False,
+    shared: Shared = False,
+    agent: agents.Named = None,
+    scope: agents.Where = "project",
+    dry_run: agents.Dry = False,
+) -> None:
+    """Take git's or agents' hooks away again; what nobody changed since is as it was before, to the byte."""
+    meant, where = agents.chosen(agent), agents.scope(scope)
+    placed = agents.each(lambda one, at: agents.uninstall(one, at, dry=dry_run), meant, where) if meant else []
+    shims: tuple[hookdir.Hook, ...] = ()
+    if git or shared or not meant:
+        with connection() as found:
+            if dry_run:
+                shims = tuple(
+                    replace(one, change="restored" if one.kept else "removed")
+                    if one.state in {"installed", "shadowed"} and (shared or one.way != "shared")
+                    else one
+                    for one in hooking.status(found.repo)
+                )
+            else:
+                shims = hooking.uninstall(found.repo, shared=shared)
+            _tell(shims, placed, where, "dry" if dry_run else "done")
+    else:
+        _tell((), placed, where, "dry" if dry_run else "done")
 
 
 @app.command()
-def status(git: Git = False) -> None:
-    """Show which git hooks are installed."""
+def status(git: Git = False, agent: agents.Named = None, scope: agents.Where = "project") -> None:
+    """Show which hooks are installed: git's, and those of coding agents."""
+    where = agents.scope(scope)
+    meant = agents.chosen(agent) or ([] if git else agents.chosen(["all"]))
+    if agent and not git and where == "user":
+        _tell((), agents.each(agents.status, meant, where), where)
+        return
     with connection() as found:
-        _tell(hooking.status(found.repo))
+        shims = () if agent and not git else hooking.status(found.repo)
+        bare = not found.repo.work_tree and where == "project"
+        _tell(shims, [] if bare else agents.each(agents.status, meant, where, found), where)
+
+
+def _say_then(meant: Sequence[Agent], placed: Sequence[Placed]) -> None:
+    """What is left to do for a person."""
+    changed = {one.agent for one in placed if one.change in {"installed", "updated"}}
+    for agent in meant:
+        if agent.then and agent.name in changed:
+            say(f"next: {agent.then}")
 
 
 def own_program() -> str:
@@ -63,13 +129,20 @@ def own_program() -> str:
     return os.path.abspath(found) if os.path.basename(found) in {"gitcoord", "git-coord"} else ""
 
 
-def _tell(hooks: Sequence[hookdir.Hook]) -> None:
+def _tell(
+    hooks: Sequence[hookdir.Hook], placed: Sequence[Placed] = (), where: Scope = "project", tense: agents.Tense = "done"
+) -> None:
     records = [{**asdict(one), "path": str(one.path), "kept": str(one.kept) if one.kept else None} for one in hooks]
-    answer({"hooks": records}, *(_line(one) for one in hooks))
+    told = [line for one in placed for line in agents.lines(one, tense)]
+    answer(
+        {"hooks": records, "agents": [agents.record(one, where) for one in placed]}, *(_line(one, tense) for one in hooks), *told
+    )
 
 
-def _line(one: hookdir.Hook) -> str:
+def _line(one: hookdir.Hook, tense: agents.Tense) -> str:
     words = f"{one.event}: {one.state if one.change == 'none' else one.change}"
+    if tense == "dry" and one.change != "none":
+        words = f"{one.event}: would be {one.change}"
     if one.state == "installed" and one.change == "none":
         words = f"{one.event}: already installed"
     if one.state == "edited":

@@ -12,6 +12,7 @@ import typer
 
 from gitcoord import installing
 from gitcoord.errors import BadInput
+from gitcoord.faces.cli import agents
 from gitcoord.faces.cli.context import answer, connection, options, out, say, table
 from gitcoord.faces.cli.hooks import Guard, Shared, Trailers, own_program
 from gitcoord.installing import Line, Wanted
@@ -20,13 +21,26 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 
 
+Agents = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--agent", metavar="NAME", help="The hooks of this coding agent; not given: of all that are found; `none`: of none."
+    ),
+]
+
+
 def install(
-    yes: Yes = False, dry_run: DryRun = False, guard: Guard = False, trailers: Trailers = False, shared: Shared = False
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    guard: Guard = False,
+    trailers: Trailers = False,
+    shared: Shared = False,
+    agent: Agents = None,
 ) -> None:
-    """Set all up in this clone: the branch, the hooks. Shows first what it would do, and asks. Safe to run again."""
+    """Set all up in this clone: the branch, git's and agents' hooks. Shows first what it would do, and asks. Safe to run again."""
     from gitcoord.doctor import examine
 
-    wanted = _wanted(guard=guard, trailers=trailers, shared=shared)
+    wanted = _wanted(guard=guard, trailers=trailers, shared=shared, agent=agent)
     steps = installing.steps(wanted)
     there = installing.found(wanted)
     lines = installing.plan(steps)
@@ -55,9 +69,10 @@ def uninstall(yes: Yes = False, dry_run: DryRun = False, shared: Shared = False)
     answer({"plan": _records(lines), "done": done}, *(f"done: {line}" for line in done))
 
 
-def _wanted(*, guard: bool = False, trailers: bool = False, shared: bool = False) -> Wanted:
+def _wanted(*, guard: bool = False, trailers: bool = False, shared: bool = False, agent: list[str] | None = None) -> Wanted:
+    named = tuple(one.name for one in agents.chosen([name for name in agent if name != "none"])) if agent is not None else None
     start = os.path.abspath(options.path or ".")
-    return Wanted(start, os.environ, own_program(), guard=guard, trailers=trailers, shared=shared)
+    return Wanted(start, os.environ, own_program(), guard=guard, trailers=trailers, shared=shared, agents=named)
 
 
 def _agree(lines: Sequence[Line], word: str, *, yes: bool, dry_run: bool) -> bool:
