@@ -433,7 +433,7 @@ _GEMINI = [
     ),
     _gemini("AfterAgent", "stop", (), {"nagged": True}, prompt="x", prompt_response="y", stop_hook_active=True),
     _gemini("SessionEnd", "end", ((TELL, None), (NOTE, None)), {"source": "exit"}, reason="exit"),
-    _gemini("PreCompress", "compact", ((TELL, None),), trigger="auto"),
+    _gemini("PreCompress", "other", ((TELL, None),), trigger="auto"),
     _gemini("BeforeModel", "other", ((TELL, None), (DENY, None)), llm_request={}),
     _gemini("Notification", "other", ((TELL, None),), notification_type="ToolPermission", message="x", details={}),
 ]

@@ -37,32 +37,39 @@ export const Gitcoord = async ({ client, directory, worktree }) => {
   const parts = (session) => ({
     agent: "opencode", session: whose(session), cwd: directory || worktree, subagent: helpers.has(session),
   })
-  const tell = async (session, said, go) => {
-    if (!said.context || !session) return
-    const body = { noReply: !go, parts: [{ type: "text", text: said.context }] }
-    await client.session.prompt({ path: { id: session }, body }).catch(() => {})
-  }
+  const briefings = new Map() // what a session is to be told with its next prompt
+  const own = new Set() // sessions whose next prompt is ours
   let nagged = "" // the session that goes on only because it was asked to
+  const begin = (session, source) =>
+    briefings.set(session, ask({ ...parts(session), event: "start", source }).then((said) => said.context))
   return {
     event: async ({ event }) => {
       const session = event.properties?.info?.id ?? event.properties?.sessionID
-      if (event.type === "session.created") {
-        const parent = event.properties?.info?.parentID
-        if (parent) helpers.set(session, whose(parent))
-        else await tell(session, await ask({ ...parts(session), event: "start", source: "startup" }))
-      } else if (event.type === "session.compacted" && !helpers.has(session)) {
-        await tell(session, await ask({ ...parts(session), event: "start", source: "compact" }))
-      } else if (event.type === "session.idle" && !helpers.has(session)) {
-        const said = await ask({ ...parts(session), event: "stop", nagged: nagged === session })
-        nagged = said.go_on ? session : ""
-        if (said.go_on) await tell(session, said, true)
-      } else if (event.type === "session.deleted" && !helpers.has(session)) {
-        await ask({ ...parts(session), event: "end" })
-      }
+      const parent = event.properties?.info?.parentID
+      if (event.type === "session.created" && parent) helpers.set(session, whose(parent))
+      if (!session || helpers.has(session)) return
+      if (event.type === "session.created") begin(session, "startup")
+      if (event.type === "session.compacted") begin(session, "compact")
+      if (event.type === "session.deleted") await ask({ ...parts(session), event: "end" })
+      if (event.type !== "session.idle") return
+      const said = await ask({ ...parts(session), event: "stop", nagged: nagged === session })
+      nagged = said.go_on ? session : ""
+      if (!said.go_on) return
+      own.add(session)
+      const body = { parts: [{ type: "text", text: said.context }] }
+      await client.session.prompt({ path: { id: session }, body }).catch(() => own.delete(session))
     },
-    "chat.message": async (input) => {
-      const said = await ask({ ...parts(input.sessionID), event: "prompt", id: input.messageID })
-      await tell(input.sessionID, said)
+    "chat.message": async (input, output) => {
+      const session = input.sessionID
+      const told = [await briefings.get(session)]
+      briefings.delete(session)
+      if (!own.delete(session) && !helpers.has(session)) {
+        told.push((await ask({ ...parts(session), event: "prompt", id: input.messageID ?? output.message?.id })).context)
+      }
+      const text = told.filter(Boolean).join("\n")
+      const last = output.parts.at(-1)
+      // A part of its own, behind the person's words; not a prompt of its own: that would come here again.
+      if (text && last) output.parts.push({ ...last, id: `${last.id}0`, type: "text", text, synthetic: true })
     },
     "tool.execute.before": async (input, output) => {
       if (!EDITS.has(input.tool)) return

@@ -106,7 +106,7 @@ def _cursor() -> JsonHooks:
 def _gemini() -> JsonHooks:
     tools = "write_file|replace"
     events = {"SessionStart": "", "BeforeAgent": "", "BeforeTool": tools, "AfterTool": tools, "AfterAgent": "", "SessionEnd": ""}
-    return JsonHooks(_grouped({**events, "PreCompress": ""}, unit=1000, name="gitcoord"))
+    return JsonHooks(_grouped(events, unit=1000, name="gitcoord"))
 
 
 def _antigravity() -> JsonHooks:

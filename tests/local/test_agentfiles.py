@@ -554,12 +554,20 @@ def test_the_plugin_for_opencode_passes_each_step_on(tmp_path: Path) -> None:
     (tmp_path / "play.mjs").write_text("""
 import { Gitcoord } from "./plugin.mjs"
 const told = []
-const client = { session: { prompt: async (said) => told.push([said.path.id, said.body.noReply, said.body.parts[0].text]) } }
+const client = { session: { prompt: async (said) => {
+  told.push([said.path.id, said.body.parts[0].text])
+  await prompt(said.path.id, "m2") // opencode hands the plugin's own prompts to the plugin, too
+} } }
+const prompt = async (sessionID, messageID) => {
+  const parts = [{ id: "prt_1", sessionID, messageID, type: "text", text: "hello" }]
+  await on["chat.message"]({ sessionID, messageID }, { message: {}, parts })
+  return parts
+}
 const on = await Gitcoord({ client, directory: "/w", worktree: "/w" })
 const event = (type, properties) => on.event({ event: { type, properties } })
 await event("session.created", { info: { id: "s1" } })
 await event("session.created", { info: { id: "helper", parentID: "s1" } })
-await on["chat.message"]({ sessionID: "s1", messageID: "m1" }, { parts: [] })
+const said = await prompt("s1", "m1")
 let refused = ""
 const held = { args: { filePath: "/w/held.py" } }
 await on["tool.execute.before"]({ tool: "edit", sessionID: "s1", callID: "c1" }, held).catch((e) => (refused = e.message))
@@ -573,7 +581,7 @@ await event("session.idle", { sessionID: "helper" })
 await event("session.deleted", { info: { id: "s1" } })
 const shell = { env: {} }
 await on["shell.env"]({ cwd: "/w", sessionID: "helper" }, shell)
-console.log(JSON.stringify({ told, refused, output, shell }))
+console.log(JSON.stringify({ told, said, refused, output, shell }))
 """)
     done = subprocess.run(
         ["node", "play.mjs"], cwd=tmp_path, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
@@ -581,7 +589,11 @@ console.log(JSON.stringify({ told, refused, output, shell }))
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, ""), done
     assert json.loads(done.stdout) == {
-        "told": [["s1", True, "[briefing]"], ["s1", False, "[question]"]],
+        "told": [["s1", "[question]"]],
+        "said": [
+            {"id": "prt_1", "sessionID": "s1", "messageID": "m1", "type": "text", "text": "hello"},
+            {"id": "prt_10", "sessionID": "s1", "messageID": "m1", "type": "text", "text": "[briefing]", "synthetic": True},
+        ],
         "refused": "ada has it",
         "output": {"output": "ok\n[news]"},
         "shell": {"env": {"GITCOORD_AGENT_ID": "s1"}},
