@@ -82,7 +82,7 @@ def _sitting(identity: Identity, asked: str, wake: str) -> Binding | None:
     if asked:
         return next((one for one in known if one.session == asked), None)
     agent = agent_ids(os.environ)
-    exact = next((one for one in known if one.agent and one.agent == agent), None)
+    exact = next((one for one in known if one.agent and one.agent.items() <= agent.items()), None)
     if exact is not None:  # an agent that began anew within its process has another id by now
         return next(one for one in known if one.agent and (one is exact or (one.pid, one.born) == (exact.pid, exact.born)))
     agents = {(one.pid, one.born): one for one in reversed(known) if one.agent}
