@@ -7,6 +7,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+_SHELLS = frozenset(
+    {"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox", "env", "timeout", "git", "gitcoord", "git-coord"}
+)
+_HIGH = 8  # processes that are climbed over
+
 
 def born(pid: int) -> str:
     """When the process was born, in a form that no later process with the same pid can have; "" when it is gone."""
@@ -47,6 +52,27 @@ def detach(argv: Sequence[str], env: Mapping[str, str]) -> None:
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it
+
+
+def above_shells() -> tuple[int, str]:
+    """The nearest process above this one that is no shell: its pid and birth. An agent may run each command in a shell of its own,
+    which is gone before the next one; the agent itself is there.
+    """
+    pid = os.getppid()
+    for _ in range(_HIGH):
+        name, above = _name_and_parent(pid)
+        if name not in _SHELLS or above <= 1:
+            break
+        pid = above
+    return pid, born(pid)
+
+
+def _name_and_parent(pid: int) -> tuple[str, int]:
+    try:
+        head, _, tail = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")
+        return head.partition(b"(")[2].decode("utf-8", "replace"), int(tail.split()[1])
+    except (OSError, ValueError, IndexError):
+        return "", 0
 
 
 def parent() -> tuple[int, str]:
