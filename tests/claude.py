@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from seats import PROGRAM, Ran, Seat, at_work, until
-
 
 HOST = """
 import json, os, subprocess, sys
@@ -28,7 +26,7 @@ class Host:
 
     def __init__(self, seat: Seat) -> None:
         self.child = subprocess.Popen(
-            [sys.executable, "-c", HOST], cwd=seat.path, env=seat.env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", HOST], cwd=seat.path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
     def run(self, argv: list[str], stdin: str, env: dict[str, str], cwd: Path) -> Ran:
@@ -65,6 +63,11 @@ class Claude:
         return Path(self.seat.git("rev-parse", "--absolute-git-dir")) / "gitcoord"
 
     @property
+    def _variables(self) -> dict[str, str]:
+        desk = {"GITCOORD_DESK": str(self.seat.desk)}
+        return {"CLAUDECODE": "1", "CLAUDE_CODE_SESSION_ID": self.id, **desk, **self.seat.extra, **self.env}
+
+    @property
     def session(self) -> str:
         """The session that is bound to it."""
         return str(self.gitcoord("whoami")["session_id"])
@@ -76,8 +79,7 @@ class Claude:
 
     def raw(self, stdin: str, *words: str) -> Ran:
         """Calls the hook with that on its standard input."""
-        env = {"CLAUDECODE": "1", "CLAUDE_CODE_SESSION_ID": self.id, "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **self.env}
-        return self.host.run([*PROGRAM, "hook", *words], stdin, env, self.cwd)
+        return self.host.run([*PROGRAM, "hook", *words], stdin, self._variables, self.cwd)
 
     def send(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Calls the hook; its answer."""
@@ -121,8 +123,7 @@ class Claude:
 
     def gitcoord(self, *words: str) -> Any:
         """A command that it types."""
-        env = {"CLAUDECODE": "1", "CLAUDE_CODE_SESSION_ID": self.id, **self.env}
-        ran = self.host.run([*PROGRAM, *words, "--json"], "", env, self.seat.path)
+        ran = self.host.run([*PROGRAM, *words, "--json"], "", self._variables, self.seat.path)
         assert ran.code == 0, (words, ran)
         return ran.json
 
@@ -138,5 +139,3 @@ class Claude:
         self.settle()
         self.hook("PreCompact")
         self.settle()
-
-

@@ -631,12 +631,6 @@ def test_a_damaged_event_is_thrown_away(desk: Desk) -> None:
     assert desk.log() == ""
 
 
-def test_a_person_who_calls_it_gets_a_line_of_help(desk: Desk) -> None:
-    done = run(desk)
-    assert (done.returncode, done.stdout) == (0, "")
-    assert len(done.stderr.splitlines()) == 1
-
-
 def test_it_loads_the_standard_library_only() -> None:
     code = (
         "import sys; before = set(sys.modules); import gitcoord.faces.hook; "

@@ -36,11 +36,15 @@ class _Over(BaseException):
 def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
     """Does what the hook was called for, as far as it can; always 0."""
     with contextlib.suppress(BaseException):  # a hook never hurts (guarantee G11)
-        if "-h" in words or "--help" in words or sys.stdin is None or sys.stdin.isatty():
+        if environ.get("GITCOORD") == "0" or environ.get("GITCOORD_HOOK"):
+            return 0
+        by_hand = "-h" in words or "--help" in words or sys.stdin is None or sys.stdin.isatty()
+        data = b"" if by_hand else _read()
+        if not data:
             print(_HELP, file=sys.stderr)
-        elif environ.get("GITCOORD") != "0" and not environ.get("GITCOORD_HOOK"):
+        elif len(data) <= _INPUT:
             with _alone() as out:
-                _answer(_payload(), _named(words), environ, out)
+                _answer(json.loads(data), _named(words), environ, out)
     return 0
 
 
@@ -74,20 +78,17 @@ def _alone() -> Iterator[int]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _payload() -> Any:
-    """What stands on the standard input; None when that is nothing that we read."""
-    data, end = bytearray(), time.monotonic() + _READ_SECONDS
-    length = 0
-    while select.select([0], [], [], max(0.0, end - time.monotonic()))[0]:
+def _read() -> bytes:
+    """What stands on the standard input, to its end; of what is too long a part that is too long as well."""
+    data, length, end = bytearray(), 0, time.monotonic() + _READ_SECONDS
+    while length <= _DRAINED and select.select([0], [], [], max(0.0, end - time.monotonic()))[0]:
         chunk = os.read(0, 1 << 16)
-        length += len(chunk)
         if not chunk:
-            return json.loads(data) if data.strip() and length <= _INPUT else None
-        if length <= _INPUT:
-            data += chunk
-        elif length > _DRAINED:
             break
-    return None
+        length += len(chunk)
+        if len(data) <= _INPUT:
+            data += chunk
+    return bytes(data)
 
 
 def _answer(payload: Any, named: str, environ: Mapping[str, str], out: int) -> None:

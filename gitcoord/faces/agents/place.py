@@ -93,6 +93,7 @@ def is_first(here: Here, occasion: Occasion, payload: Any) -> bool:
         span = _NAMED
     else:
         said, span = [occasion.kind, json.dumps(payload, sort_keys=True)], _UNNAMED
+    said.append(str(here.owner()))  # the old process and the new one of a session that was resumed say the same
     folder = files.private_folder(here.own / "hooked")
     mark = folder / hashlib.sha256("\0".join(said).encode("utf-8", "surrogatepass")).hexdigest()[:32]
     for _ in range(2):
