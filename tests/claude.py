@@ -11,6 +11,8 @@ from typing import Any
 
 from seats import PROGRAM, Ran, Seat, at_work, until
 
+from gitcoord.local.identity import Binding, Identity
+
 HOST = """
 import json, os, subprocess, sys
 for line in sys.stdin:
@@ -70,7 +72,19 @@ class Claude:
     @property
     def session(self) -> str:
         """The session that is bound to it."""
-        return str(self.gitcoord("whoami")["session_id"])
+        return self.binding.session
+
+    @property
+    def run(self) -> str:
+        """The run of that session."""
+        return self.binding.run_id
+
+    @property
+    def binding(self) -> Binding:
+        """What is known of it in its work tree."""
+        found = Identity(self.own.parent).of_agent({"CLAUDE_CODE_SESSION_ID": self.id})
+        assert found is not None
+        return found
 
     def payload(self, event: str, **given: Any) -> dict[str, Any]:
         """What it sends for an event."""

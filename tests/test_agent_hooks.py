@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from claude import Claude, Host
 from conftest import Seats
 from remotes import Remote
-from seats import Seat
+from seats import Seat, file
 
 Agent = Callable[..., Claude]
 
@@ -39,7 +41,20 @@ def ada(file_remote: Remote, seats: Seats) -> Seat:
 
 def sessions(seat: Seat) -> dict[str, str]:
     """Each session on the branch, with its status."""
-    return {one["session_id"]: one["status"] for one in seat.ok("status", "--all")["sessions"]}
+    with seat.here() as found:
+        return {name: one.status for name, one in found.coordinator.view().state.sessions.items()}
+
+
+def held(seat: Seat) -> list[tuple[str, str, str]]:
+    """Each lease on the branch: what, whose, and of which run."""
+    with seat.here() as found:
+        return [(str(one.resource), one.claimed_by, one.run_id) for one in found.coordinator.view().state.claims.values()]
+
+
+def claim(claude: Claude, *names: str, **given: Any) -> int:
+    """Its session claims files; the fence."""
+    with replace(claude.seat, session=claude.session).here() as found:
+        return found.coordinator.acquire(file(*names), **given).claims[0].fence
 
 
 # --- start -------------------------------------------------------------------------------------------------------------
@@ -62,32 +77,31 @@ def test_an_agent_that_starts_is_registered_and_briefed_and_types_as_that_sessio
 def test_started_again_in_the_same_process_nothing_changes(ada: Seat, agent: Agent) -> None:
     claude = agent(ada)
     claude.start()
-    before = claude.gitcoord("whoami")
+    before = claude.run
     claude.hook("SessionStart", source="startup", prompt_id="another")
-    assert claude.gitcoord("whoami") == before
+    assert claude.run == before
 
 
 def test_resumed_it_is_the_same_session_in_a_new_run(ada: Seat, agent: Agent) -> None:
     old = agent(ada)
     old.start()
-    old.gitcoord("claim", "x")
-    before = old.gitcoord("whoami")
+    claim(old, "x")
+    before = old.run
     new = agent(ada)  # the same id, another process
     new.start("resume")
-    after = new.gitcoord("whoami")
-    assert (after["session_id"], after["run_id"] != before["run_id"]) == ("main", True)
-    assert [one["run_id"] for one in new.gitcoord("claims", "--mine")["claims"]] == [after["run_id"]]
+    assert (new.session, new.run != before) == ("main", True)
+    assert held(ada) == [("file:x", "main", new.run)]
 
 
 def test_the_old_processs_end_does_not_end_the_resumed_session(ada: Seat, agent: Agent) -> None:
     old, new = agent(ada), agent(ada)
     old.start()
-    old.gitcoord("claim", "x")
+    claim(old, "x")
     new.start("resume")
     old.end()
     new.settle()
     assert sessions(ada) == {"main": "active"}
-    assert len(new.gitcoord("claims", "--mine")["claims"]) == 1
+    assert held(ada) == [("file:x", "main", new.run)]
     new.end()
     new.settle()
     assert sessions(ada) == {"main": "completed"}
@@ -110,23 +124,23 @@ def test_an_end_that_comes_late_ends_no_newer_run(ada: Seat, agent: Agent) -> No
 def test_cleared_the_same_session_goes_on_under_the_new_id(ada: Seat, agent: Agent) -> None:
     first = agent(ada)
     first.start()
-    first.gitcoord("claim", "x")
-    before = first.gitcoord("whoami")
+    claim(first, "x")
+    before = first.run
     first.end("clear")
     second = agent(ada, "c-2", first.host)
     assert "You hold:" in second.start("clear")
-    assert second.gitcoord("whoami") == before
+    assert second.run == before
     assert sessions(ada) == {"main": "active"}
-    assert len(second.gitcoord("claims", "--mine")["claims"]) == 1
+    assert held(ada) == [("file:x", "main", before)]
 
 
 def test_compacted_it_is_told_everything_again_in_the_same_run(ada: Seat, agent: Agent) -> None:
     claude = agent(ada)
     claude.start()
-    before = claude.gitcoord("whoami")
+    before = claude.run
     assert claude.hook("PreCompact", trigger="auto") == {}
     assert "You are session main" in claude.start("compact")
-    assert claude.gitcoord("whoami") == before
+    assert claude.run == before
 
 
 def test_a_fork_is_a_session_of_its_own(ada: Seat, agent: Agent) -> None:
@@ -141,12 +155,11 @@ def test_a_fork_is_a_session_of_its_own(ada: Seat, agent: Agent) -> None:
 def test_who_starts_where_the_last_agent_was_killed_goes_on_as_its_session(ada: Seat, agent: Agent) -> None:
     first = agent(ada)
     first.start()
-    first.gitcoord("claim", "x")
+    claim(first, "x")
     first.host.kill()
     second = agent(ada, "c-2")
     assert "You hold:" in second.start()
-    assert second.session == "main"
-    assert len(second.gitcoord("claims", "--mine")["claims"]) == 1
+    assert held(ada) == [("file:x", "main", second.run)]
 
 
 def test_two_agents_in_one_work_tree_are_two_sessions(ada: Seat, agent: Agent) -> None:
@@ -174,12 +187,12 @@ def test_two_hook_files_for_one_event_do_the_work_once(ada: Seat, agent: Agent) 
         ada.git("log", "-1", "--format=%(trailers:key=Coord-Folded,valueonly)", "origin/coordination")
     )
     assert told == 2
-    before = claude.gitcoord("whoami")
+    before = claude.run
     again = claude.payload("SessionStart", source="resume")
     claude.send(again)
-    run = claude.gitcoord("whoami")["run_id"]
+    run = claude.run
     assert claude.send(again) == {}
-    assert claude.gitcoord("whoami")["run_id"] == run != before["run_id"]
+    assert claude.run == run != before
 
 
 def test_a_helper_inside_of_a_session_starts_and_ends_nothing_and_gets_no_messages(
