@@ -144,12 +144,12 @@ class Claude:
     def settle(self) -> None:
         """Waits for what was left to the background; then it may be begun again at once."""
         until(lambda: not at_work(self.seat), "the background never ended")
-        (Path(self.seat.git("rev-parse", "--path-format=absolute", "--git-common-dir")) / "gitcoord" / "synced").unlink(
-            missing_ok=True
-        )
+        (self.own / "synced").unlink(missing_ok=True)
 
     def fetch(self) -> None:
         """Has the background look once, now."""
         self.settle()
-        self.hook("PreCompact")
+        self.count += 1
+        self.hook("PreCompact", custom_instructions=str(self.count))  # two alike within two seconds are taken for one
+        until(lambda: (self.own / "synced").exists() or not (self.own / "tray").exists(), "nothing was begun")
         self.settle()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from claude import Claude, Host
 from guards import commit
+from remotes import Remote
 from seats import Seat, file, until
 
 from gitcoord.local import background
@@ -148,7 +149,6 @@ def test_only_what_concerns_it_is_told(office: tuple[Claude, Seat]) -> None:
         found.coordinator.start("carl", new=True)
     claude.fetch()
     assert claude.prompt() == ""
-    claim(ben, "src/mine.py", mode="shared") if False else None
     with ben.here() as found:
         found.coordinator.handoff("main", resources=[], next="the tests")
     claude.fetch()
@@ -226,15 +226,17 @@ def test_in_mode_block_it_is_denied_without_a_word_of_the_holders(office: tuple[
 
 
 def test_a_denial_that_can_not_be_confirmed_is_a_warning_with_the_views_age(
-    office: tuple[Claude, Seat], monkeypatch: pytest.MonkeyPatch
+    office: tuple[Claude, Seat], file_remote: Remote
 ) -> None:
     claude, ben = office
     claude.seat.git("config", "gitcoord.guard", "block")
     claim(ben, "src/api.py")
     claude.fetch()
-    claude.seat.git("config", "remote.origin.url", str(Path(claude.seat.path).parent / "gone.git"))
+    assert claude.edit("src/api.py")["permissionDecision"] == "deny"
+    file_remote.away()
     said = claude.edit("src/api.py")
-    assert "permissionDecision" not in said or said["permissionDecision"] != "deny"
+    assert "permissionDecision" not in said
+    assert "could not be looked at again" in said["additionalContext"]
 
 
 def test_in_mode_ask_the_person_is_asked_and_off_says_nothing(office: tuple[Claude, Seat]) -> None:
