@@ -95,6 +95,10 @@ class Claude:
         """Calls the hook with that on its standard input."""
         return self.host.run([*PROGRAM, "hook", *words], stdin, self._variables, self.cwd)
 
+    def run_python(self, code: str, payload: dict[str, Any]) -> Ran:
+        """Runs that code as the hook would run."""
+        return self.host.run([sys.executable, "-c", code], json.dumps(payload), self._variables, self.cwd)
+
     def send(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Calls the hook; its answer."""
         ran = self.raw(json.dumps(payload))

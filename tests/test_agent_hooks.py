@@ -332,3 +332,43 @@ def test_a_person_gets_a_line_of_help(ada: Seat) -> None:
     for words in (["--help"], []):
         ran = ada.run("hook", *words)
         assert (ran.code, ran.out, len(ran.err.splitlines())) == (0, "", 1)
+
+
+# --- what a hook pays for -----------------------------------------------------------------------------------------------
+
+
+def test_a_prompt_and_an_edit_load_nothing_but_the_standard_library(ada: Seat, agent: Agent) -> None:
+    claude = agent(ada)
+    claude.start()
+    claude.settle()
+    code = (
+        "import os, sys; before = set(sys.modules); from gitcoord.entry import main; sys.argv = ['gitcoord', 'hook']; main(); "
+        "tops = {name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names; "
+        "print(*sorted(tops), file=open(os.environ['TOLD'], 'w'))"
+    )
+    told = ada.path.parent / "told"
+    edit = {"tool_name": "Edit", "tool_input": {"file_path": str(ada.path / "x")}, "tool_use_id": "t"}
+    for event, given in (("UserPromptSubmit", {"prompt": "x"}), ("PreToolUse", edit), ("PostToolUse", edit), ("Stop", {})):
+        claude.env = {"TOLD": str(told)}
+        ran = claude.run_python(code, claude.payload(event, **given))
+        assert (ran.code, ran.out) == (0, "")
+        assert told.read_text().split() == ["gitcoord"], event
+
+
+def test_an_agent_that_exports_no_id_is_known_by_its_mark_while_it_is_the_only_one(ada: Seat) -> None:
+    from gitcoord.local.identity import Binding, Identity, agent_name
+
+    identity = Identity(ada.path / ".git")
+    identity.bind(Binding("alone", "r1", 1, "gone", str(ada.desk), {"COPILOT_CLI": "id-1"}))
+    identity.bind(Binding("other", "r2", 1, "gone", str(ada.desk), {"CODEX_THREAD_ID": "id-2"}))
+    assert agent_name({"COPILOT_CLI": "1"}) == "copilot"
+    sitting = identity.sitting({"COPILOT_CLI": "1"})
+    assert sitting is not None
+    assert sitting.session == "alone"
+    named = identity.sitting({"COPILOT_CLI": "1", "CODEX_THREAD_ID": "id-2"})  # an id says more than a mark
+    assert named is not None
+    assert named.session == "other"
+    with replace(ada, extra={"COPILOT_CLI": "1"}).here() as found:
+        assert found.coordinator.who.session == "alone"
+    identity.bind(Binding("second", "r3", 1, "gone", str(ada.desk), {"COPILOT_CLI": "id-3"}))
+    assert identity.sitting({"COPILOT_CLI": "1"}) is None  # of two nobody can tell
