@@ -6,15 +6,17 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from claude import Claude, Host
 from guards import commit
 from remotes import Remote
-from seats import Seat, file, until
+from seats import Seat, at_work, file, until
 
 from gitcoord.local import background
+from gitcoord.local.tray import Tray
 
 
 @pytest.fixture
@@ -82,13 +84,14 @@ def test_a_hook_that_died_with_a_message_in_hand_lets_it_come_again(office: tupl
     claude, ben = office
     send(ben, "main", "one")
     claude.fetch()
-    [letter] = (claude.own / "tray" / "main").glob("*.mail")
-    letter.rename(letter.with_name(f".hand-1-{letter.name}"))  # what a hook does first
+    tray = Tray.of(claude.own, "main")
+    [letter] = tray.folder.glob("*.mail")
     with replace(claude.seat, session="main").here() as found:
-        boss = found.coordinator
-        now = boss.now()
-        boss.now = lambda: now.replace(year=now.year + 1)
-        assert boss.collect(boss.view(), (), limit=8).again
+        boss, later = found.coordinator, found.coordinator.now() + timedelta(hours=1)
+        boss.now = lambda: later
+        assert boss.collect(boss.view(), tray.ids(), limit=8).found == []  # it lies ready, for as long as it takes
+        letter.rename(letter.with_name(f".hand-1-{letter.name}"))  # what a hook does first
+        assert boss.collect(boss.view(), tray.ids(), limit=8).again
 
 
 def test_texts_of_others_stay_inside_of_the_fence(office: tuple[Claude, Seat]) -> None:
@@ -125,18 +128,22 @@ def test_many_and_long_messages_come_bounded_and_none_is_lost(office: tuple[Clau
 
 def test_a_session_that_waits_for_an_answer_gets_it_by_itself(office: tuple[Claude, Seat]) -> None:
     claude, ben = office
+    tray = Tray.of(claude.own, "main")
     asking = replace(claude.seat, session="main").start("ask", "ben", "which port?", "--timeout", "100s", "--json")
-    tray = claude.own / "tray" / "main"
-    until(lambda: bool(list(tray.glob("*.reads"))), "it never began to wait")
+    until(tray.is_read, "it never began to wait")
+    send(ben, "main", "by the way")
     claude.hook("PreCompact")
+    until(lambda: not any(b"sync" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in at_work(claude.seat)), "it never ended")
+    assert tray.ids() == frozenset()
     with ben.here() as found:
-        until(lambda: bool(found.coordinator.inbox().found), "never asked")
-    ben.ok("reply", "8080")
+        found.coordinator.reply(None, "8080")
     with asking:
         out, _ = asking.communicate()
     assert [one["subject"] for one in json.loads(out)["messages"]] == ["8080"]
     claude.fetch()
-    assert claude.prompt() == ""
+    told = claude.prompt()
+    assert "by the way" in told
+    assert "8080" not in told
 
 
 def test_only_what_concerns_it_is_told(office: tuple[Claude, Seat]) -> None:
@@ -171,10 +178,14 @@ def test_asked_something_it_goes_on_once_and_else_it_waits_for_its_person(office
     assert "which port?" in said
     assert "gitcoord reply" in said
     assert "just so you know" not in said
-    assert claude.stop(nagged=True) == {}
     claude.fetch()
     assert claude.stop() == {}  # asked once
-    assert "just so you know" in claude.prompt()
+    send(ben, "main", "and which host?", type="question")
+    claude.fetch()
+    assert claude.stop(nagged=True) == {}
+    told = claude.prompt()
+    assert "just so you know" in told
+    assert "and which host?" in told
     claude.stop()
     claude.settle()
     claude.seat.ok("sync")
