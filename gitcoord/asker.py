@@ -135,22 +135,19 @@ class Asker(Reader):
         capabilities: Sequence[str] = (),
         role: str | None = None,
         work: str | None = None,
+        again: bool = False,
     ) -> tuple[str, Receipt]:
-        """Registers a session, or goes on with the one that sits here: its name and the receipt. Raises Held when the name
-        is active elsewhere.
+        """Registers a session, or goes on with the one that sits here: its name and the receipt. `again`: as a new run of it, even
+        where its process is there. Raises Held when the name is active elsewhere.
         """  # fmt: skip
         self._take_up()
-        given: dict[str, Any] = {
-            "capabilities": tuple(names.parse_line(one, "capability", 60) for one in capabilities),
-            "role": names.parse_line(role, "role", 60) if role else None,
-            "work": names.parse_line(work, "work") if work else None,
-            "agent": self.who.agent_name, "repo": self.who.repo, "branch": self.who.branch, "host": self.who.host,
-        }  # fmt: skip
+        given = self._described(capabilities, role, work)
         here = None if new else self._sitting_here(name)
         if here is not None:
             known = self._session_now(here.session)
             if known is not None and known.live and known.run_id == here.run_id:
-                if here.alive and (not self.who.agent or here.agent == self.who.agent) and not any((capabilities, role, work)):
+                same = here.alive and (not self.who.agent or here.agent == self.who.agent)
+                if same and not any((capabilities, role, work, again)):
                     self.who = self._as(here.session, here.run_id)
                     return here.session, Receipt("committed", "", here.seq)
                 return self._begin(here.session, succeeds=here.run_id, **given)
@@ -159,8 +156,20 @@ class Asker(Reader):
         try:
             return self._begin(self.who.wish, generated=True, **given)
         except Unreachable:
-            unique = f"{self.who.wish[:58].rstrip('.')}-{self.desk.next_id()[-4:].lower()}"
-            return self._begin(unique, offline=True, **given)
+            return self.start_later(**given)
+
+    def start_later(self, **described: Any) -> tuple[str, Receipt]:
+        """Registers a session under a name made unique here, without asking the remote: it is sent when that is back."""
+        unique = f"{self.who.wish[:58].rstrip('.')}-{self.desk.next_id()[-4:].lower()}"
+        return self._begin(unique, offline=True, **(described or self._described()))
+
+    def _described(self, capabilities: Sequence[str] = (), role: str | None = None, work: str | None = None) -> dict[str, Any]:
+        return {
+            "capabilities": tuple(names.parse_line(one, "capability", 60) for one in capabilities),
+            "role": names.parse_line(role, "role", 60) if role else None,
+            "work": names.parse_line(work, "work") if work else None,
+            "agent": self.who.agent_name, "repo": self.who.repo, "branch": self.who.branch, "host": self.who.host,
+        }  # fmt: skip
 
     def _sitting_here(self, name: str | None) -> Binding | None:
         """The session of this work tree that a `start` goes on with."""

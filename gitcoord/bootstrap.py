@@ -29,7 +29,7 @@ from gitcoord.git.tip import LocalTip, RemoteTip, Tip, push_url
 from gitcoord.local import files
 from gitcoord.local.desk import Desk, digest, open_desk, temporary
 from gitcoord.local.facts import Facts
-from gitcoord.local.identity import Identity, agent_ids, agent_name, owner
+from gitcoord.local.identity import Identity, agent_name, owner
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.history import Bad, Checked
 from gitcoord.reader import Who
@@ -242,7 +242,7 @@ def find_who(
 
     `client`: see `connect`.
     """
-    agent = agent_ids(environ)
+    agent = identity.agent(environ)
     explicit = asked or environ.get("GITCOORD_SESSION") or ""
     bindings = identity.all()
     if not agent and all(one.agent for one in bindings):

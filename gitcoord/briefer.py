@@ -23,8 +23,10 @@ def touched(repo: Repository) -> list[str]:
 class Briefer(Reader):
     """One caller's briefings."""
 
-    def briefing(self, files: Iterable[str], *, everything: bool = False) -> Briefing:
-        """What the session should know; the second time only what is new, unless `everything`. `files`: what it works on."""
+    def briefing(self, files: Iterable[str], *, everything: bool = False, limit: int = 0) -> Briefing:
+        """What the session should know; the second time only what is new, unless `everything`. `files`: what it works on;
+        `limit`: bytes, 0 for the usual ones.
+        """
         view = self.view()
         self._glance(view)
         seen = None if everything or not self.who.session else self._seen()
@@ -38,6 +40,7 @@ class Briefer(Reader):
             near=near,
             seen=seen,
             read_at=view.read_at,
+            limit=limit,
         )
 
     def briefed(self, told: Briefing) -> None:

@@ -17,6 +17,8 @@ from gitcoord.handing import Handing
 from gitcoord.log.eventlog import View
 from gitcoord.talking import Talking
 
+_AGAIN = 2  # flushes more while something waits
+
 
 @dataclass
 class Coordinator(Claiming, Talking, Handing, Briefer):
@@ -46,11 +48,17 @@ class Coordinator(Claiming, Talking, Handing, Briefer):
         receipt, _ = self._ask(branch.ChangeSetting, key=key, value=value)
         return receipt
 
-    def sync(self, *, if_due: bool = False) -> tuple[list[GitcoordError], View | None]:
-        """Sends what waits and reads the branch. `if_due`: only when an automatic heartbeat is due."""
-        if if_due and not self._is_due():
+    def sync(self, *, if_due: bool = False, look: bool = False) -> tuple[list[GitcoordError], View | None]:
+        """Sends what waits and reads the branch. `if_due`: only when an automatic heartbeat is due, or a command waits; `look`: the
+        branch is read even so.
+        """
+        due = not if_due or self._is_due()
+        if not due and not look:
             return [], None
-        errors = self.flusher.flush()
+        errors = self.flusher.flush() if due else []
+        for _ in range(_AGAIN):  # another one was at it and may not have seen the newest
+            if due and not errors and self.desk.waiting():
+                errors = self.flusher.flush()
         try:
             view = self.view(fresh=True)
             self._glance(view)
@@ -64,6 +72,8 @@ class Coordinator(Claiming, Talking, Handing, Briefer):
             state = self._known().state
         except NotInitialised:
             return False
+        if self.desk.waiting():
+            return True
         now = self.now()
         settings = state.rules.settings
         heard = sum(1 for _, signs in state.sessions.signs() if now - signs.last_heartbeat < timedelta(hours=1))

@@ -16,9 +16,13 @@ def main() -> int:
     """Runs the program on the process's arguments; its exit code."""
     if sys.argv[1:2] == ["hook"]:
         try:
-            from gitcoord.faces.hook import main as hook
+            if "".join(sys.argv[2:3]) == "git":
+                from gitcoord.faces.hook import main as hook
 
-            return hook(sys.argv[2:])
+                return hook(sys.argv[2:])
+            from gitcoord.faces.agents.entry import main as agents
+
+            return agents(sys.argv[2:], os.environ)
         except BaseException:  # a half-removed installation must not speak in the middle of somebody's `git commit`
             return 0
     if sys.argv[1:] == ["statusline"]:

@@ -29,7 +29,7 @@ def note(identity: Identity, state: State, now: datetime, read_at: datetime | No
             questions=len(asked),
             read_at=read_at.timestamp() if read_at else 0.0,
         )
-        glance.note(identity.place, session.session_id, asdict(seen))
+        glance.note(identity.own.parent, session.session_id, asdict(seen))
 
 
 def _in_line(state: State, session: str, now: datetime) -> list[str]:

@@ -6,8 +6,6 @@ that can't be had it warns instead.
 
 from __future__ import annotations
 
-import os
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +14,7 @@ from typing import Literal
 from gitcoord.core import guard
 from gitcoord.core.guard import Remembered, Target, Work
 from gitcoord.core.leases import Claim, split_lease
-from gitcoord.core.names import Resource, file_in
+from gitcoord.core.names import Resource
 from gitcoord.core.state import State
 from gitcoord.core.times import read_instant
 from gitcoord.errors import GitcoordError
@@ -24,6 +22,8 @@ from gitcoord.git import changes
 from gitcoord.git.repo import Repository
 from gitcoord.git.tip import LocalTip
 from gitcoord.local.outlook import STALE_AFTER
+from gitcoord.local.targets import Ground, plain
+from gitcoord.local.targets import targets as find_targets
 from gitcoord.reader import Reader
 from gitcoord.settings import Settings
 
@@ -33,13 +33,14 @@ FETCH_SECONDS = 2.0
 TRAILER = "Coord-Fence"
 """By this trailer a commit names the lease that it was made under: `Coord-Fence: 42 file:src/api.py`."""
 
-Outcome = Literal["allowed", "warned", "blocked", "off"]
+Outcome = Literal["allowed", "warned", "asked", "blocked", "off"]
+"""`asked`: who is at the agent may decide; only an agent is told so, to all others it is a warning."""
 
 
 @dataclass(frozen=True)
 class Asked:
     """What is guarded: paths (relative to `here`), what is staged in `index`, or what is pushed (`updates`: a pre-push hook's
-    standard input; "": what `git push` would send).
+    standard input; "": what `git push` would send). `can_ask`: whether a person can be asked.
     """
 
     paths: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class Asked:
     index: str = ""
     push: bool = False
     updates: str = ""
+    can_ask: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def look(boss: Reader, repo: Repository, settings: Settings, asked: Asked) -> An
     subject = _subject(repo, settings, asked, boss.who.namespace)
     found = _judge(boss, view.state, subject)
     doubt = ""
-    if mode == "block" and not local and _forbids(*found):
+    stops: Outcome | None = "blocked" if mode == "block" else "asked" if mode == "ask" and asked.can_ask else None
+    if stops and not local and _forbids(*found):
         try:
             view = boss.look_again(FETCH_SECONDS)
             found = _judge(boss, view.state, subject)
@@ -112,7 +115,7 @@ def look(boss: Reader, repo: Repository, settings: Settings, asked: Asked) -> An
     hindrances, over = found
     outcome: Outcome = "allowed"
     if hindrances or over:
-        outcome = "blocked" if mode == "block" and not doubt and _forbids(*found) else "warned"
+        outcome = stops if stops and not doubt and _forbids(*found) else "warned"
     read_at = boss.log.memory.read_at()
     age = max(0.0, (boss.now() - read_at).total_seconds()) if read_at else None
     return Answer(
@@ -158,9 +161,10 @@ def _remembered(boss: Reader) -> list[Remembered]:
 
 def _subject(repo: Repository, settings: Settings, asked: Asked, within: str) -> _Subject:
     """`within`: what the names of this repository's files begin with, where several share the branch."""
-    targets = _targets(repo, asked.paths, asked.here, within) if asked.paths else []
+    ground = Ground(tuple(repo.work_trees()), (repo.common_dir, repo.git_dir), within) if asked.paths else Ground(())
+    targets = find_targets(ground, asked.paths, asked.here)
     if asked.staged:
-        targets += [Target(_plain(one.path, within), one.added) for one in changes.staged(repo, asked.index)]
+        targets += [Target(plain(one.path, within), one.added) for one in changes.staged(repo, asked.index)]
     if not asked.push:
         return _Subject(tuple(targets))
     coordination = changes.branch_ref(settings.branch)
@@ -169,9 +173,9 @@ def _subject(repo: Repository, settings: Settings, asked: Asked, within: str) ->
     first: dict[str, bool] = {}
     for commit in commits:
         for one in commit.changes:
-            first.setdefault(_plain(one.path, within), one.added)  # the oldest says whether the other side has it
+            first.setdefault(plain(one.path, within), one.added)  # the oldest says whether the other side has it
     works = tuple(
-        Work(one.commit, one.committed_at, tuple(_plain(each.path, within) for each in one.changes), _fences(one.trailers))
+        Work(one.commit, one.committed_at, tuple(plain(each.path, within) for each in one.changes), _fences(one.trailers))
         for one in commits
     )
     return _Subject((*targets, *(Target(path, new) for path, new in first.items())), works, cut)
@@ -185,34 +189,3 @@ def _fences(trailers: Iterable[str]) -> tuple[tuple[int, Resource], ...]:
         except ValueError:
             continue
     return tuple(found)
-
-
-def _plain(path: str, within: str) -> str:
-    """The path as claims spell it."""
-    return file_in(within, unicodedata.normalize("NFC", path))
-
-
-def _targets(repo: Repository, paths: Sequence[str], here: str, within: str) -> list[Target]:
-    """The files that writing to those paths would change: by the name given, and where it leads through symbolic links."""
-    trees = sorted(repo.work_trees(), key=len, reverse=True)  # a linked work tree may lie inside of another
-    found: dict[str, Target] = {}
-    for path in paths:
-        given = os.path.join(here, path)
-        folder, name = os.path.split(given.rstrip("/") or "/")
-        real = os.path.realpath(given)
-        named = real if name in {"", ".", ".."} else os.path.join(os.path.realpath(folder), name)
-        for one in dict.fromkeys((named, real)):
-            inside = _inside(one, trees)
-            if inside is not None and not _is_below(one, repo.common_dir) and not _is_below(one, repo.git_dir):
-                path = _plain(inside, within)
-                found.setdefault(path, Target(path, new=not os.path.lexists(one)))
-    return list(found.values())
-
-
-def _inside(path: str, trees: Sequence[str]) -> str | None:
-    """The path relative to the work tree that it lies in; None outside of all."""
-    return next((os.path.relpath(path, tree).replace(os.sep, "/") for tree in trees if _is_below(path, tree)), None)
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")

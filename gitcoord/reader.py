@@ -131,10 +131,15 @@ class Reader:
         self._note_losses(self._view.state)
         return self._view
 
+    def look_at(self, view: View) -> None:
+        """Goes by that view from here on, and tells the session what it lost by it."""
+        self._view = view
+        self._note_losses(view.state)
+
     def look_again(self, seconds: float) -> View:
         """The branch, fetched within that time; nothing that waits is sent first. Raises Unreachable."""
-        self._view = self.log.refresh(seconds)
-        self._note_losses(self._view.state)
+        self.look_at(self.log.refresh(seconds))
+        assert self._view is not None
         return self._view
 
     def _known(self) -> View:

@@ -14,7 +14,7 @@ _REPO = re.compile(r"(?!.*\.(?:claim|d|lock)$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}
 
 _RELAY = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
-KEYS = ("remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersist", "guard", "relay")
+KEYS = ("remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersist", "guard", "autoclaim", "relay")
 """The settings of a clone or user, each `gitcoord.<key>` in git's configuration."""
 
 
@@ -22,8 +22,9 @@ KEYS = ("remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersi
 class Settings:
     """Per clone or user. `remote`: a remote's name, `.` for none, "" to find out; `hub`: the URL of a repository where several
     projects coordinate, "" for none; `repo`: what this project is called there, "" to find out; `deadline` in seconds;
-    `sshpersist`: seconds that an ssh connection stays open for the next command, 0 for not at all; `guard`: warn, block, off, or
-    "" for what all share; `relay`: the name of a relay that the hooks' background work lets go once, "" for none.
+    `sshpersist`: seconds that an ssh connection stays open for the next command, 0 for not at all; `guard`: warn, ask, block, off,
+    or "" for what all share; `autoclaim`: whether what an agent edits is claimed for it; `relay`: the name of a relay that the
+    hooks' background work lets go once, "" for none.
     """
 
     remote: str = ""
@@ -33,6 +34,7 @@ class Settings:
     host: str = ""
     sshpersist: int = 0
     guard: str = ""
+    autoclaim: bool = False
     relay: str = ""
     hub: str = ""
     repo: str = ""
@@ -60,8 +62,11 @@ class Settings:
                 hint="gitcoord config sshpersist 60, or 0 for no connection that stays",
             )
         guard = values.get("guard", cls.guard)
-        if guard not in {"", "warn", "block", "off"}:
-            raise BadInput(f"gitcoord.guard {guard!r} is not warn, block or off", hint="gitcoord config guard warn")
+        if guard not in {"", "warn", "ask", "block", "off"}:
+            raise BadInput(f"gitcoord.guard {guard!r} is not warn, ask, block or off", hint="gitcoord config guard warn")
+        autoclaim = values.get("autoclaim", "false").lower()
+        if autoclaim not in {"true", "false"}:
+            raise BadInput(f"gitcoord.autoclaim {autoclaim!r} is not true or false", hint="gitcoord config autoclaim true")
         repo = values.get("repo", cls.repo)
         if repo and not _REPO.fullmatch(repo):
             raise BadInput(
@@ -77,6 +82,7 @@ class Settings:
             repo=repo,
             sshpersist=int(persist),
             guard=guard,
+            autoclaim=autoclaim == "true",
             remote=values.get("remote", cls.remote),
             branch=branch,
             desk=environ.get("GITCOORD_DESK") or values.get("desk", cls.desk),

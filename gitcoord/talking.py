@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
@@ -15,6 +15,7 @@ from gitcoord.core.messages import Message
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, NoSession, NotInTime
+from gitcoord.local.tray import Tray
 from gitcoord.log.eventlog import View
 from gitcoord.watcher import Watcher
 
@@ -41,7 +42,9 @@ class Mail(NamedTuple):
 
 @dataclass
 class Talking(Asker):
-    """One caller's messages."""
+    """One caller's messages. `in_hand`: those that were taken and lie ready to be shown by another process."""
+
+    in_hand: frozenset[str] = frozenset()
 
     def send(self, to: str, subject: str, text: str, **given: Any) -> Receipt:
         """Sends a message to a session, to a group, or to all."""
@@ -71,6 +74,13 @@ class Talking(Asker):
         for mail in self._later(view, wait, peek=peek, limit=limit, sender=sender, kind=kind):
             return mail
         raise NotInTime("no message came in time", hint="gitcoord inbox --wait, or gitcoord listen", data={"messages": []})
+
+    def collect(self, view: View, in_hand: Collection[str], *, limit: int) -> Mail:
+        """The unread messages on that view, at most `limit`, taken to be shown later. `in_hand`: those that were taken so before
+        and still wait for that.
+        """
+        self.in_hand = frozenset(in_hand)
+        return self._unread(view, limit=limit)
 
     def listen(self, seconds: float) -> Iterator[Mail]:
         """The unread messages, one at a time, as they come; ends after that many seconds. While it goes on, listeners on other
@@ -213,10 +223,15 @@ class Talking(Asker):
     def _later(self, view: View, seconds: float, **which: Any) -> Iterator[Mail]:
         """What comes, each time something does."""
         watcher = Watcher(self.log, self.desk, self.rest or self.flusher.sleep, self.seconds, self.flusher.clock)
-        for now in chain([view], watcher.views(view, seconds)):
-            mail = self._unread(now, waiting=True, **which)
-            if mail.found:
-                yield mail
+        mine = Tray.of(self.identity.own, self.who.session).start_reading()  # the background leaves them to who waits for them
+        try:
+            for now in chain([view], watcher.views(view, seconds)):
+                mail = self._unread(now, waiting=True, **which)
+                if mail.found:
+                    yield mail
+        finally:
+            if mine is not None:
+                mine.unlink(missing_ok=True)
 
     def _unread(
         self,
@@ -283,6 +298,8 @@ class Talking(Asker):
             if key in here:
                 shown.append(key)
                 late = late or age >= timedelta(seconds=_TELL_AFTER)
+            elif key in self.in_hand:
+                continue
             elif age >= timedelta(seconds=messages.REDELIVER_AFTER):
                 old.append(key)
         return Marks(tuple(old), tuple(shown), late)

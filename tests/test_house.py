@@ -26,6 +26,7 @@ BELOW_FOUR = GROUND | {"core", "git", "local", "log", "views", "services"}
 FOUR = {
     "sender", "verifier", "talking", "handing", "briefer", "flusher", "reader", "watcher", "asker", "claiming", "keeper",
     "glancing", "guarding", "coordinator", "streaming", "relaying", "courier", "hearing", "progress",
+    "guardwords", "arriving", "attending",
 }  # fmt: skip
 FIVE = {"bootstrap", "setup", "doctor", "demo", "relaysetup", "hooking", "installing", "checks", "collecting"}
 
@@ -153,6 +154,11 @@ EXCEPTIONS = {
     # The same holds for the guard's short way.
     ("faces/guard.py", "gitcoord.git.process"),
     ("faces/guard.py", "gitcoord.git"),
+    # And for agents' hooks, which find the repository without starting git.
+    *((f"faces/agents/{name}.py", room) for name in ("place", "steps") for room in ("gitcoord.git.nearby", "gitcoord.git")),
+    ("faces/agents/place.py", "gitcoord.git.process"),
+    ("faces/agents/place.py", "gitcoord.git.nearby.Nearby"),
+    ("faces/hook.py", "gitcoord.git.nearby"),
 }
 
 
@@ -475,7 +481,9 @@ def third_parties(names: Iterable[str]) -> set[str]:
     return {top for top in tops if top not in sys.stdlib_module_names and top != "gitcoord"}
 
 
-@pytest.mark.parametrize("face", ["gitcoord.faces.hook", "gitcoord.faces.guard", "gitcoord.faces.statusline"])
+@pytest.mark.parametrize(
+    "face", ["gitcoord.faces.hook", "gitcoord.faces.guard", "gitcoord.faces.statusline", "gitcoord.faces.agents.entry"]
+)
 def test_hot_paths_load_nothing_but_the_standard_library(face: str) -> None:
     found = loads(face)
     assert face in found

@@ -14,19 +14,16 @@ import contextlib
 import fcntl
 import os
 import re
-import subprocess
-import sys
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from gitcoord.core.names import LINE_LIMIT, Resource, file_in, show
-from gitcoord.git import process
-from gitcoord.local import files, ids
-from gitcoord.local.identity import AGENTS, Binding, Identity
+from gitcoord.git import nearby, process
+from gitcoord.local import background, files, spool
+from gitcoord.local.identity import AGENTS, Identity
 
 _ACTIONS = {
     "post-commit": "committed",
@@ -37,9 +34,6 @@ _ACTIONS = {
 _SECONDS = 5.0  # a git call of ours takes 2 ms; after this long something is wrong with the repository
 _FILES = 50  # as many as a heartbeat names (core/heartbeats.py, which would load pydantic)
 _TRAILERS = 20  # leases that a commit's message names
-_SPOOLED = 500  # entries of a session that wait; where nobody flushes, the oldest give way: a fold would drop them too
-_SYNC_EVERY = 10.0  # seconds between two detached flushes of a desk
-_LOG_SIZE = 64 * 1024  # bytes
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _WHO = frozenset({"GITCOORD_SESSION", *AGENTS})
 _OF_ONE_CALL = frozenset({"GITCOORD_HEAD", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"})
@@ -75,9 +69,7 @@ class _Event:
 def main(argv: list[str]) -> int:
     """Does what the hook is for, as far as it can; always 0."""
     with contextlib.suppress(BaseException):  # a hook never hurts (guarantee G11); what can be told is in the log
-        if not argv:
-            print("gitcoord hook is called by git and by coding agents: gitcoord hooks --help", file=sys.stderr)
-        elif argv[0] == "git" and os.environ.get("GITCOORD") != "0" and not os.environ.get("GITCOORD_HOOK"):
+        if argv and argv[0] == "git" and os.environ.get("GITCOORD") != "0" and not os.environ.get("GITCOORD_HOOK"):
             _git(argv[1:], os.environ)
     return 0
 
@@ -106,7 +98,7 @@ def _git(words: list[str], environ: Mapping[str, str]) -> None:
         try:
             _tell(replace(event, at=latest), place, environ)
         except Exception as error:
-            _log(folder / "hook.log", f"{event.name}: {type(error).__name__}: {error}")
+            spool.log(folder / "hook.log", f"{event.name}: {type(error).__name__}: {error}")
 
 
 def _trail(path: str, environ: Mapping[str, str]) -> None:
@@ -216,7 +208,8 @@ def _tell(event: _Event, place: _Place, environ: Mapping[str, str]) -> None:
     binding = Identity(Path(place.git_dir)).sitting(event.who)
     entry = _describe(event, place, environ, binding.repo) if binding else None
     if binding and entry:
-        _sync(_spool(binding, entry), place, environ)
+        spool.heartbeat(binding, entry)
+        _sync(place, environ)
 
 
 def _describe(event: _Event, place: _Place, environ: Mapping[str, str], repo: str) -> dict[str, object] | None:
@@ -232,7 +225,7 @@ def _describe(event: _Event, place: _Place, environ: Mapping[str, str], repo: st
         if flag == "0" or (old == new and not _has_moved(env, place, event)):  # only files; or nothing
             return None
     return {
-        "at": datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "at": spool.stamp(event.at),
         "action": _ACTIONS[event.name],
         "target": show(target, LINE_LIMIT),
         "files": [file_in(repo, name) for name in names[:_FILES]],
@@ -263,43 +256,7 @@ def _ask(env: Mapping[str, str], cwd: str, *words: str) -> str:
     return done.stdout.decode("utf-8", "surrogateescape") if done.ok else ""
 
 
-def _spool(binding: Binding, entry: Mapping[str, object]) -> Path:
-    """Leaves the entry on the session's desk, which it returns."""
-    desk = Path(binding.desk)
-    if not desk.is_absolute():
-        raise ValueError("the session's desk is no place")
-    folder = files.private_folder(desk)
-    for name in ("spool", binding.session):
-        folder = files.private_folder(folder / name)
-    waiting = sorted(folder.glob("*.json"))
-    newest = waiting[-1].stem if waiting else ""
-    files.write_json(folder / f"{ids.new_id(after=newest)}.json", {"run_id": binding.run_id, **entry})
-    for old in waiting[:-_SPOOLED]:
-        old.unlink(missing_ok=True)
-    return desk
-
-
-def _sync(desk: Path, place: _Place, environ: Mapping[str, str]) -> None:
-    """Starts a flush that nobody waits for, unless one was started just now."""
-    stamp = desk / "synced"
-    with contextlib.suppress(FileNotFoundError):
-        if 0 <= time.time() - stamp.stat().st_mtime < _SYNC_EVERY:
-            return
-    stamp.touch(mode=0o600)
+def _sync(place: _Place, environ: Mapping[str, str]) -> None:
+    """Has it sent in the background."""
     kept = {name: value for name, value in environ.items() if not process.is_local(name) and name not in _OF_ONE_CALL}
-    child = subprocess.Popen(
-        # -P, and not in the work tree: its files are no modules of ours.
-        [sys.executable, "-P", "-m", "gitcoord", "-C", place.work_tree, "sync", "--if-due", "--quiet"],
-        env={**kept, "GITCOORD_HOOK": "1"}, cwd="/",
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it
-
-
-def _log(path: Path, line: str) -> None:
-    """Adds a line to the log; when it is full, its older half goes."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size > _LOG_SIZE:
-            files.write(path, path.read_bytes()[-_LOG_SIZE // 2 :])
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {show(line)}\n")
+    background.begin(Path(nearby.common(place.git_dir)) / "gitcoord", place.work_tree, kept)

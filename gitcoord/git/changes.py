@@ -79,6 +79,16 @@ def staged(repo: Repository, index: str = "") -> list[Changed]:
     return [Changed(path, added) for path, added in (found or {}).items()]
 
 
+def dirty(repo: Repository, paths: Sequence[str]) -> set[str]:
+    """Those of the paths that are not as in the newest commit: changed, staged, or new."""
+    words = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignored=no", "--"]
+    done = repo.run("--literal-pathspecs", *words, *paths)
+    if not done.ok:
+        raise GitcoordError(f"git can't tell what is changed: {done.words}", hint="git status")
+    entries = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+    return {entry[3:] for entry in entries if len(entry) > 3}
+
+
 def of_branch(repo: Repository, limit: int) -> list[str]:
     """The paths, at most so many, in which the work tree differs from where its branch left the remote's, committed or not."""
     places = [*(f"refs/remotes/{remote}/{name}" for remote in repo.remotes for name in ("HEAD", "main", "master")), "@{upstream}"]

@@ -35,11 +35,10 @@ from gitcoord.core.records import Command
 from gitcoord.core.rules import COMMANDS
 from gitcoord.core.times import read_instant, spell
 from gitcoord.errors import GitcoordError, NotWritten
-from gitcoord.local import files, ids
+from gitcoord.local import files, ids, shown
 
 STALLED_AFTER = 3.0  # seconds without a pulse after which a flusher counts as stopped (protocol, section 6)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_SHOWN_BYTES, _SHOWN_KEPT = 1 << 17, 1000  # how long the list of what was shown to a session gets, and what is kept of it then
 _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
 
 
@@ -236,26 +235,11 @@ class Desk:
 
     def shown(self, session: str) -> set[str]:
         """The ids of messages that this machine has shown to the session."""
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            return set((self.path / "shown" / f"{session}.ids").read_text(encoding="ascii").split())
-        return set()
+        return shown.known(self.path, session)
 
     def show(self, session: str, keys: Sequence[str]) -> None:
-        """Notes that those messages were shown. Without room for that they are shown once more at worst.
-
-        Lines are added to the end, each at once: several listeners do so at the same time, and none takes another's away.
-        """
-        path = self.path / "shown" / f"{session}.ids"
-        with contextlib.suppress(OSError):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                os.write(handle, "".join(f"{key}\n" for key in keys).encode("ascii", "replace"))
-                long = os.fstat(handle).st_size > _SHOWN_BYTES
-            finally:
-                os.close(handle)
-            if long:
-                lines = path.read_text(encoding="ascii", errors="replace").split()
-                files.write(path, "".join(f"{key}\n" for key in lines[-_SHOWN_KEPT:]).encode())
+        """Notes that those messages were shown. Without room for that they are shown once more at worst."""
+        shown.note(self.path, session, keys)
 
     def leave_note(self, session: str, text: str) -> bool:
         """Leaves a warning for the session's next command on this machine; False when there is no room for it."""

@@ -28,6 +28,9 @@ AGENTS = {
 that have none and give it to their commands (opencode's plugin does).
 """
 
+MARKS = {"COPILOT_CLI": "copilot", "OPENCODE": "opencode"}
+"""The variables by which agents that don't name their session there say at least that they are at work."""
+
 _AGENT_PIDS = ("CLAUDE_PID",)
 _LOST = 200  # lost leases of a session that are remembered; their commits have been pushed or given up long before
 
@@ -60,26 +63,28 @@ def agent_ids(environ: Mapping[str, str]) -> dict[str, str]:
 
 def agent_name(environ: Mapping[str, str]) -> str | None:
     """What the agent is called, or None for a person."""
-    return next((AGENTS[name] for name in AGENTS if environ.get(name)), None)
+    return next((names[name] for names in (AGENTS, MARKS) for name in names if environ.get(name)), None)
 
 
 def owner(environ: Mapping[str, str]) -> tuple[int, str]:
-    """The process that a session started now belongs to: the agent's where it says which, else the calling one."""
+    """The process that a session started now belongs to: the agent's where it says which, else the calling one; under an agent
+    that isn't one of the shells that it runs commands with.
+    """
     for name in _AGENT_PIDS:
         text = environ.get(name, "")
         if text.isascii() and text.isdigit():
             birth = processes.born(int(text))
             if birth:
                 return int(text), birth
-    return processes.parent()
+    return processes.above_shells() if agent_name(environ) else processes.parent()
 
 
 class Identity:
     """The bindings of one work tree."""
 
     def __init__(self, git_dir: Path) -> None:
-        self.place = git_dir
-        self._folder = git_dir / "gitcoord" / "sessions"
+        self.own = git_dir / "gitcoord"
+        self._folder = self.own / "sessions"
 
     def all(self) -> list[Binding]:
         """Every binding of this work tree, the newest first."""
@@ -115,8 +120,22 @@ class Identity:
         named = environ.get("GITCOORD_SESSION")
         if named:
             return self.get(named)
-        agent = agent_ids(environ)
+        agent = self.agent(environ)
         return self.of_agent(agent) if agent else self.of_person()
+
+    def agent(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """What the agent is known by that calls: its variables; where it has none that names its session, but one that says that
+        it is there, what the only session that such an agent has here is bound to.
+        """
+        found = agent_ids(environ)
+        if found:
+            return found
+        for mark in (name for name in MARKS if environ.get(name)):
+            mine = [one for one in self.all() if set(one.agent) == {mark}]
+            mine = mine if len(mine) < 2 else [one for one in mine if one.alive]
+            if len(mine) == 1:  # of two nobody can tell which one is meant
+                return mine[0].agent
+        return {}
 
     def bind(self, binding: Binding) -> None:
         """Remembers it as the newest."""

@@ -39,13 +39,14 @@ class Held:
 @dataclass(frozen=True)
 class Outlook:
     """The leases on files in the newest view of a clone, how far clocks may differ, when the branch was last read, and what the
-    names of this clone's files begin with.
+    names of this clone's files begin with; `good`: the commit of that view.
     """
 
     leases: tuple[Held, ...]
     grace: timedelta
     read_at: float
     repo: str = ""
+    good: str = ""
 
 
 def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta, repo: str) -> None:
@@ -77,7 +78,9 @@ def read(folder: Path) -> Outlook | None:
             Held(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
             for who, mode, fence, until, name in noted["leases"]
         )
-        return Outlook(leases, timedelta(seconds=noted["grace"]), memories[0].stat().st_mtime, str(noted["repo"]))
+        return Outlook(
+            leases, timedelta(seconds=noted["grace"]), memories[0].stat().st_mtime, str(noted["repo"]), str(noted["good"])
+        )
     except (TypeError, KeyError, ValueError, OverflowError, OSError):
         return None
 

@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _LEVELS = 30  # processes between an agent and what it starts: a few shells
+_SHELLS = frozenset(
+    {"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox", "env", "timeout", "git", "gitcoord", "git-coord"}
+)
+_HIGH = 8  # processes that are climbed over
 
 
 def born(pid: int) -> str:
@@ -55,13 +59,32 @@ def ancestors() -> list[tuple[int, str]]:
     """The processes that this one comes from, the nearest first, each with its birth; where there is no /proc only the nearest."""
     found = [parent()]
     while len(found) < _LEVELS and found[-1][0] > 1:
-        try:
-            stat = Path(f"/proc/{found[-1][0]}/stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:
+        above = _name_and_parent(found[-1][0])[1]
+        if not above:
             break
-        above = int(stat[1])  # field 4 of the line
         found.append((above, born(above)))
     return found
+
+
+def above_shells() -> tuple[int, str]:
+    """The nearest process above this one that is no shell: its pid and birth. An agent may run each command in a shell of its own,
+    which is gone before the next one; the agent itself is there.
+    """
+    pid = os.getppid()
+    for _ in range(_HIGH):
+        name, above = _name_and_parent(pid)
+        if name not in _SHELLS or above <= 1:
+            break
+        pid = above
+    return pid, born(pid)
+
+
+def _name_and_parent(pid: int) -> tuple[str, int]:
+    try:
+        head, _, tail = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")
+        return head.partition(b"(")[2].decode("utf-8", "replace"), int(tail.split()[1])
+    except (OSError, ValueError, IndexError):
+        return "", 0
 
 
 def parent() -> tuple[int, str]:

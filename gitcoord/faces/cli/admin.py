@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from gitcoord import attending
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.collecting import collect
 from gitcoord.core import branch
@@ -54,13 +55,18 @@ def sync(
 ) -> None:
     """Send what waits, and read the branch."""
     with connection() as found:
-        errors, view = found.coordinator.sync(if_due=if_due)
+        agents = attending.seats(found.repo.common_dir) if if_due else []
+        errors, view = found.coordinator.sync(if_due=if_due, look=bool(agents))
         errors += collect(found.elsewhere, _at_desk)
         if if_due and view is not None:
             from gitcoord.doctor import tidy
 
+            attending.attend(found.coordinator, found.repo, found.settings, agents, view)
+            view = found.coordinator.log.view()
             tidy(found)
-        if view is not None and outlook.is_kept(found.memory.path):  # somebody here is guarded: the next one has a short way
+        if view is not None and (
+            agents or outlook.is_kept(found.memory.path)
+        ):  # somebody here is guarded: the next one has a short way
             repo = found.coordinator.who.namespace
             outlook.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace, repo)
         left = len(found.coordinator.flusher.unsent())

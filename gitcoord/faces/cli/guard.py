@@ -8,24 +8,20 @@ import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
-from gitcoord import guarding
+from gitcoord import guarding, guardwords
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.core import leases
-from gitcoord.core.names import show, word
-from gitcoord.core.times import spell, spell_span
-from gitcoord.errors import BadInput, GitcoordError, Held, NoRepository, NotHeld, NotInitialised, NotInTime
+from gitcoord.errors import BadInput, GitcoordError, NoRepository, NotInitialised, NotInTime
 from gitcoord.faces.cli.context import answer, here_and_root, options, say, tell
-from gitcoord.guarding import Answer, Asked, Hindrance
+from gitcoord.guarding import Answer, Asked
 from gitcoord.local import outlook, processes
 
 _SECONDS = 10.0  # all that a hook may take, whatever happens
 _STDIN = 1 << 24  # bytes: a push of a hundred thousand refs
-_SHOWN = 5  # paths of one lease, and leases, that are named
 
 
 def guard(
@@ -58,15 +54,15 @@ def guard(
     if said.cut:
         say("warning: the guard looked at the newest commits of this push only")
     if said.outcome != "blocked":
-        for line in _lines(said):
+        for line in guardwords.lines(said):
             say(f"warning: {line}")
         answer(_record(said))
         return
     if staged or push:  # git says nothing about who stopped it
         say(f"error: gitcoord's guard stops this {'push' if push else 'commit'}")
-    for line in _lines(said)[1:]:
+    for line in guardwords.lines(said)[1:]:
         say(f"error: {line}")
-    raise typer.Exit(tell(_refusal(said), **_record(said)))
+    raise typer.Exit(tell(guardwords.refusal(said), **_record(said)))
 
 
 @contextlib.contextmanager
@@ -127,9 +123,6 @@ def _look_after(found: Connection, said: Answer) -> None:
         processes.detach(outlook.refreshing(sys.executable, found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
 
 
-# --- words -------------------------------------------------------------------------------------------------------------
-
-
 def _record(said: Answer) -> dict[str, Any]:
     blocked = []
     for one in said.hindrances:
@@ -144,40 +137,3 @@ def _record(said: Answer) -> dict[str, Any]:
         "outcome": said.outcome, "mode": said.mode or None, "blocked_by": blocked, "lost": lost,
         "view_age": None if said.view_age is None else round(said.view_age, 1), "unconfirmed": said.doubt or None,
     }  # fmt: skip
-
-
-def _lines(said: Answer) -> list[str]:
-    """One line for each lease in the way, one for each that is over, then what makes them uncertain. Real blocks come first."""
-    first = sorted(said.hindrances, key=lambda one: one.new)
-    lines = [_line(one) for one in first[:_SHOWN]]
-    if len(first) > _SHOWN:
-        lines.append(f"and {len(first) - _SHOWN} more claims of others: gitcoord claims")
-    for over in said.over[:_SHOWN]:
-        commits = ", ".join(one[:12] for one in over.commits[:3]) + (" …" if len(over.commits) > 3 else "")
-        lines.append(f"{commits}: made under a lease on {over.resource} that is over (fence {over.fence})")
-    age = "of an unknown age" if said.view_age is None else f"{spell_span(timedelta(seconds=said.view_age))} old"
-    if lines and said.doubt:
-        lines.append(f"this is a view {age}, and it could not be looked at again: {said.doubt}")
-    elif lines and said.stale:
-        lines.append(f"this is a view {age}")
-    return lines
-
-
-def _line(one: Hindrance) -> str:
-    lease = one.lease
-    paths = ", ".join(show(path, 100) for path in one.paths[:_SHOWN])
-    if len(one.paths) > _SHOWN:
-        paths += f" and {len(one.paths) - _SHOWN} more"
-    through = "" if one.paths == (lease.resource.name,) else f" (as {lease.resource})"
-    what = " is new, and" if one.new else ""
-    why = f": {show(lease.reason or lease.phase or '', 100)}" if lease.reason or lease.phase else ""
-    return f"{paths}{what} is held by {lease.claimed_by}{through} until {spell(lease.expires_at)} (fence {lease.fence}){why}"
-
-
-def _refusal(said: Answer) -> GitcoordError:
-    line = _lines(said)[0]
-    real = [one for one in said.hindrances if not one.new]
-    if not real:
-        return NotHeld(line, hint=f"gitcoord claim {word(str(said.over[0].resource))}")
-    lease = real[0].lease
-    return Held(line, hint=leases.ways_out(lease, [lease.resource]))

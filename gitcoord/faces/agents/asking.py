@@ -1,0 +1,91 @@
+"""The steps that need the whole program: a start, and an edit of what another holds. Loaded only for those."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from gitcoord import arriving, guarding, guardwords
+from gitcoord.bootstrap import Connection, connect
+from gitcoord.briefer import touched
+from gitcoord.core import leases
+from gitcoord.core.names import Resource
+from gitcoord.errors import NotInitialised
+from gitcoord.faces.agents import steps
+from gitcoord.faces.agents.occasion import Answer, Occasion
+from gitcoord.faces.agents.place import Here
+from gitcoord.faces.agents.steps import Said
+from gitcoord.guarding import Asked
+from gitcoord.local import outlook, targets
+from gitcoord.local.tray import Tray
+from gitcoord.views import fence
+
+_SECONDS = 2.0  # that a start waits for the remote, each time it asks it
+
+
+@contextmanager
+def _connection(here: Here, agent: str) -> Iterator[Connection]:
+    with connect(here.near.work_tree, here.environ, session=here.binding.session if here.binding else None) as found:
+        boss = found.coordinator
+        boss.who = replace(boss.who, agent=here.agent, agent_name=agent or None, owner=here.owner())
+        boss.seconds = boss.flusher.seconds = min(_SECONDS, found.settings.deadline)
+        yield found
+
+
+def start(here: Here, occasion: Occasion) -> Said:
+    """Registers the session, or goes on with it, and briefs it."""
+    with _connection(here, occasion.agent) as found:
+        boss = found.coordinator
+        named = here.environ.get("GITCOORD_SESSION", "")
+        arrived = arriving.arrive(boss, occasion.source, named=named, files=touched(found.repo))
+        if arrived is None:
+            return Said()
+        tray = Tray.of(here.own, arrived.session)
+        tray.touch()
+        tray.set_claims(on=found.settings.autoclaim)
+        view = boss.view(fresh=False)
+        outlook.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace, boss.who.namespace)
+    here.background(now=not arrived.known)
+    return Said(Answer(context=arrived.text), lambda: arriving.shown(boss, arrived))
+
+
+def guard(here: Here, occasion: Occasion) -> Said:
+    """What the guard says of an edit, as a verdict or a warning."""
+    try:
+        with _connection(here, occasion.agent) as found:
+            boss = found.coordinator
+            boss.heard = False  # what it lost is told where it is listened to
+            said = guarding.look(
+                boss, found.repo, found.settings, Asked(paths=occasion.paths, here=occasion.place, can_ask=True)
+            )  # fmt: skip
+    except NotInitialised:
+        return Said()
+    if said.state is not None:
+        outlook.note(found.memory.path, said.good, said.state.claims.values(), said.state.rules.grace, boss.who.namespace)
+    here.background()
+    if said.outcome in {"blocked", "asked"}:
+        error = guardwords.refusal(said, why=False)
+        reason = f"gitcoord: {error.message}. Next: {error.hint}"
+        return Said(Answer(verdict="deny" if said.outcome == "blocked" else "ask", reason=reason))
+    off = said.outcome == "off"
+    once = [f"{one.lease.fence} {path}" for one in said.hindrances for path in one.paths if not off]
+    tell = [one for one in once if not here.tray.told(one)]
+
+    def done() -> None:
+        for one in tell:
+            here.tray.tell(one)
+        here.tray.tell(steps.quiet(here, said.good, occasion))
+
+    if said.outcome == "allowed":
+        wanted = targets.targets(steps.ground(here, boss.who.namespace), occasion.paths, occasion.place)
+        steps.note(here, wanted)
+        return Said()
+    if not tell or said.outcome != "warned":
+        return Said(done=done)
+    lease = said.hindrances[0].lease
+    ways = leases.ways_out(lease, [Resource("file", said.hindrances[0].paths[0])])
+    lines = [f"- {line}" for line in guardwords.lines(said)]
+    text = f"gitcoord: another session holds what you are about to edit. Ask before you go on: {ways}\n"
+    return Said(Answer(context=text + fence.fenced(lines, secrets.token_hex(16))), done)
