@@ -23,7 +23,7 @@ from gitcoord.errors import GitcoordError, Held
 from gitcoord.git import changes, nearby
 from gitcoord.git.repo import Repository
 from gitcoord.local.identity import Binding, Identity
-from gitcoord.local.tray import Letter, Tray
+from gitcoord.local.tray import OWN, Letter, Tray
 from gitcoord.log.eventlog import View
 from gitcoord.settings import Settings
 from gitcoord.views import briefing
@@ -32,7 +32,6 @@ from gitcoord.views.briefing import Seen
 _LETTERS = 8  # messages in a tray: no more is taken until some are shown
 _TTL = 1800  # seconds of a lease that is claimed for an edit
 _NONCE = "0" * 32  # the hook that shows it puts its own marks around it
-_OWN = "! "  # begins a line that is no other session's: it stays until it is shown
 _WAS_DIRTY = "dirty"  # stands for the commit where the file was seen changed: from then on it is over once it is clean
 
 
@@ -117,8 +116,8 @@ def _tell(boss: Coordinator, seat: Seat, told: Sequence[str]) -> None:
         only=briefing.CONCERNS,
     )  # fmt: skip
     waiting = seat.tray.waiting_news()
-    kept = [line for line in waiting if line.startswith(_OWN)]
-    lines = [*dict.fromkeys([*kept, *(_OWN + one for one in told)]), *news.lines]
+    kept = [line for line in waiting if line.startswith(OWN)]
+    lines = [*dict.fromkeys([*kept, *(OWN + one for one in told)]), *news.lines]
     if any(news.counts.values()) or lines:
         seat.tray.put_news(lines, {"seq": news.seen.seq, "run_id": news.seen.run_id})
 

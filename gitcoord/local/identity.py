@@ -28,8 +28,15 @@ AGENTS = {
 that have none and give it to their commands (opencode's plugin does).
 """
 
-MARKS = {"COPILOT_CLI": "copilot", "OPENCODE": "opencode"}
-"""The variables by which agents that don't name their session there say at least that they are at work."""
+MARKS = {
+    "COPILOT_CLI": ("copilot", "COPILOT_CLI"),
+    "OPENCODE": ("opencode", "GITCOORD_AGENT_ID"),
+    "GEMINI_CLI": ("gemini", "GEMINI_SESSION_ID"),
+    "ANTIGRAVITY_AGENT": ("antigravity", "ANTIGRAVITY_AGENT"),
+}
+"""The variables by which agents that don't name their session to the commands they run say at least that they are at work: what the
+agent is called, and the variable by which its sessions are bound.
+"""
 
 _AGENT_PIDS = ("CLAUDE_PID",)
 _LOST = 200  # lost leases of a session that are remembered; their commits have been pushed or given up long before
@@ -63,7 +70,8 @@ def agent_ids(environ: Mapping[str, str]) -> dict[str, str]:
 
 def agent_name(environ: Mapping[str, str]) -> str | None:
     """What the agent is called, or None for a person."""
-    return next((names[name] for names in (AGENTS, MARKS) for name in names if environ.get(name)), None)
+    known = {**AGENTS, **{mark: name for mark, (name, _) in MARKS.items()}}
+    return next((known[name] for name in known if environ.get(name)), None)
 
 
 def owner(environ: Mapping[str, str]) -> tuple[int, str]:
@@ -130,8 +138,8 @@ class Identity:
         found = agent_ids(environ)
         if found:
             return found
-        for mark in (name for name in MARKS if environ.get(name)):
-            mine = [one for one in self.all() if set(one.agent) == {mark}]
+        for variable in (bound for mark, (_, bound) in MARKS.items() if environ.get(mark)):
+            mine = [one for one in self.all() if set(one.agent) == {variable}]
             mine = mine if len(mine) < 2 else [one for one in mine if one.alive]
             if len(mine) == 1:  # of two nobody can tell which one is meant
                 return mine[0].agent

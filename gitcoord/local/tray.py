@@ -30,6 +30,9 @@ from gitcoord.local import files, processes
 ATTENDED = 900.0
 """Seconds after the agent's last hook in which messages are taken for it: later nobody might come to show them."""
 
+OWN = "! "
+"""Begins a line of the news that is about the session itself: it stays until it is shown, whatever is new."""
+
 _IN_HAND = 600.0  # seconds after which what a hook took and never showed is swept away
 _ONCE = 86400.0  # seconds in which something is said only once
 
@@ -150,6 +153,12 @@ class Tray:
     def put_news(self, lines: Sequence[str], seen: Any) -> None:
         """Lays in what is new, in the place of what wasn't shown yet. `seen`: what is known once it was. Raises OSError."""
         files.write_json(self.folder / "news.json", {"lines": list(lines), "seen": seen})
+
+    def add_news(self, lines: Sequence[str]) -> None:
+        """Lays in what is about the session itself, before what is there. Raises OSError."""
+        record = files.read_json(self.folder / "news.json")
+        seen = record.get("seen") if isinstance(record, dict) else None
+        self.put_news(list(dict.fromkeys([*(OWN + line for line in lines), *self.waiting_news()])), seen)
 
     def waiting_news(self) -> list[str]:
         """The lines that were laid in and not shown yet."""

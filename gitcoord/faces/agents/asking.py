@@ -34,8 +34,8 @@ def _connection(here: Here, agent: str) -> Iterator[Connection]:
         yield found
 
 
-def start(here: Here, occasion: Occasion) -> Said:
-    """Registers the session, or goes on with it, and briefs it."""
+def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
+    """Registers the session, or goes on with it, and briefs it if a text gets to it now (`takes`)."""
     with _connection(here, occasion.agent) as found:
         boss = found.coordinator
         named = here.environ.get("GITCOORD_SESSION", "")
@@ -48,11 +48,11 @@ def start(here: Here, occasion: Occasion) -> Said:
         view = boss.view(fresh=False)
         outlook.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace, boss.who.namespace)
     here.background(now=not arrived.known)
-    return Said(Answer(context=arrived.text), lambda: arriving.shown(boss, arrived))
+    return Said(Answer(context=arrived.text), lambda: arriving.shown(boss, arrived)) if takes else Said()
 
 
-def guard(here: Here, occasion: Occasion) -> Said:
-    """What the guard says of an edit, as a verdict or a warning."""
+def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
+    """What the guard says of an edit, as a verdict or a warning. Where no text gets to the agent now, a warning is kept."""
     try:
         with _connection(here, occasion.agent) as found:
             boss = found.coordinator
@@ -87,5 +87,10 @@ def guard(here: Here, occasion: Occasion) -> Said:
     lease = said.hindrances[0].lease
     ways = leases.ways_out(lease, [Resource("file", said.hindrances[0].paths[0])])
     lines = [f"- {line}" for line in guardwords.lines(said)]
+    if not takes:
+        if here.binding is None or occasion.subagent:
+            return Said()
+        here.tray.add_news(guardwords.lines(said, why=False))
+        return Said(done=done)
     text = f"gitcoord: another session holds what you are about to edit. Ask before you go on: {ways}\n"
     return Said(Answer(context=text + fence.fenced(lines, secrets.token_hex(16))), done)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gitcoord.faces.agents import dialects, place, steps
+from gitcoord.faces.agents.occasion import NOTHING
 from gitcoord.faces.agents.steps import Said
 from gitcoord.local import spool
 
@@ -36,8 +37,6 @@ class _Over(BaseException):
 def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
     """Does what the hook was called for, as far as it can; always 0."""
     with contextlib.suppress(BaseException):  # a hook never hurts (guarantee G11)
-        if environ.get("GITCOORD") == "0" or environ.get("GITCOORD_HOOK"):
-            return 0
         by_hand = "-h" in words or "--help" in words or sys.stdin is None or sys.stdin.isatty()
         data = b"" if by_hand else _read()
         if not data:
@@ -97,15 +96,17 @@ def _answer(payload: Any, named: str, environ: Mapping[str, str], out: int) -> N
         return
     dialect = dialects.choose(payload, environ, named)
     occasion = dialect.read(payload, environ)
-    if occasion.kind == "other":
-        return
-    here = place.find(occasion, environ)
+    off = environ.get("GITCOORD") == "0" or environ.get("GITCOORD_HOOK")
+    here = place.find(occasion, environ) if occasion.kind != "other" and not off else None
     if here is None:
+        _print(dialect.write(occasion, NOTHING), Said(), out)  # there are agents that take silence for a no
         return
     try:
-        said = steps.take(here, occasion, payload)
+        said = steps.take(here, occasion, payload, takes=dialect.takes(occasion))
         _print(dialect.write(occasion, said.answer), said, out)
     except (Exception, _Over) as error:
+        with contextlib.suppress(OSError):  # closed: it was answered
+            _print(dialect.write(occasion, NOTHING), Said(), out)
         log = Path(here.near.git_dir) / "gitcoord" / "hook.log"
         if log.parent.is_dir():
             spool.log(log, f"{occasion.agent} {occasion.event}: {type(error).__name__}: {error}")

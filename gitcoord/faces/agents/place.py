@@ -78,8 +78,8 @@ def find(occasion: Occasion, environ: Mapping[str, str]) -> Here | None:
     kept |= {name: value for name, value in occasion.ids if name in AGENTS}
     agent = agent_ids(kept)
     if not agent and occasion.agent_id:
-        mark = next((mark for mark, name in MARKS.items() if name == occasion.agent), occasion.agent)
-        agent = {mark: occasion.agent_id}
+        bound = next((variable for name, variable in MARKS.values() if name == occasion.agent), occasion.agent)
+        agent = {bound: occasion.agent_id}
     identity = Identity(Path(near.git_dir))
     named = kept.get("GITCOORD_SESSION")
     binding = identity.get(named) if named else identity.of_agent(agent)

@@ -37,28 +37,28 @@ class Said:
     done: Callable[[], None] | None = None
 
 
-def take(here: Here, occasion: Occasion, payload: Any) -> Said:
-    """Does the step that the occasion is."""
+def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) -> Said:
+    """Does the step that the occasion is. `takes`: whether a text that is given now gets to the agent; else it is kept."""
     if occasion.kind == "before-edit":
-        return _before_edit(here, occasion)
+        return _before_edit(here, occasion, takes=takes)
     if occasion.kind == "after-edit":
-        return _after_edit(here, occasion)
+        return _after_edit(here, occasion, takes=takes)
     if occasion.subagent or not is_first(here, occasion, payload):
         return Said()
     if occasion.kind == "start":
         from gitcoord.faces.agents import asking  # here: only a start, and an edit in somebody's way, pays for the whole program
 
-        return asking.start(here, occasion)
+        return asking.start(here, occasion, takes=takes)
     if here.binding is None:
         return Said()
     if occasion.kind == "end":
         return _end(here, here.binding, occasion)
     if occasion.kind == "stop":
-        return _stop(here, here.binding, occasion)
+        return _stop(here, here.binding, occasion, takes=takes)
     here.tray.touch()
     _beat(here.binding, "compacting" if occasion.kind == "compact" else "prompted")
     here.background()
-    return _show(here, here.binding) if occasion.kind == "prompt" else Said()
+    return _show(here, here.binding) if occasion.kind == "prompt" and takes else Said()
 
 
 # --- edits -------------------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def ground(here: Here, within: str) -> targets.Ground:
     return targets.Ground(tuple(nearby.work_trees(here.near)), (here.near.common_dir, here.near.git_dir), within)
 
 
-def _before_edit(here: Here, occasion: Occasion) -> Said:
+def _before_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
     """Whether somebody else holds the file; what is plain is told without git and without the network."""
     if not occasion.paths:
         return Said()
@@ -79,14 +79,14 @@ def _before_edit(here: Here, occasion: Occasion) -> Said:
     if seen is None:
         from gitcoord.faces.agents import asking
 
-        return asking.guard(here, occasion)
+        return asking.guard(here, occasion, takes=takes)
     wanted = targets.targets(ground(here, seen.repo), occasion.paths, occasion.place)
     session = here.binding.session if here.binding else ""
     hit = in_the_way(seen.leases, wanted, session=session, now=datetime.now(UTC), grace=seen.grace)
     if hit and not here.tray.told(quiet(here, seen.good, occasion)):
         from gitcoord.faces.agents import asking
 
-        return asking.guard(here, occasion)
+        return asking.guard(here, occasion, takes=takes)
     if not hit:
         mine = [one.resource for one in seen.leases if one.claimed_by == session]
         note(here, [one for one in wanted if not any(covers(held, one.path) for held in mine)])
@@ -108,7 +108,7 @@ def quiet(here: Here, good: str, occasion: Occasion) -> str:
     return "\0".join(["quiet", good, *dates, *occasion.paths])
 
 
-def _after_edit(here: Here, occasion: Occasion) -> Said:
+def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
     """The files go along with the next heartbeat."""
     if here.binding is None:
         return Said()
@@ -117,16 +117,16 @@ def _after_edit(here: Here, occasion: Occasion) -> Said:
     if names:
         _beat(here.binding, "edited", show(names[0], LINE_LIMIT), names)
     here.background()
-    return Said() if occasion.subagent else _show(here, here.binding)
+    return _show(here, here.binding) if takes and not occasion.subagent else Said()
 
 
 # --- the end of a turn, and of the session -----------------------------------------------------------------------------
 
 
-def _stop(here: Here, binding: Binding, occasion: Occasion) -> Said:
+def _stop(here: Here, binding: Binding, occasion: Occasion, *, takes: bool) -> Said:
     """The agent goes on once if it is asked something; else it waits for its person."""
     here.tray.touch()
-    said = Said() if occasion.nagged else _show(here, binding, asking=True)
+    said = _show(here, binding, asking=True) if takes and not occasion.nagged else Said()
     if said.answer is NOTHING:
         _beat(binding, "waiting", "person")
     here.background()
