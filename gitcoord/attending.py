@@ -59,6 +59,18 @@ def _all(common_dir: str) -> Iterator[Seat]:
                 yield Seat(identity, binding, tray, git_dir)
 
 
+def look_after(boss: Coordinator, repo: Repository, settings: Settings) -> tuple[list[GitcoordError], View | None, bool]:
+    """Sends what is due, looks at the branch if an agent is there, and attends to each; what stood in the way, the view if there is
+    one, and whether an agent is there.
+    """
+    found = seats(repo.common_dir)
+    errors, view = boss.sync(if_due=True, look=bool(found))
+    if view is None:
+        return errors, None, bool(found)
+    attend(boss, repo, settings, found, view)
+    return errors, boss.log.view(), bool(found)
+
+
 def attend(boss: Coordinator, repo: Repository, settings: Settings, found: Sequence[Seat], view: View) -> None:
     """Attends to each of them, on that view."""
     before = boss.identity, boss.who, boss.heard

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from seats import PROGRAM, Ran, Seat, at_work, until
 
+from gitcoord import arriving, attending
+from gitcoord.local import outlook, processes
 from gitcoord.local.identity import Binding, Identity
+from gitcoord.local.tray import Tray
 
 HOST = """
 import json, os, subprocess, sys
@@ -149,6 +152,26 @@ class Claude:
         """Waits for what was left to the background; then it may be begun again at once."""
         until(lambda: not at_work(self.seat), "the background never ended")
         (self.own / "synced").unlink(missing_ok=True)
+
+    def look(self) -> None:
+        """What the background does, in this process: it is quicker."""
+        with self.seat.here() as found:
+            _, view, there = attending.look_after(found.coordinator, found.repo, found.settings)
+            assert there
+            assert view is not None
+            claims = view.state.claims.values()
+            outlook.note(found.memory.path, view.checked.good, claims, view.state.rules.grace, found.coordinator.who.namespace)
+
+    def arrive(self, source: str = "startup") -> None:
+        """It starts, in this process: the same without the hook."""
+        with self.seat.here() as found:
+            boss, agent = found.coordinator, {"CLAUDE_CODE_SESSION_ID": self.id}
+            pid = self.host.child.pid
+            boss.who = replace(boss.who, agent=agent, agent_name="claude-code", owner=(pid, processes.born(pid)))
+            arrived = arriving.arrive(boss, source)
+            assert arrived is not None
+            Tray.of(self.own, arrived.session).touch()
+            arriving.shown(boss, arrived)
 
     def fetch(self) -> None:
         """Has the background look once, now."""

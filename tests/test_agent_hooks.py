@@ -84,7 +84,7 @@ def test_started_again_in_the_same_process_nothing_changes(ada: Seat, agent: Age
 
 def test_resumed_it_is_the_same_session_in_a_new_run(ada: Seat, agent: Agent) -> None:
     old = agent(ada)
-    old.start()
+    old.arrive()
     claim(old, "x")
     before = old.run
     new = agent(ada)  # the same id, another process
@@ -95,7 +95,7 @@ def test_resumed_it_is_the_same_session_in_a_new_run(ada: Seat, agent: Agent) ->
 
 def test_the_old_processs_end_does_not_end_the_resumed_session(ada: Seat, agent: Agent) -> None:
     old, new = agent(ada), agent(ada)
-    old.start()
+    old.arrive()
     claim(old, "x")
     new.start("resume")
     old.end()
@@ -109,7 +109,7 @@ def test_the_old_processs_end_does_not_end_the_resumed_session(ada: Seat, agent:
 
 def test_an_end_that_comes_late_ends_no_newer_run(ada: Seat, agent: Agent) -> None:
     old, new = agent(ada), agent(ada)
-    old.start()
+    old.arrive()
     binding = old.own / "sessions" / "main.json"
     before = binding.read_text()
     new.start("resume")
@@ -123,7 +123,7 @@ def test_an_end_that_comes_late_ends_no_newer_run(ada: Seat, agent: Agent) -> No
 
 def test_cleared_the_same_session_goes_on_under_the_new_id(ada: Seat, agent: Agent) -> None:
     first = agent(ada)
-    first.start()
+    first.arrive()
     claim(first, "x")
     before = first.run
     first.end("clear")
@@ -136,7 +136,7 @@ def test_cleared_the_same_session_goes_on_under_the_new_id(ada: Seat, agent: Age
 
 def test_compacted_it_is_told_everything_again_in_the_same_run(ada: Seat, agent: Agent) -> None:
     claude = agent(ada)
-    claude.start()
+    claude.arrive()
     before = claude.run
     assert claude.hook("PreCompact", trigger="auto") == {}
     assert "You are session main" in claude.start("compact")
@@ -145,7 +145,7 @@ def test_compacted_it_is_told_everything_again_in_the_same_run(ada: Seat, agent:
 
 def test_a_fork_is_a_session_of_its_own(ada: Seat, agent: Agent) -> None:
     first = agent(ada)
-    first.start()
+    first.arrive()
     second = agent(ada, "c-2", first.host)
     assert "You are session main-2" in second.start("fork")
     assert sessions(ada) == {"main": "active", "main-2": "active"}
@@ -154,7 +154,7 @@ def test_a_fork_is_a_session_of_its_own(ada: Seat, agent: Agent) -> None:
 
 def test_who_starts_where_the_last_agent_was_killed_goes_on_as_its_session(ada: Seat, agent: Agent) -> None:
     first = agent(ada)
-    first.start()
+    first.arrive()
     claim(first, "x")
     first.host.kill()
     second = agent(ada, "c-2")
@@ -164,7 +164,7 @@ def test_who_starts_where_the_last_agent_was_killed_goes_on_as_its_session(ada: 
 
 def test_two_agents_in_one_work_tree_are_two_sessions(ada: Seat, agent: Agent) -> None:
     first, second = agent(ada), agent(ada, "c-2")
-    first.start()
+    first.arrive()
     second.start()
     assert (first.session, second.session) == ("main", "main-2")
     second.end()
@@ -174,7 +174,7 @@ def test_two_agents_in_one_work_tree_are_two_sessions(ada: Seat, agent: Agent) -
 
 def test_two_hook_files_for_one_event_do_the_work_once(ada: Seat, agent: Agent) -> None:
     claude = agent(ada)
-    claude.start()
+    claude.arrive()
     claude.settle()
     payload = claude.payload("UserPromptSubmit", prompt="go on", prompt_id="p-1")
     for _ in range(2):
@@ -204,7 +204,7 @@ def test_a_helper_inside_of_a_session_starts_and_ends_nothing_and_gets_no_messag
     helper = {"agent_id": "h-1", "agent_type": "explorer"}
     assert claude.hook("SessionStart", source="startup", **helper) == {}
     assert sessions(ada) == {"ben": "active"}
-    claude.start()
+    claude.arrive()
     ben.ok("send", "main", "only for main")
     claude.fetch()
     assert claude.hook("UserPromptSubmit", prompt="x", prompt_id="h", **helper) == {}
@@ -256,7 +256,7 @@ def test_the_payload_says_where_and_no_variable_of_git_does(ada: Seat, agent: Ag
     claude = agent(ada)
     claude.cwd = ben.path
     claude.env = {"GIT_DIR": str(ben.path / ".git"), "GIT_WORK_TREE": str(ben.path), "GIT_INDEX_FILE": "/nowhere"}
-    claude.start()
+    claude.arrive()
     assert (ada.path / ".git/gitcoord/sessions/main.json").exists()
     assert not (ben.path / ".git/gitcoord").exists()
 
@@ -313,12 +313,11 @@ def test_what_makes_no_sense_gets_no_answer(ada: Seat, agent: Agent, text: str) 
     assert (ran.code, ran.out, ran.err) == (0, "", "")
 
 
-@pytest.mark.parametrize("event", ["SessionStart", "PreToolUse"])
-def test_wrong_types_in_every_field_get_no_answer(ada: Seat, agent: Agent, event: str) -> None:
+def test_wrong_types_in_every_field_get_no_answer(ada: Seat, agent: Agent) -> None:
     claude = agent(ada)
     given = {"source": "startup", "reason": "other", "prompt_id": "p", "tool_name": "Edit", "tool_use_id": "t",
              "tool_input": {"file_path": "x"}, "stop_hook_active": False}  # fmt: skip
-    payload = {**claude.payload(event), **given}
+    payload = {**claude.payload("SessionStart"), **given}
     for number, field in enumerate(payload):
         value = [None, 7, [1], {"x": {}}, "\0", "\ud800"][number % 6]
         claude.send({**payload, "cwd": [], field: value})  # nothing is where it should be, and something else is wrong

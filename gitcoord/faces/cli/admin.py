@@ -55,14 +55,15 @@ def sync(
 ) -> None:
     """Send what waits, and read the branch."""
     with connection() as found:
-        agents = attending.seats(found.repo.common_dir) if if_due else []
-        errors, view = found.coordinator.sync(if_due=if_due, look=bool(agents))
+        agents = False
+        if if_due:
+            errors, view, agents = attending.look_after(found.coordinator, found.repo, found.settings)
+        else:
+            errors, view = found.coordinator.sync()
         errors += collect(found.elsewhere, _at_desk)
         if if_due and view is not None:
             from gitcoord.doctor import tidy
 
-            attending.attend(found.coordinator, found.repo, found.settings, agents, view)
-            view = found.coordinator.log.view()
             tidy(found)
         if view is not None and (
             agents or outlook.is_kept(found.memory.path)

@@ -1,0 +1,78 @@
+"""`gitcoord hook` before an edit against doing nothing: a Python that starts and ends. Ratios of one run, not seconds.
+
+    python bench/agent_hook.py [ROUNDS]
+
+Needs the package installed beside the running Python. The cases take turns: nothing, a repository where nobody coordinates, one
+where nothing near is claimed, and the remote dead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+GIT = shutil.which("git") or "git"
+CASES = ("nothing", "not coordinated", "free", "remote dead")
+
+
+def main() -> int:
+    """Measures and prints a table."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    program = str(Path(sys.executable).with_name("gitcoord"))
+    folder = Path(tempfile.mkdtemp(prefix="gitcoord-bench-"))
+    hidden = ("GIT_", "GITCOORD", "CLAUDE", "CODEX", "CURSOR", "GEMINI", "COPILOT", "AI_AGENT", "XDG_", "PYTHONDONTWRITEBYTECODE")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    env |= {"HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(folder / "gitconfig")}
+    (folder / "gitconfig").write_text("[user]\n\tname = Bench\n\temail = bench@example.org\n[init]\n\tdefaultBranch = main\n")
+
+    def run(where: Path, *words: str, stdin: str = "") -> None:
+        subprocess.run(words, cwd=where, env=env, check=True, capture_output=True, timeout=60, input=stdin.encode())
+
+    def payload(where: Path, event: str) -> str:
+        edit = {"tool_name": "Edit", "tool_input": {"file_path": str(where / "file.txt")}, "source": "startup"}
+        return json.dumps({"session_id": "bench", "cwd": str(where), "hook_event_name": event, **edit})
+
+    try:
+        clones = {}
+        for case in CASES[1:]:
+            remote, clone = folder / f"{case}.git", folder / case
+            run(folder, GIT, "init", "-q", "--bare", str(remote))
+            run(folder, GIT, "clone", "-q", str(remote), str(clone))
+            run(clone, GIT, "commit", "-q", "--allow-empty", "-m", "first")
+            run(clone, GIT, "push", "-q", "origin", "HEAD")
+            clones[case] = clone
+            if case != "not coordinated":
+                run(clone, program, "init")
+                run(clone, program, "start", "other")
+                run(clone, program, "claim", "elsewhere")
+                run(clone, program, "hook", stdin=payload(clone, "SessionStart"))
+        shutil.rmtree(folder / "remote dead.git")
+        taken: dict[str, list[float]] = {case: [] for case in CASES}
+        for number in range(rounds + 2):
+            for case in CASES:
+                words = [sys.executable, "-c", "pass"] if case == "nothing" else [program, "hook"]
+                where = clones.get(case, folder)
+                start = time.perf_counter()
+                run(where, *words, stdin=payload(where, "PreToolUse"))
+                if number >= 2:  # two rounds to warm up
+                    taken[case].append(time.perf_counter() - start)
+        base = statistics.median(taken["nothing"])
+        print(f"{'case':<16} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} edits each)")
+        for case in CASES:
+            times = [1000 * one for one in taken[case]]
+            middle = statistics.median(times)
+            print(f"{case:<16} {middle:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {middle / 1000 / base:>6.2f}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
