@@ -33,9 +33,11 @@ HOSTILE = [
 def office(file_remote: Remote, seats: Seats) -> tuple[Seat, Seat]:
     """Ada and Ben, in two clones of one machine: each sees at once what the other sends."""
     ada, ben = seats(file_remote, "ada", "ben", machine="one")
-    ada.ok("init")
+    with ada.here() as found:
+        found.coordinator.init()
     for seat in (ada, ben):
-        seat.ok("start", seat.path.name)
+        with seat.here() as found:
+            found.coordinator.start(seat.path.name)
     return ada, ben
 
 
@@ -136,8 +138,9 @@ def test_what_comes_quickly_is_told_together_and_seldom(office: tuple[Seat, Seat
 
 def test_many_at_once_are_three_lines_and_a_number(office: tuple[Seat, Seat]) -> None:
     ada, ben = office
-    for number in range(5):
-        ben.ok("send", "ada", f"message {number}")
+    with ben.here() as found:
+        for number in range(5):
+            found.coordinator.send("ada", f"message {number}", "")
     ran = ada.run("listen", "--announce")
     assert ran.code == 0
     assert len(ran.out.splitlines()) == 4
@@ -220,9 +223,9 @@ THREAD = "0199a213-81c0-7800-8aa1-bbab2a035a53"
 def codex(office: tuple[Seat, Seat], tmp_path: Path) -> tuple[Seat, Seat, Path]:
     """Ada's seat with a session of Codex's in it, and where a `codex` on PATH writes down how it was called."""
     ada, ben = office
-    ada.ok("end")
     ada.extra["CODEX_THREAD_ID"] = THREAD
-    ada.ok("start", "agent")
+    with ada.here() as found:
+        found.coordinator.start("agent")
     ada.extra.clear()
     _codex(ada, tmp_path)
     return ada, ben, tmp_path / "calls"

@@ -36,6 +36,8 @@ def test_it_shows_who_waits_what_is_held_and_what_is_unread(pair: tuple[Seat, Se
     ada.ok("claim", "src/a.py")
     assert shown(ada).out == "gitcoord: ada · holds src/a.py"
     assert ben.run("claim", "src/a.py", "--wait", "--timeout", "0s").code == 9
+    ada.ok("sync")
+    assert shown(ada).out == "gitcoord: ada · ben waits for you · holds src/a.py · now"
     ben.ok("send", "ada", "Which client?", "--type", "question")
     ben.ok("send", "broadcast", "main is frozen")
     ada.ok("sync")
