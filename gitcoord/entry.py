@@ -3,9 +3,8 @@
 import gc
 import os
 import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # `typing`'s own, without loading it: a hook that has nothing to do ends before that
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,15 +25,12 @@ def main() -> int:
         except BaseException:  # a half-removed installation must not speak in the middle of somebody's `git commit`
             return 0
     if sys.argv[1:] == ["statusline"]:
-        with suppress(Exception):
+        try:
             return _glance("")
-        return 0  # as above: a prompt is shown all the same
-    if sys.argv[1:2] == ["guard"]:
-        with suppress(Exception):  # any doubt: the whole program looks
-            from gitcoord.faces.guard import is_allowed
-
-            if os.environ.get("GITCOORD") != "0" and is_allowed(sys.argv[2:], os.environ):
-                return 0
+        except Exception:
+            return 0  # as above: a prompt is shown all the same
+    if sys.argv[1:2] == ["guard"] and os.environ.get("GITCOORD") != "0" and _is_plainly_allowed():
+        return 0
     # The imports make a hundred thousand objects and no garbage. Looking for some, on the way in and once more on the way
     # out, took a fifth of a command's time.
     gc.disable()
@@ -46,6 +42,15 @@ def main() -> int:
         return cli(sys.argv[1:], _serve, _glance)
     finally:
         gc.freeze()
+
+
+def _is_plainly_allowed() -> bool:
+    try:
+        from gitcoord.faces.guard import is_allowed
+
+        return is_allowed(sys.argv[2:], os.environ)
+    except Exception:
+        return False  # any doubt: the whole program looks
 
 
 def _glance(path: str, *, as_json: bool = False) -> int:

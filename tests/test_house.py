@@ -482,7 +482,14 @@ def third_parties(names: Iterable[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "face", ["gitcoord.faces.hook", "gitcoord.faces.guard", "gitcoord.faces.statusline", "gitcoord.faces.agents.entry"]
+    "face",
+    [
+        "gitcoord.faces.hook",
+        "gitcoord.faces.guard",
+        "gitcoord.faces.statusline",
+        "gitcoord.faces.agents.entry",
+        "gitcoord.faces.agents.answering",
+    ],
 )
 def test_hot_paths_load_nothing_but_the_standard_library(face: str) -> None:
     found = loads(face)

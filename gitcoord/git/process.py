@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from gitcoord.errors import GitcoordError
+
+if TYPE_CHECKING:
+    import subprocess
 
 # What `git rev-parse --local-env-vars` lists (git 2.55), and what a receiving hook adds: inside a hook these point
 # at the user's repository, index or quarantine, whatever -C says.
@@ -114,6 +116,8 @@ def clean_environment(environ: Mapping[str, str], ssh_command: str | None = None
 
 def program() -> str:
     """The absolute path of git. Raises GitcoordError when there is none."""
+    import shutil
+
     found = shutil.which("git")
     if found is None:
         raise GitcoordError("git is not installed, or not on PATH", hint="install git 2.31 or newer")
@@ -154,6 +158,8 @@ def run(
 
     `tick` is called about twice a second meanwhile: a flusher shows by it that it is alive.
     """
+    import subprocess  # here: hooks that need no git load this file, too
+
     end = None if seconds is None else monotonic() + max(0.0, seconds)
     try:
         child = subprocess.Popen(
@@ -183,13 +189,15 @@ def run(
 
 
 def _end(child: subprocess.Popen[bytes]) -> Done:
+    from subprocess import TimeoutExpired
+
     # TERM first: git removes its lock files on it, and a stale ref lock on a file remote blocks everybody.
     for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, sign)
         try:
             out, err = child.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             continue
         # The leader is gone; whatever of its group stayed behind goes too.
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -12,12 +12,17 @@ _STEP = 70  # bits: how far behind another id one may begin; some thousand in a 
 
 def new_id(after: str = "") -> str:
     """A new ULID, greater than `after`: what one session asks for later must sort later, whatever its clock did."""
-    value = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
+    value = (time.time_ns() // 1_000_000 << 80) | _random(80)
     if len(after) == 26 and all(char in _ALPHABET for char in after):
         last = 0
         for char in after:
             last = last * 32 + _ALPHABET.index(char)
         # Not simply the next one: another process may go on from the same id at the same moment.
-        value = max(value, last + 1 + secrets.randbits(_STEP))
+        value = max(value, last + 1 + _random(_STEP))
     value &= (1 << _BITS) - 1
     return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _random(bits: int) -> int:
+    # As `secrets` does it, which loads much more than hooks have time for.
+    return int.from_bytes(os.urandom(16)) >> (128 - bits)

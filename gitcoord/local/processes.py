@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +25,8 @@ def born(pid: int) -> str:
     except (FileNotFoundError, ProcessLookupError):
         if Path("/proc/self/stat").exists():
             return ""
+    import subprocess
+
     done = subprocess.run(  # where there is no /proc
         ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False, timeout=5
     )
@@ -48,6 +49,8 @@ def detach(argv: Sequence[str], env: Mapping[str, str]) -> None:
     """Starts a process that nobody waits for and that keeps nobody's pipes open; not in the work tree: its files are no modules
     of ours.
     """
+    import subprocess  # here: a hook that starts nothing doesn't pay for it
+
     child = subprocess.Popen(
         list(argv), env=dict(env), cwd="/", start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

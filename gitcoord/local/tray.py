@@ -15,9 +15,7 @@ as after any reader that died. Loads the standard library only.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -91,6 +89,8 @@ class Tray:
 
     def remove(self) -> None:
         """Takes it away, with what is in it."""
+        import shutil  # here, as `hashlib` below: most hooks need neither
+
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- messages ------------------------------------------------------------------------------------------------------
@@ -278,4 +278,6 @@ def _take_out(path: Path) -> Path | None:
 
 
 def _digest(text: str) -> str:
+    import hashlib
+
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:24]

@@ -5,7 +5,6 @@ Never the process's own folder, and never git's variables: a hook may be started
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -93,6 +92,8 @@ def is_first(here: Here, occasion: Occasion, payload: Any) -> bool:
         span = _NAMED
     else:
         said, span = [occasion.kind, json.dumps(payload, sort_keys=True)], _UNNAMED
+    import hashlib  # here: an edit needs none
+
     said.append(str(here.owner()))  # the old process and the new one of a session that was resumed say the same
     folder = files.private_folder(here.own / "hooked")
     mark = folder / hashlib.sha256("\0".join(said).encode("utf-8", "surrogatepass")).hexdigest()[:32]

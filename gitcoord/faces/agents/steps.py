@@ -6,7 +6,7 @@ are guarded and counted as it is; they start nothing, end nothing and get no mes
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -155,7 +155,7 @@ def _beat(binding: Binding, action: str, target: str = "", names: list[str] | No
 
 def _show(here: Here, binding: Binding, *, asking: bool = False) -> Said:
     """What lies in the tray, behind a fence. `asking`: only questions, for which the agent shall go on."""
-    nonce = secrets.token_hex(16)
+    nonce = os.urandom(16).hex()
     who = show(binding.session, 64)
     head = (
         f"gitcoord: before you stop: you, session {who}, are asked something. Answer it, or say that you can't:\n"

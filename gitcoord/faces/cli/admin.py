@@ -65,9 +65,8 @@ def sync(
             from gitcoord.doctor import tidy
 
             tidy(found)
-        if view is not None and (
-            agents or outlook.is_kept(found.memory.path)
-        ):  # somebody here is guarded: the next one has a short way
+        # Where somebody is guarded here, the next one has a short way.
+        if view is not None and (agents or outlook.is_kept(found.memory.path)):
             repo = found.coordinator.who.namespace
             outlook.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace, repo)
         left = len(found.coordinator.flusher.unsent())
