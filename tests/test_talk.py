@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-
 import pytest
 from conftest import Seats
 from remotes import Remote
@@ -106,30 +103,6 @@ def test_reply_alone_needs_exactly_one_open_question(pair: tuple[Seat, Seat]) ->
         found.coordinator.reply("01ARZ3NDEKTSV4RRFFQ69G5FAV", "yes")
     with ben.here() as found, pytest.raises(NoSession):
         found.coordinator.ask("nobody", "hm?", seconds=0.0)
-
-
-def test_listeners_on_two_machines_take_each_message_once(file_remote: Remote, seats: Seats) -> None:
-    writer, *first = seats(file_remote, "writer", "one", "two", machine="m1")
-    second = seats(file_remote, "three", "four", machine="m2")
-    writer.ok("init")
-    writer.ok("start", "writer")
-    first[0].ok("start", "reader")
-    count = 24
-    readers = [Seat(seat.path, seat.desk, "reader") for seat in (*first, *second)]
-    listening = [seat.start("listen", "--follow", "--timeout", "20s", "--json") for seat in readers]
-    for number in range(count):
-        writer.ok("send", "reader", f"message {number}")
-
-    def all_taken() -> bool:
-        sent = writer.ok("inbox", "--all", "--sent")["messages"]
-        return all(one["read_at"] for one in sent) and len(sent) == count
-
-    until(all_taken, "some were never taken")
-    heard: Counter[str] = Counter()
-    for ran in collect(listening):
-        assert ran.code in {0, 9}
-        heard.update(one["subject"] for line in ran.out.splitlines() for one in json.loads(line)["messages"])
-    assert heard == Counter({f"message {number}": 1 for number in range(count)})
 
 
 def test_message_of_a_listener_that_was_cut_comes_back_flagged(pair: tuple[Seat, Seat]) -> None:
