@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import boxes
 from seats import PROGRAM, Ran, Seat, at_work, until
 
 from gitcoord import arriving, attending
@@ -53,13 +54,16 @@ class Host:
 
 @dataclass
 class Claude:
-    """An agent in a work tree. `id`: its own name of its session; `cwd`: where its hooks are started, which means nothing."""
+    """An agent in a work tree. `id`: its own name of its session; `cwd`: where its hooks are started, which means nothing;
+    `hidden`: the remote that its own commands don't see, since they run in a sandbox (None: they don't).
+    """
 
     seat: Seat
     id: str
     host: Host
     cwd: Path = Path("/")
     env: dict[str, str] = field(default_factory=dict)
+    hidden: Path | None = None
     count: int = 0
 
     @property
@@ -144,7 +148,10 @@ class Claude:
 
     def gitcoord(self, *words: str) -> Any:
         """A command that it types."""
-        ran = self.host.run([*PROGRAM, *words, "--json"], "", self._variables, self.seat.path)
+        argv = [*PROGRAM, *words, "--json"]
+        if self.hidden:
+            argv = boxes.inside(argv, shut=[str(self.seat.path / ".git"), str(self.seat.desk.parent)], hidden=str(self.hidden))
+        ran = self.host.run(argv, "", self._variables, self.seat.path)
         assert ran.code == 0, (words, ran)
         return ran.json
 

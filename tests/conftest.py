@@ -14,9 +14,10 @@ from typing import Protocol
 import hypothesis
 import pytest
 from gits import git
+from press import Press
 from remotes import KINDS, Remote, RemoteFactory, create_bare
 from sealed import seal
-from seats import Clock, Seat
+from seats import PRESS, Clock, Seat
 
 try:
     import freezegun
@@ -49,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-step", action="store_true", help="kill -9 at every step where the default takes every other one")
     parser.addoption("--bombs", choices=("small", "full"), default="small", help="how large what lies in wait on the branch is")
     parser.addoption("--all-remotes", action="store_true", help="run also those kinds of remote that differ in little")
+    parser.addoption("--plain-starts", action="store_true", help="start Python anew for each run of the program")
     parser.addoption("--every-byte", action="store_true", help="cut a claim's connections at every byte, and print the table")
     parser.addoption("--newer-git", metavar="PATH", help="a git of version 2.54 or newer, for what older ones don't have")
     parser.addoption(
@@ -93,7 +95,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def sealed_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def sealed_process(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Path]:
     """Seals the test process itself, and so all its children; returns its HOME.
 
     A shell ignores INT and QUIT for what it starts in the background, nohup HUP, and children inherit that: programs under test
@@ -111,7 +113,11 @@ def sealed_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             if os.environ.get(name) != value:  # the others aren't ours to put back: pytest changes some meanwhile
                 patch.setenv(name, value)
         time.tzset()
+        if not pytestconfig.getoption("--plain-starts"):
+            PRESS.append(Press())
         yield home
+        while PRESS:
+            PRESS.pop().close()
     time.tzset()
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import boxes
 import pytest
 from claude import Claude, Host
 from conftest import Seats
@@ -34,15 +35,24 @@ def clones(file_remote: Remote, seats: Seats) -> Iterator[tuple[Seat, Seat, list
         host.kill()
 
 
-def test_an_agents_day(clones: tuple[Seat, Seat, list[Host]]) -> None:
+@pytest.mark.parametrize(
+    "boxed", [False, pytest.param(True, marks=pytest.mark.skipif(bool(boxes.why_not()), reason=boxes.why_not()))]
+)
+def test_an_agents_day(clones: tuple[Seat, Seat, list[Host]], file_remote: Remote, tmp_path: Path, boxed: bool) -> None:
+    """`boxed`: Ben's agent runs its commands without network and with a read-only git directory; its hooks stand outside."""
     ada_seat, ben_seat, hosts = clones
     hosts += [Host(ada_seat), Host(ben_seat)]
     ada, ben = Claude(ada_seat, "a-1", hosts[0]), Claude(ben_seat, "b-1", hosts[1])
+    box = file_remote.path if boxed else None
+    if boxed:
+        (tmp_path / "tmp").mkdir()
+        ben.env["TMPDIR"] = str(tmp_path / "tmp")
     ada_seat.git("config", "gitcoord.guard", "block")
 
     # Ben's agent starts and claims; Ada's is told so when it starts, and can't edit that file.
     assert "You are session main." in ben.start()
     ben.gitcoord("claim", "src/api.py", "--reason", "the new parser")
+    ben.hidden = box  # the claim was made by a tool outside: inside none is granted
     told = ada.start()
     assert "You are session main-2." in told
     assert "file:src/api.py by main until" in told
@@ -56,7 +66,8 @@ def test_an_agents_day(clones: tuple[Seat, Seat, list[Host]]) -> None:
     ben.fetch()
     asked = json.dumps(ben.stop())
     assert "may I have src/api.py?" in asked
-    ben.gitcoord("reply", "at noon")
+    assert ben.gitcoord("reply", "at noon")["state"] == ("queued" if boxed else "committed")
+    ben.settle()
     assert ben.stop(nagged=True) == {}
     ada.fetch()
     assert "main (answer): at noon" in ada.prompt()
@@ -66,12 +77,13 @@ def test_an_agents_day(clones: tuple[Seat, Seat, list[Host]]) -> None:
     ben.settle()
     hosts[1].kill()
     hosts[1] = Host(ben_seat)
-    ben = Claude(ben_seat, "b-2", hosts[1])
+    ben = Claude(ben_seat, "b-2", hosts[1], env=ben.env, hidden=box)
     told = ben.start()
     assert "You are session main." in told
     assert "You hold:" in told
     assert ben.run != first
     ben.gitcoord("handoff", "main-2", "--next", "the tests of the parser")
+    ben.fetch()
     ada.fetch()
     assert "the tests of the parser" in ada.prompt()
     ada.gitcoord("take")

@@ -39,4 +39,4 @@ def test_nothing_below_the_bootstrap_reads_the_time_of_day() -> None:
                 and ast.unparse(node.value) in {"datetime", "date"}
             ):
                 readers.add(path.relative_to(package).as_posix())
-    assert readers <= {"bootstrap.py", "demo.py", "faces/hook.py", "faces/guard.py", "local/reports.py"}
+    assert readers <= {"bootstrap.py", "demo.py", "faces/hook.py", "faces/guard.py", "faces/agents/steps.py", "local/reports.py"}

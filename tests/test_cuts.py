@@ -187,6 +187,10 @@ def cut_a_claim(line: Line, direction: Direction, after: int, mode: Mode, *, alo
     return seen
 
 
+@pytest.mark.usually(
+    "git-to server-the line is back at once", "git-to client-the line stays away", "http-to server-the line stays away",
+    "http-to client-the line is back at once", "ssh-to server-the line is back at once",
+)  # fmt: skip
 @pytest.mark.parametrize("alone", [False, True], ids=["the line is back at once", "the line stays away"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("kind", TRANSPORTS)

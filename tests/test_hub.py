@@ -57,7 +57,7 @@ def test_an_empty_hub_gets_a_first_branch_of_its_own(hub: Remote, projects: Hub)
     assert app.ok("init")["state"] == "unchanged"  # what was said once is remembered
 
 
-@pytest.mark.usually("file", "ssh")  # ssh: what a clone itself says about how to get there; the dialogue below is on http
+@pytest.mark.usually("ssh")  # ssh: what a clone itself says about how to get there; the dialogue below is on http
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=() if kind == "file" else pytest.mark.servers) for kind in KINDS])
 def test_files_of_two_repositories_never_meet_and_all_else_is_shared(kind: str, remotes: RemoteFactory, projects: Hub) -> None:
     if reason := remotes.available(kind):

@@ -64,6 +64,7 @@ def _play(ada: Seat, ben: Seat, ref: str) -> None:
         assert verdict["commits"] == verdict["events"]
 
 
+@pytest.mark.usually("file", "ssh")
 def test_two_clones_of_each_kind_of_remote_do_the_whole_job(remote: Remote, seats: Seats) -> None:
     ada, ben = seats(remote, "ada", "ben")
     (ada.path / "untracked.txt").write_text("mine")

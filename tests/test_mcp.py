@@ -473,6 +473,7 @@ def hear(server: subprocess.Popen[str]) -> Any:
     return json.loads(server.stdout.readline())
 
 
+@pytest.mark.usually("killed")
 @pytest.mark.parametrize("how", ["killed", "told to end", "left alone"])
 def test_a_server_that_ends_in_a_wait_leaves_nothing(office: tuple[Seat, Seat], how: str) -> None:
     ada, ben = office
@@ -701,6 +702,7 @@ def test_a_server_that_can_not_serve_says_why(office: tuple[Seat, Seat], words: 
     assert "hint: gitcoord mcp" in ran.err or "hint: write" in ran.err
 
 
+@pytest.mark.usually("1")
 @pytest.mark.parametrize("closed", [0, 1])
 def test_a_server_without_its_pipes_says_so(office: tuple[Seat, Seat], closed: int) -> None:
     code = f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, '-m', 'gitcoord', 'mcp'])"

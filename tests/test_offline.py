@@ -23,6 +23,7 @@ def office(remote: Remote, seats: Seats) -> tuple[Seat, Seat]:
     return ada, ben
 
 
+@pytest.mark.usually("file", "git")
 def test_messages_and_heartbeats_wait_and_arrive_in_order_with_their_own_times(office: tuple[Seat, Seat], remote: Remote) -> None:
     ada, ben = office
     clock = Clock()
@@ -62,6 +63,7 @@ def test_a_claim_says_exit_6_and_leaves_nothing_behind(office: tuple[Seat, Seat]
 
 
 @pytest.mark.servers
+@pytest.mark.usually("http", "ssh")
 @pytest.mark.parametrize("kind", ["ssh", "http", "git"])
 def test_a_silent_remote_is_given_up_within_the_deadline(kind: str, remotes, seats: Seats) -> None:  # type: ignore[no-untyped-def]
     if remotes.available(kind):

@@ -387,6 +387,7 @@ def fake(tmp_path: Path) -> Fake:
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{LASTS}"
 
 
+@pytest.mark.usually("TERM ignored")
 @pytest.mark.parametrize("script", [LASTS, STUBBORN], ids=["", "TERM ignored"])
 def test_when_the_lease_is_lost_the_command_is_stopped(pair: tuple[Seat, Seat], tmp_path: Path, fake: Fake, script: str) -> None:
     ada, ben = pair
@@ -406,6 +407,7 @@ def test_when_the_lease_is_lost_the_command_is_stopped(pair: tuple[Seat, Seat], 
     assert holders(ben) == {"slot:x": "ben"}
 
 
+@pytest.mark.usually("9-9")
 @pytest.mark.parametrize(("own", "code"), [(0, 4), (9, 9)])
 def test_with_keep_going_the_command_goes_on_and_success_is_still_exit_4(
     pair: tuple[Seat, Seat], tmp_path: Path, fake: Fake, own: int, code: int

@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boxes
 import pytest
 from gits import git
 from remotes import Remote
 from seats import PATIENCE, Ran, Seat, at_work, until
 
-ENTER = """set -e
-while [ "$1" != -- ]; do mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; shift; done
-shift
-mount -t tmpfs tmpfs "$1"; shift
-exec "$@"
-"""
-"""Makes what is named up to `--` read-only, and hides what stands behind it: there is no way to the remote."""
-
-
-def _may() -> bool:
-    done = subprocess.run(["unshare", "-rmn", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False)
-    return done.returncode == 0
-
-
-pytestmark = pytest.mark.skipif(shutil.which("unshare") is None or not _may(), reason="may not make a sandbox here")
+pytestmark = pytest.mark.skipif(bool(boxes.why_not()), reason=boxes.why_not())
 
 
 @dataclass
@@ -42,9 +28,9 @@ class Box:
 
     def run(self, *args: str, **extra: str) -> Ran:
         """Runs the program inside."""
-        shut = [str(self.seat.path / ".git"), str(self.seat.desk.parent), "--", str(self.remote)]
         who = ["--session", self.seat.session] if self.seat.session else []
-        words = ["unshare", "-rmn", "sh", "-c", ENTER, "sh", *shut, sys.executable, "-m", "gitcoord", *who, *args]
+        shut = [str(self.seat.path / ".git"), str(self.seat.desk.parent)]
+        words = boxes.inside([sys.executable, "-m", "gitcoord", *who, *args], shut=shut, hidden=str(self.remote))
         done = subprocess.run(
             words, cwd=self.seat.path, env={**self.seat.env, **extra}, capture_output=True, text=True, timeout=PATIENCE, check=False
         )  # fmt: skip

@@ -23,6 +23,7 @@ def asked(seat: Seat) -> int:
     return found[-1]
 
 
+@pytest.mark.usually("file", "http")
 def test_question_is_answered_from_another_clone(remote: Remote, seats: Seats) -> None:
     app, lib = seats(remote, "app", "lib")
     app.ok("init")
