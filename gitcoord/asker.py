@@ -229,8 +229,8 @@ class Asker(Reader):
         `can_wait`: what is asked for can be queued, so that a remote that was away just now is not waited for.
         """
         for binding, age in self.identity.intended():
-            if binding.agent != self.who.agent or (self.who.named and binding.session != self.who.session):
-                continue  # whoever speaks for that one takes it up
+            if binding.agent != self.who.agent:
+                continue
             mine = _of_run(self.log.view().state, binding.run_id)
             if mine is None:
                 if can_wait and self.flusher.is_away():
@@ -239,10 +239,11 @@ class Asker(Reader):
                     mine = _of_run(self.look_again(self.seconds).state, binding.run_id)
                 except (Unreachable, NotInitialised):
                     continue
-            if mine is not None and (not self.who.named or mine.session_id == self.who.session):
+            if mine is None:
+                if age > _LANDS_WITHIN:
+                    self.identity.settle(binding.run_id)
+            elif not self.who.named or mine.session_id == self.who.session:  # else whoever speaks for that one takes it up
                 self._bind(replace(binding, session=mine.session_id, seq=mine.start_seq), binding.run_id)
-            elif age > _LANDS_WITHIN:
-                self.identity.settle(binding.run_id)
 
 
 def _of_run(state: State, run_id: str) -> Session | None:

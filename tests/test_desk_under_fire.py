@@ -536,6 +536,7 @@ def test_who_said_which_session_it_is_never_goes_on_as_another(mould: Mould, fil
     (folder / "sessions" / "ben.json").write_bytes(bound)
     note = folder / "starting" / f"{newer['run_id']}.json"
     note.write_text(json.dumps({"pid": 1, "born": "gone", "binding": newer}))
+    os.utime(note, (time.time() - 120,) * 2)
     ada.session = "ada"
     assert mould.ok(ada, "claim", "droplet", "x")["claims"][0]["claimed_by"] == "ada"
     ada.session = "ben"
