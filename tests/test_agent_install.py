@@ -75,12 +75,19 @@ def test_a_users_own_settings_need_no_repository(tmp_path: Path) -> None:
     assert seat.run("hooks", "install", "--agent", "claude").code == 2
 
 
+def said_for_codex(seat: Seat) -> str:
+    """What a dry run says for Codex, which wants a step of its person afterwards."""
+    ran = seat.run("hooks", "install", "--agent", "codex", "--dry-run")
+    return ran.out + ran.err
+
+
 def test_a_dry_run_shows_the_changes_and_makes_none(ada: Seat) -> None:
     (ada.path / ".claude").mkdir()
     (ada.path / ".claude" / "settings.json").write_text('{\n  "model": "opus"\n}\n')
     before = snapshot(ada.path)
     ran = ada.run("hooks", "install", "--git", "--guard", "--agent", "claude", "--agent", "opencode", "--dry-run")
     assert ran.code == 0
+    assert "next:" not in said_for_codex(ada)  # nothing was changed, so nothing is left to do for a person
     assert "claude: would be installed" in ran.out
     assert '+            "command": "gitcoord hook",' in ran.out
     assert ran.out.count(": would be installed") == 8

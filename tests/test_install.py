@@ -178,6 +178,10 @@ def test_agents_that_are_used_here_get_their_hooks_and_lose_them_again(seat: Sea
     assert [line for line in done if line.startswith("for you to do: open /hooks in Codex")]
     assert '"gitcoord hook"' in settings.read_text()
     assert {line["will"].partition(":")[0] for line in seat.ok("install", "--yes")["plan"]} == {"", "nothing"}
+    gone = {
+        line["where"]: line["will"] for line in seat.ok("uninstall", "--dry-run")["plan"] if line["what"].startswith("hooks of")
+    }
+    assert gone == {".claude/settings.json": "put back what was there", ".codex/hooks.json": "take ours out"}
     seat.ok("uninstall", "--yes")
     assert snapshot(seat.path) == before
 

@@ -51,7 +51,8 @@ def install(
         if not dry_run:  # what can't be done is told before anything is
             placed = agents.each(lambda one, at: agents.install(one, at, dry=False), meant, where)
         _tell((), placed, where, "dry" if dry_run else "done")
-        _say_then(meant, placed)
+        if not dry_run:
+            _say_then(meant, placed)
         return
     with connection() as found:
         agents.each(lambda one, at: agents.install(one, at, dry=True), meant, where, found)  # what can't be done is told before all
@@ -65,8 +66,10 @@ def install(
             shims = hooking.install(found.repo, os.environ, program=own_program(), guard=guard, trailers=trailers, shared=shared)
         placed = agents.each(lambda one, at: agents.install(one, at, dry=dry_run), meant, where, found)
         _tell(shims, placed, where, "dry" if dry_run else "done")
+        if dry_run:
+            return
         _say_then(meant, placed)
-        if guard and not dry_run:
+        if guard:
             try:
                 found.coordinator.view()  # the guard goes by what this clone has seen: without a first look that is nothing
             except GitcoordError as error:

@@ -86,7 +86,7 @@ def _agree(lines: Sequence[Line], word: str, *, yes: bool, dry_run: bool) -> boo
         return True
     if options.json or not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
         raise BadInput(
-            f"nothing was done: {len(todo)} things would be, and there is nobody to ask",
+            f"nothing was done: there is nobody to ask, and {len(todo)} thing{'s'[: len(todo) > 1]} would be changed",
             hint=f"gitcoord {word} --yes; to look only: gitcoord {word} --dry-run",
         )
     if not typer.confirm(f"{word} this?", err=True):
