@@ -237,6 +237,23 @@ def test_in_a_repository_without_gitcoord_nothing_is_done_and_nothing_is_made(
     assert claude.hook("SessionStart", source="startup", cwd=str(seat.path.parent)) == {}
 
 
+def test_a_call_that_is_not_for_us_loads_nothing_of_the_rest(ada: Seat, agent: Agent, seats: Seats, file_remote: Remote) -> None:
+    code = (
+        "import os, sys; from gitcoord.entry import main; sys.argv = ['gitcoord', 'hook']; main(); "
+        "print('gitcoord.faces.agents.answering' in sys.modules, file=open(os.environ['TOLD'], 'w'))"
+    )
+    (other,) = seats(file_remote, "other")
+    told = ada.path.parent / "told"
+    claude = agent(ada)
+    claude.start()
+    claude.settle()
+    claude.env = {"TOLD": str(told)}
+    (ada.path / "src" / "deep").mkdir(parents=True)
+    for place, loads in ((ada.path / "src" / "deep", "True"), (other.path, "False"), (ada.path.parent, "False")):
+        claude.run_python(code, claude.payload("UserPromptSubmit", prompt="x", cwd=str(place)))
+        assert told.read_text().strip() == loads, place
+
+
 def test_a_new_clone_of_a_project_that_coordinates_takes_part(ada: Seat, agent: Agent, seats: Seats, file_remote: Remote) -> None:
     (ben,) = seats(file_remote, "ben")
     assert "You are session main" in agent(ben).start()
@@ -369,5 +386,10 @@ def test_an_agent_that_exports_no_id_is_known_by_its_mark_while_it_is_the_only_o
     assert named.session == "other"
     with replace(ada, extra={"COPILOT_CLI": "1"}).here() as found:
         assert found.coordinator.who.session == "alone"
+    identity.bind(Binding("twin", "r4", 1, "gone", str(ada.desk), {"GEMINI_SESSION_ID": "id-4"}))
+    assert agent_name({"GEMINI_CLI": "1"}) == "gemini"  # its shells have no more than that
+    gemini = identity.sitting({"GEMINI_CLI": "1"})
+    assert gemini is not None
+    assert gemini.session == "twin"
     identity.bind(Binding("second", "r3", 1, "gone", str(ada.desk), {"COPILOT_CLI": "id-3"}))
     assert identity.sitting({"COPILOT_CLI": "1"}) is None  # of two nobody can tell

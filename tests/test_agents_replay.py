@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,12 @@ def form(sent: Sent, answer: object) -> tuple[bool, Any]:
     return bool(found), found[0] if found else None
 
 
+def rows(agent: str, *kinds: str) -> list[Sent]:
+    """What the agent sends from this work tree at these steps."""
+    mine = (one for one in ALL if one.agent == agent and one.means.get("place", "/w") == "/w" and not one.means.get("subagent"))
+    return [one for one in mine if one.means["kind"] in kinds]
+
+
 @pytest.fixture
 def office(pair: tuple[Seat, Seat]) -> tuple[Seat, Seat]:
     """A work tree whose files another holds, where the guard blocks."""
@@ -93,14 +100,13 @@ def test_each_event_is_answered_in_the_agents_own_words(office: tuple[Seat, Seat
 @pytest.mark.parametrize("agent", AGENTS)
 def test_a_message_waits_for_an_event_at_which_the_agent_reads(office: tuple[Seat, Seat], agent: str) -> None:
     ada, ben = office
-    rows = [one for one in ALL if one.agent == agent and one.means.get("place", "/w") == "/w" and not one.means.get("subagent")]
-    call(ada, next(one for one in rows if one.means["kind"] == "start"))
+    call(ada, rows(agent, "start")[0])
     until(lambda: not at_work(ada), "the background never ended")
     [mine] = [one.session for one in Identity(ada.path / ".git").all() if one.agent]
     with ben.here() as found:
         found.coordinator.send(mine, "the schema moved", "")
     told = []
-    for sent in (one for one in rows if one.means["kind"] in {"prompt", "after-edit"} and form(one, TELL)[0]):
+    for sent in (one for one in rows(agent, "prompt", "after-edit") if form(one, TELL)[0]):
         (ada.path / ".git" / "gitcoord" / "synced").unlink(missing_ok=True)
         with replace(ada, session=mine).here() as found:
             found.coordinator.sync(if_due=False)
@@ -115,3 +121,23 @@ def test_a_message_waits_for_an_event_at_which_the_agent_reads(office: tuple[Sea
         else:
             assert "the schema moved" not in json.dumps(said), sent.label
     assert told, agent
+
+
+def test_a_warning_waits_for_an_event_at_which_the_agent_reads(office: tuple[Seat, Seat]) -> None:
+    ada, _ = office
+    ada.git("config", "gitcoord.guard", "warn")
+    call(ada, rows("cursor", "start")[0])
+    until(lambda: not at_work(ada), "the background never ended")
+    edit = next(one for one in rows("cursor", "before-edit") if form(one, DENY)[1] and form(one, TELL) == (True, None))
+    assert call(ada, edit) is None  # nothing is said against it, and a text would get lost there
+    after = next(one for one in rows("cursor", "after-edit") if form(one, TELL)[1])
+    assert fits(call(ada, after), form(after, TELL)[1], {"[news]": "a.py is held by ben until"})
+
+
+@pytest.mark.parametrize("off", [{"GITCOORD": "0"}, {}])
+def test_who_takes_silence_for_a_no_is_answered_in_any_case(office: tuple[Seat, Seat], tmp_path: Path, off: dict[str, str]) -> None:
+    """Switched off, and where nobody coordinates: the edit goes on."""
+    ada, _ = office
+    seat = replace(ada, extra=off) if off else Seat(tmp_path, ada.desk)
+    edit = next(one for one in rows("antigravity", "before-edit") if form(one, DENY)[1])
+    assert call(seat, edit) == {"decision": "allow"}

@@ -6,6 +6,7 @@ A dialect is a class with tables and the few methods in which its agent differs.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ _TOO_LONG = "gitcoord has more to tell than fits here: run `gitcoord briefing` a
 _TOOLS: tuple[Kind, Kind] = ("before-edit", "after-edit")
 
 
-class Dialect:
+class Dialect(ABC):
     """How one agent speaks. `name`: what it is called on the command line."""
 
     name: ClassVar[str]
@@ -105,9 +106,9 @@ class Dialect:
 
     # --- in what agents differ -------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
         """The object for an answer that fits; an empty one: nothing is printed."""
-        raise NotImplementedError
 
     def event(self, payload: Mapping[str, Any]) -> str:
         """The event's name, as the agent has it."""
