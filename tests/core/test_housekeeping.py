@@ -133,6 +133,19 @@ def test_at_most_so_many_records_leave_with_one_commit_and_all_in_the_end(story:
     assert not set(keys) & set(story.state.messages)
 
 
+def test_sessions_and_messages_together_are_no_more_than_leave_with_one_commit(story: Story) -> None:
+    for number in range(AT_ONCE // 2 + 5):
+        story.start(f"old-{number}")
+        story.end(f"old-{number}")
+        story.send("ann", "broadcast", str(number))
+        story.send("ann", "broadcast", f"{number} again")
+    story.wait(days(16))
+    story.state = State(**{**story.state.__dict__, "sessions": _heard(story.state, "bob", story.now)})
+    removed, abandoned = sweep(story.state, "ann", story.now)
+    assert {entry.partition(" ")[0] for entry in removed} == {"session", "message"}
+    assert (len(removed), abandoned) == (AT_ONCE, ())
+
+
 # --- what never leaves -------------------------------------------------------------------------------------------------
 
 

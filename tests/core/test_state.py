@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from story import T0, Story
+from story import T0, Story, days
 
-from gitcoord.core.state import Draft, State, Table
+from gitcoord.core.state import Draft, Mail, State, Table
 
 changes = st.dictionaries(st.integers(0, 9), st.none() | st.integers(), max_size=6)
 
@@ -91,6 +91,20 @@ def test_draft_names_what_it_changed_and_leaves_the_state_before_alone() -> None
     assert after.touched == {"sessions": frozenset({"ann", "bob"})}
     assert (set(before.sessions), set(after.sessions)) == ({"ann", "bob"}, {"bob"})
     assert after.sessions["bob"].role == "tester"
+
+
+def test_messages_at_hand_are_found_by_their_days_and_all_that_wait() -> None:
+    story = Story.of("ann", "bob")
+    keys = []
+    for number in range(4):  # a day after the other
+        keys.append(story.send("ann", "broadcast", f"day {number}").id)
+        story.wait(days(1))
+    waits = story.send("ann", "bob", "unread").id
+    second, third = ((T0 + days(number)).date() for number in (1, 2))
+    whole = Mail(dict(story.state.messages))
+    assert sorted(whole.said(second, third)) == sorted([keys[1], keys[2], waits])
+    newer = whole.with_changes({keys[1]: None, keys[2]: whole[keys[2]]})
+    assert sorted(newer.said(second, third)) == sorted([keys[2], waits])
 
 
 def test_rules_of_a_branch_that_is_not_open_are_the_defaults() -> None:
