@@ -173,7 +173,7 @@ def connect(
     memory = CloneMemory(Path(repo.common_dir) / "gitcoord" / f"checked-{name}.json")
     identity = Identity(Path(repo.git_dir))
     facts = Facts(Path(repo.common_dir) / "gitcoord" / f"facts-{name}.json")
-    with Objects(home) as objects:
+    with Objects(home, tip.complete) as objects:
         log = EventLog(
             tip=tip,
             objects=objects,

@@ -123,7 +123,7 @@ class Reader:
                 self.flusher.flush()
                 self._view = self.log.refresh(self.seconds)
         except Unreachable as error:
-            view = self._known()
+            view = self._view or self.log.view()
             if not view.checked.tip:
                 raise
             self.warnings.append(f"{error.message}; this is what was known at {spell(view.state.at)}")

@@ -6,7 +6,7 @@ import hashlib
 import re
 import secrets
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -103,10 +103,13 @@ class Lines(Sequence[Line]):
 
 
 class Objects:
-    """Reads and writes objects of one repository. A context manager: it keeps one reading child."""
+    """Reads and writes objects of one repository. A context manager: it keeps one reading child. `complete` fetches what a fetch
+    with a depth left out of a commit's history.
+    """
 
-    def __init__(self, repo: Repository) -> None:
+    def __init__(self, repo: Repository, complete: Callable[[Oid], None] | None = None) -> None:
         self._repo = repo
+        self._complete = complete
         self._batch: subprocess.Popen[bytes] | None = None
         self._check: subprocess.Popen[bytes] | None = None
 
@@ -210,18 +213,25 @@ class Objects:
     def range(self, tip: Oid, known: Oid = NULL) -> list[tuple[Oid, tuple[Oid, ...]]] | None:
         """The commits that `tip` has and `known` hasn't, parents before children, each with its parents.
 
-        None when `known` isn't in the repository any more.
+        None when `known` isn't in the repository any more. What a fetch with a depth left out is fetched first: where that one
+        stopped is no root.
         """
         if known and self.sizes([known])[0] is None:
             return None
-        words = ["rev-list", "--topo-order", "--reverse", "--parents", tip, *([f"^{known}"] if known else []), "--"]
-        lines = (line.split() for line in self._repo.ask(*words).splitlines())
-        return [(words[0], tuple(words[1:])) for words in lines]
+        asked = [tip, *([f"^{known}"] if known else [])]
+        if self._complete and self._repo.is_cut(*asked):
+            self._complete(tip)
+        return self._names(*asked)
 
     def saying(self, tip: Oid, line: str) -> list[tuple[Oid, tuple[Oid, ...]]]:
         """The commits of `tip` whose message holds that text, the oldest first, each with its parents. git does the reading."""
-        words = ["rev-list", "--topo-order", "--reverse", "--parents", "--fixed-strings", f"--grep={line}", tip, "--"]
-        return [(words[0], tuple(words[1:])) for words in (line.split() for line in self._repo.ask(*words).splitlines())]
+        if self._complete and self._repo.is_cut(tip):
+            self._complete(tip)
+        return self._names("--fixed-strings", f"--grep={line}", tip)
+
+    def _names(self, *asked: str) -> list[tuple[Oid, tuple[Oid, ...]]]:
+        listed = self._repo.ask("rev-list", "--topo-order", "--reverse", "--parents", *asked, "--").splitlines()
+        return [(words[0], tuple(words[1:])) for words in (line.split() for line in listed)]
 
     def commits(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> list[Commit]:
         """The commits, parsed. What can't be read as plain UTF-8 of a bearable size comes without a message."""

@@ -172,6 +172,21 @@ class Repository:
         others = {os.path.realpath(line.removeprefix("worktree ")) for line in lines if line.startswith("worktree ")}
         return sorted({self.work_tree, *others} - {"", self.common_dir})
 
+    def boundary(self) -> frozenset[Oid]:
+        """The commits below which nothing was fetched (`--depth`): git shows them without their parents. Usually none."""
+        try:
+            with open(os.path.join(self.common_dir, "shallow"), encoding="ascii", errors="replace") as file:
+                return frozenset(file.read().split())
+        except OSError:
+            return frozenset()
+
+    def is_cut(self, *asked: str) -> bool:
+        """Return True if a fetch with a depth stopped among those commits (as `rev-list` takes them): then what git shows there
+        without parents has some.
+        """
+        cut = self.boundary()
+        return bool(cut) and not cut.isdisjoint(self.ask("rev-list", "--max-parents=0", *asked, "--").split())
+
     def subject(self, commit: Oid) -> str:
         """The subject line of a commit."""
         done = self.run("show", "-s", "--format=%s", commit)

@@ -22,6 +22,8 @@ from gitcoord.errors import Alarm, BadInput, GitcoordError, Refused, Unknown, Un
 from gitcoord.git.repo import NULL, Oid, Repository
 
 _SCHEMES = frozenset({"file", "git", "http", "https", "ssh"})
+_ALL = (1 << 31) - 2  # commits deep: one more means to git "the whole repository", and deepens the user's branches too
+_COMPLETING = 60.0  # seconds for a history that was cut off: it is fetched once, and may be long
 _TRIES = 3  # pushes of one chain on an unmoved tip before the remote's refusal is believed
 
 
@@ -51,7 +53,11 @@ class Tip(Protocol):
         ...
 
     def local(self) -> Oid:
-        """The tip as last seen here, without asking anybody."""
+        """The tip as last seen here, without asking anybody; NULL as well where only a part of its history is here."""
+        ...
+
+    def complete(self, tip: Oid) -> None:
+        """Fetches what a fetch with a depth left out of that tip's history, and of no other branch. Raises Unreachable."""
         ...
 
     def witness(self) -> datetime | None:
@@ -77,6 +83,10 @@ class LocalTip:
     def local(self) -> Oid:
         """The same: nobody else holds it."""
         return self.read(10.0)
+
+    def complete(self, tip: Oid) -> None:
+        """Raises Alarm: there is nobody who has the rest."""
+        raise Alarm(f"the history of {self.ref} is cut off in this repository, and it has no remote that has the rest")
 
     def swap(self, expected: Oid, new: Oid, seconds: float) -> Swap:
         """git's own compare-and-swap on a ref."""
@@ -120,7 +130,11 @@ class RemoteTip:
         self._repo.drop_refs([self._tracking])
 
     def local(self) -> Oid:
-        """The tip that the remote-tracking ref shows."""
+        """The tip that the remote-tracking ref shows, if all of its history is here."""
+        known = self._tracked()
+        return NULL if known and self._repo.is_cut(known) else known
+
+    def _tracked(self) -> Oid:
         done = self._repo.run("rev-parse", "-q", "--verify", self._tracking)
         return done.stdout.decode().strip() if done.ok else NULL
 
@@ -129,15 +143,9 @@ class RemoteTip:
         remote-tracking ref. Raises Unreachable.
         """
         end = monotonic() + seconds
-        mine = f"refs/gitcoord/fetch/{secrets.token_hex(8)}"
-        known = self.local()
-        words = [
-            "-c", "core.logAllRefUpdates=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
-            "--no-recurse-submodules", "--no-auto-maintenance", "--no-filter", "--refmap=",
-        ]  # fmt: skip
-        if known:
-            words.append(f"--negotiation-tip={known}")
-        words += [*self._programs("uploadpack"), "--", self.url, f"+{self._full}:{mine}"]
+        mine = _fresh_ref()
+        known = self._tracked()
+        words = self._fetching(mine, *([f"--negotiation-tip={known}"] if known else []))
         done = self._repo.run(*words, seconds=seconds)
         if not done.ok and done.in_time:
             there = self._is_there(end - monotonic())
@@ -150,6 +158,32 @@ class RemoteTip:
         tip = self._repo.ask("rev-parse", "--verify", mine).strip()
         self._follow(known, tip, drop=mine)
         return tip
+
+    def _fetching(self, into: str, *more: str) -> list[str]:
+        """The arguments of a fetch of exactly our branch into that ref."""
+        return [
+            "-c", "core.logAllRefUpdates=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
+            "--no-recurse-submodules", "--no-auto-maintenance", "--no-filter", "--refmap=", *more,
+            *self._programs("uploadpack"), "--", self.url, f"+{self._full}:{into}",
+        ]  # fmt: skip
+
+    def complete(self, tip: Oid) -> None:
+        """Fetches all of our branch's history. git takes its commits out of the file `shallow`, and leaves the user's there."""
+        end = monotonic() + _COMPLETING
+        for number in range(_TRIES):
+            if number:  # another fetch had that file's lock, or changed it meanwhile
+                self._sleep(0.05 * 2**number * (0.5 + secrets.randbelow(100) / 100))
+            mine = _fresh_ref()
+            done = self._repo.run(*self._fetching(mine, f"--depth={_ALL}"), seconds=max(1.0, end - monotonic()))
+            if done.ok:
+                self._repo.drop_refs([mine])
+            if not self._repo.is_cut(tip):
+                return
+        words = (done.words or "the rest is not there") if done.in_time else f"no answer in {_COMPLETING:.0f} s"
+        raise Unreachable(
+            f"this clone has only the newest part of {self.ref} (a fetch with a depth); the rest can't be fetched: {words}",
+            hint=f"git fetch --unshallow {self.where}",
+        )
 
     def _is_there(self, seconds: float) -> bool | None:
         """Whether the branch is on the remote; None when the remote doesn't answer."""
@@ -229,7 +263,7 @@ class RemoteTip:
         carried out. No hook and no rule of the server is asked by it.
         """
         words = ["push", "--dry-run", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-progress"]
-        update = f"{self.local()}:{self._full}"
+        update = f"{self._tracked()}:{self._full}"
         done = self._repo.run(
             "-c", "push.gpgSign=false", *words, *self._programs("receivepack"), "--", self.url, update, seconds=seconds
         )
@@ -239,7 +273,13 @@ class RemoteTip:
 
     def _is_in(self, commit: Oid, tip: Oid) -> bool:
         """Whether the tip has the commit behind it; NULL is behind everything."""
-        return commit == NULL or self._repo.run("merge-base", "--is-ancestor", commit, tip).ok
+        words = ("merge-base", "--is-ancestor", commit, tip)
+        if commit == NULL or self._repo.run(*words).ok:
+            return True
+        if not self._repo.is_cut(tip):
+            return False
+        self.complete(tip)
+        return self._repo.run(*words).ok
 
     def _push(self, expected: Oid, new: Oid, seconds: float) -> tuple[str, str, bool]:
         """The flag of our ref ("" when git gave none), git's words, and whether the update was sent at all.
@@ -281,6 +321,10 @@ class RemoteTip:
             except OSError:
                 return None
         return None
+
+
+def _fresh_ref() -> str:
+    return f"refs/gitcoord/fetch/{secrets.token_hex(8)}"
 
 
 _AWAY_HINT = "try again later; what can wait: gitcoord send, heartbeat and release are kept and sent when it is back"
