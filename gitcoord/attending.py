@@ -23,7 +23,7 @@ from gitcoord.errors import GitcoordError, Held
 from gitcoord.git import changes, nearby
 from gitcoord.git.repo import Repository
 from gitcoord.local.identity import Binding, Identity
-from gitcoord.local.tray import OWN, Letter, Tray
+from gitcoord.local.tray import Letter, Tray
 from gitcoord.log.eventlog import View
 from gitcoord.settings import Settings
 from gitcoord.views import briefing
@@ -127,11 +127,8 @@ def _tell(boss: Coordinator, seat: Seat, told: Sequence[str]) -> None:
         state, seat.binding.session, max(boss.now(), state.at), nonce=_NONCE, seen=_seen(seat.tray, seat.binding),
         only=briefing.CONCERNS,
     )  # fmt: skip
-    waiting = seat.tray.waiting_news()
-    kept = [line for line in waiting if line.startswith(OWN)]
-    lines = [*dict.fromkeys([*kept, *(OWN + one for one in told)]), *news.lines]
-    if any(news.counts.values()) or lines:
-        seat.tray.put_news(lines, {"seq": news.seen.seq, "run_id": news.seen.run_id})
+    if any(news.counts.values()) or told or news.lines:
+        seat.tray.put_news(told, news.lines, {"seq": news.seen.seq, "run_id": news.seen.run_id})
 
 
 def _seen(tray: Tray, binding: Binding) -> Seen:
@@ -149,7 +146,8 @@ def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
     """Claims what the agent began to edit, in one batch, and gives back what is committed or clean again; what others hold."""
     _give_back(boss, repo, seat)
     told = list[str]()
-    notes = {name: path for name, path in seat.tray.edits().items() if is_resource_name(name)}
+    noted = seat.tray.edits()
+    notes = [name for name in noted if is_resource_name(name)]
     if notes and seat.tray.claims:
         state = boss.log.view().state
         now = max(boss.now(), state.at)
@@ -169,9 +167,9 @@ def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
                 boss.look_again(boss.seconds)
                 continue
             commit = repo.head().commit
-            seat.tray.note_claimed({**seat.tray.claimed(), **{f"{one.fence} {one.resource}": commit for one in given.claims}})
+            seat.tray.note_claimed({f"{one.fence} {one.resource}": commit for one in given.claims})
             break
-    for path in seat.tray.edits().values():
+    for path in noted.values():  # those that were looked at, and no later one
         path.unlink(missing_ok=True)
     return told
 
@@ -212,4 +210,4 @@ def _give_back(boss: Coordinator, repo: Repository, seat: Seat) -> None:
             over.append(entry)
     if over:
         boss.give_back(over)
-    seat.tray.note_claimed(kept)
+    seat.tray.note_claimed(kept, over=[entry for entry in mine if entry not in kept])

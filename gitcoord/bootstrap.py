@@ -109,7 +109,7 @@ class Connection:
         # What another process is just sending is in the outbox too; it isn't worth a word.
         waiting = [one for one in self.desk.waiting() if one.command is None or self.desk.is_queued(one.op)]
         since = self.desk.away_since()
-        found = []
+        found = files.notices()
         if waiting:
             how = "a hook or the MCP server sends them" if self.coordinator.boxed else "they go out with the next command"
             found.append(f"{len(waiting)} unsent{f' since {spell(since)}' if since else ''}; {how}")

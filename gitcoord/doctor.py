@@ -19,7 +19,6 @@ from gitcoord.core.names import show
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import GitcoordError, NotInitialised, Rewritten, Unreachable
 from gitcoord.git.tip import RemoteTip
-from gitcoord.local import files
 
 OLDEST_GIT = (2, 31)
 """`--no-filter`, `--no-write-fetch-head` and several transactions of `update-ref --stdin` are all there since then."""
@@ -161,12 +160,8 @@ def _desk(found: Connection, *, fix: bool) -> Iterator[Finding]:
             "once that is mended: gitcoord doctor --fix",
         )
     if fix:
-        for path in (desk.path / "refused").glob("*.json"):
-            record = files.read_json(path)
-            if isinstance(record, dict):
-                files.write_json(desk.path / "outbox" / path.name, {key: record[key] for key in ("kind", "command")}, durable=True)
-                path.unlink(missing_ok=True)
-                yield Finding("ok", f"{path.stem} waits again: gitcoord sync")
+        for op in desk.try_again():
+            yield Finding("ok", f"{op} waits again: gitcoord sync")
         desk.sweep()
     yield Finding("ok", f"what waits is kept in {desk.path}")
 

@@ -46,7 +46,7 @@ class Flusher(Sender):
         `since`: the tip up to which the history was searched for the operation, if it may have been asked for before.
         """
         end = self.clock() + self.seconds
-        self.desk.result(command.op)  # an answer that an earlier process asked for and never read
+        self.desk.drop_result(command.op)  # an answer that an earlier process asked for and never read
         self.desk.put(command, since=since)
         if command.can_wait and self.is_away():
             return self._queued(command)
@@ -59,10 +59,9 @@ class Flusher(Sender):
 
     def _queued(self, command: Command) -> Result:
         self.desk.mark_queued(command.op)
-        record = self.desk.result(command.op)  # whoever flushes may have been faster than the mark
-        if record is None:
+        outcome = self.desk.result(command.op, _outcome)  # whoever flushes may have been faster than the mark
+        if outcome is None:
             return Queued(command.op)
-        outcome = _outcome(record)
         if isinstance(outcome, GitcoordError):
             raise outcome
         return outcome
@@ -89,19 +88,19 @@ class Flusher(Sender):
         give_up = end + (PATIENCE - 1) * self.seconds
         pause, longest = _TRY
         while True:
-            record = self.desk.result(command.op)
-            if record is not None:
+            outcome = self.desk.result(command.op, _outcome)
+            if outcome is not None:
                 # It may be the answer to an earlier run of the same operation, taken out before this one was written down.
                 self.desk.drop(command.op)
-                return _outcome(record)
+                return outcome
             left = end - self.clock()
             if left <= 0:
                 return None
             with self.desk.lock(0.0) as had:
                 if had:
-                    record = self.desk.result(command.op)
-                    if record is not None:
-                        return _outcome(record)
+                    outcome = self.desk.result(command.op, _outcome)
+                    if outcome is not None:
+                        return outcome
                     if not self.desk.is_waiting(command.op):
                         return self._find(command, end)
                     self._gather()
@@ -139,9 +138,9 @@ class Flusher(Sender):
         if not command.can_wait:
             self.desk.drop(command.op)  # before the look at the notes: whoever flushes notes, and then looks whether it waits
         under_way = any(command.op in push.ops for push in self.desk.flights())
-        record = self.desk.result(command.op)  # the answer is left before the note goes
-        if record is not None:
-            return _outcome(record)
+        outcome = self.desk.result(command.op, _outcome)  # the answer is left before the note goes
+        if outcome is not None:
+            return outcome
         if not under_way:
             return NotInTime(f"no answer within {self.seconds:.0f} s; nothing was sent", hint="run the same command again")
         if not command.can_wait:
@@ -165,7 +164,7 @@ class Flusher(Sender):
 
 def _outcome(record: dict[str, Any]) -> Outcome:
     if "error" in record:
-        return GitcoordError.from_record(record["error"])
+        return GitcoordError.from_record(dict(record["error"]))
     kind = EVENTS.get(str(record.get("kind")))
     event = kind.model_validate(record["event"]) if kind else None
     held = record.get("held")

@@ -13,6 +13,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from pydantic import ValidationError
+
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
 from gitcoord.core.leases import held_by
@@ -193,7 +195,7 @@ class Sender:
         else:
             self.desk.answer(command.op, {"error": outcome.as_record()})
         if mine:
-            self.desk.result(command.op)  # one's own finding needs no file
+            self.desk.drop_result(command.op)  # one's own finding needs no file
         return outcome
 
     def _tidy_flights(self, flights: Sequence[Flight]) -> None:
@@ -266,17 +268,21 @@ def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHear
     last = usable[-1][1]
     files: dict[str, None] = {}
     for _, entry in reversed(usable):
-        files |= dict.fromkeys(show(str(name), LINE_LIMIT) for name in entry.get("files", ()))
+        names = entry.get("files")
+        files |= dict.fromkeys(show(str(name), LINE_LIMIT) for name in (names if isinstance(names, list) else ()))
 
     def line(key: str) -> str | None:
         value = last.get(key)
         return show(str(value), LINE_LIMIT) if value else None
 
-    return RecordHeartbeat(
-        op=op, session=session, run_id=str(last.get("run_id", "")), at=usable[-1][0], action=line("action"),
-        target=line("target"), files_touched=tuple(files)[:FILES_LIMIT], branch=line("branch"), commit=line("commit"),
-        folded=len(usable),
-    )  # fmt: skip
+    try:
+        return RecordHeartbeat(
+            op=op, session=session, run_id=str(last.get("run_id", "")), at=usable[-1][0], action=line("action"),
+            target=line("target"), files_touched=tuple(files)[:FILES_LIMIT], branch=line("branch"), commit=line("commit"),
+            folded=len(usable),
+        )  # fmt: skip
+    except ValidationError:
+        return None
 
 
 def _readable(waiting: Sequence[Waiting]) -> list[Command]:

@@ -99,6 +99,8 @@ def _git(words: list[str], environ: Mapping[str, str]) -> None:
             _tell(replace(event, at=latest), place, environ)
         except Exception as error:
             spool.log(folder / "hook.log", f"{event.name}: {type(error).__name__}: {error}")
+    for notice in files.notices():
+        spool.log(folder / "hook.log", notice)
 
 
 def _trail(path: str, environ: Mapping[str, str]) -> None:
@@ -181,7 +183,7 @@ def _take(folder: Path) -> list[tuple[Path, _Event | None]]:
     for path in folder.glob("event.*"):
         with contextlib.suppress(FileNotFoundError):
             at = path.stat().st_mtime
-            lines = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
+            lines = (files.read_bytes(path) or b"").decode("utf-8", "surrogateescape").split("\n")
             if len(lines) > len(_WHO) + 1:  # else its shim is still writing: it starts another process if need be
                 found.append((at, _number(path), path, _read(lines, at)))
     return [(path, event) for *_, path, event in sorted(found, key=lambda one: one[:2])]

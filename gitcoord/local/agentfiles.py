@@ -12,8 +12,6 @@ import contextlib
 import difflib
 import hashlib
 import os
-import secrets
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -237,21 +235,12 @@ def _text(data: bytes | None, path: Path) -> str:
 
 
 def _write(path: Path, data: bytes | None) -> None:
-    """Aside, then renamed, with the mode that the file had. None: no file."""
+    """Writes it whole, with the mode that the file had. None: no file."""
     if data is None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            if path.exists():
-                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
-            file.write(data)
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    files.write(path, data, mode=0o666, keep_mode=True)
 
 
 def _tidy(path: Path, record: _Record | None) -> None:
@@ -284,13 +273,15 @@ def _remember(path: Path, place: Place, record: _Record) -> None:
 
 def _recall(path: Path, place: Place) -> _Record | None:
     """The record of that file; None when there is none that can be read."""
-    try:
-        found: Any = files.read_json(_entry(path, place))
-        before = None if found["before"] is None else base64.b64decode(found["before"])
-        made = tuple(tuple(one) for one in found["made"])
-        return _Record(before, str(found["after"]), made, tuple(map(str, found["folders"])))
-    except (TypeError, KeyError, ValueError, OSError):
-        return None
+    with contextlib.suppress(OSError):
+        return files.read(_entry(path, place), _record)
+    return None
+
+
+def _record(value: Any) -> _Record:
+    before = None if value["before"] is None else base64.b64decode(value["before"])
+    made = tuple(tuple(one) for one in value["made"])
+    return _Record(before, str(value["after"]), made, tuple(map(str, value["folders"])))
 
 
 def _forget(path: Path, place: Place) -> None:

@@ -7,7 +7,7 @@
     flights/<id>.json    pushes under way: on which tip, which operations
     spool/<session>/     automatic heartbeats, written by hooks, not yet folded
     shown/<session>.ids  ids of messages that were shown on this machine
-    notes/<session>.json warnings for a session's next command
+    notes/<session>/     warnings for a session's next command, a file each
     lock, pulse, state.json
 
 Nothing here is needed to rebuild anything: delete it and only unsent commands are lost.
@@ -22,11 +22,11 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -36,6 +36,8 @@ from gitcoord.core.rules import COMMANDS
 from gitcoord.core.times import read_instant, spell
 from gitcoord.errors import GitcoordError, NotWritten
 from gitcoord.local import files, ids, shown
+
+T = TypeVar("T")
 
 STALLED_AFTER = 3.0  # seconds without a pulse after which a flusher counts as stopped (protocol, section 6)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -89,10 +91,9 @@ class Desk:
         """What waits, oldest first."""
         found = []
         for path in sorted((self.path / "outbox").glob("*.json")):
-            record = files.read_json(path)
-            if isinstance(record, dict):
-                body = record.get("command")
-                session = str(body.get("session", "")) if isinstance(body, dict) else ""
+            record = files.read(path, _asked)
+            if record is not None:
+                session = str(record["command"].get("session", ""))
                 found.append(Waiting(path.stem, session, _command(record), str(record.get("since", ""))))
         return found
 
@@ -119,7 +120,7 @@ class Desk:
     def mark_queued(self, op: str) -> None:
         """Notes that nobody waits for the answer any more. Without room for that, the end of the caller's process says it."""
         with contextlib.suppress(OSError):
-            (self.path / "queued" / op).touch(mode=0o600)
+            files.touch(self.path / "queued" / op)
 
     def is_queued(self, op: str) -> bool:
         """Whether its caller was told "queued"."""
@@ -128,8 +129,8 @@ class Desk:
     def set_aside(self, op: str, words: str) -> None:
         """Moves a command that can't be carried out, and that nobody waits for, to where every command shows it."""
         source = self.path / "outbox" / f"{op}.json"
-        record = files.read_json(source)
-        if isinstance(record, dict):
+        record = files.read(source, _asked)
+        if record is not None:
             try:
                 files.write_json(self.path / "refused" / f"{op}.json", {**record, "refused": words})
             except OSError:
@@ -140,30 +141,47 @@ class Desk:
         """Whether a flusher has left the result."""
         return os.path.exists(f"{self.path}/results/{op}.json")
 
-    def result(self, op: str) -> dict[str, Any] | None:
-        """The result that a flusher left, taken away."""
-        path = self.path / "results" / f"{op}.json"
-        record = files.read_json(path)
-        if record is not None:
-            path.unlink(missing_ok=True)
-        return record if isinstance(record, dict) else None
+    def result(self, op: str, parse: Callable[[dict[str, Any]], T]) -> T | None:
+        """The result that a flusher left, taken away; None when there is none, or one that `parse` refuses."""
+        return files.take_json(self.path / "results" / f"{op}.json", lambda value: parse(files.mapping(value)))
+
+    def drop_result(self, op: str) -> None:
+        """Takes the result away unread."""
+        (self.path / "results" / f"{op}.json").unlink(missing_ok=True)
 
     def refuse(self, op: str, words: str) -> bool:
         """Counts a refusal of a deferred command sent alone; the second one moves it to `refused/` (True)."""
-        state = self.state()
-        counts = dict(state.get("refusals", {}))
-        counts[op] = int(counts.get(op, 0)) + 1
-        moved = bool(counts[op] >= 2)
+        moved = False
+
+        def count(state: dict[str, Any]) -> dict[str, Any]:
+            nonlocal moved
+            counts = dict(state.get("refusals", {}))
+            counts[op] = counts.get(op, 0) + 1
+            moved = counts[op] >= 2
+            if moved:
+                del counts[op]
+            return {"refusals": counts}
+
+        self._change(count)
         if moved:
-            del counts[op]
             self.set_aside(op, words)
-        self.update(refusals=counts)
         return moved
 
     def refused(self) -> list[dict[str, Any]]:
         """Deferred commands that the remote refused for good."""
-        found = [files.read_json(path) for path in sorted((self.path / "refused").glob("*.json"))]
-        return [record for record in found if isinstance(record, dict)]
+        found = [files.read(path, _asked) for path in sorted((self.path / "refused").glob("*.json"))]
+        return [record for record in found if record is not None]
+
+    def try_again(self) -> list[str]:
+        """Lays the refused ones into the outbox again: their operations. Raises OSError."""
+        again = []
+        for path in sorted((self.path / "refused").glob("*.json")):
+            record = files.read(path, _asked)
+            if record is not None:
+                files.write_json(self.path / "outbox" / path.name, {key: record[key] for key in ("kind", "command")}, durable=True)
+                path.unlink(missing_ok=True)
+                again.append(path.stem)
+        return again
 
     # --- the lock ----------------------------------------------------------------------------------------------------
 
@@ -171,6 +189,8 @@ class Desk:
     def lock(self, seconds: float) -> Iterator[bool]:
         """The desk's one lock, waited for at most `seconds`: True inside if it was had. Only speed depends on it."""
         lock = FileLock(self.path / "lock", mode=0o600)
+        with contextlib.suppress(OSError):
+            files.touch(self.path / "lock")  # what stands in its place is set aside
         try:
             lock.acquire(timeout=max(0.0, seconds), poll_interval=0.01)
         except (Timeout, OSError):
@@ -184,7 +204,7 @@ class Desk:
     def pulse(self) -> None:
         """Shows that the flusher is alive."""
         with contextlib.suppress(OSError):
-            (self.path / "pulse").touch()
+            files.touch(self.path / "pulse")
 
     def last_pulse(self) -> float:
         """The time of the last pulse, as the file system has it; only its changes mean something."""
@@ -199,11 +219,11 @@ class Desk:
         """Pushes whose fate nobody has noted yet."""
         found = []
         for path in sorted((self.path / "flights").glob("*.json")):
-            record = files.read_json(path)
-            if isinstance(record, dict):
+            record = files.read(path, _push)
+            if record is not None:
                 with contextlib.suppress(OSError):  # noted meanwhile
                     age = time.time() - path.stat().st_mtime
-                    found.append(Flight(path.stem, str(record.get("base", "")), frozenset(record.get("ops", ())), age))
+                    found.append(Flight(path.stem, *record, age))
         return found
 
     def land(self, name: str) -> None:
@@ -226,8 +246,8 @@ class Desk:
         found: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
         for folder in sorted((self.path / "spool").iterdir()):
             for path in sorted(folder.glob("*.json")):
-                record = files.read_json(path)
-                if isinstance(record, dict):
+                record = files.read(path, files.mapping)
+                if record is not None:
                     found.setdefault(folder.name, []).append((path, record))
         return found
 
@@ -243,31 +263,39 @@ class Desk:
 
     def leave_note(self, session: str, text: str) -> bool:
         """Leaves a warning for the session's next command on this machine; False when there is no room for it."""
-        path = self.path / "notes" / f"{session}.json"
-        known = files.read_json(path) or []
-        try:
-            files.write_json(path, known if text in known else [*known, text])
+        try:  # a file for each text: two that leave one at once leave two, and who takes takes what is there
+            folder = files.private_folder(self.path / "notes" / session)
+            files.write_json(folder / f"{digest([text])}.json", {"text": text})
         except OSError:
             return False
         return True
 
     def take_notes(self, session: str) -> list[str]:
         """The warnings left for the session, taken away."""
-        path = self.path / "notes" / f"{session}.json"
-        found = files.read_json(path)
-        path.unlink(missing_ok=True)
-        return [str(text) for text in found] if isinstance(found, list) else []
+        left = []
+        for path in (self.path / "notes" / session).glob("*.json"):
+            with contextlib.suppress(OSError):  # another took it meanwhile
+                left.append((path.stat().st_mtime_ns, path))
+        texts = [files.take_json(path, lambda value: str(value["text"])) for _, path in sorted(left)]
+        return [text for text in texts if text is not None]
 
     def state(self) -> dict[str, Any]:
         """Small notes: since when the remote is away, which tip was last seen, how crowded it is."""
-        record = files.read_json(self.path / "state.json")
-        return record if isinstance(record, dict) else {}
+        return files.read(self.path / "state.json", _notes) or {}
 
     def update(self, **notes: Any) -> None:
         """Changes some notes; None takes one out."""
-        merged = {**self.state(), **notes}
+        self._change(lambda _: notes)
+
+    def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Changes what `change` says, by what was noted before. Another's notes, and those of a newer program, stay."""
+
+        def merge(known: dict[str, Any] | None) -> dict[str, Any]:
+            merged = {**(known or {}), **change(known or {})}
+            return {key: value for key, value in merged.items() if value is not None}
+
         with contextlib.suppress(OSError):
-            files.write_json(self.path / "state.json", {key: value for key, value in merged.items() if value is not None})
+            files.update(self.path / "state.json", _notes, merge)
 
     def away_since(self) -> datetime | None:
         """Since when the remote could not be reached; None when the last try reached it."""
@@ -282,17 +310,17 @@ class Desk:
         if not reached:
             self.update(away_since=spell(since or now), tried_at=time.time())
         elif since is not None or seq > self.reached():
-            self.update(away_since=None, tried_at=None, seq=max(seq, self.reached()))
+            self._change(lambda known: {"away_since": None, "tried_at": None, "seq": max(seq, known.get("seq", 0))})
 
     def note_seq(self, seq: int) -> None:
         """Notes which seq the branch has, if nobody here has seen as much."""
         if seq > self.reached():
-            self.update(seq=seq)
+            self._change(lambda known: {"seq": max(seq, known.get("seq", 0))})
 
     def note_look(self) -> None:
         """Notes that a process looks at the remote now, on behalf of all who wait here."""
         with contextlib.suppress(OSError):
-            (self.path / "looked").touch()
+            files.touch(self.path / "looked")
 
     def since_look(self) -> float | None:
         """Seconds since such a look began, as this machine's clock has it; None when there was none, or in the future."""
@@ -304,8 +332,7 @@ class Desk:
 
     def reached(self) -> int:
         """The highest seq that any clone of this machine has seen on the branch; 0 when none has."""
-        seq = self.state().get("seq")
-        return seq if isinstance(seq, int) else 0
+        return int(self.state().get("seq", 0))
 
     def sweep(self) -> None:
         """Takes away results that nobody came for, and what killed processes wrote halfway."""
@@ -319,6 +346,34 @@ class Desk:
 
 def _no_room(what: str, place: Path, error: OSError) -> NotWritten:
     return NotWritten(f"{what} could not be written down ({error.strerror}): {place}", hint="free some space, then run it again")
+
+
+_NOTES: dict[str, type | tuple[type, ...]] = {
+    "away_since": str, "tried_at": (int, float), "seq": int, "crowd": int, "rest": (int, float), "cool_until": (int, float),
+    "refusals": dict, "packed_on": str,
+}  # fmt: skip
+"""What `state.json` may say. Other keys are a newer program's."""
+
+
+def _notes(value: Any) -> dict[str, Any]:
+    known = files.mapping(value)
+    for key, kind in _NOTES.items():
+        if key in known and not isinstance(known[key], kind):
+            raise TypeError(f"{key} is no {kind}")
+    if not all(isinstance(count, int) for count in known.get("refusals", {}).values()):
+        raise TypeError("refusals are counted")
+    return known
+
+
+def _asked(value: Any) -> dict[str, Any]:
+    record = files.mapping(value)
+    files.mapping(record["command"])
+    str(record["kind"])
+    return record
+
+
+def _push(value: Any) -> tuple[str, frozenset[str]]:
+    return str(value["base"]), frozenset(files.texts(value["ops"]))
 
 
 def _command(record: Mapping[str, Any]) -> Command | None:

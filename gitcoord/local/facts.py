@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from gitcoord.local import files
 
@@ -26,11 +27,9 @@ class Facts(MutableMapping[str, str]):
 
     def _all(self) -> dict[str, str]:
         if self._known is None:
-            found = None
-            with suppress(OSError, RecursionError):
-                found = files.read_json(self._path)
-            entries = found.items() if isinstance(found, dict) else ()
-            self._known = {key: value for key, value in entries if isinstance(value, str)}
+            self._known = {}
+            with suppress(OSError):
+                self._known = files.read(self._path, _texts) or {}
         return self._known
 
     def __getitem__(self, key: str) -> str:
@@ -56,10 +55,17 @@ class Facts(MutableMapping[str, str]):
         """Writes them down, if there are new ones and there is room."""
         if self._new < _WORTH:
             return
-        known = self._all()
-        if len(known) > _KEPT:
-            known = {key: known[key] for key in self._used if key in known}
+        mine = self._all()
+
+        def merge(known: dict[str, str] | None) -> dict[str, str]:
+            both = {**(known or {}), **mine}
+            return both if len(both) <= _KEPT else {key: both[key] for key in self._used if key in both}
+
         with suppress(OSError):
             files.private_folder(self._path.parent)
-            files.write_json(self._path, known)
+            files.update(self._path, _texts, merge)
         self._new = 0
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {key: fact for key, fact in files.mapping(value).items() if isinstance(fact, str)}

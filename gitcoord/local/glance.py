@@ -62,14 +62,14 @@ def note(place: Path, session: str, seen: Mapping[str, Any]) -> None:
 
 def read(place: Path, session: str) -> Seen | None:
     """What was noted last of that session; None when nothing was."""
-    record = files.read_json(place / "gitcoord" / "glance" / f"{session}.json")
-    try:
-        return Seen(
-            str(record["run_id"]),
-            tuple(map(str, record["waiting"])),
-            int(record["unread"]),
-            int(record["questions"]),
-            float(record["read_at"]),
-        )
-    except (TypeError, KeyError, ValueError):
-        return None
+    return files.read(place / "gitcoord" / "glance" / f"{session}.json", _seen)
+
+
+def _seen(value: Any) -> Seen:
+    return Seen(
+        str(value["run_id"]),
+        tuple(files.texts(value["waiting"])),
+        int(value["unread"]),
+        int(value["questions"]),
+        float(value["read_at"]),
+    )

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import re
-import secrets
 import shlex
 from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from gitcoord.errors import GitcoordError
+from gitcoord.local import files
 
 EVENTS = ("post-commit", "post-checkout", "post-merge", "post-rewrite")
 """The hooks that tell what happened."""
@@ -242,15 +242,8 @@ def _digest(text: bytes) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Writes aside, then renames: git never meets half a hook, nor one that it may not run."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o777), "wb") as file:
-            file.write(data)
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    """Writes it whole: git never meets half a hook, nor one that it may not run."""
+    files.write(path, data, mode=0o777)
 
 
 @contextlib.contextmanager

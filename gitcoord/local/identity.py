@@ -10,11 +10,11 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from gitcoord.core.names import is_session_name
+from gitcoord.core.names import Resource, is_session_name
 from gitcoord.local import files, processes
 
 AGENTS = {
@@ -102,12 +102,8 @@ class Identity:
             with suppress(OSError):  # it was unbound meanwhile: the others are still there
                 dated.append((path.stat().st_mtime_ns, path))
         for _, path in sorted(dated, reverse=True):
-            record = files.read_json(path)
-            try:
-                binding = Binding(**record)
-            except TypeError:
-                continue
-            if is_session_name(binding.session):
+            binding = files.read(path, _binding)
+            if binding is not None:
                 found.append(binding)
         return found
 
@@ -146,9 +142,11 @@ class Identity:
         return {}
 
     def bind(self, binding: Binding) -> None:
-        """Remembers it as the newest."""
+        """Remembers it as the newest. What a newer program noted besides stays."""
         files.private_folder(self._folder)
-        files.write_json(self._folder / f"{binding.session}.json", asdict(binding))
+        files.update(
+            self._folder / f"{binding.session}.json", files.mapping, lambda known: {**(known or {}), **asdict(binding)}
+        )  # fmt: skip
 
     def intend(self, binding: Binding) -> None:
         """Notes a run that is about to be asked for: if this process dies before it is bound, it may be there all the same."""
@@ -165,12 +163,10 @@ class Identity:
         """The runs whose processes died before they were bound, newest first, each with its age in seconds."""
         found = []
         for path in sorted((self._folder.parent / "starting").glob("*.json"), reverse=True):
-            record = files.read_json(path)
-            try:
-                if not processes.alive(record["pid"], record["born"]):
-                    found.append((Binding(**record["binding"]), max(0.0, time.time() - path.stat().st_mtime)))
-            except (TypeError, KeyError, OSError):
-                continue
+            note = files.read(path, _start)
+            if note is not None and not processes.alive(*note[0]):
+                with suppress(OSError):
+                    found.append((note[1], max(0.0, time.time() - path.stat().st_mtime)))
         return found
 
     def unbind(self, session: str) -> None:
@@ -182,8 +178,7 @@ class Identity:
 
     def held(self, session: str) -> list[str]:
         """The leases (`42 file:a`) that the session was last seen to hold."""
-        record = files.read_json(self._folder.parent / "held" / f"{session}.json")
-        return [str(entry) for entry in record] if isinstance(record, list) else []
+        return files.read(self._folder.parent / "held" / f"{session}.json", _leases) or []
 
     def hold(self, session: str, entries: Sequence[str]) -> None:
         """Remembers what it holds, so that a loss can be told. On a full disk a loss is told late; no command fails for it."""
@@ -210,15 +205,50 @@ class Identity:
 
     def lost(self, session: str) -> list[tuple[str, str]]:
         """The newest leases (`42 file:a`) that the session was seen to have lost, each with when that was seen."""
-        record = files.read_json(self._folder.parent / "lost" / f"{session}.json")
-        return [(str(one[0]), str(one[1])) for one in record if len(one) == 2] if isinstance(record, list) else []
+        return files.read(self._folder.parent / "lost" / f"{session}.json", _losses) or []
 
     def lose(self, session: str, entries: Sequence[str], at: str) -> None:
         """Remembers what it lost: commits that it made before may still lie here, and are not pushed yet."""
         folder = self._folder.parent / "lost"
-        known = self.lost(session)
-        new = [(entry, at) for entry in entries if entry not in {one for one, _ in known}]
-        if new:
+
+        def merge(known: list[tuple[str, str]] | None) -> list[tuple[str, str]]:
+            before = {entry for entry, _ in known or ()}
+            return [*(known or ()), *((entry, at) for entry in entries if entry not in before)][-_LOST:]
+
+        if entries:
             with suppress(OSError):
                 files.private_folder(folder)
-                files.write_json(folder / f"{session}.json", (known + new)[-_LOST:])
+                files.update(folder / f"{session}.json", _losses, merge)
+
+
+def _binding(value: Any) -> Binding:
+    """The binding that a file tells of, fields of a newer program left aside. Raises TypeError, KeyError."""
+    known = {entry.name: value[entry.name] for entry in fields(Binding) if entry.name in files.mapping(value)}
+    binding = Binding(**known)
+    texts = (binding.session, binding.run_id, binding.born, binding.desk, binding.repo, *binding.agent, *binding.agent.values())
+    numbers = (binding.pid, binding.seq)
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+        raise TypeError("not a binding")
+    if not is_session_name(binding.session):
+        raise ValueError("not a session's name")
+    return binding
+
+
+def _start(value: Any) -> tuple[tuple[int, str], Binding]:
+    return (int(value["pid"]), str(value["born"])), _binding(value["binding"])
+
+
+def _lease(entry: str) -> str:
+    fence, _, resource = entry.partition(" ")
+    int(fence)
+    Resource.read(resource)
+    return entry
+
+
+def _leases(value: Any) -> list[str]:
+    return [_lease(entry) for entry in files.texts(value)]
+
+
+def _losses(value: Any) -> list[tuple[str, str]]:
+    pairs = [files.texts(pair) for pair in value]
+    return [(_lease(entry), at) for entry, at in pairs]

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import Literal
+
+from gitcoord.local import files
 
 State = Literal["absent", "installed", "edited"]
 Change = Literal["none", "installed", "updated", "removed"]
@@ -88,14 +89,5 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    """Writes aside, then renames, with the mode that the file had."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(data)
-        if path.exists():
-            aside.chmod(path.stat().st_mode & 0o7777)
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    """Writes it whole, with the mode that the file had."""
+    files.write(path, data, mode=mode, keep_mode=True)

@@ -6,12 +6,12 @@ Loads the standard library only.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from gitcoord.core.guard import Lease
 from gitcoord.core.names import Resource
@@ -70,30 +70,26 @@ def read(folder: Path) -> Outlook | None:
     memories = list(folder.glob(f"{_MEMORY}*.json"))
     if len(memories) != 1:  # of two remotes or branches only the settings can tell which counts
         return None
-    known, noted = files.read_json(memories[0]), files.read_json(_beside(memories[0]))
-    try:
-        if not known["good"] or known["good"] != noted["good"]:
-            return None
-        leases = tuple(
-            Held(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
-            for who, mode, fence, until, name in noted["leases"]
-        )
-        return Outlook(
-            leases, timedelta(seconds=noted["grace"]), memories[0].stat().st_mtime, str(noted["repo"]), str(noted["good"])
-        )
-    except (TypeError, KeyError, ValueError, OverflowError, OSError):
-        return None
+    with suppress(OSError):
+        good = files.read(memories[0], lambda value: str(value["good"]))
+        noted = files.read(_beside(memories[0]), _outlook)
+        if good and noted is not None and noted.good == good:
+            return replace(noted, read_at=memories[0].stat().st_mtime)
+    return None
+
+
+def _outlook(value: Any) -> Outlook:
+    leases = tuple(
+        Held(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
+        for who, mode, fence, until, name in value["leases"]
+    )
+    return Outlook(leases, timedelta(seconds=value["grace"]), 0.0, str(value["repo"]), str(value["good"]))
 
 
 def take_turn(folder: Path) -> bool:
     """Whether it is time to look after the branch in the background; at most one process a minute is told so."""
-    stamp = folder / _STAMP
     with suppress(OSError):
-        if stamp.exists() and 0 <= time.time() - stamp.stat().st_mtime < STALE_AFTER:
-            return False
-        files.private_folder(folder)
-        stamp.touch(mode=0o600)
-        return True
+        return files.take_turn(files.private_folder(folder) / _STAMP, STALE_AFTER)
     return False
 
 

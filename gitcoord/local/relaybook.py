@@ -7,7 +7,6 @@ import re
 import stat
 import tomllib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,14 +94,15 @@ class Book:
         """The book of that relay; an empty one if there is none, or it can't be read."""
         files.private_folder(folder)
         book = cls(folder / f"{name}.json")
-        record = files.read_json(book.path)
-        with suppress(TypeError, KeyError, ValueError, AttributeError):
+
+        def parse(record: Any) -> Book:
             sent = {str(key): (int(one[0]), int(one[1])) for key, one in record["sent"].items()}
             trying = {str(key): str(one) for key, one in record["trying"].items()}
             heard = {str(key): str(one) for key, one in record["heard"].items()}
             aside = [(str(one[0]), int(one[1]), str(one[2])) for one in record["aside"]]
             return cls(book.path, str(record["session"]), str(record["run"]), sent, trying, heard, int(record["ran"]), aside)
-        return book
+
+        return files.read(book.path, parse) or book
 
     def save(self, *, durable: bool = False) -> None:
         """Writes it down. Raises OSError: what can't be noted must not be done."""
@@ -110,7 +110,7 @@ class Book:
             "session": self.session, "run": self.run, "sent": self.sent, "trying": self.trying, "heard": self.heard,
             "ran": self.ran, "aside": self.aside[-_ASIDE:],
         }  # fmt: skip
-        files.write_json(self.path, record, durable=durable)
+        files.update(self.path, files.mapping, lambda known: {**(known or {}), **record}, durable=durable)
 
 
 def only_one(folder: Path, name: str) -> FileLock | None:

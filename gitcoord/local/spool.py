@@ -41,7 +41,7 @@ def end(binding: Binding) -> None:
     op = ids.new_id(after=max((path.stem for path in said), default=""))
     command = {"op": op, "session": binding.session, "run_id": binding.run_id, "at": stamp()}
     # The mark first: whoever flushes in between must know that nobody waits for the answer.
-    (_folder(binding, "queued") / op).touch(mode=0o600)
+    files.touch(_folder(binding, "queued") / op)
     files.write_json(outbox / f"{op}.json", {"kind": "session.end", "command": command, "since": ""}, durable=True)
 
 
@@ -57,8 +57,5 @@ def _folder(binding: Binding, *names: str) -> Path:
 
 def log(path: Path, line: str) -> None:
     """Adds a line to a log of hooks; when it is full, its older half goes."""
-    with suppress(FileNotFoundError):
-        if path.stat().st_size > _LOG_SIZE:
-            files.write(path, path.read_bytes()[-_LOG_SIZE // 2 :])
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{stamp()} {show(line)}\n")
+    with suppress(OSError):
+        files.append(path, f"{stamp()} {show(line)}\n".encode("utf-8", "replace"), limit=_LOG_SIZE)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +74,7 @@ class Tray:
     def touch(self) -> None:
         """Notes that the agent is there; makes the tray. Raises OSError."""
         files.private_folder(self.folder)
-        (self.folder / "active").touch(mode=0o600)
+        files.touch(self.folder / "active")
 
     @property
     def exists(self) -> bool:
@@ -112,13 +112,13 @@ class Tray:
         lines, ids, taken = list[str](), list[str](), list[Path]()
         asked = False
         for path in sorted(self.folder.glob("*.mail")):
-            letter = _letter(files.read_json(path))
+            letter = files.read(path, _letter)
             if letter is not None and letter.id not in known:
                 size = len(letter.line.encode()) + 3
                 if (asking and not letter.asks) or size > room:
                     continue
                 room -= size
-            mine = _take_out(path)
+            mine = files.take(path)
             if mine is None:
                 continue
             taken.append(mine)
@@ -150,20 +150,26 @@ class Tray:
 
     # --- news ----------------------------------------------------------------------------------------------------------
 
-    def put_news(self, lines: Sequence[str], seen: Any) -> None:
-        """Lays in what is new, in the place of what wasn't shown yet. `seen`: what is known once it was. Raises OSError."""
-        files.write_json(self.folder / "news.json", {"lines": list(lines), "seen": seen})
+    def put_news(self, own: Sequence[str], lines: Sequence[str], seen: Any) -> None:
+        """Lays in what is new, in the place of what wasn't shown yet, behind what is about the session itself: what was laid in of
+        that, and `own`. `seen`: what is known once it was shown. Raises OSError.
+        """
+        self._lay_in(lambda before, _: ([*(line for line in before if line.startswith(OWN)), *_own(own), *lines], seen))
 
     def add_news(self, lines: Sequence[str]) -> None:
         """Lays in what is about the session itself, before what is there. Raises OSError."""
-        record = files.read_json(self.folder / "news.json")
-        seen = record.get("seen") if isinstance(record, dict) else None
-        self.put_news(list(dict.fromkeys([*(OWN + line for line in lines), *self.waiting_news()])), seen)
+        self._lay_in(lambda before, seen: ([*_own(lines), *before], seen))
+
+    def _lay_in(self, change: Callable[[list[str], Any], tuple[list[str], Any]]) -> None:
+        def changed(known: tuple[list[str], Any] | None) -> dict[str, Any]:
+            lines, seen = change(*(known or ([], None)))
+            return {"lines": list(dict.fromkeys(lines)), "seen": seen}
+
+        files.update(self.folder / "news.json", _news, changed)
 
     def waiting_news(self) -> list[str]:
         """The lines that were laid in and not shown yet."""
-        record = files.read_json(self.folder / "news.json")
-        return [str(line) for line in record.get("lines", ())] if isinstance(record, dict) else []
+        return (files.read(self.folder / "news.json", _news) or ([], None))[0]
 
     def seen(self) -> Any:
         """What was noted when news were shown last; None when none were."""
@@ -179,18 +185,18 @@ class Tray:
         (self.folder / "news.json").unlink(missing_ok=True)
 
     def _take_news(self, room: int, taken: list[Path]) -> tuple[list[str], Any]:
-        mine = _take_out(self.folder / "news.json")
-        record = files.read_json(mine) if mine is not None else None
+        mine = files.take(self.folder / "news.json")
         if mine is None:
             return [], None
         taken.append(mine)
+        there, seen = files.read(mine, _news) or ([], None)
         lines = []
-        for line in record.get("lines", ()) if isinstance(record, dict) else ():
-            room -= len(str(line).encode()) + 1
+        for line in there:
+            room -= len(line.encode("utf-8", "replace")) + 1
             if room < 0:
                 break
-            lines.append(str(line))
-        return lines, record.get("seen") if isinstance(record, dict) and lines else None
+            lines.append(line)
+        return lines, seen if lines else None
 
     # --- what the agent edits --------------------------------------------------------------------------------------------
 
@@ -202,7 +208,7 @@ class Tray:
     def set_claims(self, *, on: bool) -> None:
         """Notes the setting, for hooks that can't ask git for it."""
         if on:
-            (self.folder / "autoclaim").touch(mode=0o600)
+            files.touch(self.folder / "autoclaim")
         else:
             (self.folder / "autoclaim").unlink(missing_ok=True)
 
@@ -214,17 +220,21 @@ class Tray:
 
     def edits(self) -> dict[str, Path]:
         """The files that were noted, each with the note."""
-        found = {path: files.read_json(path) for path in sorted(self.folder.glob("*.edit"))}
-        return {name: path for path, name in found.items() if isinstance(name, str)}
+        found = {path: files.read(path, _text) for path in sorted(self.folder.glob("*.edit"))}
+        return {name: path for path, name in found.items() if name is not None}
 
     def claimed(self) -> dict[str, str]:
         """The leases (`42 file:a`) that were claimed for its edits, each with the commit that the work tree stood on."""
-        record = files.read_json(self.folder / "claimed.json")
-        return {str(entry): str(commit) for entry, commit in record.items()} if isinstance(record, dict) else {}
+        return files.read(self.folder / "claimed.json", _claimed) or {}
 
-    def note_claimed(self, leases: dict[str, str]) -> None:
-        """Notes them. Raises OSError."""
-        files.write_json(self.folder / "claimed.json", leases)
+    def note_claimed(self, new: Mapping[str, str], *, over: Iterable[str] = ()) -> None:
+        """Notes them, beside those that were noted before and are not `over`. Raises OSError."""
+        gone = frozenset(over)
+
+        def merge(known: dict[str, str] | None) -> dict[str, str]:
+            return {entry: commit for entry, commit in {**(known or {}), **new}.items() if entry not in gone}
+
+        files.update(self.folder / "claimed.json", _claimed, merge)
 
     # --- what is said once -----------------------------------------------------------------------------------------------
 
@@ -236,7 +246,7 @@ class Tray:
         """Notes that it was said."""
         with suppress(OSError):
             files.private_folder(self.folder)
-            (self.folder / f"{_digest(what)}.told").touch(mode=0o600)
+            files.touch(self.folder / f"{_digest(what)}.told")
 
     # --- who reads by itself ---------------------------------------------------------------------------------------------
 
@@ -259,22 +269,26 @@ class Tray:
         )
 
 
-def _letter(record: Any) -> Letter | None:
-    try:
-        return Letter(str(record["id"]), int(record["seq"]), str(record["line"]), record["asks"] is True)
-    except (TypeError, KeyError, ValueError):
-        return None
+def _own(lines: Iterable[str]) -> list[str]:
+    return [OWN + line for line in lines]
 
 
-def _take_out(path: Path) -> Path | None:
-    """The file under a name of this process's own; None when another was faster."""
-    mine = path.with_name(f".hand-{os.getpid()}-{path.name}")
-    try:
-        os.rename(path, mine)
-        os.utime(mine)  # from here on it is in hand
-    except OSError:
-        return None
-    return mine
+def _letter(value: Any) -> Letter:
+    return Letter(str(value["id"]), int(value["seq"]), str(value["line"]), value["asks"] is True)
+
+
+def _news(value: Any) -> tuple[list[str], Any]:
+    return files.texts(value["lines"]), value.get("seen")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _claimed(value: Any) -> dict[str, str]:
+    return {entry: _text(commit) for entry, commit in files.mapping(value).items()}
 
 
 def _digest(text: str) -> str:

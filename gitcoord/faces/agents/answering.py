@@ -10,13 +10,13 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from gitcoord.faces.agents import dialects, place, steps
-from gitcoord.faces.agents.occasion import NOTHING
+from gitcoord.faces.agents.occasion import NOTHING, Occasion
+from gitcoord.faces.agents.place import Here
 from gitcoord.faces.agents.steps import Said
-from gitcoord.local import spool
+from gitcoord.local import files, spool
 
 _SECONDS = 8.0  # all that a hook may take, whatever happens
 
@@ -61,9 +61,15 @@ def answer(payload: Mapping[str, Any], named: str, environ: Mapping[str, str], o
     except (Exception, _Over) as error:
         with contextlib.suppress(OSError):  # closed: it was answered
             _print(dialect.write(occasion, NOTHING), Said(), out)
-        log = Path(here.near.git_dir) / "gitcoord" / "hook.log"
-        if log.parent.is_dir():
-            spool.log(log, f"{occasion.agent} {occasion.event}: {type(error).__name__}: {error}")
+        _log(here, occasion, f"{type(error).__name__}: {error}")
+    for notice in files.notices():
+        _log(here, occasion, notice)
+
+
+def _log(here: Here, occasion: Occasion, words: str) -> None:
+    log = here.own / "hook.log"
+    if log.parent.is_dir():
+        spool.log(log, f"{occasion.agent} {occasion.event}: {words}")
 
 
 def _print(text: str, said: Said, out: int) -> None:

@@ -6,7 +6,6 @@ Never the process's own folder, and never git's variables: a hook may be started
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -97,23 +96,15 @@ def is_first(here: Here, occasion: Occasion, payload: Any) -> bool:
     said.append(str(here.owner()))  # the old process and the new one of a session that was resumed say the same
     folder = files.private_folder(here.own / "hooked")
     mark = folder / hashlib.sha256("\0".join(said).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    for _ in range(2):
-        try:
-            os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            with suppress(OSError):
-                if 0 <= time.time() - mark.stat().st_mtime < span:
-                    return False
-                mark.unlink()
-            continue
-        _sweep(folder)
-        return True
-    return False
+    if not files.take_turn(mark, span):
+        return False
+    _sweep(folder)
+    return True
 
 
 def _sweep(folder: Path) -> None:
     now = time.time()
-    for path in folder.iterdir():
+    for path in folder.glob("[0-9a-f]*"):  # not the lock
         with suppress(OSError):
             if now - path.stat().st_mtime > _KEPT:
                 path.unlink()

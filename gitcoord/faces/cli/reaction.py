@@ -17,6 +17,7 @@ from typing import Any
 
 from gitcoord.bootstrap import utc_now
 from gitcoord.errors import BadInput
+from gitcoord.local import files
 
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM")
 _LOG = 4 << 20  # bytes of the log; then the older half goes
@@ -82,12 +83,8 @@ class Reaction:
             self._note("the relay ends: it was told to end")
 
     def _opened(self) -> Any:
-        handle = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        return os.fdopen(handle, "ab")
+        return files.open_log(self._log)
 
     def _note(self, text: str) -> None:
         with suppress(OSError):
-            if self._log.exists() and self._log.stat().st_size > _LOG:
-                self._log.write_bytes(self._log.read_bytes()[-_LOG // 2 :])
-            with self._opened() as log:
-                log.write(f"--- {utc_now():%Y-%m-%dT%H:%M:%SZ} {text}\n".encode())
+            files.append(self._log, f"--- {utc_now():%Y-%m-%dT%H:%M:%SZ} {text}\n".encode(), limit=_LOG)

@@ -1,0 +1,99 @@
+"""Two that write at once: nothing that one of them leaves is lost, whichever small file it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from gitcoord.local import shown
+from gitcoord.local.desk import Desk
+from gitcoord.local.facts import Facts
+from gitcoord.local.files import private_folder, take_turn
+from gitcoord.local.identity import Identity
+from gitcoord.local.tray import OWN, Tray
+
+WRITERS, EACH = 6, 20
+
+
+def notes(folder: Path, name: str) -> set[str]:
+    Desk(folder).leave_note("ada", name)
+    return set(Desk(folder).take_notes("ada")) if name.endswith(("3", "7")) else set()
+
+
+def state(folder: Path, name: str) -> set[str]:
+    Desk(folder).update(**{name: 1})
+    return set()
+
+
+def refusals(folder: Path, name: str) -> set[str]:
+    Desk(folder).refuse(name, "no")
+    return set()
+
+
+def shown_ids(folder: Path, name: str) -> set[str]:
+    shown.note(Desk(folder).path, "ada", [name])
+    return set()
+
+
+def lost(folder: Path, name: str) -> set[str]:
+    Identity(folder).lose("ada", [f"1 file:{name}"], "2025-11-15T10:00:00Z")
+    return set()
+
+
+def news(folder: Path, name: str) -> set[str]:
+    tray = Tray.of(private_folder(folder / "gitcoord"), "ada")
+    tray.touch()
+    tray.add_news([name])
+    hand = tray.take(1 << 20)
+    tray.done(hand)
+    return {line.removeprefix(OWN) for line in hand.lines}
+
+
+def claimed(folder: Path, name: str) -> set[str]:
+    tray = Tray.of(private_folder(folder / "gitcoord"), "ada")
+    tray.touch()
+    tray.note_claimed({f"1 file:{name}": "abc"})
+    return set()
+
+
+def facts(folder: Path, name: str) -> set[str]:
+    known = Facts(folder / "facts.json")
+    known.update({f"{name}-{number}": "x" for number in range(16)})
+    known.keep()
+    return set()
+
+
+LEFT: dict[str, tuple[Callable[[Path, str], set[str]], Callable[[Path], set[str]]]] = {
+    "notes": (notes, lambda folder: set(Desk(folder).take_notes("ada"))),
+    "state": (state, lambda folder: set(Desk(folder).state())),
+    "refusals": (refusals, lambda folder: set(Desk(folder).state()["refusals"])),
+    "shown": (shown_ids, lambda folder: shown.known(folder, "ada")),
+    "lost": (lost, lambda folder: {entry.removeprefix("1 file:") for entry, _ in Identity(folder).lost("ada")}),
+    "news": (news, lambda folder: set()),
+    "claimed": (claimed, lambda folder: {entry.removeprefix("1 file:") for entry in Tray.of(folder / "gitcoord", "ada").claimed()}),
+    "facts": (facts, lambda folder: {key.rpartition("-")[0] for key in Facts(folder / "facts.json")}),
+}
+"""By the file: leaving something in it (and what was taken out on that way), and what lies there in the end."""
+
+
+@pytest.mark.parametrize("kind", LEFT)
+def test_nothing_is_lost_when_several_write_the_same_file(kind: str, tmp_path: Path) -> None:
+    leave, look = LEFT[kind]
+
+    def write(writer: int) -> set[str]:
+        taken: set[str] = set()
+        for number in range(EACH):
+            taken |= leave(tmp_path, f"{writer}-{number}")
+        return taken
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        taken = set[str]().union(*pool.map(write, range(WRITERS)))
+    assert taken | look(tmp_path) >= {f"{writer}-{number}" for writer in range(WRITERS) for number in range(EACH)}
+
+
+def test_of_several_that_ask_for_a_turn_one_gets_it(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(WRITERS) as pool:
+        assert sum(pool.map(lambda _: take_turn(tmp_path / "stamp", 60.0), range(WRITERS * EACH))) == 1
