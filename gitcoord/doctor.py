@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gitcoord import __version__
 from gitcoord.bootstrap import Connection
-from gitcoord.checks import builds, hooks, remote
+from gitcoord.checks import builds, hooks, remote, rewritten
 from gitcoord.checks.finding import Finding
 from gitcoord.core.names import show
 from gitcoord.core.times import spell, spell_span
@@ -94,12 +94,7 @@ def _branch(found: Connection) -> Iterator[Finding]:
         return
     except Rewritten as error:
         yield Finding("wrong", error.message)
-        yield Finding(
-            "wrong",
-            "nothing is written until a person has decided. If the rewrite was a mistake, whoever made it can push the commit "
-            f"{error.data.get('seen', '')[:12]} back (this clone still has it); if it was meant, a fresh clone starts from there",
-            "git log --oneline (of both commits)",
-        )
+        yield from rewritten.look(found, error)
         return
     except GitcoordError as error:
         yield Finding("wrong", error.message, error.hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -167,7 +168,7 @@ def snapshot(path: Path) -> dict[str, str]:
         for place in sorted((folder / "hooks").rglob("*")):
             found[str(place)] = f"{place.stat().st_mode} {place.stat().st_mtime_ns}"
     refs = git(common, "for-each-ref", "--format=%(objectname) %(refname)").splitlines()
-    found["refs"] = "\n".join(ref for ref in refs if not (ref.endswith("/coordination") and "refs/remotes/" in ref))
+    found["refs"] = "\n".join(ref for ref in refs if not re.search(r" refs/(remotes|gitcoord/last)/.*/coordination$", ref))
     if git(path, "rev-parse", "--is-bare-repository") == "false":
         found["status"] = git(path, "status", "--porcelain=v2", "--branch", "--ignored")
     return found

@@ -17,9 +17,18 @@ from gitcoord.git.process import Done
 
 Oid = str
 """A commit's, tree's or blob's name in hex, of whatever hash the repository has."""
-_OWN = "refs/gitcoord/"  # where our own refs are, none of them for long
+_OWN = "refs/gitcoord/"  # where our own refs are, none of them for long but those of `kept_ref`
 NULL: Oid = ""
 """Nothing there: an absent ref, "must not exist" in a swap."""
+
+
+NO_LOG = ("-c", "core.logAllRefUpdates=false")
+"""No reflog for refs of our own, whatever the user has set."""
+
+
+def kept_ref(remote: str, branch: str) -> str:
+    """The ref of ours that holds the last tip of the branch that this clone accepted, whatever is pruned or rewritten later."""
+    return f"{_OWN}last/{remote or 'here'}/{branch}"
 
 
 def _no_repository(start: str, done: Done) -> BadInput:
@@ -215,6 +224,22 @@ class Repository:
         """Takes a branch of ours away, unless anybody moved it meanwhile."""
         self.ask("update-ref", "-d", f"refs/heads/{name}", old)
 
+    def keep(self, ref: str, commit: Oid) -> None:
+        """Moves a ref of our own to that commit, if there is room for it."""
+        self.run(*NO_LOG, "update-ref", ref, commit)
+
+    def has_whole(self, commit: Oid, seconds: float) -> bool:
+        """Return True if the commit and every object behind it are in this repository."""
+        return not self.is_missing(commit) and self.run("rev-list", "--objects", "--quiet", commit, "--", seconds=seconds).ok
+
+    def is_missing(self, commit: Oid) -> bool:
+        """Return True if that commit isn't in this repository."""
+        return not self.run("cat-file", "-e", f"{commit}^{{commit}}").ok
+
+    def is_ancestor(self, commit: Oid, of: Oid) -> bool:
+        """Return True if that commit is behind the other, or the same."""
+        return self.run("merge-base", "--is-ancestor", commit, of).ok
+
     def set_aside(self, commit: Oid) -> str:
         """Keeps a commit under a ref of our own; the ref's name."""
         ref = f"{_OWN}before/{commit[:12]}"
@@ -229,9 +254,9 @@ class Repository:
     def drop_refs(self, refs: Sequence[str]) -> None:
         """Takes refs of ours away, and the folders that they leave empty."""
         self.run("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in refs).encode())
-        for empty in ("chain", "fetch", "before", "."):
+        for folder, _, _ in os.walk(os.path.join(self.common_dir, _OWN), topdown=False):
             with suppress(OSError):
-                os.rmdir(os.path.normpath(os.path.join(self.common_dir, _OWN, empty)))
+                os.rmdir(folder)
 
     def hooks_dir(self) -> str:
         """The folder that git takes this work tree's hooks from."""

@@ -19,7 +19,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from gitcoord.errors import Alarm, BadInput, GitcoordError, Refused, Unknown, Unreachable
-from gitcoord.git.repo import NULL, Oid, Repository
+from gitcoord.git.repo import NO_LOG, NULL, Oid, Repository, kept_ref
 
 _SCHEMES = frozenset({"file", "git", "http", "https", "ssh"})
 _ALL = (1 << 31) - 2  # commits deep: one more means to git "the whole repository", and deepens the user's branches too
@@ -56,6 +56,16 @@ class Tip(Protocol):
         """The tip as last seen here, without asking anybody; NULL as well where only a part of its history is here."""
         ...
 
+    def keep(self, tip: Oid) -> None:
+        """Notes that tip, which was accepted, in a ref of ours: nothing that is pruned or rewritten can take it then."""
+        ...
+
+    def way_back(self, seen: Oid, now: Oid) -> str:
+        """The command of plain git by which a person brings the branch back to that commit, which this clone has. `now`: where the
+        branch is now (NULL: nowhere).
+        """
+        ...
+
     def complete(self, tip: Oid) -> None:
         """Fetches what a fetch with a depth left out of that tip's history, and of no other branch. Raises Unreachable."""
         ...
@@ -74,6 +84,7 @@ class LocalTip:
         self.where = "this repository"
         self.ref = branch
         self.found = NULL
+        self.kept = kept_ref("", branch)
 
     def read(self, seconds: float) -> Oid:
         """The branch's commit; NULL when there is none."""
@@ -83,6 +94,14 @@ class LocalTip:
     def local(self) -> Oid:
         """The same: nobody else holds it."""
         return self.read(10.0)
+
+    def keep(self, tip: Oid) -> None:
+        """In a ref of ours."""
+        self._repo.keep(self.kept, tip)
+
+    def way_back(self, seen: Oid, now: Oid) -> str:
+        """By moving the ref, if it is still where it was seen."""
+        return f"git update-ref {self._full} {seen} {now or '0' * len(seen)}"
 
     def complete(self, tip: Oid) -> None:
         """Raises Alarm: there is nobody who has the rest."""
@@ -94,7 +113,8 @@ class LocalTip:
         end = monotonic() + seconds
         words = ""
         for _ in range(_TRIES):
-            done = self._repo.run("update-ref", "-m", "gitcoord", self._full, new, expected or zeros, seconds=end - monotonic())
+            feed = f"start\nupdate {self._full} {new} {expected or zeros}\ncommit\nstart\nupdate {self.kept} {new}\ncommit\n"
+            done = self._repo.run("update-ref", "-m", "gitcoord", "--stdin", stdin=feed.encode(), seconds=end - monotonic())
             if done.ok:
                 return Swap.WON
             words = done.words
@@ -124,6 +144,7 @@ class RemoteTip:
         self.where = remote
         self.ref = f"{remote}/{branch}"
         self.found = NULL
+        self.kept = kept_ref(remote, branch)
 
     def forget(self) -> None:
         """Takes the remote-tracking ref away."""
@@ -162,10 +183,23 @@ class RemoteTip:
     def _fetching(self, into: str, *more: str) -> list[str]:
         """The arguments of a fetch of exactly our branch into that ref."""
         return [
-            "-c", "core.logAllRefUpdates=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
+            *NO_LOG, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
             "--no-recurse-submodules", "--no-auto-maintenance", "--no-filter", "--refmap=", *more,
             *self._programs("uploadpack"), "--", self.url, f"+{self._full}:{into}",
         ]  # fmt: skip
+
+    def keep(self, tip: Oid) -> None:
+        """In a ref of ours: the remote-tracking ref follows whatever is fetched, and a prune takes it."""
+        self._repo.keep(self.kept, tip)
+
+    def way_back(self, seen: Oid, now: Oid) -> str:
+        """By a push; without force, where the branch is gone or was only rewound."""
+        known = self._remote in self._repo.remotes  # else the branch is a hub's, whose objects lie in a repository of its own
+        push = f"git push {self._remote}" if known else f"git --git-dir={self._repo.git_dir} push {self.url}"
+        if not now or self._repo.is_ancestor(now, seen):
+            return f"{push} {seen}:{self._full}"
+        lease = f"--force-with-lease={self._full}:{now}"
+        return f"{push} {lease} {seen}:{self._full} (what was written there since it was rewritten is gone then)"
 
     def complete(self, tip: Oid) -> None:
         """Fetches all of our branch's history. git takes its commits out of the file `shallow`, and leaves the user's there."""
@@ -204,9 +238,10 @@ class RemoteTip:
         program = self._repo.setting(f"remote.{self._remote}.{which}")
         return [f"--{'upload' if which == 'uploadpack' else 'receive'}-pack={program}"] if program else []
 
-    def _follow(self, known: Oid, tip: Oid, drop: str = "") -> None:
-        """Moves the remote-tracking ref on, unless somebody did meanwhile; takes our own ref away."""
+    def _follow(self, known: Oid, tip: Oid, *, drop: str = "", keep: Oid = NULL) -> None:
+        """Moves the remote-tracking ref on, unless somebody did meanwhile; takes our own ref away; keeps that commit."""
         feed = f"start\ndelete {drop}\ncommit\n" if drop else ""
+        feed += f"start\nupdate {self.kept} {keep}\ncommit\n" if keep else ""
         if tip != known:
             feed += f"start\nupdate {self._tracking} {tip} {known or '0' * len(tip)}\ncommit\n"
         self._repo.run("update-ref", "--stdin", stdin=feed.encode())
@@ -229,7 +264,7 @@ class RemoteTip:
                     hint="gitcoord doctor",
                 )
             if flag in {" ", "*", "="}:
-                self._follow(expected, new)
+                self._follow(expected, new, keep=new)
                 return Swap.WON
             try:
                 tip = self.read(max(2.0, end - monotonic()))
@@ -241,6 +276,7 @@ class RemoteTip:
                     ) from error
                 raise Unreachable(_away(self.where, words), hint=_AWAY_HINT) from error
             if tip and self._is_in(new, tip):
+                self.keep(new)
                 return Swap.WON
             # What was sent may lie behind a read that lags: only a branch that has gone on says that it is lost.
             if tip != expected and (not sent or (tip and self._is_in(expected, tip))):

@@ -172,6 +172,7 @@ class EventLog:
         if checked != known:
             checked = replace(checked, bad=checked.bad[-BAD_KEPT:])
             self.memory.save(checked)
+            self.tip.keep(checked.tip)
         return checked
 
     def _note(self, good: Good) -> None:

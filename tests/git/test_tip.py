@@ -87,12 +87,12 @@ def test_a_swap_that_landed_before_is_won(bench: Bench) -> None:
     assert bench.tip.swap(root, new, 20) is Swap.WON
 
 
-def test_nothing_of_ours_is_left_but_the_branch(bench: Bench) -> None:
+def test_nothing_of_ours_is_left_but_the_branch_and_the_last_tip(bench: Bench) -> None:
     root = bench.write(NULL)
     bench.tip.swap(NULL, root, 20)
     bench.tip.read(20)
     path = Path(bench.repo.cwd)
-    assert git(path, "for-each-ref", "refs/gitcoord/") == ""
+    assert git(path, "for-each-ref", "--format=%(objectname)", "refs/gitcoord/") == root
     assert not (path / ".git" / "FETCH_HEAD").exists()
     assert (git(path, "for-each-ref", "refs/heads/coordination") != "") is (bench.remote is None)
 
