@@ -34,6 +34,9 @@ def main() -> int:
     # The imports make a hundred thousand objects and no garbage. Looking for some, on the way in and once more on the way
     # out, took a fifth of a command's time.
     gc.disable()
+    from gitcoord.faces.cli.output import install
+
+    install()
     from gitcoord.faces.cli.app import main as cli
 
     gc.set_threshold(_YOUNG)

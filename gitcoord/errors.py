@@ -16,6 +16,7 @@
     ├── ClockSkew            9   this machine's clock can't be trusted for that
     ├── NotInitialised       1   the branch isn't there
     ├── NotWritten           1   this machine has no room; nothing was sent
+    ├── NotShown             1   the answer could not be printed; it was what the command was for
     ├── Looping              1   two sessions only answer each other
     └── Defect              70   this program would have written what it can't stand for
 
@@ -163,6 +164,12 @@ class NotWritten(GitcoordError):
     """This machine could not write something down (a full disk, a place that became read-only); nothing was sent."""
 
     name = "not_written"
+
+
+class NotShown(GitcoordError):
+    """Standard output takes nothing (it is closed, or full), and what was to be printed is all that the command was for."""
+
+    name = "not_shown"
 
 
 class Looping(GitcoordError):

@@ -291,7 +291,7 @@ class Talking(Asker):
         """What became of the messages that were taken lately, as far as this machine knows."""
         if not session.taken:
             return Marks()
-        here = self.desk.shown(session.session_id)
+        here, back = self.desk.shown(session.session_id), self.desk.given_back(session.session_id)
         old, shown, late = [], [], False
         for key, at in zip(session.taken, session.taken_at, strict=False):
             age = self.now() - at
@@ -300,7 +300,7 @@ class Talking(Asker):
                 late = late or age >= timedelta(seconds=_TELL_AFTER)
             elif key in self.in_hand:
                 continue
-            elif age >= timedelta(seconds=messages.REDELIVER_AFTER):
+            elif key in back or age >= timedelta(seconds=messages.REDELIVER_AFTER):
                 old.append(key)
         return Marks(tuple(old), tuple(shown), late)
 
@@ -311,6 +311,12 @@ class Talking(Asker):
             self.desk.show(self.who.session, keys)
             view = self.log.view()
             glancing.note(self.identity, view.state, max(self.now(), view.state.at), self.now())
+
+    def not_shown(self, found: Iterable[Message]) -> None:
+        """Notes that these were taken and could not be shown here: they come again at once, marked."""
+        keys = [one.id for one in found]
+        if keys:
+            self.desk.give_back(self.who.session, keys)
 
     def ask_on(self, to: str, question: str, *, seconds: float) -> tuple[Receipt, Mail]:
         """As `ask`; where the session asked just that, and has read no answer yet, it goes on waiting and asks no second time."""

@@ -37,6 +37,8 @@ def main(path: str = "", *, as_json: bool = False) -> int:
         elif found is not None:
             print(line(found).encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8"))
         sys.stdout.flush()
+        return 0
+    sys.stdout = None  # type: ignore[assignment]  # nobody reads it: at its end Python would try again, and fail
     return 0
 
 

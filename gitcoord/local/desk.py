@@ -6,7 +6,7 @@
     refused/<op>.json    deferred commands that the remote refused twice
     flights/<id>.json    pushes under way: on which tip, which operations
     spool/<session>/     automatic heartbeats, written by hooks, not yet folded
-    shown/<session>.ids  ids of messages that were shown on this machine
+    shown/<session>.ids  ids of messages that were shown on this machine; .back: that could not be
     notes/<session>/     warnings for a session's next command, a file each
     lock, pulse, state.json
 
@@ -260,6 +260,14 @@ class Desk:
     def show(self, session: str, keys: Sequence[str]) -> None:
         """Notes that those messages were shown. Without room for that they are shown once more at worst."""
         shown.note(self.path, session, keys)
+
+    def given_back(self, session: str) -> set[str]:
+        """The ids of messages that this machine took for the session and could not show."""
+        return shown.given_back(self.path, session)
+
+    def give_back(self, session: str, keys: Sequence[str]) -> None:
+        """Notes that those messages could not be shown: they come again at once."""
+        shown.give_back(self.path, session, keys)
 
     def leave_note(self, session: str, text: str) -> bool:
         """Leaves a warning for the session's next command on this machine; False when there is no room for it."""

@@ -12,13 +12,13 @@ import re
 import secrets
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from gitcoord.core.messages import Message
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotInTime, Unreachable
+from gitcoord.faces.cli import output
 from gitcoord.faces.cli.context import connection, options, say
 from gitcoord.local import glance, processes
 from gitcoord.local.identity import Binding, Identity, agent_ids
@@ -105,7 +105,7 @@ def _say(found: Sequence[Message], sitting: Binding | None) -> None:
             print(line(one, secrets.token_hex(4)))
         if len(found) > AT_ONCE:
             print(f"gitcoord: {len(found) - AT_ONCE} more messages wait; read them: gitcoord inbox")
-    sys.stdout.flush()
+    output.require()
 
 
 def line(message: Message, nonce: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -13,7 +12,7 @@ import typer
 from gitcoord import __version__
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NotWritten
-from gitcoord.faces.cli import admin, ask, brief, guard, handoff, hooks, install, look, mcp, prompt, relay, run, talk, work
+from gitcoord.faces.cli import admin, ask, brief, guard, handoff, hooks, install, look, mcp, output, prompt, relay, run, talk, work
 from gitcoord.faces.cli.context import options, say, take_globals, tell
 from gitcoord.local import reports
 
@@ -78,6 +77,12 @@ COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
 }
 
 
+_ONLY_ANSWER = frozenset(one.__name__ for one in COMMANDS[LOOK] if one is not prompt.statusline) | {
+    "", "status", "briefing", "inbox", "listen", "doctor", "--help", "-h",
+}  # fmt: skip
+"""Commands that are for nothing but their answer."""
+
+
 def program(asked: str = "") -> typer.Typer:
     """The program; with the name of a command only as much of it as that one needs: preparing all of them takes 10 ms."""
     app = typer.Typer(
@@ -100,12 +105,31 @@ def program(asked: str = "") -> typer.Typer:
 
 def main(argv: Sequence[str], serve: Callable[..., int] | None = None, glance: Callable[..., int] | None = None) -> int:
     """Runs one command line; its exit code. `serve`, `glance`: other faces, for the commands `mcp` and `statusline`."""
-    rest: list[str] = []
     options.serve, options.glance = serve, glance
+    rest: list[str] = []
     try:
-        rest = take_globals(argv)
-        result = program(rest[0] if rest else "")(args=rest, prog_name="gitcoord", standalone_mode=False)
-        sys.stdout.flush()
+        return _shown(_run(argv, rest), rest[0] if rest else "")
+    except output.ReaderLeft:
+        return 0
+
+
+def _shown(code: int, command: str) -> int:
+    """The exit code: what came of the command on the branch. Only where the answer is all that it was for, an answer that could
+    not be printed is a failure; a pipe whose reader has read enough is none.
+    """
+    why = output.fault()
+    if not why or code:
+        return code
+    if command not in _ONLY_ANSWER:
+        say(f"note: done; the answer could not be written to standard output: {why}")
+        return code
+    return code if output.reader_left() else tell(output.not_shown(why))
+
+
+def _run(argv: Sequence[str], rest: list[str]) -> int:
+    try:
+        rest += take_globals(argv)
+        result = program(rest[0] if rest else "")(args=list(rest), prog_name="gitcoord", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except GitcoordError as error:
         return tell(error)
@@ -114,10 +138,8 @@ def main(argv: Sequence[str], serve: Callable[..., int] | None = None, glance: C
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted")
         return 130
-    except BrokenPipeError:
-        # Whoever read the answer went away; nothing more can be told.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except output.ReaderLeft:
+        raise
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
             return _bug(error)

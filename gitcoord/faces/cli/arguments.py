@@ -43,6 +43,8 @@ def text_or_stdin(text: str) -> str:
     """The text, or standard input for `-`. Raises BadInput when that isn't UTF-8."""
     if text != "-":
         return text
+    if sys.stdin is None:
+        raise BadInput("standard input is closed, and - reads from there")
     data = sys.stdin.buffer.read(names.TEXT_LIMIT + 2)
     if len(data) > names.TEXT_LIMIT + 1:
         raise BadInput(f"standard input is longer than {names.TEXT_LIMIT} bytes")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from gitcoord.briefer import touched
 from gitcoord.core.times import spell
+from gitcoord.faces.cli import output
 from gitcoord.faces.cli.context import answer, connection, options, out
 
 
@@ -28,5 +28,5 @@ def briefing(
             answer(record)
         elif told.text:
             out(told.text.removesuffix("\n"))
-        sys.stdout.flush()
+        output.require()
         boss.briefed(told)

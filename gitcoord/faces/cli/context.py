@@ -13,6 +13,7 @@ from typing import Any
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.core.names import hint_from_root, show, show_text
 from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.faces.cli import output
 
 PLAIN_LINES = 40  # lines of a list when nobody looks at it: agents read it, and pay for every line
 
@@ -79,10 +80,19 @@ def connection() -> Iterator[Connection]:
         try:
             yield found
         finally:
-            for warning in found.coordinator.warnings:
-                say(f"warning: {warning}")
+            _warn(found)
             for warning in found.left_behind():
                 say(f"warning: {warning}")
+
+
+def _warn(found: Connection) -> None:
+    """Tell the warnings; what is told once and could not be told now is left for the session's next command."""
+    boss = found.coordinator
+    for warning in boss.warnings:
+        say(f"warning: {warning}")
+    if boss.warnings and boss.who.session and output.fault("stderr"):
+        for warning in boss.warnings:
+            found.desk.leave_note(boss.who.session, warning)
 
 
 def _here() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from gitcoord.core import inbox, waiting
 from gitcoord.core.names import parse_session, show, word
 from gitcoord.core.times import parse_when, spell, spell_span
 from gitcoord.errors import BadInput
-from gitcoord.faces.cli import records
+from gitcoord.faces.cli import output, records
 from gitcoord.faces.cli.arguments import resource, resources
 from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, looked_at, options, out, say, table
 from gitcoord.reader import LogEntry, Status
@@ -200,14 +199,15 @@ def _entry(one: LogEntry) -> dict[str, Any]:
 
 def _print_entry(one: LogEntry) -> None:
     if options.json:
-        print(json.dumps(_entry(one)), flush=True)
+        print(json.dumps(_entry(one)))
+        output.require()  # whoever follows through a pipe wants it now; where nobody does, this ends
         return
     number = f"#{one.seq}" if one.seq else "ignored"
     tail = f"  [{one.ignored}]" if one.ignored else ""
     line = f"{one.commit[:9]} {spell(one.at)} {number:>7} {show(one.session, 40)}  {show(one.subject, 200)}{tail}"
     width = os.get_terminal_size().columns if looked_at() else 0
     out(line[:width] if width > 40 else line)
-    sys.stdout.flush()  # who follows through a pipe wants it now
+    output.require()
 
 
 def history(

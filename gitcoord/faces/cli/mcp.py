@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import typer
 
 from gitcoord.core.times import parse_duration
 from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.faces.cli import output
 from gitcoord.faces.cli.context import options, say
 
 SHORTEST = 1.0  # seconds
@@ -28,6 +30,8 @@ def mcp(
         raise BadInput(f"there is no folder {options.path}", hint="gitcoord mcp, in a clone of the repository")
     if options.serve is None:
         raise GitcoordError("this program was started without its server", hint="gitcoord mcp")
+    if sys.stdin is None or output.fault():
+        raise BadInput("standard input or output is closed, and this speaks by them", hint="gitcoord mcp, started by an agent")
     try:
         code = options.serve(options.path, options.session or None, seconds, say)
     except ImportError as error:

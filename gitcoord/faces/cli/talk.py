@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from gitcoord.bootstrap import utc_now
+from gitcoord.coordinator import Coordinator
 from gitcoord.core.inbox import QUESTION
 from gitcoord.core.messages import TO_ALL, TYPES, Message
 from gitcoord.core.names import SUBJECT_LIMIT, is_session_name, parse_line, show
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, NotInTime
-from gitcoord.faces.cli import announce, complete, records
+from gitcoord.faces.cli import announce, complete, output, records
 from gitcoord.faces.cli.arguments import patience, text_or_stdin
 from gitcoord.faces.cli.context import answer, connection, options, out, say
 from gitcoord.talking import Mail
@@ -82,6 +82,7 @@ def inbox(
         raise BadInput("--wait is for what is unread", hint="gitcoord inbox --wait")
     with connection() as found:
         boss = found.coordinator
+        output.require()  # before anything is taken
         if not boss.who.session:
             boss.require_session()
         if everything or sent:
@@ -90,9 +91,24 @@ def inbox(
             seconds = patience(boss, timeout) if wait else None
             mail = boss.inbox(peek=peek or options.cached, wait=seconds, sender=sender, kind=kind)
         readers = {one.id: boss.read_by(one) for one in mail.found} if sent else None
-        _show(mail, nothing="no unread messages" if not everything and not sent else "no messages", readers=readers)
-        if not (everything or sent or peek or options.cached):
-            boss.shown(mail.found)
+        nothing = "no unread messages" if not everything and not sent else "no messages"
+        if everything or sent or peek or options.cached:
+            _show(mail, nothing=nothing, readers=readers)
+        else:
+            _deliver(boss, mail, nothing=nothing)
+
+
+def _deliver(boss: Coordinator, mail: Mail, *, nothing: str = "", **told: Any) -> None:
+    """Shows what was taken, and notes that it was shown. What could not be is given back: raises NotShown that says so."""
+    _show(mail, nothing=nothing, **told)
+    why = output.fault()
+    if not why:
+        boss.shown(mail.found)
+    elif mail.found:
+        boss.not_shown(mail.found)
+        raise output.not_shown(why, f"; {len(mail.found)} message(s) come again, marked")
+    else:
+        output.require()
 
 
 def _show(mail: Mail, *, nothing: str = "", readers: dict[str, tuple[str, ...]] | None = None, **told: Any) -> None:
@@ -123,8 +139,7 @@ def ask(
         seconds = parse_duration(timeout).total_seconds() if timeout else ASK
         back = boss.message_id(reply_to) if reply_to else None
         receipt, mail = boss.ask(who, text_or_stdin(question), seconds=seconds, reply_to=back, tell=say)
-        _show(mail, id=receipt.id, seq=receipt.seq)
-        boss.shown(mail.found)
+        _deliver(boss, mail, id=receipt.id, seq=receipt.seq)
 
 
 def reply(
@@ -142,8 +157,7 @@ def reply(
         receipt, mail = boss.reply(asked, text_or_stdin(words[-1]), wait=patience(boss, timeout) if wait or timeout else None)
         told = records.receipt(receipt)
         if wait or timeout:
-            _show(mail, **told)
-            boss.shown(mail.found)
+            _deliver(boss, mail, **told)
         else:
             answer(told, "answered" if receipt.state != "queued" else "queued: the remote is away")
 
@@ -165,13 +179,12 @@ def listen(
         return
     with connection() as found:
         boss = found.coordinator
+        output.require()
         boss.require_session()
         heard = False
         for mail in boss.listen(patience(boss, timeout) if timeout or not follow else FOREVER):
             heard = True
-            _show(mail)
-            sys.stdout.flush()
-            boss.shown(mail.found)
+            _deliver(boss, mail)
             if not follow:
                 return
         if not heard:
