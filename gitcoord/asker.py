@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from gitcoord.core import names, sessions
+from gitcoord.core import names, secrecy, sessions
 from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
@@ -48,7 +48,9 @@ _NOWHERE = "0" * 40  # no commit has this name: what was looked for "since" it h
 
 @dataclass
 class Asker(Reader):
-    """One caller who may change the branch."""
+    """One caller who may change the branch. `about_secrets`: what is done with what looks like one."""
+
+    about_secrets: secrecy.Manner = "hide"
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -60,9 +62,11 @@ class Asker(Reader):
         if kind is not sessions.StartSession:
             self._take_up(can_wait=kind.deferrable)
         op = names.parse_id(self.op) if self.op and not further else self.desk.next_id()
-        given = {"session": self.who.session, "run_id": self.who.run_id, **fields}
+        given = {"session": self.who.session, "run_id": self.who.run_id, "op": op, **fields}
+        given, hidden = secrecy.cleared(given, self.about_secrets, branch=self.who.branch)
+        self.warnings += [f"hidden before it was sent: what looks like a secret ({rule})" for rule in hidden]
         try:
-            command = kind(op=op, at=self.now(), caller=self._caller(), **given)
+            command = kind(at=self.now(), caller=self._caller(), **given)
         except ValidationError as error:
             first = error.errors()[0]
             raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
@@ -154,14 +158,19 @@ class Asker(Reader):
         if name is not None:
             return self._begin(names.parse_session(name), **given)
         try:
-            return self._begin(self.who.wish, generated=True, **given)
+            return self._begin(self._wish, generated=True, **given)
         except Unreachable:
             return self.start_later(**given)
 
     def start_later(self, **described: Any) -> tuple[str, Receipt]:
         """Registers a session under a name made unique here, without asking the remote: it is sent when that is back."""
-        unique = f"{self.who.wish[:58].rstrip('.')}-{self.desk.next_id()[-4:].lower()}"
+        unique = f"{self._wish[:58].rstrip('.')}-{self.desk.next_id()[-4:].lower()}"
         return self._begin(unique, offline=True, **(described or self._described()))
+
+    @property
+    def _wish(self) -> str:
+        """What a session without a name is called; it may be made of a branch's name."""
+        return "session" if secrecy.find(self.who.wish) or secrecy.find(self.who.branch or "") else self.who.wish
 
     def _described(self, capabilities: Sequence[str] = (), role: str | None = None, work: str | None = None) -> dict[str, Any]:
         return {

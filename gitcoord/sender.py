@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gitcoord.core import secrecy
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
 from gitcoord.core.leases import held_by
@@ -269,16 +270,18 @@ def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHear
     files: dict[str, None] = {}
     for _, entry in reversed(usable):
         names = entry.get("files")
-        files |= dict.fromkeys(show(str(name), LINE_LIMIT) for name in (names if isinstance(names, list) else ()))
+        names = names if isinstance(names, list) else ()
+        files |= dict.fromkeys(show(secrecy.hide(str(name)), LINE_LIMIT) for name in names)
 
     def line(key: str) -> str | None:
         value = last.get(key)
-        return show(str(value), LINE_LIMIT) if value else None
+        return show(secrecy.hide(str(value)), LINE_LIMIT) if value else None
 
+    branch = line("branch") if not secrecy.find(str(last.get("branch"))) else None
     try:
         return RecordHeartbeat(
             op=op, session=session, run_id=str(last.get("run_id", "")), at=usable[-1][0], action=line("action"),
-            target=line("target"), files_touched=tuple(files)[:FILES_LIMIT], branch=line("branch"), commit=line("commit"),
+            target=line("target"), files_touched=tuple(files)[:FILES_LIMIT], branch=branch, commit=line("commit"),
             folded=len(usable),
         )  # fmt: skip
     except ValidationError:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from gitcoord import glancing
 from gitcoord.asker import Asker, Receipt
-from gitcoord.core import addresses, inbox, messages, names
+from gitcoord.core import addresses, inbox, messages, names, secrecy
 from gitcoord.core.messages import Message
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
@@ -330,9 +330,9 @@ class Talking(Asker):
         if not self.who.session:
             return None
         state = self.log.view().state  # a question that this clone doesn't know yet wasn't asked from here
-        words = question.strip()
+        words = {question.strip(), secrecy.hide(question).strip()}
         said = [one for one in state.messages.to(to) if one.sender == self.who.session and one.type == "question"]
-        same = [one for one in said if words in (one.message.strip(), one.subject.strip())]
+        same = [one for one in said if words & {one.message.strip(), one.subject.strip()}]
         open_ = inbox.open_questions(same, self.now())
         threads = {one.thread for one in inbox.unread(state, self.who.session, self.now())}
         return max(

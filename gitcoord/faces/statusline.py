@@ -38,7 +38,7 @@ def main(path: str = "", *, as_json: bool = False) -> int:
             print(line(found).encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8"))
         sys.stdout.flush()
         return 0
-    sys.stdout = None  # type: ignore[assignment]  # nobody reads it: at its end Python would try again, and fail
+    sys.stdout = None  # nobody reads it: at its end Python would try again, and fail
     return 0
 
 

@@ -28,6 +28,7 @@ class Globals:
     cached: bool = False
     op: str = ""
     quiet: bool = False
+    allow_secret: bool = False
     separated: bool = False
     """Whether `--` stood on the line: what follows it is not this program's."""
     serve: Callable[..., int] | None = None
@@ -41,7 +42,7 @@ class Globals:
 options = Globals()
 """The options of this run of the program."""
 
-_FLAGS = {"--json": "json", "--cached": "cached", "--quiet": "quiet"}
+_FLAGS = {"--json": "json", "--cached": "cached", "--quiet": "quiet", "--allow-secret": "allow_secret"}
 _VALUES = {"-C": "path", "--session": "session", "--op": "op"}
 
 
@@ -76,6 +77,7 @@ def connection() -> Iterator[Connection]:
     start = os.path.abspath(options.path or ".") if options.path else _here()
     with connect(start, os.environ, session=options.session or None, op=options.op, cached=options.cached) as found:
         found.coordinator.heard = not options.quiet
+        found.coordinator.about_secrets = "allow" if options.allow_secret else "refuse"
         options.below = bool(here_and_root(found)[0])
         try:
             yield found

@@ -106,6 +106,7 @@ def _relay(typed: Typed, *, once: bool) -> tuple[dict[str, Any], str]:
 
     reactions: list[Reaction] = []
     with _stoppable() as stop, connection() as found:
+        found.coordinator.about_secrets = "hide"  # what people say outside can't be asked back
         folder = found.desk.path / "relay"
 
         def reaction(words: str, seconds: float) -> Reaction:
