@@ -13,11 +13,11 @@ from pathlib import Path
 
 from gitcoord import __version__
 from gitcoord.bootstrap import Connection
-from gitcoord.checks import builds, hooks, remote, rewritten
+from gitcoord.checks import builds, divided, hooks, remote, rewritten
 from gitcoord.checks.finding import Finding
 from gitcoord.core.names import show
 from gitcoord.core.times import spell, spell_span
-from gitcoord.errors import GitcoordError, NotInitialised, Rewritten, Unreachable
+from gitcoord.errors import Divided, GitcoordError, NotInitialised, Rewritten, Unreachable
 from gitcoord.git.tip import RemoteTip
 
 OLDEST_GIT = (2, 31)
@@ -91,6 +91,10 @@ def _branch(found: Connection) -> Iterator[Finding]:
         return
     except NotInitialised as error:
         yield Finding("warning", error.message, error.hint)
+        return
+    except Divided as error:
+        yield Finding("wrong", error.message)
+        yield from divided.look(found, error)
         return
     except Rewritten as error:
         yield Finding("wrong", error.message)

@@ -11,6 +11,7 @@
     ├── Refused              7   the remote's policy says no
     ├── Alarm                8   what appending can't mend
     │   ├── Rewritten        8   the branch was rewound, re-rooted or deleted
+    │   │   └── Divided      8   a merge joined two lines of good events
     │   └── TooOld           8   the branch needs a newer program
     ├── NotInTime            9   waited for nothing
     ├── ClockSkew            9   this machine's clock can't be trusted for that
@@ -125,6 +126,12 @@ class Rewritten(Alarm):
     """The branch on the remote doesn't descend from what was seen there before."""
 
     name = "rewritten"
+
+
+class Divided(Rewritten):
+    """A merge joined two lines that each have good events of their own: no commit says which one happened."""
+
+    name = "divided"
 
 
 class TooOld(Alarm):

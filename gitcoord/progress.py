@@ -10,7 +10,6 @@ from datetime import datetime
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.names import LINE_LIMIT, Resource
 from gitcoord.log.eventlog import View
-from gitcoord.log.wire import Malformed, decode
 from gitcoord.reader import Reader
 
 _SENT = re.compile(r"(?:^| )([A-Za-z0-9_.-]+) (\d{1,15})/(\d{1,15})(?= |$)", re.ASCII)
@@ -38,15 +37,10 @@ def spelled(sent: Mapping[str, tuple[int, int]], heard: Mapping[str, str]) -> st
 
 def found(boss: Reader, view: View, resource: Resource, *, mine: str) -> Before:
     """What the branch says of that relay. `mine`: the session whose own book tells the rest."""
-    log, bad = boss.log, {one.commit for one in view.checked.bad}
     newest: HeartbeatRecorded | None = None
-    for commit in reversed(log.objects.commits(log.objects.saying(view.checked.tip, f"Coord-Target: {resource}"))):
-        try:
-            event = decode(commit.message or "", at=commit.authored_at).event
-        except Malformed:
-            continue
-        if commit.oid not in bad and isinstance(event, HeartbeatRecorded) and event.target == str(resource):
-            newest = event
+    for entry in boss.log.saying(view.checked, f"Coord-Target: {resource}", newest_first=True):
+        if isinstance(entry.event, HeartbeatRecorded) and entry.event.target == str(resource):
+            newest = entry.event
             break
     held, _ = boss.history(resource)
     last = max((one for one in held.over if one.session != mine), key=lambda one: one.fence, default=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,9 +24,9 @@ from gitcoord.flusher import Flusher
 from gitcoord.git.repo import Oid
 from gitcoord.local.desk import Desk
 from gitcoord.local.identity import Binding, Identity
+from gitcoord.log.entries import Entry
 from gitcoord.log.eventlog import EventLog, View
 from gitcoord.log.history import Bad, Good
-from gitcoord.log.wire import Malformed, decode
 from gitcoord.verifier import Verdict, Verifier
 from gitcoord.views import board as board_view
 from gitcoord.views.attention import Item, attention
@@ -283,9 +283,9 @@ class Reader:
     ) -> list[LogEntry]:
         """The newest events that match, oldest first; `after`: only those behind that event."""
         view = self.view()
-        ignored = {one.commit: one.reason for one in view.checked.bad}
         found: list[LogEntry] = []
-        for entry in self._walk(view.checked.tip, ignored):
+        for one in self.log.entries(view.checked, newest_first=True):
+            entry = entry_of(one, self.now())
             if after is not None and 0 < entry.seq <= after:
                 break
             if since is not None and entry.at < since:
@@ -298,21 +298,6 @@ class Reader:
             if len(found) >= limit:
                 break
         return list(reversed(found))
-
-    def _walk(self, tip: Oid, ignored: dict[Oid, str]) -> Iterator[LogEntry]:
-        names_ = self.log.objects.range(tip) or []
-        for start in range(len(names_), 0, -500):
-            for commit in reversed(self.log.objects.commits(names_[max(0, start - 500) : start])):
-                subject = (commit.message or "").partition("\n")[0]
-                at = commit.authored_at or self.now()
-                try:
-                    if commit.oid in ignored or commit.message is None:
-                        raise Malformed(ignored.get(commit.oid, "its message can't be read"))
-                    event = decode(commit.message, at=commit.authored_at).event
-                except Malformed as error:
-                    yield LogEntry(commit.oid, at, 0, commit.author, "", subject, ignored=str(error))
-                    continue
-                yield entry_of(commit.oid, event, subject)
 
     def history(self, resource: Resource) -> tuple[Holdings, datetime]:
         """Who held that, or what overlaps it, and when: from the good events alone; and the instant until which that is known."""
@@ -334,10 +319,17 @@ class Reader:
         return Verifier(self.log).verify(self.view().checked, full=full)
 
 
-def entry_of(commit: Oid, event: Event, subject: str) -> LogEntry:
-    """A good event as the log tells it; `data` has what this kind of event says, by the names of its fields."""
+def entry_of(entry: Entry, now: datetime) -> LogEntry:
+    """Return a commit as the log tells it; `data` has what this kind of event says, by the names of its fields. `now` stands for a
+    date that can't be read.
+    """
+    commit, event = entry.commit, entry.event
+    if event is None:
+        at = commit.authored_at or commit.committed_at or now
+        return LogEntry(commit.oid, at, 0, commit.author, "", entry.subject, ignored=entry.ignored)
     data = event.model_dump(mode="json", exclude_defaults=True, exclude={"id", "seq", "session", "at"})
-    return LogEntry(commit, event.at, event.seq, event.session, event.kind, subject, None, _resources(event), event.id, data)
+    about = _resources(event)
+    return LogEntry(commit.oid, event.at, event.seq, event.session, event.kind, entry.subject, None, about, event.id, data)
 
 
 def _resources(event: Event) -> tuple[str, ...]:

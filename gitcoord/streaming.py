@@ -9,15 +9,12 @@ from datetime import datetime
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Event
-from gitcoord.git.objects import Commit
 from gitcoord.git.repo import NULL, Oid
+from gitcoord.log.entries import Entry
 from gitcoord.log.eventlog import EventLog, View
-from gitcoord.log.history import Checked, History
-from gitcoord.log.wire import Malformed, decode
 from gitcoord.reader import LogEntry, Reader, entry_of
 from gitcoord.watcher import Watcher
 
-_AT_ONCE = 500  # commits read at a time
 _FOREVER = 10 * 365 * 86400.0  # seconds: until somebody ends it
 
 
@@ -53,43 +50,22 @@ class Stream:
             self._seen = 0 if self.after == 0 else -1
         if not names:
             return
-        line = self._line(view) if any(len(parents) > 1 for _, parents in names) else None
-        ignored = {one.commit: one.reason for one in view.checked.bad}
-        for start in range(0, len(names), _AT_ONCE):
-            for commit in self.log.objects.commits(names[start : start + _AT_ONCE]):
-                happened = self._read(commit, ignored.get(commit.oid) or _beside(commit.oid, line))
-                if happened is not None:
-                    yield happened
+        for entry in self.log.entries(view.checked, names):
+            happened = self._read(entry)
+            if happened is not None:
+                yield happened
         self._tip = view.checked.tip
 
-    def _line(self, view: View) -> frozenset[Oid]:
-        history = History(self.log.objects, self.log.projection)
-        history.check(view.checked.tip, Checked())
-        return frozenset(history.line)
-
-    def _read(self, commit: Commit, wrong: str | None) -> Happened | None:
-        try:
-            if wrong or commit.message is None:
-                raise Malformed(wrong or "its message can't be read")
-            event = decode(commit.message, at=commit.authored_at).event
-            if event.seq > self.after + 1:
-                raise Malformed("it is not the next event")
-        except Malformed as error:
+    def _read(self, entry: Entry) -> Happened | None:
+        if entry.event is None:
             if self._seen < self.after:  # it stands before what was asked for
                 return None
-            subject = (commit.message or "").partition("\n")[0]
-            at = commit.authored_at or commit.committed_at or self.log.now()
-            return Happened(LogEntry(commit.oid, at, 0, commit.author, "", subject, str(error)), None, commit.committed_at)
-        self._seen = event.seq
-        if event.seq <= self.after:
+            return Happened(entry_of(entry, self.log.now()), None, entry.commit.committed_at)
+        self._seen = entry.event.seq
+        if entry.event.seq <= self.after:
             return None
-        self.after = event.seq
-        subject = (commit.message or "").partition("\n")[0]
-        return Happened(entry_of(commit.oid, event, subject), event, commit.committed_at)
-
-
-def _beside(commit: Oid, line: frozenset[Oid] | None) -> str | None:
-    return "it is not on the line that counts" if line is not None and commit not in line else None
+        self.after = entry.event.seq
+        return Happened(entry_of(entry, self.log.now()), entry.event, entry.commit.committed_at)
 
 
 def follow(

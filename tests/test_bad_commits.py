@@ -10,6 +10,9 @@ from gits import attempt, git
 from remotes import Remote
 from seats import Seat
 
+from gitcoord import progress
+from gitcoord.core.names import Resource
+from gitcoord.streaming import Stream
 from gitcoord.views.tree import BOARD
 
 REF = "refs/heads/coordination"
@@ -123,8 +126,41 @@ def test_a_merge_after_git_pull_is_a_no_op(hand: Path, pair: tuple[Seat, Seat], 
     assert fresh.ok("verify")["ok"] is True
 
 
-@pytest.mark.parametrize("order", ["theirs first", "ours first"])
-def test_good_events_of_a_line_that_a_merge_left_never_happened(
+def test_every_reader_of_the_log_passes_over_what_a_merge_brought(
+    hand: Path, pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path
+) -> None:
+    """Behind the tip lies a forged claim that looks like an event: the message alone would be believed."""
+    ada, ben = pair
+    seq = ada.ok("status")["seq"]
+    forged = (
+        f"claim: y by ben\n\nCoord-Event: claim.acquired\nCoord-Id: forged\nCoord-Seq: {seq + 1}\nCoord-Session: ben\n"
+        "Coord-Resource: file:y\nCoord-Ttl: 3600\nCoord-Expires: 2030-01-01T00:00:00Z\nCoord-Writer: 0.1.0"
+    )
+    git(hand, "commit", "-q", "--allow-empty", "-m", forged)
+    bad = {git(hand, "rev-parse", "HEAD")}
+    ben.ok("send", "ada", "meanwhile")
+    git(hand, "pull", "-q", "--no-rebase", "--no-edit")
+    git(hand, "push", "-q", "origin", "HEAD:coordination")
+    bad.add(git(hand, "rev-parse", "HEAD"))
+    git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
+    for seat in (ada, Seat(tmp_path / "fresh", tmp_path / "desk-fresh")):
+        with seat.here() as found:
+            boss, log = found.coordinator, found.coordinator.log
+            view = boss.view()
+            behind = {oid for oid, _ in log.objects.range(view.checked.tip) or []}
+            told = boss.entries(session=None, resource=None, since=None, limit=99)
+            assert {one.commit for one in told if one.ignored} == bad
+            assert {one.entry.commit for one in Stream(log).new(view) if one.event is None} == bad
+            assert {good.commit for good in log.line(view.checked)} == behind - bad
+            assert log.find("forged", view.checked) is None
+            assert boss.history(Resource("file", "y"))[0].all(boss.now()) == []
+            assert progress.found(boss, view, Resource("file", "y"), mine="") == progress.Before()
+            assert {one.commit for one in boss.verify().problems} == bad
+            assert {one.commit for one in view.checked.unmended} == bad
+
+
+@pytest.mark.parametrize("order", ["theirs first", "ours first", "theirs is longer"])
+def test_two_lines_of_good_events_that_were_merged_are_an_alarm_for_everybody(
     pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path, order: str
 ) -> None:
     """A copy of the remote went its own way for a while, with good events, and somebody merged the two by hand."""
@@ -135,7 +171,8 @@ def test_good_events_of_a_line_that_a_merge_left_never_happened(
     ada.ok("claim", "x")
     elsewhere = Seat(ben.path, tmp_path / "desk-elsewhere")
     git(ben.path, "remote", "set-url", "origin", str(copy))
-    op = elsewhere.ok("send", "ada", "said on the other line")["id"]
+    for number in range(5 if order == "theirs is longer" else 1):
+        elsewhere.ok("send", "ada", f"said on the other line {number}")
     git(ben.path, "remote", "set-url", "origin", file_remote.url)
     git(tmp_path, "clone", "-q", "-b", "coordination", str(file_remote.path), str(hand))
     git(hand, "fetch", "-q", str(copy), "coordination")
@@ -147,15 +184,36 @@ def test_good_events_of_a_line_that_a_merge_left_never_happened(
     git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
     fresh = Seat(tmp_path / "fresh", tmp_path / "desk-fresh")
     for seat in (ada, fresh):
-        with seat.here() as found:
-            boss = found.coordinator
-            assert boss.board(from_history=True) == boss.board()
-            assert boss.log.find(op, boss.view().checked) is None
-            assert [one.commit for one in boss.verify().problems] == [merge]
+        for command in (("status",), ("verify",), *([("claim", "y")] if seat is ada else ())):
+            ran = seat.run(*command, "--json")
+            assert (ran.code, ran.json["error"], ran.json["merge"]) == (8, "divided", merge)
+            assert {line["commit"] for line in ran.json["lines"]} == {here, there}
+    assert git(file_remote.path, "rev-parse", REF) == merge
+    told = ada.run("doctor").out
+    assert "this clone has seen it; it ends" not in told
+    assert f"it ends at {here[:12]}, and this clone has seen it" in told
+    back = f"git push origin --force-with-lease={REF}:{merge} {here}:{REF}"
+    assert back in told
+    git(ada.path, *back.split()[1:])
+    for seat in (ada, fresh):
         assert seat.ok("claims")["claims"][0]["claimed_by"] == "ada"
+        assert seat.ok("verify")["ok"] is True
     assert ada.ok("inbox")["messages"] == []
-    ada.ok("heartbeat", "testing")
-    assert fresh.ok("verify")["ok"] is True
+
+
+def test_what_a_clone_has_once_seen_as_good_stays_good(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
+    """Only its own file knows of the event: the commit was pruned, and another line is as long."""
+    ada, _ = pair
+    ada.ok("claim", "x")
+    [memory] = (ada.path / ".git" / "gitcoord").glob("checked-*.json")
+    seen = json.loads(memory.read_text())
+    gone = "1" * 40
+    memory.write_text(json.dumps({**seen, "tip": gone, "good": gone}))
+    before = git(file_remote.path, "rev-parse", REF)
+    for command in (("status",), ("claim", "y"), ("status", "--cached")):
+        ran = ada.run(*command, "--json")
+        assert (ran.code, ran.json["error"], ran.json["seen"]) == (8, "rewritten", gone)
+    assert git(file_remote.path, "rev-parse", REF) == before
 
 
 def test_the_code_merged_into_the_branch_changes_nothing(hand: Path, pair: tuple[Seat, Seat]) -> None:

@@ -27,12 +27,10 @@ from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.git.tip import Swap, Tip
 from gitcoord.log import wire
-from gitcoord.log.history import BAD_KEPT, Bad, Checked, Good, History, Projection, Pruned
+from gitcoord.log.entries import Entry, Names, read
+from gitcoord.log.history import BAD_KEPT, Checked, Good, History, Projection, Pruned
 
 PATIENCE = 3  # times the deadline that a command goes on while others are faster: a crowd is no reason to give up
-
-
-_AT_ONCE = 500  # commits read at a time
 
 
 class Memory(Protocol):
@@ -112,6 +110,7 @@ class EventLog:
     _landed: dict[str, Done] = field(default_factory=dict, init=False)
     _wanted: set[str] = field(default_factory=set, init=False)  # operations that a transaction looks for; a history holds too many
     _read: set[tuple[Oid, Oid]] = field(default_factory=set, init=False)
+    _known_bad: dict[Oid, dict[Oid, str]] = field(default_factory=dict, init=False)
     contention: int = field(default=0, init=False)
     """Races lost in the last transaction: how crowded the branch is."""
     newest: State | None = field(default=None, init=False)
@@ -132,8 +131,8 @@ class EventLog:
         try:
             if checked.tip:
                 return View(checked, self._history.state_at(checked.good, checked.seq))
-        except Pruned:
-            checked = Checked()
+        except Pruned:  # all is checked again, and what was good must still be there
+            checked = replace(checked, tip=NULL, bad=())
         tip = self.tip.local()
         checked = self._check(tip, checked) if tip else checked
         return View(checked, self._history.state_at(checked.good, checked.seq))
@@ -183,55 +182,59 @@ class EventLog:
         """Checks the whole history again from the root, telling each good commit."""
         return History(self.objects, self.projection).check(tip, Checked(), seen)
 
-    def line(self, checked: Checked) -> Iterator[Good]:
-        """The good events of the tip's line, oldest first, each with an empty state: none is built.
+    def entries(self, checked: Checked, names: Names | None = None, *, newest_first: bool = False) -> Iterator[Entry]:
+        """Yield the commits behind the tip (or only those named), oldest first: good ones with their event, bad ones with why.
 
-        Where what is remembered can't tell the good from the bad (a merge, more bad commits than are remembered), the whole
-        history is checked again.
+        Everybody who reads what happened reads it here.
         """
-        names = self.objects.range(checked.tip) or []
-        bad = {one.commit for one in checked.bad}
-        if len(names) - len(bad) != checked.seq or any(len(parents) > 1 for _, parents in names):
-            names = self._counting(names, checked.tip)
-        for start in range(0, len(names), _AT_ONCE):
-            for commit in self.objects.commits(names[start : start + _AT_ONCE]):
-                if commit.oid not in bad and commit.message is not None and commit.committed_at is not None:
-                    decoded = wire.decode(commit.message, at=commit.authored_at)
-                    yield Good(commit.oid, decoded.event, State(), decoded.writer, commit.committed_at, {})
+        if names is None:
+            names = self.objects.range(checked.tip) or []
+            complete = len(names) - len(checked.bad) == checked.seq  # all that are not bad are good
+        else:
+            complete = self._remembers_all(checked, names)
+        return read(self.objects, names, self._bad(checked, complete=complete), newest_first=newest_first) if names else iter(())
 
-    def landed_since(self, base: Oid, tip: Oid, bad: Iterable[Bad]) -> None:
-        """Notes which operations the commits after `base` carried out: what an earlier process may have sent."""
-        names = self.objects.range(tip, base)
-        names = names if names is not None else self.objects.range(tip) or []
-        if any(len(parents) > 1 for _, parents in names):
-            names = self._counting(names, tip)
-        self._note_landed(names, bad)
+    def _remembers_all(self, checked: Checked, names: Names) -> bool:
+        """Return True if no bad commit among those can have been forgotten: a clone remembers the newest bad ones."""
+        if not names or len(checked.bad) < BAD_KEPT:
+            return True
+        newer = self.objects.range(checked.tip, checked.bad[0].commit)
+        return newer is not None and {oid for oid, _ in names} <= {oid for oid, _ in newer}
 
-    def _counting(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]], tip: Oid) -> list[tuple[Oid, tuple[Oid, ...]]]:
-        """Those commits that stand on the line that counts, where lines were merged: what a merge left never happened."""
-        history = History(self.objects, self.projection)
-        history.check(tip, Checked())
-        return [name for name in names if name[0] in history.line]
+    def _bad(self, checked: Checked, *, complete: bool) -> Mapping[Oid, str]:
+        """The bad commits behind the tip, each with the reason; where not all are remembered, the history is checked again."""
+        if complete:
+            return {bad.commit: bad.reason for bad in checked.bad}
+        if checked.tip not in self._known_bad:
+            found = History(self.objects, self.projection).check(checked.tip, Checked())
+            self._known_bad = {checked.tip: {bad.commit: bad.reason for bad in found.bad}}
+        return self._known_bad[checked.tip]
 
-    def _note_landed(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]], bad: Iterable[Bad]) -> None:
-        ignored = {one.commit for one in bad}
-        for commit in self.objects.commits(names):
-            if commit.oid in ignored or commit.message is None or len(commit.parents) > 1:
-                continue
-            try:
-                event = wire.decode(commit.message, at=commit.authored_at).event
-            except wire.Malformed:
-                continue
-            self._landed.setdefault(event.id, Done(event, commit.oid, event.seq))
+    def line(self, checked: Checked) -> Iterator[Good]:
+        """Yield the good events, oldest first. `state` is left empty; replay if you need it."""
+        for entry in self.entries(checked):
+            if entry.event is not None and entry.commit.committed_at is not None:
+                yield Good(entry.commit.oid, entry.event, State(), entry.writer, entry.commit.committed_at, {})
+
+    def saying(self, checked: Checked, line: str, *, newest_first: bool = False) -> Iterator[Entry]:
+        """Yield the commits whose message holds that text."""
+        return self.entries(checked, self.objects.saying(checked.tip, line), newest_first=newest_first)
+
+    def landed_since(self, base: Oid, checked: Checked) -> None:
+        """Note which operations the commits after `base` carried out: what an earlier process may have sent."""
+        names = self.objects.range(checked.tip, base)
+        self._note_landed(self.entries(checked, names))
+
+    def _note_landed(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if entry.event is not None:
+                self._landed.setdefault(entry.event.id, Done(entry.event, entry.commit.oid, entry.event.seq))
 
     def find(self, op: str, checked: Checked) -> Done | None:
-        """The operation in the known history, if it is there."""
+        """Return the operation if it is in the known history."""
         if op not in self._landed and checked.tip:
             self._wanted.add(op)
-            names = self.objects.saying(checked.tip, f"Coord-Id: {op}")
-            if names and any(len(parents) > 1 for _, parents in self.objects.range(checked.tip) or []):
-                names = self._counting(names, checked.tip)
-            self._note_landed(names, checked.bad)
+            self._note_landed(self.saying(checked, f"Coord-Id: {op}"))
         return self._landed.get(op)
 
     # --- writing ---------------------------------------------------------------------------------------------------
@@ -273,11 +276,11 @@ class EventLog:
             if sent_on or gone or not view.checked.tip or view.checked.seq < at_least:
                 view, fresh = self._refreshed(pending, end)
                 for base in dict.fromkeys(sent_on):
-                    self.landed_since(base, view.checked.tip, view.checked.bad)
+                    self.landed_since(base, view.checked)
             while pending:
                 if view.checked.tip != since:
                     if (since, view.checked.tip) not in self._read:  # another process of this clone read these commits first
-                        self.landed_since(since, view.checked.tip, view.checked.bad)
+                        self.landed_since(since, view.checked)
                     since = view.checked.tip
                 self._collect(pending, outcomes)
                 for command in [one for one in pending if one.op in withdrawn]:

@@ -1,8 +1,11 @@
 """Which commits are good? Every commit is checked once, by the rule of the format; the answer is the same for every reader.
 
 A commit is good if its records equal, by meaning, what its event makes of the last good commit's records. Anything else that
-is on the branch is bad: a no-op for everyone, mended by the next good commit. At a merge the line follows the parent whose line has
-most good events (a tie: the first).
+is on the branch is bad: a no-op for everyone, mended by the next good commit.
+
+All good commits behind a tip stand on one line, each on the one before. A merge keeps to that where one parent's line has every
+good commit of the others (a pull after an edit by hand): that line goes on. Where two parents each have a good commit that the
+other lacks, no commit can say which line came first, so the merge is an alarm for every reader.
 """
 
 from __future__ import annotations
@@ -10,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from gitcoord.core import rules
 from gitcoord.core.records import Event, Record
 from gitcoord.core.state import State
-from gitcoord.errors import GitcoordError, Rewritten
+from gitcoord.errors import Divided, GitcoordError, Rewritten
 from gitcoord.git.objects import BLOB_LIMIT, Commit, Entry, Lines, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log import wire
@@ -70,7 +73,7 @@ class Projection(Protocol):
 
 @dataclass(frozen=True)
 class Bad:
-    """A commit that is ignored: which, why, and how many good events its line had."""
+    """A commit that is ignored: which, why, and how many good events stand before it on the tip's line."""
 
     commit: Oid
     reason: str
@@ -108,12 +111,27 @@ class Pruned(GitcoordError):
     """A commit that was checked once and that this clone has no longer."""
 
 
-@dataclass
-class _Line:
-    good: Oid
-    seq: int
-    parent: Oid = NULL
-    bad: Bad | None = None
+class _Place:
+    """A good commit's place on its line. Two lines agree as far as the places are the same ones."""
+
+    def __init__(self, good: Oid, seq: int, before: Self | None = None) -> None:
+        self.good = good
+        self.seq = seq
+        self.before: Self = before or self
+        # A longer way back: of each place's distance to its own, so that any place is found in a few dozen steps.
+        near = self.before
+        self._far: Self = near._far._far if before and near.seq - near._far.seq == near._far.seq - near._far._far.seq else near
+
+    def at(self, seq: int) -> Self:
+        """The place with that number on this line, or the first one that is known of it."""
+        place = self
+        while place.seq > seq and place.before is not place:
+            place = place._far if place._far.seq >= seq else place.before
+        return place
+
+    def has(self, other: Self) -> bool:
+        """Return True if the other place is on this line; the place before the first event is on every line."""
+        return other.seq == 0 or self.at(other.seq) is other
 
 
 BAD_KEPT = 1000  # bad commits remembered per clone; `verify` finds them all again in the history
@@ -127,8 +145,6 @@ class History:
     projection: Projection
     facts: MutableMapping[str, str] = field(default_factory=dict)
     _current: tuple[Oid, State] | None = field(default=None, init=False)
-    line: set[Oid] = field(default_factory=set, init=False)
-    """The good commits that the last check found on the tip's line; `seen` also hears of those on lines that a merge left."""
 
     def state_at(self, good: Oid, seq: int) -> State:
         """The state after a good commit, from its tree; what is past costs nothing. Raises Pruned.
@@ -151,26 +167,36 @@ class History:
         self._current = (good, state)
 
     def check(self, tip: Oid, known: Checked, seen: Callable[[Good], None] | None = None) -> Checked:
-        """Checks what `tip` has beyond `known`, telling each good commit of a straight line to `seen`, in order.
+        """Check what `tip` has beyond `known`, and tell each good commit to `seen`, in order.
 
-        Raises Rewritten when the tip doesn't descend from the known one.
+        Raises Rewritten when the tip doesn't descend from the known one, or doesn't have on its line what was known as good, and
+        Divided when two lines of good commits were merged.
         """
         if tip == known.tip:
             return known
         names = self.objects.range(tip, known.tip)
-        if names is None:  # the known tip was pruned from this clone: begin at the root
-            known, names = Checked(), self.objects.range(tip) or []
-        if known.tip and not any(known.tip in parents for _, parents in names):
-            raise Rewritten(
-                f"the branch was rewritten: it was at {known.tip[:12]}, now it is at {tip[:12]}, which doesn't descend from it",
-                hint="gitcoord doctor",
-                data={"seen": known.tip, "now": tip},
-            )
-        inside = {oid for oid, _ in names}
-        outside = {parent for _, parents in names for parent in parents} - inside
-        if outside - {known.tip}:  # a line from before the known tip was merged: only the whole history can judge it
-            known, names = Checked(), self.objects.range(tip) or []
-        return self._walk(tip, known, names, seen)
+        if names is not None and known.tip and not any(known.tip in parents for _, parents in names):
+            raise _rewritten(known, tip)
+        if names is not None and (known.tip or not known.good):
+            inside = {oid for oid, _ in names}
+            outside = {parent for _, parents in names for parent in parents} - inside
+            if outside <= {known.tip}:
+                return self._walk(tip, known, names, seen, known.tip)
+        # The known tip was pruned from this clone, or a line from before it was merged: only the whole history can judge it.
+        names = self.objects.range(tip) or []
+        if known.good and not any(known.good == oid for oid, _ in names):
+            raise _rewritten(known, tip)
+        found: set[Oid] = set()
+
+        def note(good: Good) -> None:
+            found.add(good.commit)
+            if seen is not None:
+                seen(good)
+
+        checked = self._walk(tip, Checked(), names, note, known.tip or known.good)
+        if known.good and known.good not in found:
+            raise _rewritten(known, tip)
+        return checked
 
     def _walk(
         self,
@@ -178,43 +204,42 @@ class History:
         known: Checked,
         names: Sequence[tuple[Oid, tuple[Oid, ...]]],
         seen: Callable[[Good], None] | None,
+        before: Oid,
     ) -> Checked:
-        lines: dict[Oid, _Line] = {NULL: _Line(NULL, 0)}
+        """Check those commits, which stand on `known`. `before`: the tip that this clone had seen, for the alarm's words."""
+        places: dict[Oid, _Place] = {NULL: _Place(NULL, 0)}
         if known.tip:
-            lines[known.tip] = _Line(known.good, known.seq)
-        # Where lines meet, only the end says which of them counts: till then nobody is told.
+            places[known.tip] = _Place(known.good, known.seq)
+        followed: dict[Oid, Oid] = {}
+        reasons: dict[Oid, str] = {}
+        # Nobody is told of events that turn out to be one of two lines.
         told: list[Good] | None = [] if any(len(parents) > 1 for _, parents in names) else None
         for commit, speculative in self._read(names):
-            if len(commit.parents) > 1:
-                parent = max(commit.parents, key=lambda oid: lines[oid].seq)  # max keeps the first of equals
-                base = lines[parent]
-                verdict: Good | str = "a merge: its first-come line goes on, the rest is ignored"
+            parents = commit.parents or (NULL,)
+            parent = max(parents, key=lambda oid: places[oid].seq)  # max keeps the first of equals
+            place = places[parent]
+            if len(parents) > 1:
+                for other in parents:
+                    if not place.has(places[other]):
+                        raise _divided(commit, tip, (parent, place), (other, places[other]), before)
+                verdict: Good | str = "a merge: the line that has all good events goes on"
             else:
-                parent = commit.parents[0] if commit.parents else NULL
-                base = lines[parent]
-                verdict = self._judge(commit, base, speculative if base.good == parent else None)
+                verdict = self._judge(commit, place, speculative if place.good == parent else None)
+            followed[commit.oid] = parent
             if isinstance(verdict, Good):
-                lines[commit.oid] = _Line(commit.oid, base.seq + 1, parent)
+                places[commit.oid] = _Place(commit.oid, place.seq + 1, place)
                 if told is not None:
                     told.append(verdict)
                 elif seen is not None:
                     seen(verdict)
             else:
-                lines[commit.oid] = _Line(base.good, base.seq, parent, Bad(commit.oid, verdict, base.seq))
-        bad: list[Bad] = []
-        self.line = set()
-        oid = tip
-        while oid and oid != known.tip:
-            line = lines[oid]
-            if line.bad is not None:
-                bad.append(line.bad)
-            else:
-                self.line.add(oid)
-            oid = line.parent
+                places[commit.oid] = place
+                reasons[commit.oid] = verdict
         for good in told or ():
-            if seen is not None and good.commit in self.line:
+            if seen is not None:
                 seen(good)
-        return Checked(tip, lines[tip].good, lines[tip].seq, (*known.bad, *reversed(bad)))
+        bad = (Bad(oid, reasons[oid], seq) for oid, seq in _in_order(tip, dict(names), followed, places) if oid in reasons)
+        return Checked(tip, places[tip].good, places[tip].seq, (*known.bad, *bad))
 
     def _read(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> Iterator[tuple[Commit, dict[str, Entry | None]]]:
         """The commits, each with what it changes against its only parent."""
@@ -225,7 +250,7 @@ class History:
             for commit in self.objects.commits(part):
                 yield commit, next(diffs) if len(commit.parents) <= 1 else {}
 
-    def _judge(self, commit: Commit, base: _Line, diff: dict[str, Entry | None] | None) -> Good | str:
+    def _judge(self, commit: Commit, base: _Place, diff: dict[str, Entry | None] | None) -> Good | str:
         """The good commit, or why it is bad."""
         if commit.message is None or commit.committed_at is None:
             return "its message can't be read"
@@ -279,3 +304,54 @@ class History:
         if expected:
             return f"it leaves {min(expected)!r} as it was, against its event"
         return differing
+
+
+def _in_order(
+    tip: Oid, names: Mapping[Oid, tuple[Oid, ...]], followed: Mapping[Oid, Oid], places: Mapping[Oid, _Place]
+) -> Iterator[tuple[Oid, int]]:
+    """Each of those commits once, with the number of good events before it on the tip's line. What a merge brought along stands
+    right before the merge. The order depends on the history alone, not on what a reader had seen of it before.
+    """
+    line = []
+    while tip in names:
+        line.append(tip)
+        tip = followed[tip]
+    passed = set(line)
+    for oid in reversed(line):
+        brought: list[Oid] = []
+        todo = list(names[oid]) if len(names[oid]) > 1 else []
+        while todo:
+            other = todo.pop()
+            if other in names and other not in passed:
+                passed.add(other)
+                brought.append(other)
+                todo += names[other]
+        for other in (*reversed(brought), oid):
+            yield other, places[oid].seq
+
+
+def _rewritten(known: Checked, tip: Oid) -> Rewritten:
+    seen = known.tip or known.good
+    return Rewritten(
+        f"the branch was rewritten: it was at {seen[:12]}, now it is at {tip[:12]}, which doesn't descend from it",
+        hint="gitcoord doctor",
+        data={"seen": seen, "now": tip},
+    )
+
+
+def _divided(merge: Commit, tip: Oid, one: tuple[Oid, _Place], other: tuple[Oid, _Place], before: Oid) -> Divided:
+    """The alarm for a merge of two lines; each is named by the merge's parent, which is what it can be set back to."""
+    low, high = 0, min(one[1].seq, other[1].seq)
+    while low < high:  # the last event that both lines have
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[1].at(middle) is other[1].at(middle) else (low, middle - 1)
+    lines = [
+        {"commit": parent, "good": place.good, "first": place.at(low + 1).good if place.seq > low else "", "events": place.seq}
+        for parent, place in (one, other)
+    ]
+    return Divided(
+        f"the merge {merge.oid[:12]} joins two lines of events that can't both have happened: after event {low} one goes on to "
+        f"event {one[1].seq}, the other to event {other[1].seq}; nothing is written until a person has chosen",
+        hint="gitcoord doctor",
+        data={"merge": merge.oid, "by": merge.author, "common": low, "lines": lines, "seen": before, "now": tip},
+    )
