@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from gitcoord.core import names, secrecy, sessions
-from gitcoord.core.records import Caller, Command, Event
+from gitcoord.core.records import Caller, Command, Event, digest
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, GitcoordError, Held, NoSession, NotInitialised, NotWritten, Unknown, Unreachable
@@ -21,6 +21,7 @@ from gitcoord.git.repo import Oid
 from gitcoord.local import processes
 from gitcoord.local.identity import Binding
 from gitcoord.log.eventlog import PATIENCE, Done
+from gitcoord.log.history import Checked
 from gitcoord.reader import Reader, Who
 
 Outcome = Literal["committed", "queued", "unchanged"]
@@ -54,15 +55,17 @@ class Asker(Reader):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _ask(self, kind: type[Command], *, further: bool = False, **fields: Any) -> tuple[Receipt, Event | None]:
+    def _ask(
+        self, kind: type[Command], *, op: str = "", typed: Mapping[str, Any] | None = None, **fields: Any
+    ) -> tuple[Receipt, Event | None]:
         """Submits a command on the session's behalf: the receipt, and the event that came of it (None: none needed).
 
-        `further`: one more step of what the caller asked for; it has an operation of its own.
+        `op`: the id that the caller chose for this very command; the same request under it has one effect, another request is
+        refused (BadInput). `typed`: what the caller asked for, where the command's fields also say what was found out since.
         """
         if kind is not sessions.StartSession:
             self._take_up(can_wait=kind.deferrable)
-        op = names.parse_id(self.op) if self.op and not further else self.desk.next_id()
-        given = {"session": self.who.session, "run_id": self.who.run_id, "op": op, **fields}
+        given = {"session": self.who.session, "run_id": self.who.run_id, "op": op or self.desk.next_id(), **fields}
         given, hidden = secrecy.cleared(given, self.about_secrets, branch=self.who.branch)
         self.warnings += [f"hidden before it was sent: what looks like a secret ({rule})" for rule in hidden]
         try:
@@ -71,12 +74,16 @@ class Asker(Reader):
             first = error.errors()[0]
             raise BadInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
         since = ""
-        if self.op and not further:
+        if op:
+            names.parse_id(op)
+            asked = self._asked_for(kind, command.wishes if typed is None else typed, given)
+            command = command.model_copy(update={"asked": asked})
             known = self.log.view().checked
-            done = self.log.find(op, known)
+            done = self._done(op, command.made, known)
             if done is not None:
-                return Receipt("committed", op, done.seq, done.commit), done.event
+                return done
             since = known.tip or _NOWHERE
+        op = command.op
         try:
             result: Result = self.flusher.submit(command, since=since)
         except (Unreachable, NotWritten) as error:
@@ -90,6 +97,27 @@ class Asker(Reader):
         self._after(result)
         state: Outcome = "committed" if result.event is not None else "unchanged"
         return Receipt(state, op, result.seq, result.commit), result.event
+
+    def _asked_for(self, kind: type[Command], request: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+        """Return the digest of a request. A start is told apart by its run: there is no session yet."""
+        if kind is sessions.StartSession:
+            return digest("", kind.kind, {**request, "run_id": given["run_id"], "session": given["session"]})
+        return digest(str(given["session"]), kind.kind, request)
+
+    def _earlier(self, kind: type[Command], op: str, request: Mapping[str, Any]) -> tuple[Receipt, Event | None] | None:
+        """Return what came of that request when it was made before under that id; None if it never was, or has no id. Raises
+        BadInput where the id stands for something else.
+        """
+        if not op:
+            return None
+        asked = self._asked_for(kind, request, {"session": self.who.session})
+        return self._done(names.parse_id(op), lambda event: event.asked == asked, self.log.view().checked)
+
+    def _done(self, op: str, is_mine: Callable[[Event], bool], known: Checked) -> tuple[Receipt, Event | None] | None:
+        done = self.log.outcome(op, is_mine, known)
+        if isinstance(done, GitcoordError):
+            raise done
+        return None if done is None else (Receipt("committed", op, done.seq, done.commit), done.event)
 
     def _from_outside(self, kind: str) -> Unreachable:
         """That this can't be had from within a sandbox, and who stands outside of it."""
@@ -140,9 +168,10 @@ class Asker(Reader):
         role: str | None = None,
         work: str | None = None,
         again: bool = False,
+        op: str = "",
     ) -> tuple[str, Receipt]:
         """Registers a session, or goes on with the one that sits here: its name and the receipt. `again`: as a new run of it, even
-        where its process is there. Raises Held when the name is active elsewhere.
+        where its process is there; `op`: the caller's own id for it. Raises Held when the name is active elsewhere.
         """  # fmt: skip
         self._take_up()
         given = self._described(capabilities, role, work)
@@ -154,11 +183,11 @@ class Asker(Reader):
                 if same and not any((capabilities, role, work, again)):
                     self.who = self._as(here.session, here.run_id)
                     return here.session, Receipt("committed", "", here.seq)
-                return self._begin(here.session, succeeds=here.run_id, **given)
+                return self._begin(here.session, op=op, succeeds=here.run_id, **given)
         if name is not None:
-            return self._begin(names.parse_session(name), **given)
+            return self._begin(names.parse_session(name), op=op, **given)
         try:
-            return self._begin(self._wish, generated=True, **given)
+            return self._begin(self._wish, op=op, generated=True, **given)
         except Unreachable:
             return self.start_later(**given)
 
@@ -200,9 +229,11 @@ class Asker(Reader):
         """The session's record; a session whose start is still queued has none yet, so what was bound counts."""
         return self.view().state.sessions.get(name)
 
-    def _begin(self, session: str, **given: Any) -> tuple[str, Receipt]:
+    def _begin(self, session: str, *, op: str = "", **given: Any) -> tuple[str, Receipt]:
         pid, born = self.who.owner
-        run_id = self.desk.next_id()
+        # With an id of the caller's own, the same start here is the same run; in any other work tree it is another one.
+        place = {"host": self.who.host, "place": str(self.identity.own), "op": op}
+        run_id = digest("", sessions.StartSession.kind, place) if op else self.desk.next_id()
         binding = Binding(
             session=session,
             run_id=run_id,
@@ -217,7 +248,8 @@ class Asker(Reader):
         except OSError as error:
             raise (self._from_outside(sessions.StartSession.kind) if self.boxed else error) from error
         try:
-            receipt, event = self._ask(sessions.StartSession, session=session, run_id=run_id, **given)
+            typed = {key: given.get(key) for key in ("capabilities", "role", "work")}
+            receipt, event = self._ask(sessions.StartSession, op=op, typed=typed, session=session, run_id=run_id, **given)
         except GitcoordError as error:
             if not isinstance(error, Unknown):
                 self.identity.settle(run_id)

@@ -149,7 +149,6 @@ def connect(
     environ: Mapping[str, str],
     *,
     session: str | None = None,
-    op: str = "",
     cached: bool = False,
     hooked: bool = False,
     client: Mapping[str, str] | None = None,
@@ -196,7 +195,7 @@ def connect(
             coordinator=Coordinator(
                 log=log, flusher=flusher, desk=desk, identity=identity,
                 who=find_who(repo, settings, identity, environ, session, client or {}),
-                now=now, seconds=settings.deadline, op=op, cached=cached, boxed=_is_boxed(repo, environ),
+                now=now, seconds=settings.deadline, cached=cached, boxed=_is_boxed(repo, environ),
             ),
         )  # fmt: skip
         facts.keep()

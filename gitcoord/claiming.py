@@ -39,13 +39,15 @@ class Claiming(Asker):
         wait: float | None = None,
         told: Callable[[str], None] = lambda text: None,
         stop: Callable[[], bool] = lambda: False,
+        op: str = "",
         **asked: Any,
     ) -> Leases:
         """Acquires leases, or renews what is held already. Raises Held with every lease in the way.
 
         `wait`: seconds to stand in line where it isn't free; who waits is `told` what for whenever that changes. Raises NotInTime
         when they are over: the place in line stays for a while, and the same call goes on waiting. `stop` says whether to give
-        up at once. Raises KeyboardInterrupt then.
+        up at once. Raises KeyboardInterrupt then. `op`: the caller's own id for the claim, not for the steps of a wait. Raises
+        NotHeld where that was granted long ago and is over.
         """
         self.require_session()
         if asked.get("phase"):
@@ -55,9 +57,9 @@ class Claiming(Asker):
         asked = {"mode": "exclusive", "any_of": False, **asked}
         asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None}
         end = self.flusher.clock() + (wait or 0.0)
-        receipt, event = self._ask(claims.AcquireClaims, **asked)
+        receipt, event = self._ask(claims.AcquireClaims, op=op, **asked)
         if wait is None or isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
-            return self._leases(receipt, event, resources)
+            return self._leases(receipt, event, again=bool(op))
         last = ""
         view = self.log.view()
         if view.checked.seq < receipt.seq:
@@ -69,9 +71,9 @@ class Claiming(Asker):
             if step:
                 # The place is kept: a remote that is away, or an answer that didn't come in time, ends no wait.
                 with contextlib.suppress(Unreachable, Unknown, NotInTime):
-                    receipt, event = self._ask(claims.AcquireClaims, further=True, **asked)
+                    receipt, event = self._ask(claims.AcquireClaims, **asked)
                     if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
-                        return self._leases(receipt, event, resources)
+                        return self._leases(receipt, event)
                 continue
             line = waiting.tell(view.state, self.who.session, resources, asked["mode"], self.now(), any_of=asked["any_of"])
             if line != last:
@@ -88,33 +90,39 @@ class Claiming(Asker):
         )
         return claims.would_change(state, command, Clock(now=self.now(), witness=self.log.tip.witness))
 
-    def request(self, resource: Resource, text: str) -> tuple[Receipt, tuple[str, ...], tuple[str, ...]]:
-        """Asks whoever holds it to give it up: the receipt, who was asked, and who takes no requests. Raises BadInput."""
+    def request(self, resource: Resource, text: str, *, op: str = "") -> tuple[Receipt, tuple[str, ...], tuple[str, ...]]:
+        """Asks whoever holds it to give it up: the receipt, who was asked, and who takes no requests. `op`: the caller's own id for
+        it. Raises BadInput.
+        """
         self.require_session()
         receipt, event = self._ask(
-            requests.RequestClaims, resource=str(resource), message=names.parse_text(text, "message") or None
+            requests.RequestClaims, op=op, resource=str(resource), message=names.parse_text(text, "message") or None
         )
         assert isinstance(event, requests.ClaimRequested)
         asked = [requests.split_asked(entry) for entry in event.holders]
         return receipt, tuple(one[1] for one in asked if one[2] == "held"), tuple(one[1] for one in asked if one[2] == "denied")
 
-    def respond(self, request: str, answer: requests.Answer, text: str) -> tuple[Receipt, requests.RequestAnswered]:
-        """Answers a request (its id, or its seq). Raises BadInput, NotHeld."""
+    def respond(
+        self, request: str, answer: requests.Answer, text: str, *, op: str = ""
+    ) -> tuple[Receipt, requests.RequestAnswered]:  # fmt: skip
+        """Answers a request (its id, or its seq). `op`: the caller's own id for it. Raises BadInput, NotHeld."""
         self.require_session()
         receipt, event = self._ask(
-            requests.AnswerRequest, request=request, answer=answer, message=names.parse_text(text, "message") or None
+            requests.AnswerRequest, op=op, request=request, answer=answer, message=names.parse_text(text, "message") or None
         )
         assert isinstance(event, requests.RequestAnswered)
         return receipt, event
 
-    def renew(self, resources: Sequence[Resource], ttl_seconds: int | None = None) -> Leases:
-        """Renews those leases, or all of the session's."""
+    def renew(self, resources: Sequence[Resource], ttl_seconds: int | None = None, *, op: str = "") -> Leases:
+        """Renews those leases, or all of the session's. `op`: the caller's own id for it."""
         self.require_session()
-        receipt, event = self._ask(renewals.RenewClaims, resources=tuple(map(str, resources)), ttl_seconds=ttl_seconds)
-        return self._leases(receipt, event, resources)
+        receipt, event = self._ask(renewals.RenewClaims, op=op, resources=tuple(map(str, resources)), ttl_seconds=ttl_seconds)
+        return self._leases(receipt, event, again=bool(op))
 
-    def _leases(self, receipt: Receipt, event: Event | None, wanted: Sequence[Resource]) -> Leases:
-        """The leases that an event granted or renewed, read from what it says: no further look at the branch is needed."""
+    def _leases(self, receipt: Receipt, event: Event | None, *, again: bool = False) -> Leases:
+        """The leases that an event granted or renewed, read from what it says: no further look at the branch is needed. `again`: it
+        may have been asked for before, so what it gave may be over. Raises NotHeld then.
+        """
         found: list[Claim] = []
         taken: tuple[str, ...] = ()
         if isinstance(event, claims.ClaimAcquired):
@@ -139,14 +147,35 @@ class Claiming(Asker):
                     fence=fence,
                 )
             )  # fmt: skip
+        if again:
+            found = self._still(receipt, found)
         held = {*self.identity.held(self.who.session), *(f"{lease.fence} {lease.resource}" for lease in found)}
         self.identity.hold(self.who.session, sorted(held))
         collected = event.collected if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed) else ()
         return Leases(tuple(found), receipt, taken, collected)
 
-    def release(self, resources: Sequence[Resource] | None, **told: Any) -> tuple[Receipt, tuple[str, ...]]:
-        """Gives leases back (None: all): the receipt and what was freed. Nothing held by anybody: fine. Raises NotHeld for
-        what another session holds.
+    def _still(self, receipt: Receipt, given: list[Claim]) -> list[Claim]:
+        """Return those leases as they are now. Raises NotHeld if one of them is over, or another's."""
+        state = self.log.view().state
+        if state.seq < receipt.seq:  # another clone of this machine sent it
+            return given
+        own = {one.entry: one for one in held_by(state, self.who.session)}
+        now = max(self.now(), state.at)
+        for lease in given:
+            known = own.get(lease.entry)
+            if known is None or known.expires_at <= now:
+                raise NotHeld(
+                    f"this operation was carried out before (event {receipt.seq}), and what it gave is over: "
+                    f"{lease.resource} (fence {lease.fence})",
+                    hint=f"gitcoord claim {names.word(str(lease.resource))}, with another --op or none",
+                )
+        return [own[lease.entry] for lease in given]
+
+    def release(
+        self, resources: Sequence[Resource] | None, *, op: str = "", **told: Any
+    ) -> tuple[Receipt, tuple[str, ...]]:  # fmt: skip
+        """Gives leases back (None: all): the receipt and what was freed. Nothing held by anybody: fine. `op`: the caller's own id
+        for it. Raises NotHeld for what another session holds.
         """
         self.require_session()
         if told.get("done") is not None:
@@ -154,6 +183,10 @@ class Claiming(Asker):
         for key in ("next_phase", "to"):
             if told.get(key):
                 told[key] = names.parse_line(told[key], key)
+        asked = {key: value for key, value in told.items() if key not in ("branch", "commit")}
+        typed = {**asked, "resources": None if resources is None else sorted(map(str, resources))}
+        if (done := self._earlier(releases.ReleaseClaims, op, typed)) is not None:
+            return done[0], done[1].released if isinstance(done[1], releases.ClaimReleased) else ()
         mine = self._fences()
         if resources is None:
             leases = tuple(f"{fence} {resource}" for resource, fence in mine.items())
@@ -165,7 +198,7 @@ class Claiming(Asker):
                 return Receipt("unchanged", ""), ()
         else:
             leases = tuple(f"{mine.get(resource, 0)} {resource}" for resource in resources)
-        receipt, event = self._ask(releases.ReleaseClaims, leases=leases, **told)
+        receipt, event = self._ask(releases.ReleaseClaims, op=op, typed=typed, leases=leases, **told)
         released = event.released if isinstance(event, releases.ClaimReleased) else ()
         given_up = leases if receipt.state == "queued" else released
         freed = {str(split_lease(entry)[1]) for entry in given_up}

@@ -24,28 +24,30 @@ _AGAIN = 2  # flushes more while something waits
 class Coordinator(Claiming, Talking, Handing, Briefer):
     """One caller's way to the branch."""
 
-    def init(self) -> Receipt:
-        """Makes the branch, or finds it there."""
+    def init(self, *, op: str = "") -> Receipt:
+        """Makes the branch, or finds it there. `op`: the caller's own id for it."""
         who = self.who.session or self.who.human or "gitcoord-init"
-        receipt, _ = self._ask(branch.OpenBranch, session=who, run_id="")
+        receipt, _ = self._ask(branch.OpenBranch, op=op, session=who, run_id="")
         return receipt
 
-    def heartbeat(self, **said: Any) -> Receipt:
-        """Says what the session is doing."""
+    def heartbeat(self, *, op: str = "", **said: Any) -> Receipt:
+        """Says what the session is doing. `op`: the caller's own id for it."""
         self.require_session()
         lines: dict[str, Any] = {
             key: names.parse_line(value, key.replace("_", " ")) if isinstance(value, str) else value for key, value in said.items()
         }
-        receipt, event = self._ask(RecordHeartbeat, **{**lines, "branch": self.who.branch or None})
+        receipt, event = self._ask(
+            RecordHeartbeat, op=op, typed=lines, **{**lines, "branch": self.who.branch or None}
+        )  # fmt: skip
         if event is not None and event.lapsed:
             self.warnings.append(f"this heartbeat has no effect: {event.lapsed}")
         return receipt
 
-    def set_shared(self, key: str, value: str) -> Receipt:
-        """Changes a shared setting."""
+    def set_shared(self, key: str, value: str, *, op: str = "") -> Receipt:
+        """Changes a shared setting. `op`: the caller's own id for it."""
         branch.setting_value(key, value)
         self.require_session()
-        receipt, _ = self._ask(branch.ChangeSetting, key=key, value=value)
+        receipt, _ = self._ask(branch.ChangeSetting, op=op, key=key, value=value)
         return receipt
 
     def sync(self, *, if_due: bool = False, look: bool = False) -> tuple[list[GitcoordError], View | None]:

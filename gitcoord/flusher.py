@@ -17,7 +17,7 @@ from gitcoord.core.rules import EVENTS
 from gitcoord.errors import Alarm, GitcoordError, NotInTime, NotWritten, Refused, Unknown
 from gitcoord.git.repo import Oid
 from gitcoord.local.desk import STALLED_AFTER, Waiting
-from gitcoord.log.eventlog import PATIENCE, Done, Outcome
+from gitcoord.log.eventlog import PATIENCE, Done, Outcome, used
 from gitcoord.sender import Sender
 
 _LOOK = 0.01  # seconds between two looks for a result: one small system call
@@ -46,22 +46,32 @@ class Flusher(Sender):
         `since`: the tip up to which the history was searched for the operation, if it may have been asked for before.
         """
         end = self.clock() + self.seconds
-        self.desk.drop_result(command.op)  # an answer that an earlier process asked for and never read
+        if command.asked:
+            self._check_id(command)
+        self.desk.drop_result(command.handle)  # an answer that an earlier process asked for and never read
         self.desk.put(command, since=since)
         if command.can_wait and self.is_away():
             return self._queued(command)
         outcome = self._carry_out(command, end) or self._too_late(command)
         if isinstance(outcome, Done):
             return outcome
-        if command.can_wait and self.desk.is_waiting(command.op) and not isinstance(outcome, Alarm | Refused):
+        if command.can_wait and self.desk.is_waiting(command.handle) and not isinstance(outcome, Alarm | Refused):
             return self._queued(command)
         raise outcome
 
+    def _check_id(self, command: Command) -> None:
+        """Make sure that the id which the caller chose waits on this desk for nothing else. Raises BadInput."""
+        for one in self.desk.waiting():
+            if one.command is not None and one.command.op == command.op and one.command.handle != command.handle:
+                raise used(
+                    command.op, f"{one.command.session} asked for something else ({one.command.kind}), which waits to be sent"
+                )
+
     def _queued(self, command: Command) -> Result:
-        self.desk.mark_queued(command.op)
-        outcome = self.desk.result(command.op, _outcome)  # whoever flushes may have been faster than the mark
+        self.desk.mark_queued(command.handle)
+        outcome = self.desk.result(command.handle, _outcome)  # whoever flushes may have been faster than the mark
         if outcome is None:
-            return Queued(command.op)
+            return Queued(command.handle)
         if isinstance(outcome, GitcoordError):
             raise outcome
         return outcome
@@ -88,31 +98,31 @@ class Flusher(Sender):
         give_up = end + (PATIENCE - 1) * self.seconds
         pause, longest = _TRY
         while True:
-            outcome = self.desk.result(command.op, _outcome)
+            outcome = self.desk.result(command.handle, _outcome)
             if outcome is not None:
                 # It may be the answer to an earlier run of the same operation, taken out before this one was written down.
-                self.desk.drop(command.op)
+                self.desk.drop(command.handle)
                 return outcome
             left = end - self.clock()
             if left <= 0:
                 return None
             with self.desk.lock(0.0) as had:
                 if had:
-                    outcome = self.desk.result(command.op, _outcome)
+                    outcome = self.desk.result(command.handle, _outcome)
                     if outcome is not None:
                         return outcome
-                    if not self.desk.is_waiting(command.op):
+                    if not self.desk.is_waiting(command.handle):
                         return self._find(command, end)
                     self._gather()
                     self._fold_spool()
-                    return self._flush(command, self._fresh(end)).get(command.op)
+                    return self._flush(command, self._fresh(end)).get(command.handle)
             if self.desk.last_pulse() != pulse:
                 pulse, changed = self.desk.last_pulse(), self.clock()
                 end = min(give_up, self.clock() + self.seconds)  # somebody is at work for us
-            if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.op):
+            if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.handle):
                 # Whoever holds the lock shows no life: go without it, with nothing but one's own.
-                return self._flush(command, end, alone=True).get(command.op)
-            self._listen(command.op, min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
+                return self._flush(command, end, alone=True).get(command.handle)
+            self._listen(command.handle, min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
             pause = min(1.5 * pause, longest)
 
     def _listen(self, op: str, seconds: float) -> None:
@@ -127,7 +137,7 @@ class Flusher(Sender):
             view = self.log.refresh(max(1.0, end - self.clock()))
         except GitcoordError as error:
             return Unknown(f"it may have landed; {error.message}", hint="run the same command again")
-        return self.log.find(command.op, view.checked)
+        return self.log.outcome(command.op, command.made, view.checked)
 
     def _fresh(self, end: float) -> float:
         """The deadline of a flush that begins now: waiting for one's turn at the desk was no waiting for the remote."""
@@ -136,9 +146,9 @@ class Flusher(Sender):
     def _too_late(self, command: Command) -> Outcome:
         """What to say when the deadline came first, or when another process has taken the command out."""
         if not command.can_wait:
-            self.desk.drop(command.op)  # before the look at the notes: whoever flushes notes, and then looks whether it waits
-        under_way = any(command.op in push.ops for push in self.desk.flights())
-        outcome = self.desk.result(command.op, _outcome)  # the answer is left before the note goes
+            self.desk.drop(command.handle)  # before the look at the notes: whoever flushes notes, and then looks whether it waits
+        under_way = any(command.handle in push.ops for push in self.desk.flights())
+        outcome = self.desk.result(command.handle, _outcome)  # the answer is left before the note goes
         if outcome is not None:
             return outcome
         if not under_way:

@@ -51,14 +51,18 @@ class Handing(Asker):
     """One caller's handoffs."""
 
     def handoff(
-        self, to: str, *, resources: Sequence[Resource] | None = None, **said: str | None
+        self, to: str, *, resources: Sequence[Resource] | None = None, op: str = "", **said: str | None
     ) -> tuple[Receipt, tuple[str, ...]]:
         """Offers work: the receipt, and the leases (`42 file:a`) that go along. `resources`: of which leases; None: all of the
-        session's. Raises NotHeld for one that it doesn't hold, NoSession for a receiver that nobody knows.
+        session's; `op`: the caller's own id for it. Raises NotHeld for one that it doesn't hold, NoSession for a receiver that
+        nobody knows.
         """  # fmt: skip
         self.require_session()
         to = handoffs.parse_receiver(to)
         given = _words(said)
+        typed = {**_without_code(given), "to": to, "resources": None if resources is None else sorted(map(str, resources))}
+        if (done := self._earlier(passing.OfferHandoff, op, typed)) is not None:
+            return done[0], done[1].leases if isinstance(done[1], passing.HandoffOffered) else ()
         entries: tuple[str, ...] | None = None
         if resources is not None:
             entries = tuple(f"0 {resource}" for resource in dict.fromkeys(resources))
@@ -67,7 +71,7 @@ class Handing(Asker):
         if not known and not entries and not any(given.get(key) for key in ("done", "next", "blockers", "notes")):
             raise BadInput("a handoff needs words, or claims to go along", hint='gitcoord handoff anyone --next "what comes next"')
         self._check_receiver(to)
-        receipt, event = self._ask(passing.OfferHandoff, to=to, leases=entries, **given)
+        receipt, event = self._ask(passing.OfferHandoff, op=op, typed=typed, to=to, leases=entries, **given)
         if event is not None and event.lapsed:
             self.warnings.append(f"this handoff has no effect: {event.lapsed}")
         if receipt.state == "queued":
@@ -103,12 +107,15 @@ class Handing(Asker):
         """The open handoffs that the caller could take, by the view that was read last."""
         return handoffs.open_for(self.view(fresh=False).state, self.who.session)
 
-    def take(self, named: str | None) -> Taken:
-        """Takes a handoff, by its id or seq (None: the only one for the caller). Raises Held when another was first, or it is for
-        somebody else.
+    def take(self, named: str | None, *, op: str = "") -> Taken:
+        """Takes a handoff, by its id or seq (None: the only one for the caller). `op`: the caller's own id for it. Raises Held when
+        another was first, or it is for somebody else.
         """
         self.require_session()
-        receipt, event = self._ask(passing.TakeHandoff, handoff=names.parse_id(named) if named else self._only())
+        typed = {"handoff": named or ""}
+        receipt, event = self._earlier(passing.TakeHandoff, op, typed) or self._ask(
+            passing.TakeHandoff, op=op, typed=typed, handoff=names.parse_id(named) if named else self._only()
+        )
         state = self._state_at(receipt)
         given = event.handoff if isinstance(event, passing.HandoffTaken) else named or ""
         offer = handoffs.find(state, given)
@@ -132,10 +139,10 @@ class Handing(Asker):
             raise BadInput(f"{len(found)} handoffs are open: {listed}", hint=f"gitcoord take {found[0].seq}")
         return found[0].id
 
-    def take_place(self, previous: str) -> Superseded:
-        """Takes the place of a silent session. Raises Held while it counts as alive."""
+    def take_place(self, previous: str, *, op: str = "") -> Superseded:
+        """Takes the place of a silent session. `op`: the caller's own id for it. Raises Held while it counts as alive."""
         self.require_session()
-        receipt, event = self._ask(superseding.SupersedeSession, previous=names.parse_session(previous))
+        receipt, event = self._ask(superseding.SupersedeSession, op=op, previous=names.parse_session(previous))
         state = self._state_at(receipt)
         open_ = [one for one in state.handoffs.values() if one.status == "open" and previous in (one.sender, one.to)]
         asked = inbox.open_questions(state.messages.coming(state.seq, previous), self.now())
@@ -146,8 +153,10 @@ class Handing(Asker):
             tuple(sorted(asked, key=lambda one: one.seq)),
         )
 
-    def end(self, done: Sequence[str], notes: str | None, *, to: str | None = None, **said: str | None) -> Receipt:
-        """Releases all and ends the session. `to`: leaves a handoff for that session, group or anyone, in the same commit."""
+    def end(self, done: Sequence[str], notes: str | None, *, to: str | None = None, op: str = "", **said: str | None) -> Receipt:
+        """Releases all and ends the session. `to`: leaves a handoff for that session, group or anyone, in the same commit; `op`:
+        the caller's own id for it.
+        """
         self.require_session()
         given = _words(said)
         if to is not None:
@@ -155,6 +164,8 @@ class Handing(Asker):
             self._check_receiver(given["to"])
         receipt, event = self._ask(
             sessions.EndSession,
+            op=op,
+            typed={**_without_code(given), "done": list(done), "notes": notes},
             done=tuple(names.parse_line(one, "done") for one in done),
             notes=names.parse_text(notes, "notes") if notes else None,
             **given,
@@ -195,6 +206,11 @@ def _words(said: dict[str, str | None]) -> dict[str, Any]:
         else:
             found[key] = names.parse_line(value, key) if value else None
     return found
+
+
+def _without_code(given: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, but for where the code stands: that moves on between two runs of one command."""
+    return {key: value for key, value in given.items() if key not in ("branch", "commit")}
 
 
 def _offers(state: State, me: str, *, everything: bool) -> list[Offer]:

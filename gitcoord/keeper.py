@@ -106,7 +106,6 @@ class Keeper:
                     hint="gitcoord claims --mine",
                 )
         given = self.boss.acquire(resources, **asked)
-        self.boss.op = ""  # the caller's id was for this; what follows are operations of their own
         by_name = {one.resource: one for one in given.claims}
         # A lease that this very event granted has the event's seq for its fence, and an offer was taken up by it; any other
         # was held before.

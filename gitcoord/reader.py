@@ -99,7 +99,6 @@ class Reader:
     who: Who
     now: Callable[[], datetime]
     seconds: float
-    op: str = ""
     cached: bool = False
     boxed: bool = False
     """Whether this process runs in a sandbox: nothing but the spool may be written, or the network is cut off."""

@@ -425,15 +425,12 @@ class Relay:
         boss = self.boss
         message = heard(said, self._view.state, self.plan.name)
         for to, given in ((message.to, message.given), ("broadcast", {**message.given, "type": "note", "in_reply_to": None})):
-            boss.op = said.id
             try:
-                boss.send(to, message.subject or "(no words)", message.text, **given)
+                boss.bring(to, message.subject or "(no words)", message.text, op=said.id, **given)
                 self.brought += 1
                 return
             except (NoSession, BadInput) as error:
                 self.told(f"warning: not to {show(to, 80)}: {show(error.message, SUBJECT_LIMIT)}")
-            finally:
-                boss.op = ""
 
     def _run(self) -> None:
         """Runs the person's command for the next message that matches; that it ran is noted before, so it never runs twice."""

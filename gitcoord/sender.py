@@ -78,7 +78,7 @@ class Sender:
         # after this tip. (It is noted, sent, taken out of the outbox, and then the note goes.)
         since = self.log.known()
         flights = self.desk.flights()
-        waiting = [one for one in self.desk.waiting() if not alone or (own is not None and one.op == own.op)]
+        waiting = [one for one in self.desk.waiting() if not alone or (own is not None and one.op == own.handle)]
         batch = _readable(waiting)
         if not batch:
             return {}
@@ -87,9 +87,9 @@ class Sender:
         self.desk.pulse()
         flight = _Flight(self.desk)
         gone = {
-            command.op: frozenset(push.base for push in flights if command.op in push.ops)
+            command.handle: frozenset(push.base for push in flights if command.handle in push.ops)
             for command in batch
-            if (own is None or command.op != own.op) and self._caller_is_gone(command)
+            if (own is None or command.handle != own.handle) and self._caller_is_gone(command)
         }
         begun = self.clock()
         outcomes = self._transact(batch, own, gone, flights, since, again, flight, end, alone=alone)
@@ -100,14 +100,14 @@ class Sender:
         mentioned = {op for push in flights for op in push.ops}
         untold = False
         for command in batch:
-            outcome = outcomes.get(command.op)
-            mine = own is not None and command.op == own.op
-            unheard = not mine and (command.op in gone or self._caller_is_gone(command))
+            outcome = outcomes.get(command.handle)
+            mine = own is not None and command.handle == own.handle
+            unheard = not mine and (command.handle in gone or self._caller_is_gone(command))
             # The note comes first: a process that dies between note and answer, or has no room, leaves the command for the next.
             if unheard and isinstance(outcome, Done) and not self._tell_holder(command, outcome):
                 untold = True
             elif outcome is not None:
-                outcomes[command.op] = self._settle(command, outcome, command.op in mentioned, mine=mine)
+                outcomes[command.handle] = self._settle(command, outcome, command.handle in mentioned, mine=mine)
         if not untold and not any(isinstance(outcome, Unknown) for op, outcome in outcomes.items() if op not in gone):
             flight.settled()
         self._tidy_flights(flights)
@@ -130,7 +130,7 @@ class Sender:
         """What came of each: of all in one chain, or, where the remote refuses the chain, of one's own alone. What comes while
         a race is lost joins the batch.
         """
-        by_op = {command.op: command for command in batch}
+        by_op = {command.handle: command for command in batch}
         sent_on = [*again, *(push.base for push in flights if push.ops & by_op.keys())]
 
         def send(commands: Sequence[Command], more: Callable[[], Sequence[Command]] = tuple) -> dict[str, Outcome]:
@@ -143,10 +143,10 @@ class Sender:
             # The notes first: what waits and is in none of them now can only have been sent after the tip that was just read.
             sent = {op for push in self.desk.flights() for op in push.ops}
             waiting = [one for one in self.desk.waiting() if not one.since]
-            found = [one for one in _readable(waiting) if one.op not in by_op and one.op not in sent]
+            found = [one for one in _readable(waiting) if one.handle not in by_op and one.handle not in sent]
             found = [one for one in found if not self._caller_is_gone(one)]
             batch.extend(found)
-            by_op.update((one.op, one) for one in found)
+            by_op.update((one.handle, one) for one in found)
             return found
 
         outcomes = send(batch, tuple if alone else more)
@@ -183,20 +183,20 @@ class Sender:
             if self.log.newest is not None:
                 held = tuple(f"{lease.fence} {lease.resource}" for lease in held_by(self.log.newest, command.session))
                 outcome = replace(outcome, held=held)
-            self.desk.answer(command.op, _record(outcome))
+            self.desk.answer(command.handle, _record(outcome))
         elif isinstance(outcome, Refused) and command.can_wait:
-            self.desk.refuse(command.op, outcome.message)
+            self.desk.refuse(command.handle, outcome.message)
         elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | NotWritten | Refused):
             if isinstance(outcome, Unreachable) and was_sent:
                 outcome = Unknown(f"it was sent before and may have landed; {outcome.message}", hint="run the same command again")
             if not command.can_wait and not isinstance(outcome, Unknown):
-                self.desk.answer(command.op, {"error": outcome.as_record()})
-        elif self.desk.is_queued(command.op) or (command.can_wait and not mine and not self._waits(command)):
-            self.desk.set_aside(command.op, outcome.message)  # nobody waits for this answer, and it must not get lost
+                self.desk.answer(command.handle, {"error": outcome.as_record()})
+        elif self.desk.is_queued(command.handle) or (command.can_wait and not mine and not self._waits(command)):
+            self.desk.set_aside(command.handle, outcome.message)  # nobody waits for this answer, and it must not get lost
         else:
-            self.desk.answer(command.op, {"error": outcome.as_record()})
+            self.desk.answer(command.handle, {"error": outcome.as_record()})
         if mine:
-            self.desk.drop_result(command.op)  # one's own finding needs no file
+            self.desk.drop_result(command.handle)  # one's own finding needs no file
         return outcome
 
     def _tidy_flights(self, flights: Sequence[Flight]) -> None:
@@ -246,7 +246,7 @@ class Sender:
             # The newest file's own id: it sorts where it happened, and folding the same files twice is one operation.
             command = fold(session, [record for _, record in entries], entries[-1][0].stem)
             # If it waits already, whoever wrote it down was killed before all files were gone: it holds more than is left.
-            if command is not None and not self.desk.is_waiting(command.op):
+            if command is not None and not self.desk.is_waiting(command.handle):
                 try:
                     self.desk.put(command)
                 except NotWritten:

@@ -74,8 +74,10 @@ def set_local(start: str, environ: Mapping[str, str], key: str, value: str) -> N
     repo.set_config(f"gitcoord.{key}", value)
 
 
-def init(found: Connection) -> tuple[Receipt, str]:
-    """Makes the branch, or finds it there; what was done, in words. Safe to run again; of two at once one root stays."""
+def init(found: Connection, *, op: str = "") -> tuple[Receipt, str]:
+    """Makes the branch, or finds it there; what was done, in words. Safe to run again; of two at once one root stays. `op`: the
+    caller's own id for it.
+    """
     boss, tip = found.coordinator, found.tip
     try:
         there = bool(boss.view(fresh=True).checked.tip)
@@ -103,7 +105,7 @@ def init(found: Connection) -> tuple[Receipt, str]:
             )
     if there:
         return Receipt("unchanged", ""), f"the branch is there already: {tip.ref}"
-    receipt = boss.init()
+    receipt = boss.init(op=op)
     return receipt, f"made the branch {tip.ref}"
 
 

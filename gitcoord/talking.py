@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
@@ -46,12 +46,25 @@ class Talking(Asker):
 
     in_hand: frozenset[str] = frozenset()
 
-    def send(self, to: str, subject: str, text: str, **given: Any) -> Receipt:
-        """Sends a message to a session, to a group, or to all."""
+    def send(self, to: str, subject: str, text: str, *, op: str = "", **given: Any) -> Receipt:
+        """Sends a message to a session, to a group, or to all. `op`: the caller's own id for it."""
         self.require_session()
+        return self._send(to, subject, text, op=op, **given)
+
+    def bring(self, to: str, subject: str, text: str, *, op: str, **given: Any) -> Receipt:
+        """Sends what somebody said elsewhere, once: `op` is made of what that place calls it. To whom it goes may be seen otherwise
+        the next time; it is the same message all the same.
+        """
+        self.require_session()
+        return self._send(to, subject, text, op=op, typed={}, **given)
+
+    def _send(
+        self, to: str, subject: str, text: str, *, op: str = "", typed: Mapping[str, Any] | None = None, **given: Any
+    ) -> Receipt:  # fmt: skip
         to = addresses.parse_receiver(to)
         subject = names.parse_line(subject, "subject", names.SUBJECT_LIMIT)
-        receipt, _ = self._ask(messages.SendMessage, to=to, subject=subject, message=names.parse_text(text, "message"), **given)
+        message = names.parse_text(text, "message")
+        receipt, _ = self._ask(messages.SendMessage, op=op, typed=typed, to=to, subject=subject, message=message, **given)
         return receipt
 
     def inbox(
@@ -117,16 +130,25 @@ class Talking(Asker):
                 yield new
 
     def ask(
-        self, to: str, question: str, *, seconds: float, reply_to: str | None = None, tell: Callable[[str], None] | None = None
-    ) -> tuple[Receipt, Mail]:  # fmt: skip
+        self,
+        to: str,
+        question: str,
+        *,
+        seconds: float,
+        reply_to: str | None = None,
+        tell: Callable[[str], None] | None = None,
+        op: str = "",
+    ) -> tuple[Receipt, Mail]:
         """Asks and waits for the answer, which may be a question. Raises NotInTime when none came: the question stays open, and
-        NoSession with its last words when the session has ended. `tell` is told, before the wait, if nobody is there to answer.
+        NoSession with its last words when the session has ended. `tell` is told, before the wait, if nobody is there to answer;
+        `op`: the caller's own id for the question.
         """
         first = (question.strip().splitlines() or [""])[0].strip()
         if not first:
             raise BadInput("a question needs words", hint='gitcoord ask session-002 "Which version?"')
         subject = names.show(first, names.SUBJECT_LIMIT)
-        receipt = self.send(to, subject, "" if subject == question.strip() else question, type="question", in_reply_to=reply_to)
+        text = "" if subject == question.strip() else question
+        receipt = self.send(to, subject, text, op=op, type="question", in_reply_to=reply_to)
         if receipt.state == "queued":
             raise NotInTime(
                 "the remote is away: the question is queued and goes out with the next command",
@@ -157,17 +179,21 @@ class Talking(Asker):
             data={"messages": [], "id": said},
         )
 
-    def reply(self, request: str | None, text: str, *, wait: float | None = None) -> tuple[Receipt, Mail]:
-        """Answers a question (none named: the only open one). `wait`: seconds to wait for what comes back in turn. Raises
-        BadInput where it isn't clear what is answered.
+    def reply(self, request: str | None, text: str, *, wait: float | None = None, op: str = "") -> tuple[Receipt, Mail]:
+        """Answers a question (none named: the only open one). `wait`: seconds to wait for what comes back in turn; `op`: the
+        caller's own id for the answer. Raises BadInput where it isn't clear what is answered.
         """
+        self.require_session()
+        said = {"answers": request or "", "text": text}
+        if (done := self._earlier(messages.SendMessage, op, said)) is not None and isinstance(done[1], messages.MessageSent):
+            return done[0], Mail([]) if wait is None else self._answer(done[0].id, done[1].to, wait)
         asked = self._asked(request)
         first = (text.strip().splitlines() or [""])[0].strip()
         if not first:
             raise BadInput("an answer needs words")
         subject = names.show(first, names.SUBJECT_LIMIT)
         body = "" if subject == text.strip() else text
-        receipt = self.send(asked.sender, subject, body, type="answer", in_reply_to=asked.id)
+        receipt = self._send(asked.sender, subject, body, op=op, typed=said, type="answer", in_reply_to=asked.id)
         if wait is None or receipt.state == "queued":
             return receipt, Mail([])
         return receipt, self._answer(receipt.id, asked.sender, wait)
@@ -256,11 +282,10 @@ class Talking(Asker):
         again = [] if thread else marks.never_shown
         if not unread and not again:
             if marks.to_tell and waiting:
-                self._ask(messages.TakeMessages, further=True, shown=marks.shown, limit=0)
+                self._ask(messages.TakeMessages, shown=marks.shown, limit=0)
             return Mail([])
         _receipt, event = self._ask(
             messages.TakeMessages,
-            further=True,
             sender=sender,
             type=kind,
             again=again,

@@ -101,10 +101,10 @@ class Seat:
         return ran.json
 
     @contextmanager
-    def here(self, now: Callable[[], datetime] | None = None, *, op: str = "") -> Iterator[Connection]:
+    def here(self, now: Callable[[], datetime] | None = None) -> Iterator[Connection]:
         """The same in this process, with a clock of the test's."""
         extra = {} if now is None else {"now": now}
-        with connect(str(self.path), self.env, session=self.session or None, op=op, **extra) as found:  # type: ignore[arg-type]
+        with connect(str(self.path), self.env, session=self.session or None, **extra) as found:  # type: ignore[arg-type]
             yield found
 
     def git(self, *args: str) -> str:

@@ -59,9 +59,9 @@ class Line:
 
     def claim(self, op: str) -> Leases | GitcoordError:
         """Claims `x` as that operation; what was answered, no matter what."""
-        with self.seat.here(op=op) as found:
+        with self.seat.here() as found:
             try:
-                return found.coordinator.acquire(file("x"))
+                return found.coordinator.acquire(file("x"), op=op)
             except GitcoordError as error:
                 return error
 

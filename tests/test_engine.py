@@ -129,14 +129,14 @@ def test_no_refusal_is_told_while_an_earlier_push_of_the_command_may_still_land(
 
     with monkeypatch.context() as patch:
         patch.setattr(RemoteTip, "swap", note_and_die)
-        with ada.here(clock, op="renewal") as found, pytest.raises(Killed):
-            found.coordinator.renew(file("x"))
+        with ada.here(clock) as found, pytest.raises(Killed):
+            found.coordinator.renew(file("x"), op="renewal")
     clock.move(seconds=20)  # by now the lease is over: decided anew, the same command is refused
-    with ada.here(clock, op="renewal") as found, pytest.raises(Unknown):
-        found.coordinator.renew(file("x"))
+    with ada.here(clock) as found, pytest.raises(Unknown):
+        found.coordinator.renew(file("x"), op="renewal")
     ada.git("push", "-q", "origin", f"{sent[0]}:refs/heads/coordination")  # the killed process's push arrives now
-    with ada.here(clock, op="renewal") as found:
-        assert [lease.fence for lease in found.coordinator.renew(file("x")).claims] == [4]
+    with ada.here(clock) as found:
+        assert [lease.fence for lease in found.coordinator.renew(file("x"), op="renewal").claims] == [4]
 
 
 def test_a_push_that_never_came_keeps_no_refusal_back_for_long(
@@ -148,14 +148,14 @@ def test_a_push_that_never_came_keeps_no_refusal_back_for_long(
     clock.move(seconds=290)
     with monkeypatch.context() as patch:
         patch.setattr(RemoteTip, "swap", _die)
-        with ada.here(clock, op="renewal") as found, pytest.raises(Killed):
-            found.coordinator.renew(file("x"))
+        with ada.here(clock) as found, pytest.raises(Killed):
+            found.coordinator.renew(file("x"), op="renewal")
     clock.move(seconds=20)
-    with ada.here(clock, op="renewal") as found:
+    with ada.here(clock) as found:
         for note in (found.desk.path / "flights").iterdir():  # no process that git's deadline has ended can send any more
             os.utime(note, (time.time() - 3600,) * 2)
         with pytest.raises(NotHeld):
-            found.coordinator.renew(file("x"))
+            found.coordinator.renew(file("x"), op="renewal")
 
 
 def test_an_unknown_outcome_converges_when_the_command_is_run_again(
@@ -474,17 +474,17 @@ def test_what_another_process_carried_out_meanwhile_is_not_called_given_up(
 
 def test_an_operation_that_landed_between_its_two_runs_is_not_sent_again(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
-    with ada.here(op="once") as again, ada.here(op="once") as first:
+    with ada.here() as again, ada.here() as first:
         real = again.desk.put
 
         def put(command: Command, *, since: str = "") -> None:
             # The second run has looked for the operation, and now the first one's lands, its note and its place go.
-            first.coordinator.send("ben", "hello", "")
+            first.coordinator.send("ben", "hello", "", op="once")
             real(command, since=since)
 
         again.desk.put = put  # type: ignore[method-assign]
         first.desk.put = real  # type: ignore[method-assign]
-        assert again.coordinator.send("ben", "hello", "").seq == 4
+        assert again.coordinator.send("ben", "hello", "", op="once").seq == 4
         assert again.desk.waiting() == []
     assert ada.ok("sync")["unsent"] == 0
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]

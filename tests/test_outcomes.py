@@ -41,9 +41,9 @@ def hook(remote: Remote, name: str, text: str) -> Path:
     return place
 
 
-def ask(seat: Seat, what: Callable[[Coordinator], T], *, op: str = "") -> T | GitcoordError:
+def ask(seat: Seat, what: Callable[[Coordinator], T]) -> T | GitcoordError:
     """What the coordinator answers there, a refusal included."""
-    with seat.here(op=op) as found:
+    with seat.here() as found:
         try:
             return what(found.coordinator)
         except GitcoordError as error:
@@ -52,7 +52,7 @@ def ask(seat: Seat, what: Callable[[Coordinator], T], *, op: str = "") -> T | Gi
 
 def claim(seat: Seat, *paths: str, op: str = "") -> Leases | GitcoordError:
     """Claims files."""
-    return ask(seat, lambda one: one.acquire(file(*paths)), op=op)
+    return ask(seat, lambda one: one.acquire(file(*paths), op=op))
 
 
 def code(answer: object) -> int:

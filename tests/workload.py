@@ -160,7 +160,7 @@ def tell(handle: int, **found: Any) -> None:
 def act(seat: Seat, call: dict[str, Any], shift: float, handle: int) -> None:
     """Carries one call out and tells what was answered, as a caller would have seen it."""
     try:
-        with seat.here(lambda: utc_now() + timedelta(seconds=shift), op=call["op"]) as found:
+        with seat.here(lambda: utc_now() + timedelta(seconds=shift)) as found:
             next_id = found.desk.next_id
 
             def noted() -> str:
@@ -183,7 +183,7 @@ def act(seat: Seat, call: dict[str, Any], shift: float, handle: int) -> None:
 
 
 def _ask(found: Connection, call: dict[str, Any], handle: int) -> dict[str, Any]:
-    boss, kind = found.coordinator, call["kind"]
+    boss, kind, op = found.coordinator, call["kind"], call["op"]
     wanted = [Resource.read(text) for text in call["wanted"]]
     if kind == "inbox":
         messages, again, _more = boss.inbox()
@@ -195,26 +195,26 @@ def _ask(found: Connection, call: dict[str, Any], handle: int) -> dict[str, Any]
         return {"answer": "done" if view else "refused", "unsent": left, "words": "; ".join(one.message for one in errors)}
     extra: dict[str, Any] = {}
     if kind == "claim":
-        leases = boss.acquire(wanted, mode=call["mode"], any_of=call["any"], ttl_seconds=call["ttl"])
+        leases = boss.acquire(wanted, mode=call["mode"], any_of=call["any"], ttl_seconds=call["ttl"], op=op)
         receipt, extra["held"] = leases.receipt, [[str(one.resource), one.fence] for one in leases.claims]
     elif kind == "renew":
-        leases = boss.renew(wanted)
+        leases = boss.renew(wanted, op=op)
         receipt, extra["held"] = leases.receipt, [[str(one.resource), one.fence] for one in leases.claims]
     elif kind == "release":
-        receipt, freed = boss.release(wanted or None)
+        receipt, freed = boss.release(wanted or None, op=op)
         entries = [split_lease(entry) for entry in freed]
         extra["fences"] = [[str(resource), fence] for fence, resource in entries]
     elif kind == "heartbeat":
-        receipt = boss.heartbeat(action="building", target=f"step {call['n']}")
+        receipt = boss.heartbeat(action="building", target=f"step {call['n']}", op=op)
     elif kind == "send":
-        receipt = boss.send(call["to"], call["subject"], "")
+        receipt = boss.send(call["to"], call["subject"], "", op=op)
     elif kind == "start":
-        _, receipt = boss.start(call["session"])
+        _, receipt = boss.start(call["session"], op=op)
     elif kind == "end":
-        receipt = boss.end([], None)
+        receipt = boss.end([], None, op=op)
     else:
         assert kind == "init", kind
-        receipt = boss.init()
+        receipt = boss.init(op=op)
     answer = {"committed": "done"}.get(receipt.state, receipt.state)
     return {"answer": answer, "op": receipt.id, "seq": receipt.seq or None, "commit": receipt.commit or None, **extra}
 

@@ -6,10 +6,12 @@ newer one's record without loss. A command does not: a program must not flush wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -40,6 +42,8 @@ Id = Annotated[str, _checked(names.is_id, "an id")]
 OperationId = Annotated[str, _checked(lambda value: names.is_id(value) and len(value) <= names.OWN_ID, "an operation's id")]
 RunId = Annotated[str, _checked(lambda value: not value or names.is_id(value), "a run")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+Asked = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{32})?$")]
+"""The digest of a request (`digest`); "" where the operation's id is unique by itself."""
 
 
 class Record(BaseModel):
@@ -61,7 +65,8 @@ class Caller(BaseModel):
 class Command(BaseModel):
     """What a session asks for: data, so that any process of the desk can carry it out.
 
-    `op` is the operation's unique id, `at` the time of asking, `run_id` the run that asks ("" when it isn't known).
+    `op` is the operation's id, `at` the time of asking, `run_id` the run that asks ("" when it isn't known). `asked`: where the
+    caller chose the id, the digest of what it asks for; such an id may have been used for something else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -74,11 +79,26 @@ class Command(BaseModel):
     run_id: RunId = ""
     at: Instant
     caller: Caller | None = None
+    asked: Asked = ""
 
     @property
     def can_wait(self) -> bool:
         """Whether the answer may be `queued` while the remote is away."""
         return self.deferrable
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        """What is asked for: the fields of its kind that aren't as they are when nobody says anything."""
+        return self.model_dump(exclude=set(Command.model_fields), exclude_defaults=True)
+
+    @property
+    def handle(self) -> str:
+        """The name of the command on a machine: no two requests share one, even where their callers chose the same id."""
+        return f"{self.op}~{self.asked[:16]}" if self.asked else self.op
+
+    def made(self, event: Event) -> bool:
+        """Return True if that event, which has this operation's id, came of this very command."""
+        return event.asked == self.asked and (bool(self.asked) or event.session == self.session)
 
 
 class Event(BaseModel):
@@ -102,6 +122,7 @@ class Event(BaseModel):
     session: SessionName
     run_id: RunId = ""
     at: Instant
+    asked: Asked = ""
     lapsed: Line | None = None
     removed: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
     abandoned: Annotated[tuple[SessionName, ...], Field(max_length=64)] = ()
@@ -129,6 +150,15 @@ class Event(BaseModel):
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Why the event is not valid on that state, or None. Pure: no clock, no local knowledge."""
         raise NotImplementedError
+
+
+def digest(session: str, kind: str, request: Mapping[str, Any]) -> str:
+    """Return the digest of a request: who asks for what. Times don't count, for `--expires 4h` is another instant each time it is
+    run; nor does what is empty.
+    """
+    plain = {key: value for key, value in request.items() if value and not isinstance(value, datetime)}
+    text = json.dumps([session, kind, plain], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _no_witness() -> datetime | None:

@@ -84,6 +84,8 @@ def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
             raise NotInitialised("there is no coordination branch yet", hint="gitcoord init")
         check_format(state)
     events = _DECIDE[type(command)](state, command, clock)
+    if events and command.asked:
+        events = (events[0].model_copy(update={"asked": command.asked}), *events[1:])
     if not events or opening:
         return events
     if _is_used(state, events[0]):

@@ -80,6 +80,10 @@ class StartSession(Command):
         """A start under a name made unique here may wait for the remote; a chosen name must be known to be free."""
         return self.offline
 
+    def made(self, event: Event) -> bool:
+        """Return True if that event came of this command: a start's session may have got another name, its run is its own."""
+        return event.asked == self.asked and event.run_id == self.run_id
+
 
 class EndSession(Command):
     """Releases all and closes the record. `to`: leaves a handoff for that session, group or anyone."""

@@ -83,7 +83,7 @@ class Desk:
         """
         record = {"kind": command.kind, "command": command.model_dump(mode="json"), "since": since}
         try:
-            files.write_json(self.path / "outbox" / f"{command.op}.json", record, durable=True)
+            files.write_json(self.path / "outbox" / f"{command.handle}.json", record, durable=True)
         except OSError as error:
             raise _no_room("the command", self.path, error) from error
 

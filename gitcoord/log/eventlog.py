@@ -13,6 +13,7 @@ from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import State
 from gitcoord.errors import (
     Alarm,
+    BadInput,
     Defect,
     GitcoordError,
     NotInitialised,
@@ -84,6 +85,13 @@ class Done:
 Outcome = Done | GitcoordError
 
 
+def used(op: str, by_what: str) -> BadInput:
+    """The error for an operation id that a caller chose and that stands for something else already."""
+    return BadInput(
+        f"the operation id {op} is used already: {by_what}", hint="choose another --op, or leave it away; nothing was done"
+    )
+
+
 @dataclass(frozen=True)
 class View:
     """The branch as this clone knows it: what was checked, the state, and when the remote was last read (None: not now)."""
@@ -107,7 +115,8 @@ class EventLog:
     facts: MutableMapping[str, str] = field(default_factory=dict)
     """What this clone knows of objects by their names."""
     _history: History = field(init=False)
-    _landed: dict[str, Done] = field(default_factory=dict, init=False)
+    _landed: dict[str, dict[Oid, Done]] = field(default_factory=dict, init=False)  # by operation: a chosen id may stand twice
+    _searched: set[tuple[str, Oid]] = field(default_factory=set, init=False)  # operations, up to which tip they were looked for
     _wanted: set[str] = field(default_factory=set, init=False)  # operations that a transaction looks for; a history holds too many
     _read: set[tuple[Oid, Oid]] = field(default_factory=set, init=False)
     _known_bad: dict[Oid, dict[Oid, str]] = field(default_factory=dict, init=False)
@@ -176,7 +185,11 @@ class EventLog:
 
     def _note(self, good: Good) -> None:
         if good.event.id in self._wanted:
-            self._landed[good.event.id] = Done(good.event, good.commit, good.event.seq)
+            self._land(Done(good.event, good.commit, good.event.seq))
+
+    def _land(self, done: Done) -> None:
+        if done.event is not None:
+            self._landed.setdefault(done.event.id, {}).setdefault(done.commit, done)
 
     def replay(self, tip: Oid, seen: Callable[[Good], None]) -> Checked:
         """Checks the whole history again from the root, telling each good commit."""
@@ -228,14 +241,30 @@ class EventLog:
     def _note_landed(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             if entry.event is not None:
-                self._landed.setdefault(entry.event.id, Done(entry.event, entry.commit.oid, entry.event.seq))
+                self._land(Done(entry.event, entry.commit.oid, entry.event.seq))
 
-    def find(self, op: str, checked: Checked) -> Done | None:
-        """Return the operation if it is in the known history."""
-        if op not in self._landed and checked.tip:
+    def outcome(self, op: str, is_mine: Callable[[Event], bool], checked: Checked) -> Outcome | None:
+        """Return what came of an operation by the known history; None where its id doesn't stand there. An id that stands there,
+        but for nothing that `is_mine`, is a BadInput.
+        """
+        self.find(op, checked)
+        return self._outcome(op, is_mine)
+
+    def _outcome(self, op: str, is_mine: Callable[[Event], bool]) -> Outcome | None:
+        found = [(done, done.event) for done in self._landed.get(op, {}).values() if done.event is not None]
+        mine = next((done for done, event in found if is_mine(event)), None)
+        if mine is None and found:
+            _, event = found[0]
+            return used(op, f"event {event.seq} of {event.session}, {event.headline()}")
+        return mine
+
+    def find(self, op: str, checked: Checked) -> list[Done]:
+        """Return the events of the known history with that operation's id."""
+        if (op, checked.tip) not in self._searched and checked.tip:
+            self._searched.add((op, checked.tip))
             self._wanted.add(op)
             self._note_landed(self.saying(checked, f"Coord-Id: {op}"))
-        return self._landed.get(op)
+        return list(self._landed.get(op, {}).values())
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
@@ -283,14 +312,14 @@ class EventLog:
                         self.landed_since(since, view.checked)
                     since = view.checked.tip
                 self._collect(pending, outcomes)
-                for command in [one for one in pending if one.op in withdrawn]:
-                    outcomes[command.op] = NotInTime("its caller gave up before it could be sent; nothing happened")
+                for command in [one for one in pending if one.handle in withdrawn]:
+                    outcomes[command.handle] = NotInTime("its caller gave up before it could be sent; nothing happened")
                     pending.remove(command)
-                for command in [one for one in pending if one.op in gone]:
-                    if view.checked.tip in gone[command.op]:  # the lease of that push still fits: it may land at any time
-                        outcomes[command.op] = Unknown("its caller is gone, and its push may still land", hint="gitcoord sync")
+                for command in [one for one in pending if one.handle in gone]:
+                    if view.checked.tip in gone[command.handle]:  # the lease of that push still fits: it may land at any time
+                        outcomes[command.handle] = Unknown("its caller is gone, and its push may still land", hint="gitcoord sync")
                     else:
-                        outcomes[command.op] = NotInTime("its caller was gone before it could be sent; nothing happened")
+                        outcomes[command.handle] = NotInTime("its caller was gone before it could be sent; nothing happened")
                     pending.remove(command)
                 chain, refused, _state = self._decide(view, pending)
                 if not chain:
@@ -322,16 +351,16 @@ class EventLog:
                     self._wanted |= {command.op for command in pending}
                     continue
                 for command, event, _, _ in chain:
-                    outcomes[command.op] = self._landed[event.id]
+                    outcomes[command.handle] = next(one for one in self._landed[event.id].values() if one.event == event)
                     pending.remove(command)
                 # The tip is our own chain: what was refused on the state that the chain makes is refused for good.
                 outcomes |= dict(refused.items()) if fresh else {}
-                pending = [command for command in pending if command.op not in outcomes]
+                pending = [command for command in pending if command.handle not in outcomes]
                 view, fresh = won, True
                 since = won.checked.tip
             self.newest = view.state
         except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised, NotWritten) as error:
-            outcomes |= {command.op: error for command in pending if command.op not in outcomes}
+            outcomes |= {command.handle: error for command in pending if command.handle not in outcomes}
         return outcomes
 
     def _refreshed(self, pending: Sequence[Command], end: float) -> tuple[View, bool]:
@@ -353,8 +382,9 @@ class EventLog:
 
     def _collect(self, pending: list[Command], outcomes: dict[str, Outcome]) -> None:
         for command in list(pending):
-            if command.op in self._landed:
-                outcomes[command.op] = self._landed[command.op]
+            outcome = self._outcome(command.op, command.made)
+            if outcome is not None:
+                outcomes[command.handle] = outcome
                 pending.remove(command)
 
     def _decide(
@@ -369,12 +399,16 @@ class EventLog:
             try:
                 events = rules.decide(state, command, clock)
             except GitcoordError as error:
-                answers[command.op] = error
+                answers[command.handle] = error
                 continue
             if not events:
-                answers[command.op] = Done(None, view.checked.good, state.seq)
+                answers[command.handle] = Done(None, view.checked.good, state.seq)
                 continue
             event = events[0]
+            twin = next((made for other, made, _, _ in chain if other.op == command.op), None)
+            if twin is not None:
+                answers[command.handle] = used(command.op, f"event {twin.seq} of {twin.session}, {twin.headline()}")
+                continue
             if not chain and view.checked.unmended:
                 found = view.checked.unmended
                 named = tuple(f"{one.commit} {one.reason[:200]}" for one in found[-8:])
@@ -385,7 +419,7 @@ class EventLog:
             wrong = wrong or self._unreadable(event, after)
             if wrong is not None:
                 # An answer, no exception: one such command must not keep the others of its batch from being sent.
-                answers[command.op] = Defect(f"a bug in gitcoord: {wrong} ({event.kind})", hint="gitcoord doctor")
+                answers[command.handle] = Defect(f"a bug in gitcoord: {wrong} ({event.kind})", hint="gitcoord doctor")
                 continue
             chain.append((command, event, state, after))
             state = after
@@ -427,13 +461,13 @@ class EventLog:
             for _, event, before, after in chain
         ]
         oids = self.objects.write_chain(base, view.checked.good, commits)
-        withdrawn = flight.sending(base, {command.op: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
+        withdrawn = flight.sending(base, {command.handle: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
         if withdrawn:
             return withdrawn
         if self.tip.swap(base, oids[-1], max(1.0, end - monotonic())) is Swap.LOST:
             return None
         for (_, event, _, _), oid in zip(chain, oids, strict=True):
-            self._landed[event.id] = Done(event, oid, event.seq)
+            self._land(Done(event, oid, event.seq))
         last = chain[-1][3]
         checked = Checked(oids[-1], oids[-1], last.seq, view.checked.bad)
         self.memory.save(checked)

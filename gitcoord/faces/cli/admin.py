@@ -40,7 +40,7 @@ def init(
         answer({"removed": done}, *(f"removed: {line}" for line in done))
         return
     with setup.chosen(os.path.abspath(options.path or "."), os.environ, remote=remote, hub=hub, local=local), connection() as found:
-        receipt, words = setup.init(found)
+        receipt, words = setup.init(found, op=options.op)
         where = f" --git-dir={shlex.quote(found.home.git_dir)}" if found.settings.hub else ""
         answer(
             {**records.receipt(receipt), "branch": found.tip.ref, "repo": found.coordinator.who.repo},
@@ -118,7 +118,7 @@ def config(
     with connection() as found:
         if shared:
             if key is not None and value is not None:
-                receipt = found.coordinator.set_shared(key, value)
+                receipt = found.coordinator.set_shared(key, value, op=options.op)
                 answer({**records.receipt(receipt), "key": key, "value": value}, f"{key} = {value} for all")
                 return
             values = branch.shown(found.coordinator.view().state.rules.settings)

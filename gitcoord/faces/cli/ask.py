@@ -11,7 +11,7 @@ from gitcoord.core.names import Resource, is_resource_type, show
 from gitcoord.errors import BadInput, Held
 from gitcoord.faces.cli import complete, records
 from gitcoord.faces.cli.arguments import resources, text_or_stdin
-from gitcoord.faces.cli.context import answer, connection
+from gitcoord.faces.cli.context import answer, connection, options
 
 Answer = Literal["approve", "deny", "share"]
 
@@ -32,7 +32,7 @@ def request(
     """Ask whoever holds it to give it up; the answer comes as a message, and with it an offer."""
     with connection() as found:
         wanted, text = _split(found, names)
-        receipt, asked, denied = found.coordinator.request(wanted, text)
+        receipt, asked, denied = found.coordinator.request(wanted, text, op=options.op)
         told = {**records.receipt(receipt), "asked": list(asked), "denied": list(denied)}
         if not asked:
             raise Held(
@@ -55,7 +55,8 @@ def respond(
     with connection() as found:
         boss = found.coordinator
         key = boss.message_id(request)
-        receipt, event = boss.respond(key, cast(Answer, verdict), text_or_stdin(message) if message else "")
+        text = text_or_stdin(message) if message else ""
+        receipt, event = boss.respond(key, cast(Answer, verdict), text, op=options.op)
         words = {
             "approve": f"{event.resource} is given up" + (f" and offered to {event.asker}" if event.offered else ""),
             "share": f"{event.resource} is held shared now" + (f" and offered to {event.asker}" if event.offered else ""),

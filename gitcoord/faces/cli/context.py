@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitcoord.bootstrap import Connection, connect
-from gitcoord.core.names import hint_from_root, show, show_text
+from gitcoord.core.names import hint_from_root, parse_id, show, show_text
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.faces.cli import output
 
@@ -75,7 +75,9 @@ def take_globals(argv: Sequence[str]) -> list[str]:
 def connection() -> Iterator[Connection]:
     """The connection to the branch of the repository that the caller stands in; its warnings are told at the end."""
     start = os.path.abspath(options.path or ".") if options.path else _here()
-    with connect(start, os.environ, session=options.session or None, op=options.op, cached=options.cached) as found:
+    if options.op:
+        parse_id(options.op)
+    with connect(start, os.environ, session=options.session or None, cached=options.cached) as found:
         found.coordinator.heard = not options.quiet
         found.coordinator.about_secrets = "allow" if options.allow_secret else "refuse"
         options.below = bool(here_and_root(found)[0])

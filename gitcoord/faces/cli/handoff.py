@@ -50,7 +50,15 @@ def handoff(
         chosen = resources(found, claim) if claim else [] if no_claims else None
         where = code(found, branch)
         receipt, going = found.coordinator.handoff(
-            to, resources=chosen, done=done, next=following, blockers=blockers, tests=tests, notes=text or None, **where
+            to,
+            resources=chosen,
+            op=options.op,
+            done=done,
+            next=following,
+            blockers=blockers,
+            tests=tests,
+            notes=text or None,
+            **where,
         )
         names = [entry.split(" ", 1)[1] for entry in going]
         number = f"handoff {receipt.seq}" if receipt.seq else "handoff"
@@ -114,7 +122,7 @@ def take(
         if previous is not None:
             _take_place(found, previous)
             return
-        taken = found.coordinator.take(which)
+        taken = found.coordinator.take(which, op=options.op)
         state = found.coordinator.view(fresh=False).state
         told = {**records.receipt(taken.receipt), "handoff": records.record(taken.handoff)}
         blocked = [leases.describe(state, one, utc_now()) for one in taken.missed]
@@ -129,7 +137,7 @@ def take(
 
 
 def _take_place(found: Connection, previous: str) -> None:
-    came = found.coordinator.take_place(previous)
+    came = found.coordinator.take_place(previous, op=options.op)
     over = came.receipt.state == "unchanged"
     lines = [f"{previous} had ended already; it holds nothing" if over else f"you took the place of {previous}"]
     lines += [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in came.claims]

@@ -89,7 +89,11 @@ def run(
         try:
             asked |= {"wait": patience(found.coordinator, timeout)} if wait else {}
             course.kept = keeper.take(
-                [resource(found, text) for text in claim], told=say, stop=lambda: wait and bool(signals.ending), **asked
+                [resource(found, text) for text in claim],
+                told=say,
+                stop=lambda: wait and bool(signals.ending),
+                op=options.op,
+                **asked,
             )
         except GitcoordError as error:
             outcome = {3: "blocked", 5: "unknown"}.get(error.exit_code, "failed")

@@ -56,7 +56,7 @@ def send(
             "expires_at": parse_when(expires, now=utc_now(), ahead=True) if expires else None,
             "in_reply_to": found.coordinator.message_id(reply_to, any_receiver=True) if reply_to else None,
         }  # fmt: skip
-        receipt = found.coordinator.send(who, subject, text, **given)
+        receipt = found.coordinator.send(who, subject, text, op=options.op, **given)
         to = "all" if who == TO_ALL else who
         if receipt.state != "queued" and (nobody := found.coordinator.nobody_there(who)):
             say(nobody)
@@ -138,7 +138,7 @@ def ask(
         boss.require_session()
         seconds = parse_duration(timeout).total_seconds() if timeout else ASK
         back = boss.message_id(reply_to) if reply_to else None
-        receipt, mail = boss.ask(who, text_or_stdin(question), seconds=seconds, reply_to=back, tell=say)
+        receipt, mail = boss.ask(who, text_or_stdin(question), seconds=seconds, reply_to=back, tell=say, op=options.op)
         _deliver(boss, mail, id=receipt.id, seq=receipt.seq)
 
 
@@ -154,7 +154,8 @@ def reply(
         boss = found.coordinator
         boss.require_session()
         asked = boss.message_id(words[0]) if len(words) == 2 else None
-        receipt, mail = boss.reply(asked, text_or_stdin(words[-1]), wait=patience(boss, timeout) if wait or timeout else None)
+        seconds = patience(boss, timeout) if wait or timeout else None
+        receipt, mail = boss.reply(asked, text_or_stdin(words[-1]), wait=seconds, op=options.op)
         told = records.receipt(receipt)
         if wait or timeout:
             _deliver(boss, mail, **told)

@@ -29,7 +29,7 @@ def start(
     """Register a session, or go on with the one of this work tree."""
     with connection() as found:
         boss = found.coordinator
-        session, receipt = boss.start(name, new=new, capabilities=capability or [], role=role, work=work)
+        session, receipt = boss.start(name, new=new, capabilities=capability or [], role=role, work=work, op=options.op)
         words = f"session {session}" + (" (queued: the remote is away)" if receipt.state == "queued" else "")
         state = "queued" if receipt.state == "queued" else "committed"
         offers = []
@@ -104,8 +104,8 @@ def heartbeat(
     with connection() as found:
         files = [resource(found, f"file:{path}").name for path in file or []]
         receipt = found.coordinator.heartbeat(
-            action=action, target=target, phase=phase, progress=progress, next_action=next_action, blocked_by=blocked_by,
-            files_touched=tuple(files), estimated_completion=_when(eta, ahead=True) if eta else None,
+            op=options.op, action=action, target=target, phase=phase, progress=progress, next_action=next_action,
+            blocked_by=blocked_by, files_touched=tuple(files), estimated_completion=_when(eta, ahead=True) if eta else None,
         )  # fmt: skip
         answer(records.receipt(receipt), f"heartbeat {receipt.state}")
 
@@ -149,7 +149,7 @@ def claim(
             "breaks": breaks,
         }  # fmt: skip
         try:
-            held = boss.acquire(wanted, wait=patience(boss, timeout) if wait else None, told=say, **asked)
+            held = boss.acquire(wanted, wait=patience(boss, timeout) if wait else None, told=say, op=options.op, **asked)
         except GitcoordError as error:
             outcome = {3: "blocked", 5: "unknown"}.get(error.exit_code, "failed")
             code = tell(error, outcome=outcome, claims=[], blocked_by=[], place=None, commit=None, seq=None)
@@ -174,7 +174,7 @@ def claim(
 def renew(names: Names = None, ttl: Annotated[str | None, typer.Option(help="How long from now.")] = None) -> None:
     """Hold on to leases; none named: all of yours."""
     with connection() as found:
-        held = found.coordinator.renew(resources(found, names) if names else [], _seconds(ttl))
+        held = found.coordinator.renew(resources(found, names) if names else [], _seconds(ttl), op=options.op)
         lines = [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in held.claims]
         answer(
             {
@@ -206,7 +206,7 @@ def release(
         if done is not None or next_phase:
             head = found.repo.head()
             told |= {"branch": head.branch or None, "commit": head.commit or None}
-        receipt, freed = found.coordinator.release(resources(found, names) if names else None, **told)
+        receipt, freed = found.coordinator.release(resources(found, names) if names else None, op=options.op, **told)
         words = [f"released: {entry.split(' ', 1)[1]}" for entry in freed]
         if receipt.state == "queued":
             words = [f"{line} (queued: the remote is away)" for line in words]
@@ -300,7 +300,7 @@ def end(
         held = boss.identity.held(name) if name else []
         said = {"next": following, "blockers": blockers, "tests": tests} if to is not None else {}
         where = handoff.code(found, branch) if to is not None else {}
-        receipt = boss.end(done or [], notes, to=to, **said, **where)
+        receipt = boss.end(done or [], notes, to=to, op=options.op, **said, **where)
         left = f", handoff {receipt.seq or ''} left for {to}" if to is not None else ""
         answer(
             records.receipt(receipt),
