@@ -92,8 +92,7 @@ class Asker(Reader):
             return Receipt("queued", op), None
         given_back = set(getattr(result.event, "released", ()))
         if given_back:  # what this command gave back is no loss
-            left = [entry for entry in self.identity.held(command.session) if entry not in given_back]
-            self.identity.hold(command.session, left)
+            self.identity.drop(command.session, given_back)
         self._after(result)
         state: Outcome = "committed" if result.event is not None else "unchanged"
         return Receipt(state, op, result.seq, result.commit), result.event
@@ -134,8 +133,8 @@ class Asker(Reader):
     def _after(self, result: Done) -> None:
         """Looks what the answer's tip says of the session's leases: who was dispossessed learns it with any command."""
         self._view = None
-        if result.held is not None and set(self.identity.held(self.who.session)) <= set(result.held):
-            self._note_held(result.held)
+        if result.held is not None and set(self.identity.held(self.who.session)) <= result.held.leases.keys():
+            self._note_held(result.held.leases, result.held.seq)
             return
         known = self.log.view()
         # Another clone of this machine may have flushed for us: then this one's view is older than the answer.

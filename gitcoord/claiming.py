@@ -149,8 +149,9 @@ class Claiming(Asker):
             )  # fmt: skip
         if again:
             found = self._still(receipt, found)
-        held = {*self.identity.held(self.who.session), *(f"{lease.fence} {lease.resource}" for lease in found)}
-        self.identity.hold(self.who.session, sorted(held))
+        start = event.at.timestamp() if event is not None else 0.0
+        ends = {lease.entry: lease.expires_at.timestamp() for lease in found}
+        self.identity.add(self.who.session, {entry: (end, int(end - start)) for entry, end in ends.items()}, receipt.seq)
         collected = event.collected if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed) else ()
         return Leases(tuple(found), receipt, taken, collected)
 
@@ -204,8 +205,7 @@ class Claiming(Asker):
         freed = {str(split_lease(entry)[1]) for entry in given_up}
         if isinstance(event, releases.ClaimReleased):
             freed |= set(event.left)
-        left = [entry for entry in self.identity.held(self.who.session) if str(split_lease(entry)[1]) not in freed]
-        self.identity.hold(self.who.session, left)
+        self.identity.drop(self.who.session, [entry for entry in given_up if not entry.startswith("0 ")])
         if receipt.state == "queued":
             return receipt, tuple(leases)
         for resource in resources or ():
@@ -223,8 +223,7 @@ class Claiming(Asker):
         """Gives exactly those leases (`42 file:a`) back: the receipt and what was freed. One that is over by then is left alone."""
         receipt, event = self._ask(releases.ReleaseClaims, leases=tuple(entries))
         freed = tuple(entries) if receipt.state == "queued" else getattr(event, "released", ())
-        left = [entry for entry in self.identity.held(self.who.session) if entry not in entries]
-        self.identity.hold(self.who.session, left)
+        self.identity.drop(self.who.session, entries)
         return receipt, freed
 
     def _fences(self) -> dict[Resource, int]:

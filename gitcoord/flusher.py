@@ -17,7 +17,7 @@ from gitcoord.core.rules import EVENTS
 from gitcoord.errors import Alarm, GitcoordError, NotInTime, NotWritten, Refused, Unknown
 from gitcoord.git.repo import Oid
 from gitcoord.local.desk import STALLED_AFTER, Waiting
-from gitcoord.log.eventlog import PATIENCE, Done, Outcome, used
+from gitcoord.log.eventlog import PATIENCE, Done, Holding, Outcome, used
 from gitcoord.sender import Sender
 
 _LOOK = 0.01  # seconds between two looks for a result: one small system call
@@ -178,4 +178,5 @@ def _outcome(record: dict[str, Any]) -> Outcome:
     kind = EVENTS.get(str(record.get("kind")))
     event = kind.model_validate(record["event"]) if kind else None
     held = record.get("held")
-    return Done(event, str(record["commit"]), int(record["seq"]), None if held is None else tuple(map(str, held)))
+    leases = {} if held is None else {str(entry): (float(until), int(ttl)) for entry, (until, ttl) in held["leases"].items()}
+    return Done(event, str(record["commit"]), int(record["seq"]), None if held is None else Holding(int(held["seq"]), leases))

@@ -172,7 +172,7 @@ class Handing(Asker):
         )
         if event is not None and event.lapsed:
             self.warnings.append(f"this has no effect: {event.lapsed}")
-        self.identity.hold(self.who.session, [])
+        self.identity.forget(self.who.session)
         self.identity.unbind(self.who.session)
         return receipt
 

@@ -240,7 +240,7 @@ class Keeper:
     def _forget(self, gone: Sequence[Kept]) -> None:
         names = {one.entry for one in gone}
         session = self.boss.who.session
-        self.boss.identity.hold(session, [entry for entry in self.boss.identity.held(session) if entry not in names])
+        self.boss.identity.drop(session, names)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Event
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
+from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
 from gitcoord.core.waiting import Waiting
 from gitcoord.errors import Held, NotHeld, NotInitialised, Unreachable
@@ -151,28 +152,25 @@ class Reader:
         """Tells the session once which leases it had and has no more."""
         if not self.who.session:
             return
-        held = {f"{lease.fence} {lease.resource}" for lease in leases.held_by(state, self.who.session)}
-        gone = [entry for entry in self.identity.held(self.who.session) if entry not in held]
+        me, now = self.who.session, max(self.now(), state.at)
+        held = leases.holding(state, me, now)
+        gone = self.identity.missing(me, held.keys(), state.seq)
         if not self.heard:  # told to nobody, it would be told never
-            self.identity.hold(self.who.session, sorted({*held, *gone}))
+            self.identity.see(me, held, state.seq, keep=gone)
             return
-        self.identity.lose(self.who.session, gone, spell(self.now()))  # first: what is told twice is better than what is lost
-        for entry in gone:
-            fence, resource = leases.split_lease(entry)
-            now = [lease for lease in state.claims.values() if overlaps(lease.resource, resource)]
-            by = f"{now[0].claimed_by} holds it now (fence {now[0].fence})" if now else "nobody holds it now"
-            self.warnings.append(f"you no longer hold {resource} (fence {fence}): {by}")
-        for lease in leases.held_by(state, self.who.session):
-            if lease.offered_until is not None and lease.offered_until > self.now():
+        self.identity.lose(me, gone, spell(self.now()))  # first: what is told twice is better than what is lost
+        self.warnings += [leases.how_lost(state, me, entry, now) for entry in gone]
+        for lease in leases.held_by(state, me):
+            if lease.offered_until is not None and not is_over(lease, now):
                 self.warnings.append(f"{lease.resource} is offered to you until {spell(lease.offered_until)}: claim it")
-        self._note_held(held)
+        self._note_held(held, state.seq)
 
-    def _note_held(self, held: Iterable[str]) -> None:
-        """Notes what the session holds, and tells it what was left for it to know."""
+    def _note_held(self, held: Mapping[str, tuple[float, int]], seq: int) -> None:
+        """Notes what the session holds at that event, and tells it what was left for it to know."""
         if self.who.session:
             if self.heard:
                 self.warnings += self.desk.take_notes(self.who.session)
-            self.identity.hold(self.who.session, sorted(held))
+            self.identity.see(self.who.session, held, seq)
 
     def _glance(self, view: View) -> None:
         """Notes what a status line shows, where the branch was just read where it lives."""

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from gitcoord.core import secrecy
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
-from gitcoord.core.leases import held_by
+from gitcoord.core.leases import holding
 from gitcoord.core.names import LINE_LIMIT, is_session_name, show
 from gitcoord.core.records import Command
 from gitcoord.core.times import read_instant
@@ -26,7 +26,7 @@ from gitcoord.errors import Alarm, NotInTime, NotWritten, Refused, Unknown, Unre
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
 from gitcoord.local.desk import Desk, Flight, Waiting
-from gitcoord.log.eventlog import Done, EventLog, Outcome
+from gitcoord.log.eventlog import Done, EventLog, Holding, Outcome
 
 _REST = 2.0  # seconds that a winner rests at most
 _SHORTEST = 0.01  # seconds: a shorter rest is none
@@ -180,9 +180,10 @@ class Sender:
     def _settle(self, command: Command, outcome: Outcome, was_sent: bool, *, mine: bool) -> Outcome:
         """Leaves the answer for who waits, or the command for the next flush."""
         if isinstance(outcome, Done):
-            if self.log.newest is not None:
-                held = tuple(f"{lease.fence} {lease.resource}" for lease in held_by(self.log.newest, command.session))
-                outcome = replace(outcome, held=held)
+            state = self.log.newest
+            if state is not None:
+                held = holding(state, command.session, max(self.now(), state.at))
+                outcome = replace(outcome, held=Holding(state.seq, held))
             self.desk.answer(command.handle, _record(outcome))
         elif isinstance(outcome, Refused) and command.can_wait:
             self.desk.refuse(command.handle, outcome.message)
@@ -307,5 +308,5 @@ def _record(outcome: Done) -> dict[str, Any]:
         "seq": outcome.seq,
         "kind": event.kind if event else "",
         "event": event.model_dump(mode="json") if event else None,
-        "held": outcome.held,
+        "held": {"seq": outcome.held.seq, "leases": dict(outcome.held.leases)} if outcome.held else None,
     }

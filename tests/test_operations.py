@@ -104,6 +104,7 @@ def test_two_sessions_of_one_desk_with_one_id_are_two_requests_also_while_they_w
         # Two that came past each other: neither is written over the other.
         other = SendMessage(op="m1", session="ben", at=first.coordinator.now(), to="ada", subject="two", asked="f" * 32)
         first.desk.put(other)
+        first.desk.mark_queued(other.handle)
         assert len(first.desk.waiting()) == 2
     file_remote.back()
     assert ada.ok("sync")["unsent"] == 0

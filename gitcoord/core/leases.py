@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 from gitcoord.core.names import Resource, word
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Clock, Record, ResourceType, SessionName
+from gitcoord.core.term import is_over
 from gitcoord.core.times import Instant, read_instant, spell
 from gitcoord.errors import BadInput, ClockSkew
 
@@ -137,6 +138,30 @@ def held_by(state: State, session: str) -> list[Claim]:
     return sorted((claim for claim in state.claims.values() if claim.claimed_by == session), key=lambda one: (one.fence, one.key))
 
 
+def held_now(state: State, session: str, now: datetime) -> list[Claim]:
+    """Return the leases that the session holds at that time: those that are not over, and no mere offers."""
+    return [one for one in held_by(state, session) if one.offered_until is None and not is_over(one, now)]
+
+
+def holding(state: State, session: str, now: datetime) -> dict[str, tuple[float, int]]:
+    """Return the same as a machine notes it: each lease (`42 file:a`) with its end, in seconds since 1970, and its length."""
+    return {one.entry: (one.expires_at.timestamp(), one.ttl_seconds) for one in held_now(state, session, now)}
+
+
+def live(state: State, now: datetime) -> list[Claim]:
+    """Return the leases that are not over at that time, offers included, in the order in which they are shown."""
+    return sorted((one for one in state.claims.values() if not is_over(one, now)), key=_shown_first)
+
+
+def over(state: State, now: datetime) -> list[Claim]:
+    """Return the leases that are over and that nobody has taken or given back, in the order in which they are shown."""
+    return sorted((one for one in state.claims.values() if is_over(one, now)), key=_shown_first)
+
+
+def _shown_first(lease: Claim) -> tuple[Resource, int, str]:
+    return (lease.resource, lease.fence, lease.claimed_by)
+
+
 def own(state: State, session: str, resource: Resource, asked: Mode, now: datetime) -> list[Claim]:
     """The session's good leases on exactly that, held (or offered) as it is asked for."""
     mode = mode_of(state.rules.settings, resource, asked)
@@ -224,6 +249,27 @@ def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:
         "reason": reason,
         "last_heard": spell(silent_since(state, lease)),
     }
+
+
+def how_lost(state: State, session: str, entry: str, now: datetime) -> str:
+    """Say how it stands with a lease (`42 file:a`) that the session had and doesn't hold any more."""
+    fence, resource = split_lease(entry)
+    old = find(state.claims.values(), session, fence, resource)
+    if old is not None and is_over(old, now):
+        return (
+            f"your lease on {resource} (fence {fence}) ended {spell(old.expires_at)}, and you no longer hold it: "
+            f"nobody has taken it; gitcoord renew {word(str(resource))} takes it again"
+        )
+    meets = [one for one in live(state, now) if overlaps(one.resource, resource)]
+    again = next((one for one in meets if one.claimed_by == session and one.resource == resource), None)
+    if again is not None:
+        return (
+            f"your lease on {resource} with fence {fence} had ended; it is yours again until {spell(again.expires_at)}, "
+            f"with fence {again.fence}"
+        )
+    others = [one for one in meets if one.claimed_by != session]
+    by = f"{others[0].claimed_by} holds it now (fence {others[0].fence})" if others else "nobody holds it now"
+    return f"you no longer hold {resource} (fence {fence}): {by}"
 
 
 def ways_out(lease: Claim, wanted: Sequence[Resource], *, flags: str = "") -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -61,6 +61,26 @@ class Binding:
     def alive(self) -> bool:
         """Whether the process that it was started from is still there."""
         return processes.alive(self.pid, self.born)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is noted of a lease: the newest event by which it was seen, its end in seconds since 1970, its length in seconds."""
+
+    seq: int
+    until: float
+    ttl: int
+
+
+@dataclass(frozen=True)
+class _Notes:
+    """What a session was seen to hold: up to which event that was seen in whole; `over`: leases that were given back or are lost,
+    so that no command that comes late notes them anew.
+    """
+
+    seq: int
+    held: dict[str, Held]
+    over: list[str]
 
 
 def agent_ids(environ: Mapping[str, str]) -> dict[str, str]:
@@ -178,19 +198,77 @@ class Identity:
 
     def held(self, session: str) -> list[str]:
         """The leases (`42 file:a`) that the session was last seen to hold."""
-        return files.read(self._folder.parent / "held" / f"{session}.json", _leases) or []
+        return list(self.holding(session))
 
-    def hold(self, session: str, entries: Sequence[str]) -> None:
-        """Remembers what it holds, so that a loss can be told. On a full disk a loss is told late; no command fails for it."""
-        folder = self._folder.parent / "held"
-        path = folder / f"{session}.json"
+    def holding(self, session: str) -> dict[str, Held]:
+        """The same, each with what is known of its end."""
+        notes = files.read(self._held(session), _notes)
+        return notes.held if notes is not None else {}
+
+    def missing(self, session: str, leases: Collection[str], seq: int) -> list[str]:
+        """The leases that were noted and are not among `leases`, what the session holds at event `seq`. What a newer event than
+        that gave is not judged by it.
+        """
+        notes = files.read(self._held(session), _notes)
+        known = notes.held if notes is not None and notes.seq <= seq else {}
+        return [entry for entry, held in known.items() if held.seq <= seq and entry not in leases]
+
+    def see(self, session: str, leases: Mapping[str, tuple[float, int]], seq: int, *, keep: Collection[str] = ()) -> None:
+        """Notes all that the session holds at event `seq`: each lease with its end (seconds since 1970) and its length. What newer
+        events gave stays, an older view changes nothing. `keep`: of what is missing, that whose loss was told to nobody.
+        """
+
+        def merge(notes: _Notes) -> _Notes:
+            if notes.seq > seq:
+                return notes
+            seen = {entry: Held(seq, *ends) for entry, ends in leases.items() if entry not in notes.over}
+            younger = {entry: held for entry, held in notes.held.items() if held.seq > seq or entry in keep}
+            gone = [entry for entry in notes.held if entry not in seen and entry not in younger]
+            return _Notes(seq, {**seen, **younger}, [*notes.over, *gone][-_LOST:])
+
+        self._note(session, merge)
+
+    def add(self, session: str, leases: Mapping[str, tuple[float, int]], seq: int) -> None:
+        """Notes what event `seq` gave the session, beside what is noted. What was given back or lost meanwhile stays so."""
+
+        def merge(notes: _Notes) -> _Notes:
+            new = {entry: Held(seq, *ends) for entry, ends in leases.items() if entry not in notes.over}
+            newest = {
+                entry: held for entry, held in new.items() if entry not in notes.held or notes.held[entry].until <= held.until
+            }
+            return _Notes(notes.seq, {**notes.held, **newest}, notes.over)
+
+        self._note(session, merge)
+
+    def drop(self, session: str, entries: Collection[str]) -> None:
+        """Notes that the session has given these back, or knows that they are lost."""
+
+        def merge(notes: _Notes) -> _Notes:
+            left = {entry: held for entry, held in notes.held.items() if entry not in entries}
+            return _Notes(notes.seq, left, [*notes.over, *(entry for entry in entries if entry not in notes.over)][-_LOST:])
+
         if entries:
-            with suppress(OSError):
-                files.private_folder(folder)
-                files.write_json(path, list(entries))
-        else:
-            with suppress(OSError):  # in a sandbox that can only read, whoever stands outside of it will notice
-                path.unlink(missing_ok=True)
+            self._note(session, merge)
+
+    def forget(self, session: str) -> None:
+        """Forgets what an ended session held; in a sandbox that can only read, whoever stands outside of it will notice."""
+        with suppress(OSError):
+            self._held(session).unlink(missing_ok=True)
+
+    def _held(self, session: str) -> Path:
+        return self._folder.parent / "held" / f"{session}.json"
+
+    def _note(self, session: str, merge: Callable[[_Notes], _Notes]) -> None:
+        """Changes the note of what it holds. On a full disk a loss is told late; no command fails for it."""
+
+        def changed(known: _Notes | None) -> dict[str, Any]:
+            notes = merge(known or _Notes(0, {}, []))
+            held = {entry: [one.seq, one.until, one.ttl] for entry, one in notes.held.items()}
+            return {"seq": notes.seq, "held": held, "over": notes.over}
+
+        with suppress(OSError):
+            files.private_folder(self._folder.parent / "held")
+            files.update(self._held(session), _notes, changed)
 
     def briefed(self, session: str) -> Any:
         """What was noted of the session's last briefing here; None when there was none."""
@@ -245,8 +323,9 @@ def _lease(entry: str) -> str:
     return entry
 
 
-def _leases(value: Any) -> list[str]:
-    return [_lease(entry) for entry in files.texts(value)]
+def _notes(value: Any) -> _Notes:
+    held = {_lease(entry): Held(int(seq), float(until), int(ttl)) for entry, (seq, until, ttl) in value["held"].items()}
+    return _Notes(int(value["seq"]), held, [_lease(entry) for entry in files.texts(value["over"])])
 
 
 def _losses(value: Any) -> list[tuple[str, str]]:

@@ -69,17 +69,25 @@ class InFlight(Protocol):
 
 
 @dataclass(frozen=True)
+class Holding:
+    """What a session held at event `seq`: each lease (`42 file:a`) with its end, in seconds since 1970, and its length."""
+
+    seq: int
+    leases: Mapping[str, tuple[float, int]]
+
+
+@dataclass(frozen=True)
 class Done:
     """A command that is in history, or needed no event. `event` None: there was nothing to do.
 
-    `held`: what its session held (`42 file:a`) on the tip that the answer was given at, so that who waited for it need not
-    look at the branch once more; None when that wasn't noted.
+    `held`: what its session held on the tip that the answer was given at, so that who waited for it need not look at the branch
+    once more; None when that wasn't noted.
     """
 
     event: Event | None
     commit: Oid
     seq: int
-    held: tuple[str, ...] | None = None
+    held: Holding | None = None
 
 
 Outcome = Done | GitcoordError

@@ -97,3 +97,39 @@ def test_nothing_is_lost_when_several_write_the_same_file(kind: str, tmp_path: P
 def test_of_several_that_ask_for_a_turn_one_gets_it(tmp_path: Path) -> None:
     with ThreadPoolExecutor(WRITERS) as pool:
         assert sum(pool.map(lambda _: take_turn(tmp_path / "stamp", 60.0), range(WRITERS * EACH))) == 1
+
+
+LEASE = (2e9, 3600)
+
+
+def test_a_note_of_what_is_held_is_never_judged_by_an_older_view_nor_overwritten_by_one(tmp_path: Path) -> None:
+    notes = Identity(tmp_path)
+    notes.see("ada", {"4 file:a": LEASE}, 4)
+    notes.add("ada", {"7 file:b": LEASE}, 7)  # a command that claims
+    # A status that read the branch before that claim, and gets here after it.
+    assert notes.missing("ada", {"4 file:a"}, 5) == []
+    notes.see("ada", {"4 file:a": LEASE}, 5)
+    assert set(notes.held("ada")) == {"4 file:a", "7 file:b"}
+    # A view of the claim itself, or a newer one, judges it; an older one afterwards changes nothing.
+    notes.see("ada", {"7 file:b": LEASE}, 9)
+    assert notes.missing("ada", set(), 8) == []
+    notes.see("ada", {}, 8)
+    assert notes.held("ada") == ["7 file:b"]
+    assert notes.missing("ada", set(), 9) == ["7 file:b"]
+    # What was given back meanwhile is not noted anew by who comes late, and so is never lost.
+    notes.drop("ada", ["7 file:b"])
+    notes.add("ada", {"7 file:b": LEASE}, 7)
+    notes.see("ada", {"7 file:b": LEASE}, 10)
+    assert notes.held("ada") == []
+
+
+def test_of_claims_that_are_noted_at_once_none_is_lost(tmp_path: Path) -> None:
+    def claim(number: int) -> None:
+        for turn in range(EACH):
+            seq = number * EACH + turn + 1
+            Identity(tmp_path).add("ada", {f"{seq} file:{seq}": LEASE}, seq)
+            Identity(tmp_path).see("ada", {}, 0)
+
+    with ThreadPoolExecutor(WRITERS) as threads:
+        list(threads.map(claim, range(WRITERS)))
+    assert len(Identity(tmp_path).held("ada")) == WRITERS * EACH

@@ -139,7 +139,7 @@ def _end(here: Here, binding: Binding, occasion: Occasion) -> Said:
         return Said()
     spool.end(binding)  # first: a session that is forgotten here and not ended there would be held for alive for long
     identity = Identity(Path(here.near.git_dir))
-    identity.hold(binding.session, [])
+    identity.forget(binding.session)
     identity.unbind(binding.session)
     here.tray.remove()
     here.background(now=True)
