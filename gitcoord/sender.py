@@ -233,9 +233,12 @@ class Sender:
         return self.now() > caller.deadline or not self._waits(command)
 
     def _waits(self, command: Command) -> bool:
-        """Whether the process that asked is still there."""
+        """Whether the process that asked is still there. Where that can't be told, its deadline says it."""
         caller = command.caller
-        return caller is None or processes.alive(caller.pid, caller.born)
+        if caller is None:
+            return True
+        told = processes.alive(caller.pid, caller.born)
+        return self.now() <= caller.deadline if told is None else told
 
     # --- automatic heartbeats ----------------------------------------------------------------------------------------
 

@@ -252,6 +252,8 @@ class Talking(Asker):
         mine = Tray.of(self.identity.own, self.who.session).start_reading()  # the background leaves them to who waits for them
         try:
             for now in chain([view], watcher.views(view, seconds)):
+                if mine is not None:
+                    Tray.go_on_reading(mine)
                 mail = self._unread(now, waiting=True, **which)
                 if mail.found:
                     yield mail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -157,3 +158,20 @@ def test_linked_work_trees_are_different_seats(ada: Seat, tmp_path: Path) -> Non
     assert side.ok("start")["session_id"] == "side"
     assert ada.ok("claim", "x")["outcome"] == "held"
     assert side.run("claim", "x").code == 3
+
+
+def test_an_agent_in_a_container_does_not_become_the_one_outside(ada: Seat) -> None:
+    """Its process can't be seen from there: it counts as alive, until nothing was heard of it for half an hour."""
+    outside = Seat(ada.path, ada.desk, extra={"CODEX_THREAD_ID": "t-1"})
+    assert outside.ok("start")["session_id"] == "main"
+    outside.ok("claim", "x")
+    binding = ada.path / ".git" / "gitcoord" / "sessions" / "main.json"
+    noted = json.loads(binding.read_text())
+    binding.write_text(json.dumps({**noted, "born": f"elsewhere:{noted['born']}"}))
+    inside = Seat(ada.path, ada.desk, extra={"CODEX_THREAD_ID": "t-2"})
+    assert inside.ok("start")["session_id"] == "main-2"
+    assert inside.run("claim", "x").code == 3
+    inside.ok("end")
+    for path in (ada.path / ".git" / "gitcoord").rglob("main.json"):
+        os.utime(path, (0, 0))
+    assert Seat(ada.path, ada.desk, extra={"CODEX_THREAD_ID": "t-3"}).ok("start")["session_id"] == "main"

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,17 @@ class Binding:
     agent: dict[str, str] = field(default_factory=dict)
     seq: int = 0
     repo: str = ""
+    seen: float = field(default=0.0, compare=False)
+    """When there was a last sign of it in this work tree, in seconds since 1970; not noted, but read off."""
 
     @property
     def alive(self) -> bool:
-        """Whether the process that it was started from is still there."""
-        return processes.alive(self.pid, self.born)
+        """Whether the process that it was started from is still there, as far as that can be told."""
+        return processes.is_there(self.pid, self.born, self.seen)
+
+    def record(self) -> dict[str, Any]:
+        """What is noted of it."""
+        return {name: value for name, value in asdict(self).items() if name != "seen"}
 
 
 @dataclass(frozen=True)
@@ -124,8 +130,16 @@ class Identity:
         for _, path in sorted(dated, reverse=True):
             binding = files.read(path, _binding)
             if binding is not None:
-                found.append(binding)
+                found.append(replace(binding, seen=self._last_sign(binding.session)))
         return found
+
+    def _last_sign(self, session: str) -> float:
+        """When a command or a hook of the session was last at work here."""
+        signs = [0.0]
+        for path in (f"sessions/{session}.json", f"held/{session}.json", f"tray/{session}/active"):
+            with suppress(OSError):
+                signs.append(os.stat(self.own / path).st_mtime)
+        return max(signs)
 
     def get(self, session: str) -> Binding | None:
         """The binding of that session here."""
@@ -165,14 +179,14 @@ class Identity:
         """Remembers it as the newest. What a newer program noted besides stays."""
         files.private_folder(self._folder)
         files.update(
-            self._folder / f"{binding.session}.json", files.mapping, lambda known: {**(known or {}), **asdict(binding)}
+            self._folder / f"{binding.session}.json", files.mapping, lambda known: {**(known or {}), **binding.record()}
         )  # fmt: skip
 
     def intend(self, binding: Binding) -> None:
         """Notes a run that is about to be asked for: if this process dies before it is bound, it may be there all the same."""
         folder = files.private_folder(self._folder.parent / "starting")
         pid = os.getpid()
-        note = {"pid": pid, "born": processes.born(pid), "binding": asdict(binding)}
+        note = {"pid": pid, "born": processes.born(pid), "binding": binding.record()}
         files.write_json(folder / f"{binding.run_id}.json", note, durable=True)
 
     def settle(self, run_id: str) -> None:
@@ -184,9 +198,10 @@ class Identity:
         found = []
         for path in sorted((self._folder.parent / "starting").glob("*.json"), reverse=True):
             note = files.read(path, _start)
-            if note is not None and not processes.alive(*note[0]):
-                with suppress(OSError):
-                    found.append((note[1], max(0.0, time.time() - path.stat().st_mtime)))
+            with suppress(OSError):
+                noted = path.stat().st_mtime
+                if note is not None and not processes.is_there(*note[0], noted):
+                    found.append((note[1], max(0.0, time.time() - noted)))
         return found
 
     def unbind(self, session: str) -> None:

@@ -1,10 +1,19 @@
-"""Is that process still there? A pid alone is not enough: it is used again; so its birth (and the boot) counts too."""
+"""Is that process still there? A pid alone is not enough: it is used again; so its birth counts too, and where its number means it.
+
+A number means a process only in one PID namespace of one machine since one boot. Elsewhere (in a container, on another machine that
+shares the folder) nobody can tell whether the process is there, and whoever can't tell takes it for alive.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+GONE_AFTER = 1800.0
+"""Seconds without a sign after which a process counts as gone of which nobody here can tell."""
 
 _LEVELS = 30  # processes between an agent and what it starts: a few shells
 _SHELLS = frozenset(
@@ -13,36 +22,76 @@ _SHELLS = frozenset(
 _HIGH = 8  # processes that are climbed over
 
 
+_HIDDEN = "?"  # the start of a process that is there and that this one may not look at
+
+
 def born(pid: int) -> str:
-    """When the process was born, in a form that no later process with the same pid can have; "" when it is gone."""
+    """Return when and where the process was born, as no later process with the same pid can have it; "" when it is gone."""
+    start = _start(pid)
+    return f"{_where()}:{start}" if start else ""
+
+
+def alive(pid: int, birth: str) -> bool | None:
+    """Return True if the very process that was born then is there, False if it is gone; None where that can't be told from here."""
+    where, colon, start = birth.partition(":")
+    if not colon:
+        return False  # it was gone when it was noted
+    if where != _where():
+        return None
+    now = _start(pid)
+    if now == "":
+        return False
+    return None if _HIDDEN in {now, start} else now == start
+
+
+def is_there(pid: int, birth: str, seen: float) -> bool:
+    """Return True if the process is there, as far as that can be told. Where it can't, it counts as there for half an hour after
+    the last sign of it (`seen`: seconds since 1970).
+    """
+    told = alive(pid, birth)
+    return time.time() - seen < GONE_AFTER if told is None else told
+
+
+def _start(pid: int) -> str:
+    """The start of the process with this number here: "" when there is none, `_HIDDEN` when that is all that can be told."""
     if pid <= 0:
         return ""
+    if _sees_its_own():
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            return "" if stat[0] in {b"Z", b"X"} else stat[19].decode()  # field 22: start time in ticks since the boot
+        except (OSError, IndexError):
+            pass  # gone, or hidden from this user
+    elif not os.path.exists("/proc/self"):
+        import subprocess
+
+        done = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False, timeout=5)
+        return done.stdout.strip()
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        if stat[0] in {b"Z", b"X"}:
-            return ""
-        return f"{_boot()}:{stat[19].decode()}"  # field 22 of the line: start time in ticks since the boot
-    except (FileNotFoundError, ProcessLookupError):
-        if Path("/proc/self/stat").exists():
-            return ""
-    import subprocess
-
-    done = subprocess.run(  # where there is no /proc
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False, timeout=5
-    )
-    return done.stdout.strip()
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:13]
-    except OSError:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return ""
+    except OSError:
+        pass
+    return _HIDDEN
 
 
-def alive(pid: int, birth: str) -> bool:
-    """Whether the very process that was born then is still there."""
-    return bool(birth) and born(pid) == birth
+def _sees_its_own() -> bool:
+    """True if /proc is that of this process's own PID namespace: a container may have been given another's."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
+@functools.cache
+def _where() -> str:
+    """Where numbers of processes mean what they mean here: this machine since its boot, and the PID namespace."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:13]
+        return f"{boot}.{os.readlink('/proc/self/ns/pid').strip('pid:[]')}"
+    except OSError:
+        return f"host.{os.uname().nodename.replace(':', '-')}"
 
 
 def detach(argv: Sequence[str], env: Mapping[str, str]) -> None:

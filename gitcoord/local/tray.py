@@ -261,12 +261,20 @@ class Tray:
             return None
         return path
 
+    @staticmethod
+    def go_on_reading(mark: Path) -> None:
+        """Gives a sign that it still reads, for whoever can't see this process."""
+        with suppress(OSError):
+            os.utime(mark)
+
     def is_read(self) -> bool:
         """Whether a process of the agent's waits for messages right now."""
-        return any(
-            path.stem.isdigit() and processes.alive(int(path.stem), str(files.read_json(path) or ""))
-            for path in self.folder.glob("*.reads")
-        )
+        for path in self.folder.glob("*.reads"):
+            birth = files.read(path, _text)
+            with suppress(OSError):
+                if birth and path.stem.isdigit() and processes.is_there(int(path.stem), birth, path.stat().st_mtime):
+                    return True
+        return False
 
 
 def _own(lines: Iterable[str]) -> list[str]:
