@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,8 +26,9 @@ from gitcoord.git.objects import Objects
 from gitcoord.git.process import holds_sockets, keep_ssh_open
 from gitcoord.git.repo import Repository
 from gitcoord.git.tip import LocalTip, RemoteTip, Tip, push_url
-from gitcoord.local import files
-from gitcoord.local.desk import Desk, digest, open_desk, temporary
+from gitcoord.local import earlier, files
+from gitcoord.local.desk import Desk, count_left, digest, left_at, open_desk, temporary
+from gitcoord.local.earlier import Earlier
 from gitcoord.local.facts import Facts
 from gitcoord.local.identity import Identity, agent_name, owner
 from gitcoord.log.eventlog import EventLog
@@ -101,8 +102,35 @@ class Connection:
     desk: Desk
     coordinator: Coordinator
     memory: CloneMemory
-    elsewhere: Mapping[str, Path] = field(default_factory=dict)
-    """Where else commands of this branch may wait, by what GITCOORD_DESK says for it: a sandbox can't write to its user's desk."""
+    used: tuple[Earlier, ...] = ()
+    """The desks that this clone used before."""
+    spools: tuple[Path, ...] = ()
+    """The folders in which sandboxes have desks: they can't write to their user's."""
+
+    @property
+    def elsewhere(self) -> tuple[Path, ...]:
+        """Where else commands of this branch may wait: on desks that this clone used before, and on those of sandboxes."""
+        same = self.earlier()[0]
+        names_ = dict.fromkeys(path.name for path in (self.desk.path, *same))
+        boxes = [place / name for place in self.spools for name in names_]
+        clone = Path(self.repo.common_dir) / "gitcoord"
+        return tuple(dict.fromkeys(path for path in (clone, *boxes, *same) if self.spools and path != self.desk.path))
+
+    def earlier(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+        """The desks that this clone used before: those for this branch, and those for another one on which something waits.
+
+        A branch at another URL is the same one if what was seen of it is in the history of this one.
+        """
+        same, others = list[Path](), list[Path]()
+        for used in self.used:
+            if used.branch == self.memory.path.stem:
+                same.append(used.path)
+            elif left_at(used.path):
+                seen = CloneMemory(self.memory.path.with_name(f"{used.branch}.json")).load().good
+                now = self.memory.load().tip
+                is_same = bool(seen and now) and self.home.run("merge-base", "--is-ancestor", seen, now).ok
+                (same if is_same else others).append(used.path)
+        return tuple(same), tuple(others)
 
     def left_behind(self) -> list[str]:
         """Warnings about what is not sent yet, or never will be."""
@@ -113,6 +141,18 @@ class Connection:
         if waiting:
             how = "a hook or the MCP server sends them" if self.coordinator.boxed else "they go out with the next command"
             found.append(f"{len(waiting)} unsent{f' since {spell(since)}' if since else ''}; {how}")
+        same, others = self.earlier()
+        for path in same:
+            if left := count_left(path):
+                found.append(
+                    f"{left} unsent since this clone's machine, e-mail or way to the remote changed: gitcoord sync sends them"
+                )
+        for path in others:
+            if left := count_left(path):
+                found.append(
+                    f"{left} unsent for another remote or branch that this clone had: set that back and run gitcoord sync, "
+                    f"or drop them: rm -r {names.word(str(path))}"
+                )
         if refused := self.desk.refused():
             found.append(f"{len(refused)} queued command(s) could not be carried out: gitcoord doctor")
         return found
@@ -152,11 +192,13 @@ def connect(
     cached: bool = False,
     hooked: bool = False,
     client: Mapping[str, str] | None = None,
+    at: Path | None = None,
     now: Callable[[], datetime] = utc_now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Connection]:
     """A coordinator for the repository that `start` lies in (`hooked`: or that git's variables name). `client`: what
-    the agent is known by that speaks for itself, where its variables are not set. Raises NoRepository outside of one.
+    the agent is known by that speaks for itself, where its variables are not set; `at`: the desk, where it is not the clone's own.
+    Raises NoRepository outside of one.
     """
     repo = Repository.find(start, environ, hooked=hooked)
     settings = Settings.read({key: values[-1] for key, values in repo.config.items()}, environ)
@@ -164,13 +206,22 @@ def connect(
     url = hub_url(repo, settings.hub) if settings.hub else push_url(repo, remote) if remote else ""
     parts = _parts(repo, settings, url, environ)
     desk = open_desk(settings.desk if url else "clone", parts=parts, common_dir=repo.common_dir, environ=environ)
+    own = desk.path
+    desk = desk if at is None else Desk(files.private_folder(at))
     repo = repo.working(desk.pulse, _ssh_options(settings, environ))
-    home = hub.home(repo, str(desk.path / "hub.git"), url) if settings.hub else repo
+    home = hub.home(repo, str(own / "hub.git"), url) if settings.hub else repo
     tip: Tip
     tip = RemoteTip(home, remote, url, settings.branch, sleep) if remote else LocalTip(repo, settings.branch)
     name = hashlib.sha256(f"{url}\0{settings.branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     memory = CloneMemory(Path(repo.common_dir) / "gitcoord" / f"checked-{name}.json")
     identity = Identity(Path(repo.git_dir))
+    boxed = _is_boxed(repo, environ)
+    used = earlier.others(Path(repo.common_dir) / "gitcoord", desk.path) if at is None else ()
+    if at is None and not boxed:
+        earlier.remember(Path(repo.common_dir) / "gitcoord", desk.path, memory.path.stem)
+        for moved, before in identity.follow(desk.path):
+            with suppress(OSError):
+                desk.take_over(moved, before)
     facts = Facts(Path(repo.common_dir) / "gitcoord" / f"facts-{name}.json")
     with Objects(home, tip.complete) as objects:
         log = EventLog(
@@ -191,11 +242,12 @@ def connect(
             tip=tip,
             desk=desk,
             memory=memory,
-            elsewhere=_elsewhere(desk, repo, digest(parts), environ),
+            used=used,
+            spools=(temporary(environ), temporary({"TMPDIR": "/tmp"})) if at is None else (),  # noqa: S108  # owner-checked
             coordinator=Coordinator(
                 log=log, flusher=flusher, desk=desk, identity=identity,
                 who=find_who(repo, settings, identity, environ, session, client or {}),
-                now=now, seconds=settings.deadline, cached=cached, boxed=_is_boxed(repo, environ),
+                now=now, seconds=settings.deadline, cached=cached, boxed=boxed,
             ),
         )  # fmt: skip
         facts.keep()
@@ -221,12 +273,6 @@ def _parts(repo: Repository, settings: Settings, url: str, environ: Mapping[str,
 def _is_boxed(repo: Repository, environ: Mapping[str, str]) -> bool:
     """Whether this process runs in an agent's sandbox: it says so, or the git directory can't be written."""
     return any(environ.get(name) for name in _SANDBOXES) or not os.access(repo.common_dir, os.W_OK)
-
-
-def _elsewhere(desk: Desk, repo: Repository, name: str, environ: Mapping[str, str]) -> dict[str, Path]:
-    spools = {str(one): one / name for one in (temporary(environ), temporary({"TMPDIR": "/tmp"}))}  # noqa: S108  # owner-checked
-    places = {"clone": Path(repo.common_dir) / "gitcoord", **spools}
-    return {place: path for place, path in places.items() if path != desk.path}
 
 
 def find_who(

@@ -19,6 +19,7 @@ from gitcoord.core.names import show
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import Divided, GitcoordError, NotInitialised, Rewritten, Unreachable
 from gitcoord.git.tip import RemoteTip
+from gitcoord.local.desk import count_left
 
 OLDEST_GIT = (2, 31)
 """`--no-filter`, `--no-write-fetch-head` and several transactions of `update-ref --stdin` are all there since then."""
@@ -162,6 +163,11 @@ def _desk(found: Connection, *, fix: bool) -> Iterator[Finding]:
         for op in desk.try_again():
             yield Finding("ok", f"{op} waits again: gitcoord sync")
         desk.sweep()
+    same, others = found.earlier()
+    for path in (*same, *others):
+        if left := count_left(path):
+            way = "gitcoord sync" if path in same else "set the remote's URL back, then gitcoord sync; or delete that folder"
+            yield Finding("warning", f"{left} commands are unsent on a desk that this clone used before: {path}", way)
     yield Finding("ok", f"what waits is kept in {desk.path}")
 
 

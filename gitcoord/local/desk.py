@@ -287,6 +287,17 @@ class Desk:
         texts = [files.take_json(path, lambda value: str(value["text"])) for _, path in sorted(left)]
         return [text for text in texts if text is not None]
 
+    def take_over(self, session: str, earlier: Path) -> None:
+        """Takes over what an earlier desk of the session knows: what was left for it, and what it was shown."""
+        folder = files.private_folder(self.path / "notes" / session)
+        for path in (earlier / "notes" / session).glob("*.json"):
+            data = files.read_bytes(path)
+            if data is not None:
+                files.write(folder / path.name, data)
+                path.unlink(missing_ok=True)
+        if seen := shown.known(earlier, session):
+            self.show(session, sorted(seen))
+
     def state(self) -> dict[str, Any]:
         """Small notes: since when the remote is away, which tip was last seen, how crowded it is."""
         return files.read(self.path / "state.json", _notes) or {}
@@ -400,6 +411,11 @@ def digest(parts: Sequence[str]) -> str:
 def temporary(environ: Mapping[str, str]) -> Path:
     """This user's own folder among the temporary ones; whoever uses it makes it with `files.private_folder`."""
     return Path(environ.get("TMPDIR") or tempfile.gettempdir()) / f"gitcoord-{os.getuid()}"
+
+
+def count_left(path: Path) -> int:
+    """How many commands wait on the desk there; makes none, and looks at none of somebody else."""
+    return sum(1 for _ in (path / "outbox").glob("*.json")) if left_at(path) == "waiting" else 0
 
 
 def left_at(path: Path) -> Literal["", "spooled", "waiting"]:

@@ -136,9 +136,10 @@ class Identity:
     def _last_sign(self, session: str) -> float:
         """When a command or a hook of the session was last at work here."""
         signs = [0.0]
-        for path in (f"sessions/{session}.json", f"held/{session}.json", f"tray/{session}/active"):
+        name = f"{session}.json"
+        for path in (self._folder / name, self.own / "held" / name, self.own / "tray" / session / "active"):
             with suppress(OSError):
-                signs.append(os.stat(self.own / path).st_mtime)
+                signs.append(path.stat().st_mtime)
         return max(signs)
 
     def get(self, session: str) -> Binding | None:
@@ -181,6 +182,19 @@ class Identity:
         files.update(
             self._folder / f"{binding.session}.json", files.mapping, lambda known: {**(known or {}), **binding.record()}
         )  # fmt: skip
+
+    def follow(self, desk: Path) -> list[tuple[str, Path]]:
+        """Has the hooks of all sessions of this work tree leave things on that desk: who had another one, and which."""
+        moved = []
+        for binding in self.all():
+            if binding.desk != str(desk):
+                path = self._folder / f"{binding.session}.json"
+                with suppress(OSError):
+                    dates = path.stat()
+                    files.update(path, files.mapping, lambda known: {**known, "desk": str(desk)} if known else None)
+                    os.utime(path, ns=(dates.st_atime_ns, dates.st_mtime_ns))  # it is no newer than it was
+                    moved.append((binding.session, Path(binding.desk)))
+        return moved
 
     def intend(self, binding: Binding) -> None:
         """Notes a run that is about to be asked for: if this process dies before it is bound, it may be there all the same."""

@@ -6,6 +6,7 @@ import os
 import shlex
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,7 +61,7 @@ def sync(
             errors, view, agents = attending.look_after(found.coordinator, found.repo, found.settings)
         else:
             errors, view = found.coordinator.sync()
-        errors += collect(found.elsewhere, _at_desk)
+        errors += collect(found.elsewhere, _at_desk, all_of_it=not if_due)
         if if_due and view is not None:
             from gitcoord.doctor import tidy
 
@@ -94,9 +95,9 @@ def sync(
         relay.go_once(found.settings.relay)
 
 
-def _at_desk(place: str) -> AbstractContextManager[Connection]:
+def _at_desk(path: Path | None) -> AbstractContextManager[Connection]:
     """The same connection with another desk; on nobody's behalf."""
-    return connect(os.path.abspath(options.path or "."), {**os.environ, "GITCOORD_DESK": place})
+    return connect(os.path.abspath(options.path or "."), os.environ, at=path)
 
 
 def config(

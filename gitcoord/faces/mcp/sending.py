@@ -5,7 +5,6 @@ It looks at files only, and at the remote only when something waits.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from gitcoord.bootstrap import Connection
@@ -21,29 +20,24 @@ class Errand:
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
-        self._desks: dict[str, Path] = {}
+        self._desks: tuple[Path, ...] = ()
 
     def learn(self, found: Connection) -> None:
         """Notes where commands of that branch may wait."""
-        self._desks = {"": found.desk.path, **found.elsewhere}
+        self._desks = (found.desk.path, *found.elsewhere)
 
     def begin(self) -> None:
         """Finds out where to look; nothing where no repository is."""
         try:
-            with self._connect("") as found:
+            with self._connect(None) as found:
                 self.learn(found)
         except GitcoordError:
             return
 
     def is_due(self) -> bool:
         """Whether something waits."""
-        return any(left_at(path) for path in self._desks.values())
+        return any(left_at(path) for path in self._desks)
 
     def run(self) -> None:
         """Sends it, as far as that goes now: what can't be sent stays where it is."""
         collect(self._desks, self._connect)
-
-    @staticmethod
-    def environment(place: str) -> dict[str, str]:
-        """The environment with which the desk of that place is one's own."""
-        return {**os.environ, "GITCOORD_DESK": place} if place else dict(os.environ)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -93,8 +94,8 @@ class Served:
                 await self._server.run(reading, writing, self._server.create_initialization_options())
                 group.cancel_scope.cancel()
 
-    def _connect(self, place: str, desk: str = "") -> AbstractContextManager[Connection]:
-        return connect(place, Errand.environment(desk), session=self._session, client=self._client)
+    def _connect(self, place: str, desk: Path | None = None) -> AbstractContextManager[Connection]:
+        return connect(place, os.environ, session=self._session, client=self._client, at=desk)
 
     # --- tools ---------------------------------------------------------------------------------------------------------
 
