@@ -242,6 +242,14 @@ class Talking(Asker):
         ]
         return sorted(inbox.matching(mine, sender, kind), key=lambda one: (one.seq, one.id))
 
+    def one_message(self, text: str) -> Message:
+        """Return that message, given by its id or seq, whoever it is for: all on the branch can be read by all. Raises BadInput."""
+        key = self.message_id(text, any_receiver=True)
+        found = self.log.view().state.messages.get(key) or self.view().state.messages.get(key)
+        if found is None:
+            raise BadInput(f"no message {names.show(text, 60)} is in reach", hint="gitcoord inbox --all")
+        return found
+
     def read_by(self, note: Message) -> tuple[str, ...]:
         """The sessions that have taken that message, by the view that was read last."""
         return inbox.read_by((self._view or self.log.view()).state, note)

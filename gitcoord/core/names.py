@@ -12,6 +12,7 @@ import shlex
 import unicodedata
 from dataclasses import dataclass
 
+from gitcoord.core.marks import thinned
 from gitcoord.errors import BadInput
 
 SUBJECT_LIMIT = 200  # characters: a subject is one line of a list
@@ -223,7 +224,7 @@ def file_name(text: str, *, root: str, here: str) -> str:
 
 def show(text: str, limit: int = LINE_LIMIT) -> str:
     """`text` made inert for one line of a terminal, cut at `limit` characters: nothing in it can move, hide or colour."""
-    text = UNSAFE.sub(_inert, text[: limit * 4])
+    text = thinned(UNSAFE.sub(_inert, text[: limit * 4]))
     return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
 
 
@@ -239,7 +240,7 @@ def hint_from_root(hint: str) -> str:
 
 def show_text(text: str) -> str:
     """`text` made inert for a terminal, its lines and tabs kept."""
-    return UNSAFE.sub(lambda match: match[0] if match[0] in "\n\t" else _inert(match), text)
+    return thinned(UNSAFE.sub(lambda match: match[0] if match[0] in "\n\t" else _inert(match), text))
 
 
 def _inert(match: re.Match[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from gitcoord.bootstrap import Connection, connect
 from gitcoord.core.names import hint_from_root, parse_id, show, show_text
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.faces.cli import output
+from gitcoord.views import fence
 
 PLAIN_LINES = 40  # lines of a list when nobody looks at it: agents read it, and pay for every line
 
@@ -29,6 +31,10 @@ class Globals:
     op: str = ""
     quiet: bool = False
     allow_secret: bool = False
+    agent: bool = False
+    """Whether a coding agent reads what is printed."""
+    nonce: str = ""
+    """What the marks around others' words are made of, while such words are printed to an agent."""
     separated: bool = False
     """Whether `--` stood on the line: what follows it is not this program's."""
     serve: Callable[..., int] | None = None
@@ -80,6 +86,7 @@ def connection() -> Iterator[Connection]:
     with connect(start, os.environ, session=options.session or None, cached=options.cached) as found:
         found.coordinator.heard = not options.quiet
         found.coordinator.about_secrets = "allow" if options.allow_secret else "refuse"
+        options.agent = bool(found.coordinator.who.agent)
         options.below = bool(here_and_root(found)[0])
         try:
             yield found
@@ -122,7 +129,33 @@ def say(text: str) -> None:
 
 def out(text: str) -> None:
     """A line of the answer, on stdout, made inert."""
-    print(show_text(text))
+    text = show_text(text)
+    print(text.replace(options.nonce, "") if options.nonce else text)
+
+
+def quote(lines: Sequence[str]) -> None:
+    """Lines with others' words, on stderr; between marks for an agent."""
+    if options.agent and lines and not options.quiet:
+        print(fence.fenced((show(line, 400) for line in lines), secrets.token_hex(16)), end="", file=sys.stderr)
+    else:
+        for line in lines:
+            say(line)
+
+
+@contextmanager
+def others_words() -> Iterator[None]:
+    """What is printed within was written by other sessions: an agent gets it between marks that nobody can guess."""
+    if not options.agent or options.json or options.quiet or options.nonce:
+        yield
+        return
+    nonce = secrets.token_hex(16)
+    print(fence.begin(nonce), end="")
+    options.nonce = nonce
+    try:
+        yield
+    finally:
+        options.nonce = ""
+        print(fence.end(nonce), end="")
 
 
 def answer(record: Mapping[str, Any], *lines: str) -> None:
@@ -142,7 +175,7 @@ def looked_at() -> bool:
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
     """A table: rich where somebody looks, plain columns elsewhere, at most 40 lines then."""
     clean = [[show(cell, 100) for cell in row] for row in rows]
-    if looked_at():
+    if looked_at() and not options.nonce:
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
@@ -155,26 +188,41 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str =
         Console().print(grid)
         return
     if title:
-        print(title)
+        out(title)
     widths = [max(len(header), *(len(row[column]) for row in clean), 1) for column, header in enumerate(headers)] if clean else []
     if clean:
-        print("  ".join(header.ljust(width) for header, width in zip(headers, widths, strict=True)).rstrip())
+        out("  ".join(header.ljust(width) for header, width in zip(headers, widths, strict=True)).rstrip())
     for row in clean[: PLAIN_LINES - 2]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        out("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if len(clean) > PLAIN_LINES - 2:
-        print(f"… and {len(clean) - PLAIN_LINES + 2} more (--json has them all)")
+        out(f"… and {len(clean) - PLAIN_LINES + 2} more (--json has them all)")
     if not clean:
-        print("none")
+        out("none")
 
 
 def tell(error: GitcoordError, **extra: Any) -> int:
     """Tells an error: one object with `--json`, and for people the message and the hint. Its exit code."""
     if options.json:
         print(json.dumps({**extra, **error.as_record(), "hint": error.hint and _as_typed_here(error.hint)}, ensure_ascii=True))
-    say(f"error: {error.message}")
+    message, quoted = _parted(error) if options.agent else (error.message, [])
+    say(f"error: {message}")
+    quote(quoted)
     if error.hint:
         say(f"hint: {_as_typed_here(error.hint)}")
     return error.exit_code
+
+
+def _parted(error: GitcoordError) -> tuple[str, list[str]]:
+    """The message without what others wrote in it, and their words."""
+    said = [(str(one["claimed_by"]), str(one.get("phase") or one.get("why") or "")) for one in error.data.get("blocked_by") or ()]
+    said += [("its last words", str(error.data.get("handoff_notes") or ""))]
+    message, quoted = error.message, []
+    for who, words in said:
+        if words:
+            quoted.append(f"{who}: {words}")
+            for limit in (80, 400):  # as it stands in the message
+                message = message.replace(f": {show(words, limit)}", "", 1)
+    return message, quoted
 
 
 def _as_typed_here(hint: str) -> str:

@@ -54,15 +54,15 @@ def guard(
     if said.cut:
         say("warning: the guard looked at the newest commits of this push only")
     if said.outcome != "blocked":
-        for line in guardwords.lines(said):
+        for line in guardwords.lines(said, why=not options.agent):
             say(f"warning: {line}")
         answer(_record(said))
         return
     if staged or push:  # git says nothing about who stopped it
         say(f"error: gitcoord's guard stops this {'push' if push else 'commit'}")
-    for line in guardwords.lines(said)[1:]:
+    for line in guardwords.lines(said, why=not options.agent)[1:]:
         say(f"error: {line}")
-    raise typer.Exit(tell(guardwords.refusal(said), **_record(said)))
+    raise typer.Exit(tell(guardwords.refusal(said, why=not options.agent), **_record(said)))
 
 
 @contextlib.contextmanager
@@ -87,6 +87,7 @@ def _connection() -> Iterator[Connection]:
     # In a hook git says by variables which repository is meant; -C says it plainer.
     with connect(start, os.environ, session=options.session or None, hooked=not options.path) as found:
         found.coordinator.heard = not options.quiet
+        options.agent = bool(found.coordinator.who.agent)
         options.below = bool(here_and_root(found)[0])
         yield found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from gitcoord.core.times import spell
 from gitcoord.errors import BadInput
 from gitcoord.faces.cli import complete, records
 from gitcoord.faces.cli.arguments import resources, text_or_stdin
-from gitcoord.faces.cli.context import answer, connection, options, out, say
+from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, options, others_words, out, quote, say
 
 SHOWN = 5  # handoffs named where they are not what was asked for
 DONE = typer.Option(help="What is done.")
@@ -96,13 +97,14 @@ def handoffs(
         if options.json:
             answer({"handoffs": [{**records.record(one.handoff), "for_me": one.for_me, "mine": one.mine} for one in every]})
             return
-        for one in every:
-            mark = "yours" if one.mine else "you may take it" if one.for_me else ""
-            taken = f"taken by {one.handoff.taken_by}" if one.handoff.status != "open" else mark
-            out(
-                f"#{one.handoff.seq} {spell(one.handoff.timestamp)} {records.offer_line(one.handoff)}"
-                + (f" [{taken}]" if taken else "")
-            )
+        with others_words() if every else nullcontext():
+            for one in every:
+                mark = "yours" if one.mine else "you may take it" if one.for_me else ""
+                taken = f"taken by {one.handoff.taken_by}" if one.handoff.status != "open" else mark
+                out(
+                    f"#{one.handoff.seq} {spell(one.handoff.timestamp)} {records.offer_line(one.handoff)}"
+                    + (f" [{taken}]" if taken else "")
+                )
         if not every:
             out("no handoffs")
 
@@ -129,7 +131,8 @@ def take(
         answer({**told, "claims": [records.short_claim(one) for one in taken.claims], "blocked_by": blocked})
         if not options.json and not options.quiet:
             out(f"taken: handoff {taken.handoff.seq} of {taken.handoff.sender}")
-            show_handoff(taken.handoff)
+            with others_words():
+                show_handoff(taken.handoff)
             for one in taken.claims:
                 out(f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})")
         for lease in taken.missed:
@@ -141,13 +144,17 @@ def _take_place(found: Connection, previous: str) -> None:
     over = came.receipt.state == "unchanged"
     lines = [f"{previous} had ended already; it holds nothing" if over else f"you took the place of {previous}"]
     lines += [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in came.claims]
-    lines += [f"open handoff #{one.seq}: {records.offer_line(one)}" for one in came.handoffs]
-    lines += [f"open question #{one.seq} of {one.sender} to {previous}: {show(one.subject, 120)}" for one in came.questions]
+    theirs = [f"open handoff #{one.seq}: {records.offer_line(one)}" for one in came.handoffs]
+    theirs += [f"open question #{one.seq} of {one.sender} to {previous}: {show(one.subject, 120)}" for one in came.questions]
     told: dict[str, Any] = {
         **records.receipt(came.receipt), "previous": previous, "claims": [records.short_claim(one) for one in came.claims],
         "handoffs": [records.record(one) for one in came.handoffs], "questions": [records.message(one) for one in came.questions],
     }  # fmt: skip
     answer(told, *lines)
+    if theirs and not options.json and not options.quiet:
+        with others_words():
+            for line in theirs:
+                out(line)
 
 
 def show_handoff(one: Handoff) -> None:
@@ -162,13 +169,15 @@ def show_handoff(one: Handoff) -> None:
         ("tests", one.tests),
         ("notes", one.notes),
     ):
-        for number, line in enumerate((text or "").splitlines()):
-            out(f"  {label if number == 0 else '':>8} | {line}")
+        every = (text or "").splitlines()
+        for number, line in enumerate(every[:PLAIN_LINES]):
+            out(f"  {label if number == 0 else '':>8} | {show(line)}")
+        if len(every) > PLAIN_LINES:
+            out(f"           … {len(every)} lines in all: gitcoord handoffs --all --json")
 
 
 def tell_offered(offers: list[Handoff]) -> None:
     """Names open handoffs that the caller could take."""
-    for one in offers[:SHOWN]:
-        say(f"open handoff #{one.seq}: {records.offer_line(one)}; to take it: gitcoord take {one.seq}")
+    quote([f"open handoff #{one.seq}: {records.offer_line(one)}; to take it: gitcoord take {one.seq}" for one in offers[:SHOWN]])
     if len(offers) > SHOWN:
         say(f"… and {len(offers) - SHOWN} more open handoffs: gitcoord handoffs")

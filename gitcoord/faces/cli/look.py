@@ -20,7 +20,7 @@ from gitcoord.core.times import parse_when, spell, spell_span
 from gitcoord.errors import BadInput
 from gitcoord.faces.cli import output, records
 from gitcoord.faces.cli.arguments import resource, resources
-from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, looked_at, options, out, say, table
+from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, looked_at, options, others_words, out, say, table
 from gitcoord.reader import LogEntry, Status
 from gitcoord.views.board import recent_messages
 
@@ -35,7 +35,8 @@ def status(
         if options.json:
             answer(_status(now, everything=everything))
         else:
-            _print_status(found, now, everything=everything, own=repo is None)
+            with others_words():
+                _print_status(found, now, everything=everything, own=repo is None)
 
 
 def _status(now: Status, *, everything: bool) -> dict[str, Any]:
@@ -156,7 +157,8 @@ def board(
     elif options.json:
         answer({"board": text})
     else:
-        out(text.removesuffix("\n"))
+        with others_words():
+            out(text.removesuffix("\n"))
 
 
 def log(
@@ -175,18 +177,20 @@ def log(
         boss = found.coordinator
         wanted = resource(found, what) if what else None
         if follow:
-            for one in streaming.follow(boss, after=after, since=start, session=who, resource=wanted, newest=limit):
-                for warning in boss.warnings:
-                    say(f"warning: {warning}")
-                boss.warnings.clear()
-                _print_entry(one)
+            with others_words():
+                for one in streaming.follow(boss, after=after, since=start, session=who, resource=wanted, newest=limit):
+                    for warning in boss.warnings:
+                        say(f"warning: {warning}")
+                    boss.warnings.clear()
+                    _print_entry(one)
             return
         entries = boss.entries(session=who, resource=wanted, since=start, after=after, limit=limit)
         if options.json:
             answer({"events": [_entry(one) for one in entries]})
             return
-        for one in entries:
-            _print_entry(one)
+        with others_words():
+            for one in entries:
+                _print_entry(one)
 
 
 def _entry(one: LogEntry) -> dict[str, Any]:
@@ -242,14 +246,15 @@ def history(
         ]
         for one in leases
     ]  # fmt: skip
-    table(["WHAT", "HOLDER", "MODE", "FROM", "UNTIL", "HELD FOR", "RENEWED", "FENCE", "ENDED"], rows, title=f"{wanted[0]}")
-    if waits:
-        out("")
-        lines = [
-            [one.session, spell(one.since), spell(one.until) if one.until else "waits still", one.how or ""]
-            for one in waits[-limit:]
-        ]
-        table(["WAITED", "FROM", "UNTIL", "ENDED"], lines)
+    with others_words():
+        table(["WHAT", "HOLDER", "MODE", "FROM", "UNTIL", "HELD FOR", "RENEWED", "FENCE", "ENDED"], rows, title=f"{wanted[0]}")
+        if waits:
+            out("")
+            lines = [
+                [one.session, spell(one.since), spell(one.until) if one.until else "waits still", one.how or ""]
+                for one in waits[-limit:]
+            ]
+            table(["WAITED", "FROM", "UNTIL", "ENDED"], lines)
 
 
 def verify(

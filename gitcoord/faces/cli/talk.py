@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -10,17 +11,22 @@ from gitcoord.bootstrap import utc_now
 from gitcoord.coordinator import Coordinator
 from gitcoord.core.inbox import QUESTION
 from gitcoord.core.messages import TO_ALL, TYPES, Message
-from gitcoord.core.names import SUBJECT_LIMIT, is_session_name, parse_line, show
+from gitcoord.core.names import SUBJECT_LIMIT, is_session_name, parse_line, show, word
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, NotInTime
 from gitcoord.faces.cli import announce, complete, output, records
 from gitcoord.faces.cli.arguments import patience, text_or_stdin
-from gitcoord.faces.cli.context import answer, connection, options, out, say
+from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, options, others_words, out, say
 from gitcoord.talking import Mail
+from gitcoord.views import fence
 
 ASK = 90.0  # seconds an `ask` waits by itself: what an agent's shell lets a command take
 _WHO = "A session, role:NAME, cap:NAME, repo:NAME (whoever that is, also later), or broadcast for all."
 _READERS = 20  # names in a line; --json has them all
+_LINES = 400  # of the texts of all messages that are printed at once
+_LETTERS = 4096  # of one message's text
+_KEPT = 100  # messages that --all and --sent print
+_DETAILS = 10  # of a message
 FOREVER = 365 * 86400.0  # seconds: until somebody ends it
 
 
@@ -67,6 +73,9 @@ Timeout = Annotated[str | None, typer.Option(metavar="TIME", help="How long to w
 
 
 def inbox(
+    which: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="One message, whole, by its id or seq; takes nothing.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that is kept, read ones too; takes nothing.")] = False,
     peek: Annotated[bool, typer.Option("--peek", help="Look without taking.")] = False,
     sent: Annotated[bool, typer.Option("--sent", help="What you sent, and who has read it.")] = False,
@@ -76,6 +85,11 @@ def inbox(
     timeout: Timeout = None,
 ) -> None:
     """Read your unread messages; each is taken once, however many look."""
+    if which is not None:
+        if any((everything, peek, sent, sender, kind, wait)):
+            raise BadInput("the ID alone names the message", hint=f"gitcoord inbox {word(which)}")
+        _show_whole(which)
+        return
     if timeout and not wait:
         raise BadInput("--timeout says how long to --wait", hint="gitcoord inbox --wait --timeout 90s")
     if wait and (everything or sent):
@@ -86,7 +100,10 @@ def inbox(
         if not boss.who.session:
             boss.require_session()
         if everything or sent:
-            mail = Mail(boss.all_messages(sent=sent, sender=sender, kind=kind))
+            every = boss.all_messages(sent=sent, sender=sender, kind=kind)
+            mail = Mail(every if options.json else every[-_KEPT:])
+            if len(every) > len(mail.found):
+                say(f"{len(every) - len(mail.found)} earlier ones are not shown: --json has them all")
         else:
             seconds = patience(boss, timeout) if wait else None
             mail = boss.inbox(peek=peek or options.cached, wait=seconds, sender=sender, kind=kind)
@@ -96,6 +113,15 @@ def inbox(
             _show(mail, nothing=nothing, readers=readers)
         else:
             _deliver(boss, mail, nothing=nothing)
+
+
+def _show_whole(which: str) -> None:
+    with connection() as found:
+        message = found.coordinator.one_message(which)
+        answer({"messages": [records.message(message)], "more": 0})
+        if not options.json:
+            with others_words():
+                _print(message, _Room(0, each=0), again=False, readers=None)
 
 
 def _deliver(boss: Coordinator, mail: Mail, *, nothing: str = "", **told: Any) -> None:
@@ -116,10 +142,12 @@ def _show(mail: Mail, *, nothing: str = "", readers: dict[str, tuple[str, ...]] 
     shown = [records.message(one, redelivered=one.id in mail.again) for one in mail.found]
     for one in shown if readers is not None else ():
         one["read_by"] = list((readers or {}).get(one["id"], ()))
-    answer({**told, "messages": shown, "more": mail.more})
+    answer({**told, "messages": shown, "more": mail.more, **({"origin": fence.RULE} if options.agent else {})})
     if not options.json:
-        for note in mail.found:
-            _print(note, again=note.id in mail.again, readers=None if readers is None else readers[note.id])
+        room = _Room(_LINES)
+        with others_words() if mail.found else nullcontext():
+            for note in mail.found:
+                _print(note, room, again=note.id in mail.again, readers=None if readers is None else readers[note.id])
         if not mail.found and nothing:
             out(nothing)
         if mail.more:
@@ -192,7 +220,24 @@ def listen(
             raise NotInTime("no message came in time", hint="gitcoord listen", data={"messages": []})
 
 
-def _print(message: Message, *, again: bool, readers: tuple[str, ...] | None) -> None:
+class _Room:
+    """How many lines of texts are still printed; what is cut can be read with a command of its own."""
+
+    def __init__(self, lines: int, *, each: int = PLAIN_LINES) -> None:
+        self.lines, self.each = lines, each
+
+    def text(self, message: Message) -> None:
+        """Prints the text as far as there is room for it."""
+        every = message.message.splitlines()
+        lines = message.message[:_LETTERS].splitlines()[: min(self.each, self.lines)] if self.each else every
+        for line in lines:
+            out(f"  | {line}")
+        self.lines -= len(lines)
+        if lines != every:
+            out(f"  … {len(every)} lines, {len(message.message)} characters in all: gitcoord inbox {message.seq}")
+
+
+def _print(message: Message, room: _Room, *, again: bool, readers: tuple[str, ...] | None) -> None:
     """A message for people; under what somebody has to answer, how. `readers`: it is the sender who looks."""
     alone = is_session_name(message.to)
     marks = [message.type] if message.type != "note" else []
@@ -203,10 +248,12 @@ def _print(message: Message, *, again: bool, readers: tuple[str, ...] | None) ->
     marks += ["shown again: it was taken, and perhaps never seen"] if again else []
     out(f"#{message.seq} {spell(message.timestamp)} {message.sender}" + (f" ({', '.join(marks)})" if marks else ""))
     out(f"  {message.subject}")
-    for line in message.message.splitlines():
-        out(f"  | {line}")
-    for key, value in message.details.items():
+    room.text(message)
+    details = list(message.details.items())
+    for key, value in details[:_DETAILS] if room.each else details:
         out(f"  {key}: {value}")
+    if room.each and len(details) > _DETAILS:
+        out(f"  … {len(details) - _DETAILS} more details: gitcoord inbox {message.seq}")
     if readers is not None:
         if not alone:
             out(f"  read by: {', '.join(readers[:_READERS]) or 'nobody yet'}{' …' if len(readers) > _READERS else ''}")

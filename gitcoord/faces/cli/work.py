@@ -14,7 +14,7 @@ from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld, NotInitialised
 from gitcoord.faces.cli import complete, handoff, records
 from gitcoord.faces.cli.arguments import patience, resource, resources
-from gitcoord.faces.cli.context import answer, connection, options, out, say, table, tell
+from gitcoord.faces.cli.context import answer, connection, options, others_words, out, say, table, tell
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", autocompletion=complete.claims, show_default=False)]
 
@@ -87,7 +87,8 @@ def peers(
             ]
             for one in others
         ]  # fmt: skip
-        table(["SESSION", "STATUS", "WORK", "ROLE", "CAN", "REPO", "LAST HEARD"], rows)
+        with others_words():
+            table(["SESSION", "STATUS", "WORK", "ROLE", "CAN", "REPO", "LAST HEARD"], rows)
 
 
 def heartbeat(
@@ -243,24 +244,25 @@ def claims(
             ]
             for one in leases
         ]  # fmt: skip
-        table(["WHAT", "HOLDER", "MODE", "UNTIL", "FENCE", "FOR"], rows)
-        if places:
-            out("")
-            table(
-                ["WAITS", "FOR", "MODE", "PLACE", "SINCE"],
-                [
+        with others_words():
+            table(["WHAT", "HOLDER", "MODE", "UNTIL", "FENCE", "FOR"], rows)
+            if places:
+                out("")
+                table(
+                    ["WAITS", "FOR", "MODE", "PLACE", "SINCE"],
                     [
-                        one.session_id,
-                        (" or " if one.any_of else " and ").join(one.resources),
-                        one.mode,
-                        str(number),
-                        spell(one.since),
-                    ]
-                    for number, one in places
-                ],
-            )
-        for offer in ready[:10]:
-            out(f"ready to pick up: {records.offer_line(offer)}")
+                        [
+                            one.session_id,
+                            (" or " if one.any_of else " and ").join(one.resources),
+                            one.mode,
+                            str(number),
+                            spell(one.since),
+                        ]
+                        for number, one in places
+                    ],
+                )
+            for offer in ready[:10]:
+                out(f"ready to pick up: {records.offer_line(offer)}")
 
 
 def check(
