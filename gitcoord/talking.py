@@ -344,8 +344,12 @@ class Talking(Asker):
         keys = [one.id for one in found]
         if keys:
             self.desk.show(self.who.session, keys)
-            view = self.log.view()
-            glancing.note(self.identity, view.state, max(self.now(), view.state.at), self.now())
+            self.glance()
+
+    def glance(self) -> None:
+        """Note what is to be seen of the session at a glance, now that messages were taken."""
+        view = self.log.view()
+        glancing.note(self.identity, view.state, max(self.now(), view.state.at), self.now())
 
     def not_shown(self, found: Iterable[Message]) -> None:
         """Notes that these were taken and could not be shown here: they come again at once, marked."""

@@ -18,6 +18,8 @@ import pytest
 from agents import LONG, Agent, play, serving, until
 from conftest import Seats
 from gits import git
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from mcp.shared.exceptions import MCPError
 from mcp_types import ListRootsResult, Root
@@ -33,6 +35,7 @@ from gitcoord.faces.mcp.place import choose
 from gitcoord.faces.mcp.sending import Errand
 from gitcoord.faces.mcp.server import Served
 from gitcoord.faces.mcp.tools import TOOLS, At, Tool
+from gitcoord.faces.mcp.wire import asker, unreadable
 from gitcoord.faces.mcp.words import Answer
 
 
@@ -540,6 +543,60 @@ def test_garbage_on_standard_input_is_passed_over_and_standard_output_is_the_pro
     assert answers[1]["result"]["serverInfo"]["name"] == "gitcoord"
     assert all("error" in answers[number] for number in (2, 3, 4))
     assert answers[5]["result"]["structuredContent"]["state"] == "committed"
+
+
+LONE = '"\\ud800"'
+
+
+def _unreadable() -> list[bytes]:
+    """Calls that are not valid, each with a `%d` where its id stands: what stands wherever a tool takes a text, and other kinds."""
+    head = '{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":'
+    wheres = [
+        f'{{"name":"send","arguments":{{"to":"ben","message":{LONE}}}}}', f'{{"name":{LONE},"arguments":{{}}}}',
+        f'{{"name":"claim","arguments":{{"resources":["a",{LONE}]}}}}', f'{{"name":"status","arguments":{{{LONE}:1}}}}',
+        f'{{"name":"status","arguments":{{}},"_meta":{{"x":[[{LONE}]]}}}}', '"text"', "[1]", "7", "true",
+        '{"name":"inbox","arguments":{"limit":' + "9" * 5000 + "}}", '{"name":"inbox","arguments":{"wait_seconds":NaN}}',
+        '{"name":"inbox","arguments":{"wait_seconds":1e999}}', '{"name":"inbox","arguments":{"limit":-1e9}}',
+        '{"name":"status","arguments":' + '{"about":' * 300 + "1" + "}" * 300 + "}",
+        '{"name":"status","arguments":{"about":' + "[" * 50_000 + "]" * 50_000 + "}}",
+        '{"name":"status","arguments":{"about":["a" "b"]}}',
+    ]  # fmt: skip
+    found = [(head + where + "}").encode() for where in wheres]
+    return [*found, head.encode() + b'{"name":"send","arguments":{"to":"ben","message":"\xff\xfe"}}}']
+
+
+def test_a_call_that_can_not_be_read_is_answered_with_an_error(office: tuple[Seat, Seat]) -> None:
+    seat = office[0]
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "hand", "version": "1"}}
+    first = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}).encode()
+    calls = [one.replace(b"%d", b"%d" % number) for number, one in enumerate(_unreadable(), 1)]
+    named = b'{"jsonrpc":"2.0","method":"tools/call","params":{"name":"\\ud800"},"id":"\\ud800"}'
+    last = json.dumps({"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": {"name": "status"}}).encode()
+    command = [*PROGRAM, "--session", "ada", "mcp"]
+    with subprocess.Popen(
+        command, cwd=seat.path, env=seat.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        answers: dict[Any, Any] = {}
+        for line in (first, *calls, named, last):
+            server.stdin.write(line + b"\n")
+        server.stdin.flush()
+        while len(answers) < len(calls) + 3:
+            answer = json.loads(server.stdout.readline())
+            answers[answer["id"]] = answer
+        server.stdin.close()
+        assert server.wait(PATIENCE) == 0
+    for number in (*range(1, len(calls) + 1), "\ud800"):
+        assert "error" in answers[number] or answers[number]["result"]["isError"], answers[number]
+    assert not answers[99]["result"]["isError"]
+
+
+@given(st.binary(max_size=80))
+def test_any_line_is_looked_at_without_a_fault(data: bytes) -> None:
+    for line in (data, b'{"id":7,"method":"x","params":{"a":' + data):
+        assert unreadable(line) or not asker(line) or json.loads(line)
+    assert asker(b'{"id":7,"method":"x","params":"' + data.replace(b'"', b"").replace(b"\\", b"") + b'"') == "7"
 
 
 HOSTILE = [

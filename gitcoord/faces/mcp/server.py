@@ -34,7 +34,8 @@ from gitcoord.faces.mcp import passing, shapes, words
 from gitcoord.faces.mcp.calls import Calls, Patience
 from gitcoord.faces.mcp.place import Place
 from gitcoord.faces.mcp.sending import EVERY, Errand
-from gitcoord.faces.mcp.tools import TOOLS, At, Tool
+from gitcoord.faces.mcp.tools import TOOLS, At, Given, Tool
+from gitcoord.faces.mcp.wire import Wire
 from gitcoord.faces.mcp.words import Answer
 from gitcoord.local import processes, reports
 
@@ -70,6 +71,7 @@ class Served:
         self._seconds = seconds
         self._place = Place(path)
         self._calls = Calls()
+        self._given: list[Given] = []
         self._errand = Errand(lambda desk: self._connect(self._place.known(), desk))
         pid, born = processes.parent()
         self._client = {"MCP_CLIENT": f"mcp {pid}:{born}"}
@@ -89,13 +91,20 @@ class Served:
         """Serves until the client goes away, or somebody ends this process."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._end_on_signal)
-            async with stdio_server() as (reading, writing):
+            wire: Any = Wire(self._note_shown)
+            async with stdio_server(wire, wire) as (reading, writing):
                 group.start_soon(self._send_now_and_then)
                 await self._server.run(reading, writing, self._server.create_initialization_options())
                 group.cancel_scope.cancel()
 
     def _connect(self, place: str, desk: Path | None = None) -> AbstractContextManager[Connection]:
         return connect(place, os.environ, session=self._session, client=self._client, at=desk)
+
+    def _note_shown(self, line: str) -> None:
+        """Notes what that answer has shown, now that it is out."""
+        for given in [one for one in self._given if any(json.dumps(key) in line for key in one.keys)]:
+            self._given.remove(given)
+            given.note()
 
     # --- tools ---------------------------------------------------------------------------------------------------------
 
@@ -140,7 +149,7 @@ class Served:
                 if tool.writes and _is_missing(boss):
                     name, _ = boss.start(boss.who.session)
                     boss.warnings.append(f"started session {name}")
-                answer = tool.run(At(found, place, until, patience.gone.is_set), given)
+                answer = tool.run(At(found, place, until, patience.gone.is_set, self._given.append), given)
             except GitcoordError as error:
                 answer = words.failure(error, below=bool(found.below(place)[0]))
             finally:

@@ -26,6 +26,14 @@ _AGAIN = "make the same call again to go on waiting"
 
 
 @dataclass(frozen=True)
+class Given:
+    """Messages that an answer holds, by their ids, and what notes that they were shown."""
+
+    keys: tuple[str, ...]
+    note: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class At:
     """Where a call is carried out: the connection, where the caller stands below the root, and until when it may wait."""
 
@@ -34,6 +42,8 @@ class At:
     until: float
     is_gone: Callable[[], bool] = lambda: False
     """Whether the caller has given up."""
+    give: Callable[[Given], None] = lambda given: given.note()
+    """Takes what is given with the answer, to be noted once that is out."""
 
     @property
     def boss(self) -> Coordinator:
@@ -46,9 +56,12 @@ class At:
         return left if wished is None else min(left, wished)
 
     def shown(self, mail: Mail) -> None:
-        """Notes that these were shown; what nobody hears any more is not, and comes again."""
-        if not self.is_gone():
-            self.boss.shown(mail.found)
+        """Notes that these were shown, once they are; what nobody hears any more is not, and comes again."""
+        keys = tuple(one.id for one in mail.found)
+        if keys and not self.is_gone():
+            desk, session = self.found.desk, self.boss.who.session
+            self.boss.glance()
+            self.give(Given(keys, lambda: desk.show(session, keys)))
 
     def resources(self, given: Sequence[str]) -> list[Resource]:
         """The resources of those names."""
