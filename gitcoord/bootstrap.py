@@ -21,11 +21,11 @@ from gitcoord.core.times import spell
 from gitcoord.errors import BadInput
 from gitcoord.flusher import Flusher
 from gitcoord.git import hub
-from gitcoord.git.hub import hub_url
 from gitcoord.git.objects import Objects
 from gitcoord.git.process import holds_sockets, keep_ssh_open
 from gitcoord.git.repo import Repository
-from gitcoord.git.tip import LocalTip, RemoteTip, Tip, push_url
+from gitcoord.git.tip import LocalTip, RemoteTip, Tip
+from gitcoord.git.urls import hub_url, push_url
 from gitcoord.local import earlier, files
 from gitcoord.local.desk import Desk, count_left, digest, left_at, open_desk, temporary
 from gitcoord.local.earlier import Earlier
@@ -329,6 +329,8 @@ def repo_name(repo: Repository, settings: Settings) -> str:
     remotes = repo.remotes
     remote = settings.remote if settings.remote in remotes else "origin" if "origin" in remotes else next(iter(remotes), "")
     url = repo.config[f"remote.{remote}.url"][-1] if remote else repo.common_dir.removesuffix("/.git")
+    url = re.sub(r"^([A-Za-z0-9+.-]+://)[^/?#]*@", r"\1", url)  # what names the user, or asks, may be a secret
+    url = re.split(r"[?#]", url)[0] if url.startswith(("http:", "https:")) else url
     last = re.split(r"[/:\\]", url.rstrip("/").removesuffix(".git").rstrip("/"))[-1]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", last)[:60].strip("-._")
     return name if names.is_repo(name) else f"repo-{digest([last])[:6]}"

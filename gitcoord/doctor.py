@@ -17,7 +17,7 @@ from gitcoord.checks import builds, divided, hooks, remote, rewritten
 from gitcoord.checks.finding import Finding
 from gitcoord.core.names import show
 from gitcoord.core.times import spell, spell_span
-from gitcoord.errors import Divided, GitcoordError, NotInitialised, Rewritten, Unreachable
+from gitcoord.errors import Divided, GitcoordError, NotInitialised, Rewritten, Unreachable, mask
 from gitcoord.git.tip import RemoteTip
 from gitcoord.local.desk import count_left
 
@@ -66,8 +66,7 @@ def _bytecode(path: Path) -> Path:
 def _place(found: Connection) -> Iterator[Finding]:
     tip = found.tip
     if isinstance(tip, RemoteTip):
-        url = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:…@", tip.url)  # a password in a URL is nobody's to read
-        yield Finding("ok", f"the branch is {tip.ref}, read and written at {show(url, 200)}")
+        yield Finding("ok", f"the branch is {tip.ref}, read and written at {show(mask(tip.url), 200)}")
         pushes, fetches = found.repo.config.get(f"remote.{tip.where}.pushurl"), found.repo.config.get(f"remote.{tip.where}.url")
         if pushes and pushes != fetches:
             yield Finding(

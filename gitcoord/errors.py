@@ -27,8 +27,30 @@ command that destroys, forces or breaks something: agents paste what they read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
+
+_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\s'\"<>]*)@")
+_QUERY = re.compile(r"(https?://[^\s'\"<>?]*)\?[^\s'\"<>]+", re.IGNORECASE)
+
+
+def mask(text: str) -> str:
+    """The text without the secrets that URLs in it may hold: passwords, tokens in the user's place, and what is asked in a query.
+
+    A user of ssh is no secret. This is the one mask for what is printed, reported or logged.
+    """
+    if "://" not in text:
+        return text
+    return _QUERY.sub(r"\1?…", _USER.sub(_without_user, text))
+
+
+def _without_user(match: re.Match[str]) -> str:
+    scheme, user = match[1], match[2]
+    if scheme.lower() not in {"ssh", "git", "file"}:
+        return f"{scheme}://…@"
+    name, colon, _ = user.partition(":")
+    return f"{scheme}://{name}:…@" if colon else match[0]
 
 
 class GitcoordError(Exception):
@@ -38,9 +60,9 @@ class GitcoordError(Exception):
     name: ClassVar[str] = "failed"
 
     def __init__(self, message: str, *, hint: str = "", data: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(mask(message))
+        self.message = mask(message)
+        self.hint = mask(hint)
         self.data: dict[str, Any] = dict(data or {})
 
     def as_record(self) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from gitcoord.errors import BadInput
 
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
+_NO_BRANCH = re.compile(r"head|[a-z]+_head|[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)  # what git takes for another ref or a commit
+
 _REPO = re.compile(r"(?!.*\.(?:claim|d|lock)$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?", re.ASCII)  # as core/names
 
 _RELAY = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
@@ -44,7 +46,7 @@ class Settings:
         """The settings in a configuration (keys in small letters) and an environment. Raises BadInput."""
         values = {key: config[f"gitcoord.{key}"] for key in KEYS if f"gitcoord.{key}" in config}
         branch = values.get("branch", cls.branch)
-        if not _BRANCH.fullmatch(branch) or ".." in branch or branch.endswith((".lock", ".")):
+        if not _BRANCH.fullmatch(branch) or ".." in branch or branch.endswith((".lock", ".")) or _NO_BRANCH.fullmatch(branch):
             raise BadInput(f"gitcoord.branch {branch!r} is not a plain branch name", hint="gitcoord config branch coordination")
         try:
             deadline = float(values.get("deadline", cls.deadline))

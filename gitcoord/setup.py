@@ -11,9 +11,10 @@ from gitcoord import hooking
 from gitcoord.asker import Receipt
 from gitcoord.bootstrap import Connection
 from gitcoord.errors import BadInput, GitcoordError, NotInitialised
-from gitcoord.git.hub import first_commit, hub_url
+from gitcoord.git.hub import first_commit
 from gitcoord.git.repo import NULL, Repository
 from gitcoord.git.tip import RemoteTip, Swap
+from gitcoord.git.urls import kept_hub
 from gitcoord.local import agentfiles
 from gitcoord.local.agentsettings import agents
 from gitcoord.settings import KEYS, Settings
@@ -41,7 +42,7 @@ def _choose(repo: Repository, *, remote: str | None, hub: str | None, local: boo
     if (remote is not None) + (hub is not None) + local > 1:
         raise BadInput("--remote, --hub and --local exclude each other")
     if hub is not None:
-        repo.set_config("gitcoord.hub", hub_url(repo, hub))
+        repo.set_config("gitcoord.hub", kept_hub(repo, hub))
     elif (remote is not None or local) and repo.setting("gitcoord.hub") is not None:
         repo.set_config("gitcoord.hub", None)
     if hub is not None or (repo.setting("gitcoord.hub") and remote is None and not local):
@@ -70,7 +71,7 @@ def set_local(start: str, environ: Mapping[str, str], key: str, value: str) -> N
     repo = Repository.find(start, environ)
     Settings.read({f"gitcoord.{key}": value}, {})
     if key == "hub":
-        value = hub_url(repo, value)
+        value = kept_hub(repo, value)
     repo.set_config(f"gitcoord.{key}", value)
 
 

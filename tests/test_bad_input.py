@@ -52,6 +52,8 @@ LONG = "x" * 10_000
         (("config", "--shared", "color", "blue"), "not a shared setting"),
         (("config", "--shared", "default_ttl", "1s"), "default_ttl"),
         (("config", "url", "x"), "not a setting"),
+        (("config", "branch", "HEAD"), "plain branch name"),
+        (("config", "hub", "ssh://-oProxyCommand=x/r"), "names no host"),
         (("log", "--since", "yesterday-ish"), "not a time"),
         (("--op", "a b", "heartbeat"), "operation id"),
         (("--session", "NOT OK", "heartbeat"), "not a session name"),
@@ -152,3 +154,21 @@ def test_hostile_records_on_the_branch_change_nothing_and_crash_nothing(
     assert ada.ok("verify")["ok"] is True
     assert git(hand, "ls-remote", "origin", "coordination")
     assert [one["claimed_by"] for one in ada.ok("claims")["claims"]] == ["ada"]
+
+
+def test_a_bare_repository_in_a_checkout_is_used_only_if_it_is_named(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, _ = pair
+    evil = ada.path / "vendor" / "evil"
+    evil.parent.mkdir()
+    git(evil.parent, "init", "-q", "--bare", str(evil))
+    git(evil, "config", "remote.origin.url", "ssh://host/x")
+    git(evil, "config", "core.sshCommand", f"touch {tmp_path}/ran; false")
+    git(evil, "config", "ssh.variant", "simple")
+    for where, words in ((evil, ("status",)), (evil / "objects", ("claim", "x")), (ada.path, ("-C", "vendor/evil", "start"))):
+        ran = ada.run(*words, cwd=where)
+        assert ran.code == 2
+        assert "bare repository" in ran.err
+    assert not (tmp_path / "ran").exists()
+    named = Seat(evil, tmp_path / "desk", extra={"GIT_DIR": "."})
+    assert named.run("status").code == 6
+    assert (tmp_path / "ran").exists()  # what was kept from running

@@ -85,7 +85,7 @@ def _dirty_with_stash(remote: Remote, where: Path) -> Path:
 )
 def test_no_command_changes_the_repository(file_remote: Remote, tmp_path: Path, make: Callable[[Remote, Path], Path]) -> None:
     path = make(file_remote, tmp_path / "repo")
-    seat = Seat(path, tmp_path / "desk")
+    seat = Seat(path, tmp_path / "desk", extra={"GIT_DIR": str(path)} if make is _bare else {})  # a bare one must be named
     before = snapshot(path)
     seat.ok("init")
     seat.ok("start", "ada")

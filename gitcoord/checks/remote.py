@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from gitcoord.bootstrap import Connection
 from gitcoord.checks.finding import Finding
@@ -63,6 +63,7 @@ def _size(found: Connection, tip: RemoteTip) -> Iterator[Finding]:
 def host_of(url: str) -> str:
     """The host that the URL names, in small letters; "" for a path."""
     if "://" in url:
-        return (urlsplit(url).hostname or "").lower()
+        authority = re.split(r"[/?#]", url.partition("://")[2])[0]
+        return re.sub(r":[0-9]*$", "", authority.rpartition("@")[2]).strip("[]").lower()
     before, colon, _ = url.partition(":")
     return before.rpartition("@")[2].lower() if colon and "/" not in before else ""

@@ -260,5 +260,5 @@ def _ask(env: Mapping[str, str], cwd: str, *words: str) -> str:
 
 def _sync(place: _Place, environ: Mapping[str, str]) -> None:
     """Has it sent in the background."""
-    kept = {name: value for name, value in environ.items() if not process.is_local(name) and name not in _OF_ONE_CALL}
+    kept = {name: value for name, value in process.outside(environ).items() if name not in _OF_ONE_CALL}
     background.begin(Path(nearby.common(place.git_dir)) / "gitcoord", place.work_tree, kept)

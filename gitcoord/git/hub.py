@@ -14,21 +14,13 @@ from dataclasses import replace
 from gitcoord.errors import GitcoordError, Refused, Unreachable
 from gitcoord.git import process
 from gitcoord.git.repo import Oid, Repository
-from gitcoord.git.tip import check_url
+from gitcoord.git.urls import unrewritten
 
 CREDENTIALS = ("credential.", "commit.gpgsign", "user.signingkey", "gpg.", "core.sshcommand", "http.")
 """Settings by which a push of one clone may differ from that of another: what each carries with it."""
 
 _DEFAULT = "main"  # the branch of the first commit, where a hub has none: its host takes the first one pushed for the default
 _SECONDS = 20.0
-
-
-def hub_url(repo: Repository, url: str) -> str:
-    """The URL that pushes to the hub go to, as this clone's configuration rewrites it. Raises BadInput."""
-    if any(key.startswith("url.") for key in repo.config):  # insteadOf: git alone applies it
-        done = repo.run("ls-remote", "--get-url", "--", url)
-        url = done.stdout.decode("utf-8", "surrogateescape").rstrip("\n") if done.ok else url
-    return check_url(url, repo.cwd)
 
 
 def home(repo: Repository, folder: str, url: str) -> Repository:
@@ -58,7 +50,8 @@ def home(repo: Repository, folder: str, url: str) -> Repository:
 
 def _hash_of(repo: Repository, url: str) -> str:
     """The hash of the hub: by the names that it lists; that of this clone where it lists none."""
-    done = repo.run("ls-remote", "--", url, seconds=_SECONDS)
+    word, meaning = unrewritten(repo, url)
+    done = repo.run("ls-remote", "--", word, seconds=_SECONDS, extra=meaning)
     first = re.match(rb"[0-9a-f]+", done.stdout) if done.ok else None
     return repo.hash_name if first is None else "sha256" if len(first[0]) == 64 else "sha1"
 
@@ -82,9 +75,11 @@ def first_commit(hub: Repository, url: str, seconds: float, *, readme: str) -> s
     made = hub.run("commit-tree", tree, "-m", "A first commit", extra=who)
     commit: Oid = made.stdout.decode().strip()
     ref = f"refs/heads/{_DEFAULT}"
-    done = hub.run("push", "--quiet", "--no-verify", f"--force-with-lease={ref}:", "--", url, f"{commit}:{ref}", seconds=seconds)
+    word, meaning = unrewritten(hub, url)
+    words = ("push", "--quiet", "--no-verify", f"--force-with-lease={ref}:", "--", word, f"{commit}:{ref}")
+    done = hub.run(*words, seconds=seconds, extra=meaning)
     if not done.ok:
-        listed = hub.run("ls-remote", "--exit-code", "--heads", "--", url, seconds=seconds)
+        listed = hub.run("ls-remote", "--exit-code", "--heads", "--", word, seconds=seconds, extra=meaning)
         if not listed.ok and not done.in_time:
             raise Unreachable(f"the hub can't be reached: {done.words or 'no answer'}", hint="try again later")
         if not listed.ok:

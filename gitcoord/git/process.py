@@ -1,21 +1,23 @@
 """The one door to the git program: absolute path, argument lists, a clean environment, no prompt, a hard deadline.
 
-Our git never runs the user's hooks, never starts a garbage collection, never asks for a password, and no process of it
-outlives the deadline: it gets a session of its own, and the whole group is ended.
+Our git never runs the user's hooks, never starts a garbage collection, never asks for a password on a terminal, and no process of
+it outlives the deadline: it gets a session of its own, and the whole group is ended. Apart from that it is the user's git: their
+credentials, their askpass program and the configuration in their environment are passed on, and what we set only narrows.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from gitcoord.errors import GitcoordError
+from gitcoord.errors import GitcoordError, mask
 
 if TYPE_CHECKING:
     import subprocess
@@ -54,7 +56,19 @@ _LOCAL = frozenset(
     ]
 )
 _LOCAL_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "GIT_PUSH_OPTION_", "GIT_TRACE")
-_SSH = "-oBatchMode=yes -oConnectTimeout=10 -oServerAliveInterval=5 -oServerAliveCountMax=3"
+
+# Configuration in the environment that names a repository, or how one is laid out: never passed on.
+_NAMES_ONE = re.compile(
+    r"core\.(worktree|bare|repositoryformatversion)|extensions\..*|remote\..*\.(url|pushurl)|gitcoord\.hub", re.DOTALL
+)
+_QUOTED = r"'[^']*'(?:\\['!]'[^']*')*"  # as git quotes for a shell
+_PARAMETER = re.compile(rf"\s*({_QUOTED})(=(?:{_QUOTED})?)?(?=\s|$)")
+_COUNT_LIMIT = 10_000  # pairs in an environment
+
+PROTOCOLS = ("file", "git", "http", "https", "ssh")
+"""What git may be given at all."""
+
+_SSH = "-oConnectTimeout=10 -oServerAliveInterval=5 -oServerAliveCountMax=3"
 
 _SOCKET_PATH = 104  # bytes that a socket's path may have (BSD; Linux has 108)
 _SOCKET_NAME = 62  # what ssh adds to the folder: "/ssh-", 40 letters for %C, and 17 while it makes the socket
@@ -72,7 +86,7 @@ def keep_ssh_open(folder: str, seconds: int) -> str:
 
 ALWAYS = (
     "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.fsmonitor=false",
-    "-c", "core.askPass=", "-c", "credential.interactive=never", "-c", "protocol.version=2",
+    "-c", "protocol.version=2", "-c", "safe.bareRepository=explicit",
     "-c", "i18n.logOutputEncoding=UTF-8", "-c", "advice.detachedHead=false", "-c", "log.showSignature=false",
 )  # fmt: skip
 
@@ -87,25 +101,104 @@ def is_local(name: str) -> bool:
     return name in _LOCAL or name.startswith(_LOCAL_PREFIXES)
 
 
-def clean_environment(environ: Mapping[str, str], ssh_command: str | None = None, ssh_options: str = "") -> dict[str, str]:
-    """The environment for a git child. `ssh_command` is what the user configured (`core.sshCommand`), if anything:
-    batch mode (and `ssh_options`) is added to it, or to the user's GIT_SSH_COMMAND, never put in its place.
-    """
-    env = {name: value for name, value in environ.items() if not is_local(name)}
-    ssh = env.get("GIT_SSH_COMMAND") or ssh_command
-    if not ssh and env.get("GIT_SSH"):
-        ssh = "'" + env["GIT_SSH"].replace("'", "'\\''") + "'"
-    variant = env.get("GIT_SSH_VARIANT", "")
-    if variant in {"", "ssh", "auto"} and not any(word in (ssh or "") for word in ("plink", "tortoise")):
-        env["GIT_SSH_COMMAND"] = f"{ssh or 'ssh'} {_SSH} {ssh_options}".rstrip()
+def given_config(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The configuration that the environment gives to git (`GIT_CONFIG_COUNT`, `git -c`), but for what names a repository."""
+    found = []
+    count = environ.get("GIT_CONFIG_COUNT", "")
+    for number in range(min(int(count), _COUNT_LIMIT) if re.fullmatch("[0-9]{1,9}", count, re.ASCII) else 0):
+        key, value = environ.get(f"GIT_CONFIG_KEY_{number}"), environ.get(f"GIT_CONFIG_VALUE_{number}")
+        if key and value is not None:
+            found.append((key, value))
+    for quoted, more in _PARAMETER.findall(environ.get("GIT_CONFIG_PARAMETERS", "")):
+        key, equals, value = (_unquoted(quoted), more, _unquoted(more[1:])) if more else _unquoted(quoted).partition("=")
+        found.append((key, value if equals and more != "=" else "true"))
+    return [(key, value) for key, value in found if not _NAMES_ONE.fullmatch(_in_small_letters(key))]
+
+
+def _unquoted(word: str) -> str:
+    return "".join(shlex.split(word))
+
+
+def _in_small_letters(key: str) -> str:
+    """A key as `git config --list` shows it: what stands between its dots may be in capitals."""
+    section, _, rest = key.partition(".")
+    middle, dot, name = rest.rpartition(".")
+    return f"{section.lower()}.{middle}{dot}{name.lower()}"
+
+
+def with_config(env: Mapping[str, str], pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """What to add to an environment, so that git also goes by that configuration; unlike by `-c`, a key may hold anything."""
+    start = int(env.get("GIT_CONFIG_COUNT", "0"))
+    added = {"GIT_CONFIG_COUNT": str(start + len(pairs))}
+    for number, (key, value) in enumerate(pairs, start):
+        added |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return added
+
+
+def outside(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what ties git to a repository that the caller stands in."""
+    kept = {name: value for name, value in environ.items() if not is_local(name)}
+    config = given_config(environ)
+    return {**kept, **with_config({}, config)} if config else kept
+
+
+def protocols(environ: Mapping[str, str], config: Mapping[str, Sequence[str]]) -> list[str]:
+    """The protocols of `PROTOCOLS` that the user's own settings allow, by git's rules."""
+    if "GIT_ALLOW_PROTOCOL" in environ:
+        return [name for name in PROTOCOLS if name in environ["GIT_ALLOW_PROTOCOL"].split(":")]
+    asked_by_user = environ.get("GIT_PROTOCOL_FROM_USER", "1").lower() not in {"", "0", "false", "no", "off"}
+    found = []
+    for name in PROTOCOLS:
+        usual = config.get("protocol.allow") or (["user"] if name == "file" else ["always"])
+        policy = (config.get(f"protocol.{name}.allow") or usual)[-1].lower()
+        if policy == "always" or (policy == "user" and asked_by_user):
+            found.append(name)
+    return found
+
+
+def _askpass(environ: Mapping[str, str], config: Mapping[str, Sequence[str]]) -> bool:
+    """True if a program of the user's answers when git wants a password."""
+    named = environ["GIT_ASKPASS"] if "GIT_ASKPASS" in environ else (config.get("core.askpass") or [""])[-1]
+    return bool(named or environ.get("SSH_ASKPASS"))
+
+
+def _ssh(environ: Mapping[str, str], config: Mapping[str, Sequence[str]], options: str) -> Iterator[tuple[str, str]]:
+    """The variable that gives ssh our options, where what the user has set takes any: it is added to, never put in its place."""
+    command = environ.get("GIT_SSH_COMMAND") or (config.get("core.sshcommand") or [""])[-1]
+    named = environ.get("GIT_SSH", "")
+    if not command and named:
+        command = shlex.quote(named)
+    variant = (environ.get("GIT_SSH_VARIANT") or (config.get("ssh.variant") or ["auto"])[-1]).lower()
+    if variant in {"plink", "putty", "tortoiseplink", "simple"}:
+        return
+    if variant == "auto" and command:  # as git does, but without asking the program whether it understands `-G`: git does that
+        try:
+            first = os.path.basename((shlex.split(command) or [""])[0])
+        except ValueError:
+            return
+        if first not in {"ssh", "ssh.exe"}:
+            return
+    # In batch mode ssh asks nobody, not even a program that answers by itself.
+    batch = [] if environ.get("SSH_ASKPASS") else ["-oBatchMode=yes"]
+    yield "GIT_SSH_COMMAND", " ".join([command or "ssh", *batch, _SSH, options]).rstrip()
+
+
+def clean_environment(
+    environ: Mapping[str, str], config: Mapping[str, Sequence[str]] | None = None, ssh_options: str = ""
+) -> dict[str, str]:
+    """The environment for a git child. `config`: the user's configuration, for a child that may connect to somewhere."""
+    config = config or {}
+    env = outside(environ)
+    env |= _ssh(environ, config, ssh_options)
+    if not _askpass(environ, config):  # helpers open no window either
+        env |= with_config(env, [("credential.interactive", "never")])
+        env |= {"SSH_ASKPASS_REQUIRE": "never"}
     env |= {
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "",
-        "SSH_ASKPASS": "",
-        "SSH_ASKPASS_REQUIRE": "never",
         "GCM_INTERACTIVE": "never",
-        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+        "GIT_ALLOW_PROTOCOL": ":".join(protocols(environ, config)),
         "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_GRAFT_FILE": os.devnull,
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_PAGER": "cat",
         "LC_ALL": "C",
@@ -141,7 +234,7 @@ class Done:
     @property
     def words(self) -> str:
         """What it said on stderr, for a person: the last lines, made safe by whoever prints it."""
-        text = self.stderr.decode("utf-8", "replace").strip()
+        text = mask(self.stderr.decode("utf-8", "replace")).strip()
         return " / ".join(line.strip() for line in text.splitlines()[-10:] if line.strip())
 
 

@@ -37,9 +37,27 @@ def _no_repository(start: str, done: Done) -> BadInput:
             f"git doesn't trust the repository at {start!r}: it belongs to another user",
             hint="git status there says how to trust it (safe.directory)",
         )
+    if "safe.bareRepository" in done.words:
+        return _bare(start)
     if done.words and "not a git repository" not in done.words:
         return BadInput(f"git can't use the repository at {start!r}: {done.words}", hint="git status")
     return NoRepository(f"{start!r} is not inside a git repository", hint="git init, or cd into a repository")
+
+
+def _bare(start: str) -> NoRepository:
+    """The configuration of a bare repository may run commands, and one may lie in any checkout: it must be named."""
+    return NoRepository(
+        f"{start!r} lies in a bare repository, which is used only if it is named: it may be a part of what somebody checked in",
+        hint="if you trust it: GIT_DIR=. gitcoord status, there; or cd into a clone",
+    )
+
+
+def _is_named_bare(start: str, environ: Mapping[str, str]) -> bool:
+    """Return True if GIT_DIR names the bare repository that the caller stands in. Any other place is not asked for by it: inside a
+    hook it names the repository of whoever runs git.
+    """
+    named = os.path.realpath(os.path.join(start, environ["GIT_DIR"])) if environ.get("GIT_DIR") else ""
+    return bool(named) and os.path.basename(named) != ".git" and os.path.realpath(start) == named
 
 
 @dataclass(frozen=True)
@@ -72,11 +90,14 @@ class Repository:
             raise BadInput(f"{start!r} is not a folder")
         argv = [process.program(), *process.ALWAYS, "rev-parse", "--path-format=absolute"]
         asked = ("--is-bare-repository", "--git-dir", "--git-common-dir", "--show-toplevel")
-        meant = {name: environ[name] for name in ("GIT_DIR", "GIT_WORK_TREE") if name in environ} if hooked else {}
+        named = ("GIT_DIR", "GIT_WORK_TREE") if hooked else ("GIT_DIR",) if _is_named_bare(start, environ) else ()
+        meant = {name: environ[name] for name in named if name in environ}
         done = process.run([*argv, *asked], env={**process.clean_environment(environ), **meant}, cwd=start)
         lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]
         if not 3 <= len(lines) <= 4 or (len(lines) == 3) is done.ok:
             raise _no_repository(start, done)
+        if lines[0] == "true" and not meant and os.path.basename(os.path.realpath(lines[1])) != ".git":
+            raise _bare(start)  # git before 2.38 knows no `safe.bareRepository`
         git_dir, common = os.path.realpath(lines[1]), os.path.realpath(lines[2])
         tree = os.path.realpath(lines[3]) if len(lines) == 4 else ""
         if not tree and lines[0] == "false" and git_dir.endswith("/.git"):
@@ -105,7 +126,12 @@ class Repository:
     @cached_property
     def environment(self) -> dict[str, str]:
         """The environment of our git children, with GIT_DIR pinned: nothing else can say which repository is meant."""
-        return {**process.clean_environment(self.environ, self.setting("core.sshcommand"), self.ssh_options), **self._pins()}
+        return {**process.clean_environment(self.environ, self.config, self.ssh_options), **self._pins()}
+
+    @property
+    def protocols(self) -> list[str]:
+        """The protocols that we and the user's own settings allow."""
+        return process.protocols(self.environ, self.config)
 
     def _pins(self) -> dict[str, str]:
         pins = {"GIT_DIR": self.git_dir}

@@ -11,18 +11,21 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from time import monotonic
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from gitcoord.errors import Alarm, BadInput, GitcoordError, Refused, Unknown, Unreachable
+from gitcoord.errors import Alarm, Refused, Unknown, Unreachable
+from gitcoord.git.process import Done
 from gitcoord.git.repo import NO_LOG, NULL, Oid, Repository, kept_ref
+from gitcoord.git.urls import protocol_of, unrewritten
 
-_SCHEMES = frozenset({"file", "git", "http", "https", "ssh"})
 _ALL = (1 << 31) - 2  # commits deep: one more means to git "the whole repository", and deepens the user's branches too
+_WITNESS = 5.0  # seconds that a clock may take to be told; after that nobody tells it
+_DATE = re.compile(r"<= Recv header: date: *(.+?)\s*$", re.IGNORECASE)  # in git's trace of a connection over HTTP
 _COMPLETING = 60.0  # seconds for a history that was cut off: it is fetched once, and may be long
 _TRIES = 3  # pushes of one chain on an unmoved tip before the remote's refusal is believed
 
@@ -141,6 +144,7 @@ class RemoteTip:
         self._tracking = f"refs/remotes/{remote}/{branch}"
         self._sleep = sleep
         self.url = url
+        self._word, self._meaning = unrewritten(repo, url)
         self.where = remote
         self.ref = f"{remote}/{branch}"
         self.found = NULL
@@ -167,13 +171,13 @@ class RemoteTip:
         mine = _fresh_ref()
         known = self._tracked()
         words = self._fetching(mine, *([f"--negotiation-tip={known}"] if known else []))
-        done = self._repo.run(*words, seconds=seconds)
+        done = self._connect(*words, seconds=seconds)
         if not done.ok and done.in_time:
             there = self._is_there(end - monotonic())
             if there is False:
                 return NULL
             if there:  # somebody made the branch between the two looks
-                done = self._repo.run(*words, seconds=max(1.0, end - monotonic()))
+                done = self._connect(*words, seconds=max(1.0, end - monotonic()))
         if not done.ok:
             raise Unreachable(_away(self.where, done.words if done.in_time else f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
         tip = self._repo.ask("rev-parse", "--verify", mine).strip()
@@ -185,7 +189,7 @@ class RemoteTip:
         return [
             *NO_LOG, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
             "--no-recurse-submodules", "--no-auto-maintenance", "--no-filter", "--refmap=", *more,
-            *self._programs("uploadpack"), "--", self.url, f"+{self._full}:{into}",
+            *self._programs("uploadpack"), "--", self._word, f"+{self._full}:{into}",
         ]  # fmt: skip
 
     def keep(self, tip: Oid) -> None:
@@ -208,7 +212,7 @@ class RemoteTip:
             if number:  # another fetch had that file's lock, or changed it meanwhile
                 self._sleep(0.05 * 2**number * (0.5 + secrets.randbelow(100) / 100))
             mine = _fresh_ref()
-            done = self._repo.run(*self._fetching(mine, f"--depth={_ALL}"), seconds=max(1.0, end - monotonic()))
+            done = self._connect(*self._fetching(mine, f"--depth={_ALL}"), seconds=max(1.0, end - monotonic()))
             if done.ok:
                 self._repo.drop_refs([mine])
             if not self._repo.is_cut(tip):
@@ -222,17 +226,21 @@ class RemoteTip:
     def _is_there(self, seconds: float) -> bool | None:
         """Whether the branch is on the remote; None when the remote doesn't answer."""
         # ls-remote tells "no such ref" (2) from "no such remote" (128) by its exit code; fetch only in words.
-        words = ["ls-remote", "--exit-code", *self._programs("uploadpack"), "--", self.url, self._full]
-        done = self._repo.run(*words, seconds=max(0.5, seconds))
+        words = ["ls-remote", "--exit-code", *self._programs("uploadpack"), "--", self._word, self._full]
+        done = self._connect(*words, seconds=max(0.5, seconds))
         return True if done.ok else False if done.in_time and done.returncode == 2 else None
 
     def is_empty(self, seconds: float) -> bool:
         """Whether the remote has no branch at all: then its host would take the first one pushed for the default."""
-        words = ["ls-remote", "--exit-code", "--heads", *self._programs("uploadpack"), "--", self.url]
-        done = self._repo.run(*words, seconds=seconds)
+        words = ["ls-remote", "--exit-code", "--heads", *self._programs("uploadpack"), "--", self._word]
+        done = self._connect(*words, seconds=seconds)
         if done.ok or (done.in_time and done.returncode == 2):
             return not done.ok
         raise Unreachable(_away(self.where, done.words if done.in_time else f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
+
+    def _connect(self, *words: str, seconds: float, extra: Mapping[str, str] | None = None) -> Done:
+        """Runs a git that connects to the remote, called `self._word` among its arguments."""
+        return self._repo.run(*words, seconds=seconds, extra={**self._meaning, **(extra or {})})
 
     def _programs(self, which: str) -> list[str]:
         program = self._repo.setting(f"remote.{self._remote}.{which}")
@@ -300,8 +308,8 @@ class RemoteTip:
         """
         words = ["push", "--dry-run", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-progress"]
         update = f"{self._tracked()}:{self._full}"
-        done = self._repo.run(
-            "-c", "push.gpgSign=false", *words, *self._programs("receivepack"), "--", self.url, update, seconds=seconds
+        done = self._connect(
+            "-c", "push.gpgSign=false", *words, *self._programs("receivepack"), "--", self._word, update, seconds=seconds
         )
         if done.ok or any(line.startswith(b"!\t") for line in done.stdout.splitlines()):  # it has gone on meanwhile
             return True, ""
@@ -324,11 +332,11 @@ class RemoteTip:
         """
         with tempfile.TemporaryDirectory(prefix="gitcoord-") as folder:
             trace = os.path.join(folder, "packets")
-            done = self._repo.run(
+            done = self._connect(
                 "-c", "push.gpgSign=false", "-c", "push.negotiate=false", "-c", "push.pushOption=",
                 "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-progress",
                 f"--force-with-lease={self._full}:{expected}", *self._programs("receivepack"),
-                "--", self.url, f"{new}:{self._full}",
+                "--", self._word, f"{new}:{self._full}",
                 seconds=seconds, extra={"GIT_TRACE_PACKET": trace},
             )  # fmt: skip
             flag, summary = "", ""
@@ -344,10 +352,10 @@ class RemoteTip:
 
     def witness(self) -> datetime | None:
         """The remote's clock: its `Date` header over HTTP, a file's time on a file remote; ssh and git tell none."""
-        parts = urlsplit(self.url)
-        if parts.scheme in {"http", "https"}:
-            return _http_date(self.url)
-        path = self.url if os.path.isabs(self.url) else parts.path if parts.scheme == "file" else ""
+        protocol = protocol_of(self.url)
+        if protocol in {"http", "https"}:
+            return self._http_date()
+        path = self.url.removeprefix("file://") if protocol == "file" else ""
         if path and os.path.isdir(path):
             try:
                 with tempfile.TemporaryFile(dir=path) as probe:  # unlinked at once: the file system's own clock, nothing left
@@ -357,6 +365,26 @@ class RemoteTip:
             except OSError:
                 return None
         return None
+
+    def _http_date(self) -> datetime | None:
+        """The newest `Date` that the server itself sends while git lists our branch: with the user's proxy, certificates and
+        credentials, and without going on to where it may point.
+        """
+        with tempfile.TemporaryDirectory(prefix="gitcoord-") as folder:
+            trace = os.path.join(folder, "headers")
+            self._connect(
+                "-c", "http.followRedirects=false", "ls-remote", "--", self._word, self._full,
+                seconds=_WITNESS, extra={"GIT_TRACE_CURL": trace, "GIT_TRACE_CURL_NO_DATA": "1"},
+            )  # fmt: skip
+            try:
+                with open(trace, encoding="utf-8", errors="replace") as lines:
+                    stamps = [match[1] for match in map(_DATE.search, lines) if match]
+            except FileNotFoundError:
+                return None
+        try:
+            return parsedate_to_datetime(stamps[-1]).astimezone(UTC) if stamps else None
+        except (TypeError, ValueError, OverflowError):
+            return None
 
 
 def _fresh_ref() -> str:
@@ -378,59 +406,3 @@ def _was_sent(trace: str, new: Oid) -> bool:
             return any(b"> " in line and update in line for line in packets)
     except FileNotFoundError:
         return False
-
-
-def _http_date(url: str) -> datetime | None:
-    # Imported here: they cost more than a claim's own work, and only a take-over over HTTP needs them.
-    import urllib.error
-    import urllib.request
-    from email.utils import parsedate_to_datetime
-
-    request = urllib.request.Request(url.rstrip("/") + "/info/refs?service=git-upload-pack", method="GET")  # noqa: S310  # http(s) only
-    try:
-        with urllib.request.urlopen(request, timeout=3) as answer:  # noqa: S310  # the same
-            stamp = answer.headers.get("Date")
-    except urllib.error.HTTPError as error:
-        stamp = error.headers.get("Date")
-    except (OSError, ValueError):
-        return None
-    try:
-        return parsedate_to_datetime(stamp).astimezone(UTC) if stamp else None
-    except (TypeError, ValueError):
-        return None
-
-
-def push_url(repo: Repository, remote: str) -> str:
-    """The one URL that pushes to the remote go to, absolute. Raises BadInput for none, several, or a kind not allowed."""
-    if remote not in repo.remotes:
-        raise BadInput(f"there is no remote called {remote!r}", hint="git remote -v")
-    if any(key.startswith("url.") for key in repo.config):  # insteadOf and pushInsteadOf: git alone applies them
-        done = repo.run("remote", "get-url", "--push", "--all", remote)
-        if not done.ok:
-            raise GitcoordError(f"git can't tell the URL of {remote}: {done.words}", hint="git remote -v")
-        urls = done.stdout.decode("utf-8", "surrogateescape").splitlines()
-    else:
-        urls = repo.config.get(f"remote.{remote}.pushurl") or repo.config[f"remote.{remote}.url"]
-    if len(urls) != 1:
-        raise BadInput(
-            f"remote {remote} has {len(urls)} push URLs; coordination needs exactly one",
-            hint="gitcoord config remote NAME",
-        )
-    return check_url(urls[0], repo.cwd)
-
-
-def check_url(url: str, base: str) -> str:
-    """The URL, if git may be given it; a relative path becomes absolute (from `base`). Raises BadInput."""
-    if url.startswith("-") or re.match(r"[A-Za-z0-9]+::", url) or any(ord(char) < 32 or ord(char) == 127 for char in url):
-        raise BadInput(f"{url[:80]!r} is not a URL that gitcoord uses", hint="a path, or file:, git:, http:, https:, ssh:")
-    scheme, colon, _ = url.partition("://")
-    if colon:
-        if scheme not in _SCHEMES:
-            raise BadInput(f"the protocol {scheme[:40]!r} is not one that gitcoord uses", hint="file:, git:, http:, https:, ssh:")
-        return url
-    colon_at, slash_at = url.find(":"), url.find("/")
-    if colon_at > 0 and (slash_at < 0 or colon_at < slash_at):
-        if url.partition("@")[2].startswith("-"):
-            raise BadInput(f"{url[:80]!r} is not a URL that gitcoord uses")
-        return url  # host:path, git's short form of ssh
-    return os.path.normpath(os.path.join(base, os.path.expanduser(url)))

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gitcoord.errors import mask
+
 
 def write(error: BaseException, environ: Mapping[str, str], version: str, doing: str) -> str:
     """Writes a report; its path, "" where there is no place for one. `doing`: what was asked for."""
@@ -16,10 +18,10 @@ def write(error: BaseException, environ: Mapping[str, str], version: str, doing:
     folder = Path(environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")) / "gitcoord" / "reports"
     now = datetime.now(UTC)
     path = folder / f"{now:%Y%m%dT%H%M%S%f}.txt"
-    text = "".join(traceback.format_exception(error))
+    text = mask("".join(traceback.format_exception(error)))
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(f"gitcoord {version}, Python {sys.version}\n{now.isoformat()}\ncommand: {doing}\n\n{text}")
+        path.write_text(f"gitcoord {version}, Python {sys.version}\n{now.isoformat()}\ncommand: {mask(doing)}\n\n{text}")
     except OSError:
         return ""
     return str(path)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitcoord.core.names import show
+from gitcoord.errors import mask
 from gitcoord.local import files, ids
 from gitcoord.local.identity import Binding
 
@@ -58,4 +59,4 @@ def _folder(binding: Binding, *names: str) -> Path:
 def log(path: Path, line: str) -> None:
     """Adds a line to a log of hooks; when it is full, its older half goes."""
     with suppress(OSError):
-        files.append(path, f"{stamp()} {show(line)}\n".encode("utf-8", "replace"), limit=_LOG_SIZE)
+        files.append(path, f"{stamp()} {show(mask(line))}\n".encode("utf-8", "replace"), limit=_LOG_SIZE)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,8 @@ from remotes import KINDS, Remote, RemoteFactory
 from gitcoord.errors import BadInput, Refused, Unknown, Unreachable
 from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Repository
-from gitcoord.git.tip import LocalTip, RemoteTip, Swap, Tip, check_url, push_url
+from gitcoord.git.tip import LocalTip, RemoteTip, Swap, Tip
+from gitcoord.git.urls import check_url, push_url
 
 WHEN = datetime(2025, 11, 15, 10, tzinfo=UTC)
 
@@ -226,10 +229,103 @@ def test_the_push_url_is_read_and_written(file_remote: Remote, remotes: RemoteFa
     assert git(file_remote.path, "for-each-ref", "refs/heads/coordination") == ""
 
 
+@pytest.mark.parametrize("how", ["insteadOf", "pushInsteadOf"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_url_is_rewritten_exactly_once(
+    file_remote: Remote, remotes: RemoteFactory, clone: Clone, tmp_path: Path, how: str, whole: bool
+) -> None:
+    path, other = clone(file_remote, tmp_path / "repo"), remotes.make("file")
+    first, second, third = "https://git.example.invalid/team/repo", str(other.path), str(tmp_path / "nowhere")
+    git(path, "remote", "set-url", "origin", first)
+    cut = None if whole else -1
+    git(path, "config", f"url.{second[:cut]}.{how}", first[:cut] if whole else f"{first[:-1]}")
+    if not whole:
+        git(path, "remote", "set-url", "origin", first[:-1] + second[-1])
+    for again in ("insteadOf", "pushInsteadOf"):
+        git(path, "config", f"url.{third}.{again}", second)
+        git(path, "config", f"url.{third}x.{again}", "/")
+    bench = Bench(path, other)
+    assert isinstance(bench.tip, RemoteTip)
+    assert bench.tip.url == second
+    root = bench.write(NULL)
+    assert not bench.tip.is_empty(20)
+    assert bench.tip.swap(NULL, root, 20) is Swap.WON
+    assert bench.tip.read(20) == root == git(other.path, "rev-parse", "refs/heads/coordination")
+    assert bench.tip.would_take(20)[0]
+
+
+def test_what_the_users_own_settings_forbid_is_not_used(file_remote: Remote, clone: Clone, tmp_path: Path) -> None:
+    path = clone(file_remote, tmp_path / "repo")
+    git(path, "config", "protocol.file.allow", "never")
+    with pytest.raises(BadInput, match="protocol 'file'"):
+        push_url(Repository.find(str(path), os.environ), "origin")
+
+
+@pytest.mark.parametrize("how", ["GIT_ASKPASS", "core.askPass"])
+def test_a_program_that_answers_for_the_user_is_asked_and_ends_with_the_deadline(tmp_path: Path, how: str) -> None:
+    git(tmp_path, "init", "-q", str(tmp_path / "repo"))
+    ask = tmp_path / "ask"
+    environ = dict(os.environ)
+    if how == "GIT_ASKPASS":
+        environ["GIT_ASKPASS"] = str(ask)
+    else:
+        git(tmp_path / "repo", "config", "core.askPass", str(ask))
+    wanted = b"protocol=https\nhost=example.invalid\n\n"
+    for script, ok in (("#!/bin/sh\necho bot\n", True), (f"#!/bin/sh\nread line < {tmp_path}/pipe\n", False)):
+        ask.write_text(script)
+        ask.chmod(0o755)
+        if not ok:
+            os.mkfifo(tmp_path / "pipe")
+        done = Repository.find(str(tmp_path / "repo"), environ).run("credential", "fill", stdin=wanted, seconds=60 if ok else 1)
+        assert done.ok is ok
+        assert done.in_time is ok
+        assert (b"password=bot" in done.stdout) is ok
+
+
 def test_a_file_remote_and_a_web_server_tell_their_time(afar: tuple[Bench, Remote]) -> None:
     bench, remote = afar
-    seen = bench.tip.witness()
-    assert (seen is not None) is (remote.kind in {"file", "http"})
-    if seen is not None:
-        assert abs((seen - datetime.now(UTC)).total_seconds()) < 60
-        assert not [path for path in remote.path.iterdir() if path.name.startswith("tmp")]
+    assert isinstance(bench.tip, RemoteTip)
+    urls = [bench.tip.url]
+    if remote.kind == "http":  # a token in the user's place, without and with a name
+        urls += [bench.tip.url.replace("://", f"://{user}@") for user in ("ghp_SECRET", "x-access-token:ghp_SECRET")]
+    for url in urls:
+        seen = RemoteTip(bench.repo, "origin", url, "coordination", time.sleep).witness()
+        assert (seen is not None) is (remote.kind in {"file", "http"})
+        if seen is not None:
+            assert abs((seen - datetime.now(UTC)).total_seconds()) < 60
+            assert not [path for path in remote.path.iterdir() if path.name.startswith("tmp")]
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    """Sends everybody to another server; or, at `/nonsense`, answers no HTTP."""
+
+    def do_GET(self) -> None:  # its base class wants it so
+        """Answers."""
+        asked.append(self.path)
+        if self.path.startswith("/nonsense"):
+            self.wfile.write(b"SSH-2.0-nothing\r\n")
+            return
+        self.send_response(302)
+        self.send_header("Location", f"http://127.0.0.1:{self.server.server_address[1]}/elsewhere")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # the same
+        """Says nothing."""
+
+
+asked: list[str] = []
+
+
+def test_a_witness_is_followed_nowhere_and_one_that_makes_no_sense_is_none(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", str(tmp_path / "repo"))
+    repo = Repository.find(str(tmp_path / "repo"), os.environ)
+    with HTTPServer(("127.0.0.1", 0), _Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"http://127.0.0.1:{server.server_address[1]}"
+        told = RemoteTip(repo, "origin", f"{where}/repo", "coordination", time.sleep).witness()
+        assert told is not None
+        assert RemoteTip(repo, "origin", f"{where}/nonsense", "coordination", time.sleep).witness() is None
+        server.shutdown()
+    assert asked
+    assert not [path for path in asked if path.startswith("/elsewhere")]
+    assert RemoteTip(repo, "origin", f"{where}/repo", "coordination", time.sleep).witness() is None  # nobody there

@@ -72,7 +72,7 @@ def find(occasion: Occasion, environ: Mapping[str, str]) -> Here | None:
     in_use = next(shared.glob("checked-*.json"), None) is not None
     if not in_use and not (occasion.kind == "start" and nearby.is_coordinated(near.common_dir, BRANCH)):
         return None
-    kept = {name: value for name, value in environ.items() if not process.is_local(name)}
+    kept = process.outside(environ)
     kept |= {name: value for name, value in occasion.ids if name in AGENTS}
     agent = agent_ids(kept)
     if not agent and occasion.agent_id:

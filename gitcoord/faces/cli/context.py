@@ -13,7 +13,7 @@ from typing import Any
 
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.core.names import hint_from_root, parse_id, show, show_text
-from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.errors import BadInput, GitcoordError, mask
 from gitcoord.faces.cli import output
 from gitcoord.views import fence
 
@@ -124,7 +124,7 @@ def here_and_root(found: Connection) -> tuple[str, str]:
 def say(text: str) -> None:
     """Words for people, on stderr."""
     if not options.quiet or text.startswith(("error:", "hint:")):
-        print(show(text, 2000), file=sys.stderr)
+        print(show(mask(text), 2000), file=sys.stderr)
 
 
 def out(text: str) -> None:
