@@ -12,7 +12,7 @@ from gitcoord.claiming import Claiming
 from gitcoord.core import branch, names
 from gitcoord.core.heartbeats import RecordHeartbeat
 from gitcoord.core.leases import held_by
-from gitcoord.errors import Alarm, GitcoordError, NotInitialised, Unknown, Unreachable
+from gitcoord.errors import Alarm, BadInput, GitcoordError, NotInitialised, Unknown, Unreachable
 from gitcoord.handing import Handing
 from gitcoord.log.eventlog import View
 from gitcoord.talking import Talking
@@ -44,10 +44,22 @@ class Coordinator(Claiming, Talking, Handing, Briefer):
         return receipt
 
     def set_shared(self, key: str, value: str, *, op: str = "") -> Receipt:
-        """Changes a shared setting. `op`: the caller's own id for it."""
+        """Change a shared setting. The format can only be set back to the one that is in use: programs raise it. `op`: the caller's
+        own id for it.
+        """
+        if key == "format":
+            return self._withdraw_format(value, op)
         branch.setting_value(key, value)
         self.require_session()
         receipt, _ = self._ask(branch.ChangeSetting, op=op, key=key, value=value)
+        return receipt
+
+    def _withdraw_format(self, value: str, op: str) -> Receipt:
+        rules = self.view().state.rules
+        if value != str(rules.format_used):
+            raise BadInput(f"the format is set by programs; by hand it can only go back to {rules.format_used}, which is in use")
+        self.require_session()
+        receipt, _ = self._ask(branch.WithdrawFormat, op=op)
         return receipt
 
     def sync(self, *, if_due: bool = False, look: bool = False) -> tuple[list[GitcoordError], View | None]:

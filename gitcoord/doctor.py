@@ -15,6 +15,7 @@ from gitcoord import __version__
 from gitcoord.bootstrap import Connection
 from gitcoord.checks import builds, divided, hooks, remote, rewritten
 from gitcoord.checks.finding import Finding
+from gitcoord.core.branch import FORMAT, way_back
 from gitcoord.core.names import show
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import Divided, GitcoordError, NotInitialised, Rewritten, Unreachable, mask
@@ -114,8 +115,12 @@ def _branch(found: Connection) -> Iterator[Finding]:
     )
     for bad in view.checked.unmended:
         yield Finding("warning", f"commit {bad.commit[:12]} is ignored: {bad.reason}", "nothing to do: the next event mends it")
-    if view.state.rules.format > 1:
-        yield Finding("wrong", f"the branch has format {view.state.rules.format}: this program only reads it", "upgrade gitcoord")
+    rules = view.state.rules
+    if rules.format > FORMAT:
+        words = f"the branch has format {rules.format}: this program only reads it"
+        if rules.format_used <= FORMAT:
+            words += f". Nothing rests on it yet: if nobody needs it, a person takes it back by {way_back(rules)}"
+        yield Finding("wrong", words, "upgrade gitcoord")
 
 
 def _around(found: Connection) -> Iterator[Finding]:

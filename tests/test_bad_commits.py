@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -279,29 +281,54 @@ def test_more_bad_commits_than_a_clone_remembers_are_all_named(hand: Path, pair:
     assert ada.ok("verify", "--full")["ok"]
 
 
-def test_a_raised_format_is_read_and_not_written(hand: Path, pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
-    ada, _ = pair
-    seq = ada.ok("status")["seq"]
+def _raise_format(hand: Path, seq: int, session: str, when: datetime) -> str:
+    """A raise as another program would write it, with the notice to all."""
     record = json.loads((hand / "gitcoord.json").read_text())
     (hand / "gitcoord.json").write_text(json.dumps({**record, "format": 2}))
-    name = json.loads((hand / "sessions" / "ben.json").read_text())
-    (hand / "sessions" / "ben.json").write_text(
-        json.dumps({**name, "last_heartbeat": "2031-01-01T00:00:00Z", "worked_seq": seq + 1})
-    )
+    stamp = f"{when:%Y-%m-%dT%H:%M:%SZ}"
+    path = hand / "sessions" / f"{session}.json"
+    if path.exists():
+        path.write_text(json.dumps({**json.loads(path.read_text()), "last_heartbeat": stamp, "worked_seq": seq + 1}))
+    note = {
+        "id": "up.0", "seq": seq + 1, "from": session, "to": "broadcast", "timestamp": stamp, "type": "notice",
+        "subject": f"{session} raised the branch's format to 2: older programs only read it",
+        "expires_at": f"{when + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
+    }  # fmt: skip
+    (hand / "messages" / "broadcast").mkdir(parents=True, exist_ok=True)
+    (hand / "messages" / "broadcast" / "up.0.json").write_text(json.dumps(note))
     git(hand, "add", "-A")
     message = (
-        f"format: raised to 2, by ben\n\nCoord-Event: format.raised\nCoord-Id: up\nCoord-Seq: {seq + 1}\nCoord-Session: ben\n"
-        "Coord-Format: 2\nCoord-Writer: 9.0"
+        f"format: raised to 2, by {session}\n\nCoord-Event: format.raised\nCoord-Id: up\nCoord-Seq: {seq + 1}\n"
+        f"Coord-Session: {session}\nCoord-Format: 2\nCoord-Writer: 9.0"
     )
-    monkeypatch.setenv("GIT_COMMITTER_DATE", "2031-01-01T00:00:00Z")
-    git(hand, "commit", "-q", "-m", message, "--date=2031-01-01T00:00:00Z")
-    monkeypatch.delenv("GIT_COMMITTER_DATE")
+    git(hand, "commit", "-q", "-m", message, f"--date={stamp}", env={**os.environ, "GIT_COMMITTER_DATE": stamp})
     git(hand, "push", "-q", "origin", "HEAD:coordination")
-    assert ada.ok("verify")["problems"] == []
+    return git(hand, "rev-parse", "HEAD")
+
+
+def test_a_raised_format_is_read_and_not_written_until_it_is_taken_back(hand: Path, pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    seq = ada.ok("status")["seq"]
+    when = datetime.now(UTC).replace(microsecond=0)
+    bad = _raise_format(hand, seq, "nobody-at-all", when)
+    assert [one.code for one in (ada.run("send", "ben", "hello"),)] == [0]
+    assert [(one["commit"], one["reason"]) for one in ada.ok("verify")["problems"]] == [(bad, "nobody-at-all is not a session")]
+
+    git(hand, "fetch", "-q", "origin")
+    git(hand, "reset", "-q", "--hard", "origin/coordination")
+    _raise_format(hand, seq + 1, "ben", when + timedelta(minutes=1))
+    assert len(ada.ok("verify")["problems"]) == 1
     refused = ada.run("send", "ben", "hello", "--json")
     assert refused.code == 8
     assert refused.json["error"] == "too_old"
-    assert ada.ok("status")["seq"] == seq + 1
+    status = ada.ok("status")
+    assert status["seq"] == seq + 2
+    assert status["attention"][0]["kind"] == "format"
+    assert "gitcoord config --shared format 1" in ada.run("doctor").out
+    assert ada.run("config", "--shared", "format", "3").code == 2
+    ada.ok("config", "--shared", "format", "1")
+    assert ben.ok("claim", "y")["outcome"] == "held"
+    assert ada.ok("verify")["ok"] is True
 
 
 def _rewind(remote: Remote) -> None:

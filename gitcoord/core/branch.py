@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gitcoord.core.names import Resource, is_line, is_resource_type, show
+from gitcoord.core.inbox import NOTICE, TO_ALL
+from gitcoord.core.messages import Message
+from gitcoord.core.names import SUBJECT_LIMIT, Resource, is_line, is_resource_type, show
 from gitcoord.core.records import Clock, Command, Event, Line, Record
+from gitcoord.core.sessions import acting
 from gitcoord.core.times import Instant, parse_duration
 from gitcoord.errors import BadInput
 
@@ -26,6 +29,11 @@ MINIMUM_TTL = timedelta(minutes=5)
 
 IGNORED_SHOWN = 5
 """Bad commits that the record keeps for the board: enough to see a pattern, bounded for ever."""
+
+TOLD_TO_ALL = ("default_ttl", "max_ttl", "grace", "takeover_after", "retention")
+"""Settings by which a session can lose what it holds, or the branch what it keeps: a change of one is told to all."""
+
+_NOTICE_STANDS = timedelta(days=1)
 
 GuardMode = Literal["warn", "block", "off"]
 """What the guard does about a file that another holds."""
@@ -76,6 +84,7 @@ class Branch(Record):
     """`gitcoord.json`."""
 
     format: int = FORMAT
+    format_used: int = FORMAT
     opened_at: Instant | None = None
     settings: Settings = Settings()
     ignored: tuple[Ignored, ...] = ()
@@ -116,10 +125,18 @@ class ChangeSetting(Command):
     value: str
 
 
+class WithdrawFormat(Command):
+    """Takes back that the format was raised."""
+
+    kind: ClassVar[str] = "format.withdraw"
+
+
 class BranchOpened(Event):
     """The first event of a branch."""
 
     kind: ClassVar[str] = "branch.opened"
+
+    needs_session: ClassVar[bool] = False
 
     format: Literal[1] = 1
 
@@ -152,9 +169,13 @@ class SettingsChanged(Event):
     def evolve(self, draft: Draft) -> None:
         """The setting changes; a value that doesn't fit changes nothing."""
         if draft.branch is not None:
-            changed = with_setting(draft.branch.settings, self.key, self.value)
+            settings = draft.branch.settings
+            changed = with_setting(settings, self.key, self.value)
             if changed is not None:
                 draft.branch = draft.branch.model_copy(update={"settings": changed})
+            if changed is not None and self.key in TOLD_TO_ALL:
+                old, new = getattr(settings, self.key), getattr(changed, self.key)
+                _tell_all(draft, self, f"{self.session} changed {self.key} from {old} to {new} seconds, for all")
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """The key is known and the value fits."""
@@ -174,13 +195,68 @@ class FormatRaised(Event):
         return f"format: raised to {self.format}, by {self.session}"
 
     def evolve(self, draft: Draft) -> None:
-        """The branch's record names the new format."""
+        """The branch's record names the new format, and all are told."""
         if draft.branch is not None:
             draft.branch = draft.branch.model_copy(update={"format": self.format})
+            _tell_all(draft, self, f"{self.session} raised the branch's format to {self.format}: older programs only read it")
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Formats only grow."""
         return None if self.format > state.rules.format else "the format doesn't grow"
+
+
+class FormatUsed(Event):
+    """The next event may be one that only the raised format knows: from here on the raise can't be withdrawn.
+
+    A program of a newer format writes it before its first event of a kind that format 1 doesn't have.
+    """
+
+    kind: ClassVar[str] = "format.used"
+
+    format: Annotated[int, Field(ge=2, le=1000)]
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        return f"format: {self.format} is in use, by {self.session}"
+
+    def evolve(self, draft: Draft) -> None:
+        """The branch's record says so."""
+        if draft.branch is not None:
+            draft.branch = draft.branch.model_copy(update={"format_used": self.format})
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """It was raised to that, and isn't in use yet."""
+        return None if state.rules.format == self.format > state.rules.format_used else "that format was not raised"
+
+
+class FormatWithdrawn(Event):
+    """The raise of the format is taken back: what was written since rests on the format before."""
+
+    kind: ClassVar[str] = "format.withdrawn"
+
+    format: Annotated[int, Field(ge=2, le=1000)]
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        return f"format: {self.format} is withdrawn, by {self.session}"
+
+    def evolve(self, draft: Draft) -> None:
+        """The format that is in use is the branch's again, and all are told."""
+        if draft.branch is not None:
+            draft.branch = draft.branch.model_copy(update={"format": draft.branch.format_used})
+            _tell_all(draft, self, f"{self.session} took the branch's format {self.format} back: all programs write again")
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """It was raised to that, and nothing rests on it."""
+        return None if state.rules.format == self.format > state.rules.format_used else "that format was not raised, or is in use"
+
+
+def _tell_all(draft: Draft, event: Event, subject: str) -> None:
+    note = Message(
+        id=f"{event.id}.0", seq=event.seq, sender=event.session, to=TO_ALL, timestamp=event.at, type=NOTICE,
+        subject=show(subject, SUBJECT_LIMIT), expires_at=event.at + _NOTICE_STANDS,
+    )  # fmt: skip
+    draft.put("messages", note.id, note)
 
 
 def with_setting(settings: Settings, key: str, value: str) -> Settings | None:
@@ -260,8 +336,27 @@ def decide_open(state: State, command: OpenBranch, clock: Clock) -> tuple[Event,
     return (BranchOpened(id=command.op, seq=1, session=command.session, at=command.at),)
 
 
+def way_back(rules: Branch) -> str:
+    """The command that takes a raised format back."""
+    return f"gitcoord config --shared format {rules.format_used}"
+
+
+def decide_withdraw(state: State, command: WithdrawFormat, clock: Clock) -> tuple[Event, ...]:
+    """Takes the raise back; nothing when the format is not raised."""
+    acting(state, command)
+    if state.rules.format == state.rules.format_used:
+        return ()
+    return (
+        FormatWithdrawn(
+            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+            format=state.rules.format,
+        ),
+    )  # fmt: skip
+
+
 def decide_setting(state: State, command: ChangeSetting, clock: Clock) -> tuple[Event, ...]:
     """Changes a setting; nothing when it has that value already."""
+    acting(state, command)
     value = setting_value(command.key, command.value)
     if with_setting(state.rules.settings, command.key, value) == state.rules.settings:
         return ()

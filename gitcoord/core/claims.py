@@ -34,7 +34,7 @@ from gitcoord.core.records import (
     Text,
 )
 from gitcoord.core.renewals import ClaimRenewed
-from gitcoord.core.sessions import acting, run_problem
+from gitcoord.core.sessions import acting
 from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput, GitcoordError, Held, NotHeld
 
@@ -133,7 +133,7 @@ class ClaimAcquired(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """What is granted is free by this commit's own date, or named among the taken with a reason that holds."""
-        problem = run_problem(state, self) or leases.renewal_problem(state, self.session, self.renewed, committed_at)
+        problem = leases.renewal_problem(state, self.session, self.renewed, committed_at)
         if problem:
             return problem
         if self.expires_at > leases.longest(state, committed_at) or not 300 <= self.ttl_seconds <= state.rules.settings.max_ttl:

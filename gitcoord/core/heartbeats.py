@@ -13,7 +13,7 @@ from pydantic import Field
 from gitcoord.core import leases
 from gitcoord.core.names import LINE_LIMIT
 from gitcoord.core.records import Clock, Command, Count, Event, Line, Record, SessionName
-from gitcoord.core.sessions import lapse, run_problem
+from gitcoord.core.sessions import lapse
 from gitcoord.core.times import Instant
 
 if TYPE_CHECKING:
@@ -137,8 +137,8 @@ class HeartbeatRecorded(Event):
         leases.apply_renewals(draft, self.session, self.renewed, self.at)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
-        """The session is there, this is its run, and it renews only its own live leases."""
-        return run_problem(state, self) or leases.renewal_problem(state, self.session, self.renewed, committed_at)
+        """It renews only the session's own live leases."""
+        return leases.renewal_problem(state, self.session, self.renewed, committed_at)
 
 
 def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> tuple[Event, ...]:

@@ -13,7 +13,7 @@ from pydantic import Field
 from gitcoord.core import addresses, inbox, names
 from gitcoord.core.inbox import TO_ALL as TO_ALL
 from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, Record, SessionName, Subject, Text
-from gitcoord.core.sessions import acting, run_problem
+from gitcoord.core.sessions import acting
 from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput, Looping, NoSession
 
@@ -109,6 +109,7 @@ class MessageSent(Event):
     """A message is there."""
 
     kind: ClassVar[str] = "message.sent"
+    needs_session: ClassVar[bool] = False
     talk: ClassVar[bool] = True
     text: ClassVar[str] = "message"
     trailers: ClassVar[dict[str, str]] = {"details": "Detail", "expires_at": "Expires"}
@@ -196,9 +197,6 @@ class MessageRead(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Own mail only, and the cursor doesn't go back."""
-        problem = run_problem(state, self)
-        if problem:
-            return problem
         if not self.messages and not self.shown:
             return "it reads nothing"
         session = state.sessions[self.session]

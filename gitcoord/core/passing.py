@@ -17,7 +17,7 @@ from gitcoord.core.handoffs import Handoff, Note
 from gitcoord.core.leases import Claim, LeaseEntry, resource_of, split_lease
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, ResourceText, SessionName, Text
-from gitcoord.core.sessions import acting, lapse, run_problem
+from gitcoord.core.sessions import acting, lapse
 from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput, Held, NoSession
 
@@ -91,9 +91,6 @@ class HandoffOffered(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """For somebody, and with own leases only."""
-        problem = run_problem(state, self)
-        if problem:
-            return problem
         if not handoffs.is_receiver(self.to):
             return f"{self.to} is nobody"
         for entry in self.leases:
@@ -147,9 +144,6 @@ class HandoffTaken(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """An open handoff for this session; what goes over was the giver's when it offered and still is, and stands in no way."""
-        problem = run_problem(state, self)
-        if problem:
-            return problem
         offer = state.handoffs.get(self.handoff)
         if offer is None or offer.status != "open":
             return f"{self.handoff} is no open handoff"

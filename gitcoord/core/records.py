@@ -114,6 +114,8 @@ class Event(BaseModel):
     known: ClassVar[bool] = True
     text: ClassVar[str] = ""
     trailers: ClassVar[dict[str, str]] = {}
+    needs_session: ClassVar[bool] = True
+    """Whether only a live session may say it, in its present run. Not so a few kinds, which have rules of their own."""
     talk: ClassVar[bool] = False
     """Whether it is only talk: sending and reading are no work."""
 

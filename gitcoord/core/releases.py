@@ -10,7 +10,7 @@ from pydantic import Field
 from gitcoord.core import handoffs, leases, messages, names, waiting
 from gitcoord.core.leases import Claim, LeaseEntry, held_by, split_lease
 from gitcoord.core.records import Clock, Command, Event, Line, Lines, ResourceText, Text
-from gitcoord.core.sessions import lapse, run_problem
+from gitcoord.core.sessions import lapse
 
 if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
@@ -101,9 +101,6 @@ class ClaimReleased(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Own leases, by their fences."""
-        problem = run_problem(state, self)
-        if problem:
-            return problem
         for entry in self.released:
             fence, resource = split_lease(entry)
             if leases.find(state.claims.values(), self.session, fence, resource) is None:

@@ -11,7 +11,7 @@ from gitcoord.core import leases, names, waiting
 from gitcoord.core.leases import LeaseEntry, RenewalEntry, held_by, split_renewal
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Command, Event, ResourceText
-from gitcoord.core.sessions import acting, run_problem
+from gitcoord.core.sessions import acting
 from gitcoord.core.times import spell
 from gitcoord.errors import NotHeld
 
@@ -55,7 +55,7 @@ class ClaimRenewed(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Own live leases only."""
-        return run_problem(state, self) or leases.renewal_problem(state, self.session, self.renewed, committed_at)
+        return leases.renewal_problem(state, self.session, self.renewed, committed_at)
 
 
 def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Event, ...]:

@@ -11,7 +11,7 @@ from gitcoord.core import leases, messages, names, waiting
 from gitcoord.core.leases import Claim, LeaseEntry, entry, split_lease
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Command, Event, Id, ResourceText, SessionName, Text
-from gitcoord.core.sessions import acting, run_problem
+from gitcoord.core.sessions import acting
 from gitcoord.errors import BadInput, NotHeld
 
 if TYPE_CHECKING:
@@ -91,9 +91,6 @@ class ClaimRequested(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Those asked hold it; only who takes no requests denies by itself."""
-        problem = run_problem(state, self)
-        if problem:
-            return problem
         for one in self.holders:
             fence, holder, how, resource = split_asked(one)
             lease = leases.find(state.claims.values(), holder, fence, resource)
@@ -170,9 +167,6 @@ class RequestAnswered(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """An open request to this session, for a lease of its own; what is offered is free then."""
-        problem = run_problem(state, self)
-        if problem:
-            return problem
         asked = state.messages.get(self.request)
         if asked is None or asked.type != REQUEST or asked.to != self.session or asked.status == "answered":
             return f"{self.request} is no open request to {self.session}"

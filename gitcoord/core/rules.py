@@ -29,6 +29,7 @@ from gitcoord.errors import BadInput, ClockSkew, NotInitialised, TooOld
 _DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] = {
     branch.OpenBranch: branch.decide_open,
     branch.ChangeSetting: branch.decide_setting,
+    branch.WithdrawFormat: branch.decide_withdraw,
     sessions.StartSession: sessions.decide_start,
     sessions.EndSession: sessions.decide_end,
     superseding.SupersedeSession: superseding.decide_supersede,
@@ -53,6 +54,8 @@ EVENTS: dict[str, type[Event]] = {
         branch.BranchOpened,
         branch.SettingsChanged,
         branch.FormatRaised,
+        branch.FormatUsed,
+        branch.FormatWithdrawn,
         sessions.SessionStarted,
         sessions.SessionResumed,
         sessions.SessionEnded,
@@ -82,7 +85,7 @@ def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
     if not opening:
         if state.branch is None:
             raise NotInitialised("there is no coordination branch yet", hint="gitcoord init")
-        check_format(state)
+        check_format(state, command)
     events = _DECIDE[type(command)](state, command, clock)
     if events and command.asked:
         events = (events[0].model_copy(update={"asked": command.asked}), *events[1:])
@@ -115,13 +118,20 @@ def _is_used(state: State, event: Event) -> bool:
     return event.id in state.messages or event.id in state.handoffs or any(f"{event.id}.{n}" in state.messages for n in range(made))
 
 
-def check_format(state: State) -> None:
-    """Raises TooOld when the branch's format is newer than this program's."""
-    if state.rules.format > branch.FORMAT:
-        raise TooOld(
-            f"the branch has format {state.rules.format}, this program writes format {branch.FORMAT}",
-            hint="upgrade gitcoord; reading goes on as far as it can",
-        )
+def check_format(state: State, command: Command) -> None:
+    """Raise TooOld when the branch's format is newer than this program's. A raise that nothing rests on yet can be withdrawn, by a
+    session that starts for it if need be.
+    """
+    if state.rules.format <= branch.FORMAT:
+        return
+    way_back = state.rules.format_used <= branch.FORMAT
+    if way_back and isinstance(command, branch.WithdrawFormat | sessions.StartSession):
+        return
+    back = f"; if nobody needs the new format, a person takes it back: {branch.way_back(state.rules)}" if way_back else ""
+    raise TooOld(
+        f"the branch has format {state.rules.format}, this program writes format {branch.FORMAT}",
+        hint=f"upgrade gitcoord; reading goes on as far as it can{back}",
+    )
 
 
 def evolve(state: State, event: Event, committed_at: datetime) -> State:
@@ -173,6 +183,10 @@ def problem(state: State, event: Event, committed_at: datetime) -> str | None:
         return "the branch isn't open yet"
     if not (is_date(committed_at) and is_date(event.at)):
         return "its date can't be"
+    if event.needs_session and event.lapsed is None:
+        wrong = sessions.run_problem(state, event)
+        if wrong is not None:
+            return wrong
     if not event.known:
         return None
     if _is_used(state, event):

@@ -105,6 +105,7 @@ class SessionStarted(Event):
     """A session is there."""
 
     kind: ClassVar[str] = "session.started"
+    needs_session: ClassVar[bool] = False
     trailers: ClassVar[dict[str, str]] = {"capabilities": "Capability"}
 
     capabilities: Lines = ()
@@ -142,6 +143,7 @@ class SessionResumed(Event):
     """A session goes on as a new run, with its claims and its mail."""
 
     kind: ClassVar[str] = "session.resumed"
+    needs_session: ClassVar[bool] = False
     trailers: ClassVar[dict[str, str]] = {"capabilities": "Capability"}
 
     succeeds: Line
@@ -237,10 +239,9 @@ class SessionEnded(Event):
             )  # fmt: skip
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
-        """The session is there and this is its run; what it hands over is for somebody, and its own."""
-        problem = run_problem(state, self)
-        if problem or self.to is None:
-            return problem
+        """What it hands over is for somebody, and its own."""
+        if self.to is None:
+            return None
         if not handoffs.is_receiver(self.to):
             return f"{self.to} is nobody"
         held = {one.entry for one in state.claims.values() if one.claimed_by == self.session}

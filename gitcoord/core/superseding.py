@@ -12,7 +12,7 @@ from gitcoord.core import leases, names, passing
 from gitcoord.core.leases import Claim, split_lease
 from gitcoord.core.passing import Leases
 from gitcoord.core.records import Clock, Command, Count, Event, RunId, SessionName
-from gitcoord.core.sessions import Session, acting, close, run_problem
+from gitcoord.core.sessions import Session, acting, close
 from gitcoord.core.times import Instant, spell, spell_span
 from gitcoord.errors import BadInput, Held, NoSession
 
@@ -67,9 +67,6 @@ class SessionSuperseded(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """The other was silent for long enough by this commit's own date."""
-        problem = run_problem(state, self)
-        if problem:
-            return problem
         old = state.sessions.get(self.previous)
         if old is None or not old.live or self.previous == self.session:
             return f"{self.previous} is not another's live session"

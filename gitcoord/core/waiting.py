@@ -17,7 +17,6 @@ from gitcoord.core import leases
 from gitcoord.core.leases import Claim, Mode, TakenEntry, split_taken
 from gitcoord.core.names import Resource, show
 from gitcoord.core.records import Count, Event, Line, Record, ResourceText, SessionName, Text
-from gitcoord.core.sessions import run_problem
 from gitcoord.core.times import Instant, spell
 from gitcoord.errors import NotInTime
 
@@ -107,9 +106,6 @@ class ClaimQueued(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """A new place, or one's own."""
-        problem = run_problem(state, self)
-        if problem:
-            return problem
         if self.until > committed_at + STRETCH + OUTLIVES + state.rules.grace:
             return "no place is kept as long as that"
         if not 300 <= self.ttl_seconds <= state.rules.settings.max_ttl:
@@ -140,9 +136,6 @@ class LinePassed(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Only what is over goes."""
-        problem = run_problem(state, self)
-        if problem:
-            return problem
         for entry in self.taken:
             fence, holder, why, resource = split_taken(entry)
             lease = leases.find(state.claims.values(), holder, fence, resource)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from gitcoord.core import inbox, requests, waiting
 from gitcoord.core.addresses import TO_ALL, is_group, reaches
+from gitcoord.core.branch import way_back
 from gitcoord.core.housekeeping import not_made_before
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
@@ -32,14 +33,15 @@ class Item:
 
 
 def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), me: str = "") -> list[Item]:
-    """Everything that needs somebody: the questions that `me` should answer, who waits for whom, bad commits, overlapping work,
-    silent holders, leases about to expire, unanswered messages, work handed over. `bad`: commits (name, reason) behind which no
-    good one stands yet.
+    """Everything that needs somebody: a raised format, the questions that `me` should answer, who waits for whom, bad commits,
+    overlapping work, silent holders, leases about to expire, unanswered messages, work handed over. `bad`: commits (name, reason)
+    behind which no good one stands yet.
     """
     young = state.messages.waiting(lambda keys: not_made_before(keys, now - UNANSWERED_WITHIN))  # ids tell their age
     notes = sorted((one for one in young if not one.is_over(now)), key=lambda one: (one.seq, one.id))
     own = {one.id for one in inbox.to_answer(state, me, now)} if me else set()
     return [
+        *_raised(state),
         *_unanswered(state, now, [one for one in notes if one.id in own]),
         *_waiting(state),
         *_in_line(state, now),
@@ -50,6 +52,15 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), 
         *_unanswered(state, now, [one for one in notes if one.id not in own]),
         *_handed(state),
     ]
+
+
+def _raised(state: State) -> list[Item]:
+    """A format that was raised and that nothing rests on yet: older programs have stopped writing."""
+    rules = state.rules
+    if rules.format <= rules.format_used:
+        return []
+    text = f"the branch's format was raised to {rules.format}: older programs only read it. It can be taken back: {way_back(rules)}"
+    return [Item("format", text)]
 
 
 def _waiting(state: State) -> list[Item]:

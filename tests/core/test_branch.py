@@ -8,17 +8,24 @@ from story import T0, Story, days, hours
 from gitcoord.core import rules
 from gitcoord.core.branch import (
     IGNORED_SHOWN,
+    TOLD_TO_ALL,
     BranchOpened,
     FormatRaised,
+    FormatUsed,
+    FormatWithdrawn,
     OpenBranch,
     Settings,
     SettingsChanged,
+    WithdrawFormat,
     setting_value,
 )
 from gitcoord.core.heartbeats import HeartbeatRecorded
-from gitcoord.core.records import Clock
+from gitcoord.core.records import Clock, Event
+from gitcoord.core.sessions import StartSession
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, NotInitialised, TooOld
+from gitcoord.log.wire import UnknownEvent
+from gitcoord.views.attention import attention
 
 
 @pytest.fixture
@@ -152,3 +159,60 @@ def test_largest_value_of_a_setting_leaves_every_command_possible(story: Story, 
     story.claim("bob", "a", breaks=fence)
     story.wait(days(30)).renew("bob")
     story.end("bob")
+
+
+# --- who speaks, and what all are told -------------------------------------------------------------------------------------
+
+
+def test_few_kinds_can_be_said_by_nobody_in_particular() -> None:
+    """A session that starts is not there yet; a message of an old run harms nobody, and its own rule asks for a session."""
+    free = {kind for kind, event in rules.EVENTS.items() if not event.needs_session}
+    assert free == {"branch.opened", "session.started", "session.resumed", "message.sent"}
+
+
+@pytest.mark.parametrize("kind", [*(one for one in rules.EVENTS.values() if one.needs_session), UnknownEvent])
+@pytest.mark.parametrize(
+    ("session", "run", "why"), [("nobody", "", "not a session"), ("bob", "", "has ended"), ("ann", "ann-1", "another run")]
+)
+def test_whoever_speaks_is_a_live_session_in_its_present_run(
+    story: Story, kind: type[Event], session: str, run: str, why: str
+) -> None:
+    story.end("bob")
+    story.ask(StartSession(op=story.op(), session="ann", run_id="ann-2", succeeds="ann-1", at=story.now))
+    event = kind.model_construct(id=story.op(), seq=story.state.seq + 1, session=session, run_id=run, at=story.now)
+    assert why in (story.problem(event) or "")
+
+
+def test_a_raised_format_is_told_to_all_and_can_be_taken_back_until_something_rests_on_it(story: Story) -> None:
+    raised = story.happen(story.event(FormatRaised, "ann", format=3))
+    assert story.subjects("bob") == ["ann raised the branch's format to 3: older programs only read it"]
+    assert next(one.kind for one in attention(story.state, story.now)) == "format"
+    with pytest.raises(TooOld, match="format 3") as refused:
+        story.claim("ann", "a")
+    assert "gitcoord config --shared format 1" in refused.value.hint
+    story.start("zoe")  # whoever takes it back may have to start for it
+    assert story.problem(story.event(FormatWithdrawn, "zoe", format=2)) is not None
+    taken_back = story.ask(story.command(WithdrawFormat, "zoe"))
+    assert isinstance(taken_back, FormatWithdrawn)
+    assert story.state.rules.format == 1
+    assert story.claim("ann", "a") is not None
+    assert "format" not in [one.kind for one in attention(story.state, story.now)]
+    assert story.ask(story.command(WithdrawFormat, "zoe")) is None
+
+    assert story.problem(story.event(FormatUsed, "ann", format=3)) is not None  # not raised
+    story.happen(story.event(FormatRaised, "ann", format=raised.format))  # type: ignore[attr-defined]
+    story.happen(story.event(FormatUsed, "ann", format=3))
+    assert story.problem(story.event(FormatWithdrawn, "ann", format=3)) is not None
+    with pytest.raises(TooOld) as refused:
+        story.ask(story.command(WithdrawFormat, "zoe"))
+    assert "config" not in refused.value.hint
+
+
+@pytest.mark.parametrize("key", TOLD_TO_ALL)
+def test_a_setting_by_which_leases_can_be_lost_is_told_to_all(story: Story, key: str) -> None:
+    old = getattr(story.state.rules.settings, key)
+    story.setting("ann", key, "3600" if key != "default_ttl" else "600")
+    new = getattr(story.state.rules.settings, key)
+    assert story.subjects("bob") == [f"ann changed {key} from {old} to {new} seconds, for all"]
+    story.setting("ann", "skip_ci", "off")
+    assert len(story.subjects("bob")) == 1
