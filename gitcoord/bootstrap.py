@@ -208,7 +208,7 @@ def connect(
     desk = open_desk(settings.desk if url else "clone", parts=parts, common_dir=repo.common_dir, environ=environ)
     own = desk.path
     desk = desk if at is None else Desk(files.private_folder(at))
-    repo = repo.working(desk.pulse, _ssh_options(settings, environ))
+    repo = repo.working(desk.pulse, _ssh_options(settings, environ), settings.deadline)
     home = hub.home(repo, str(own / "hub.git"), url) if settings.hub else repo
     tip: Tip
     tip = RemoteTip(home, remote, url, settings.branch, sleep) if remote else LocalTip(repo, settings.branch)

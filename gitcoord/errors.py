@@ -18,6 +18,8 @@
     ├── NotInitialised       1   the branch isn't there
     ├── NotWritten           1   this machine has no room; nothing was sent
     ├── NotShown             1   the answer could not be printed; it was what the command was for
+    ├── GitFault             1   git here died, stalled or gave no whole answer: nothing is concluded from it
+    │   └── Damaged          1   an object of the branch is missing or damaged in this clone
     ├── Looping              1   two sessions only answer each other
     └── Defect              70   this program would have written what it can't stand for
 
@@ -199,6 +201,24 @@ class NotShown(GitcoordError):
     """Standard output takes nothing (it is closed, or full), and what was to be printed is all that the command was for."""
 
     name = "not_shown"
+
+
+class GitFault(GitcoordError):
+    """A git on this machine died, stalled, or answered short or with what can't be. Nothing is concluded from it, and nothing is
+    remembered. `stalled`: it took all the time that it had.
+    """
+
+    name = "git_fault"
+
+    def __init__(self, message: str, *, hint: str = "", data: Mapping[str, Any] | None = None, stalled: bool = False) -> None:
+        super().__init__(message, hint=hint, data=data)
+        self.stalled = stalled
+
+
+class Damaged(GitFault):
+    """An object of the branch that must be in this clone isn't, or is damaged: its bytes don't give its name."""
+
+    name = "damaged"
 
 
 class Looping(GitcoordError):

@@ -22,7 +22,7 @@ from gitcoord.core.leases import holding
 from gitcoord.core.names import LINE_LIMIT, is_session_name, show
 from gitcoord.core.records import Command
 from gitcoord.core.times import read_instant
-from gitcoord.errors import Alarm, NotInTime, NotWritten, Refused, Unknown, Unreachable
+from gitcoord.errors import Alarm, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
 from gitcoord.local.desk import Desk, Flight, Waiting
@@ -96,7 +96,7 @@ class Sender:
         taken = self.clock() - begun
         done = any(isinstance(outcome, Done) for outcome in outcomes.values())
         open_ = {op for op, outcome in outcomes.items() if isinstance(outcome, Unknown) and op not in gone}
-        reached = done or not (open_ or any(isinstance(outcome, Unreachable) for outcome in outcomes.values()))
+        reached = done or not (open_ or any(isinstance(outcome, Unreachable | GitFault) for outcome in outcomes.values()))
         mentioned = {op for push in flights for op in push.ops}
         untold = False
         for command in batch:
@@ -187,8 +187,8 @@ class Sender:
             self.desk.answer(command.handle, _record(outcome))
         elif isinstance(outcome, Refused) and command.can_wait:
             self.desk.refuse(command.handle, outcome.message)
-        elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | NotWritten | Refused):
-            if isinstance(outcome, Unreachable) and was_sent:
+        elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | NotWritten | Refused | GitFault):
+            if isinstance(outcome, Unreachable | GitFault) and was_sent:
                 outcome = Unknown(f"it was sent before and may have landed; {outcome.message}", hint="run the same command again")
             if not command.can_wait and not isinstance(outcome, Unknown):
                 self.desk.answer(command.handle, {"error": outcome.as_record()})

@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ import pytest
 from conftest import Clone, Seats
 from gits import git
 from remotes import Remote
-from seats import Seat, at_work, file, until
+from seats import Seat, at_work, file, snapshot, until
 
 from gitcoord.asker import Receipt
 from gitcoord.claiming import Leases
@@ -289,13 +290,53 @@ def test_a_lock_left_on_the_server_is_told_and_hinders_no_longer_than_it_is_ther
     ada, ben = office
     lock = remote.path / "refs" / "heads" / "coordination.lock"
     lock.touch()
-    for answer in (claim(ada, "x"), send(ada, "ben", "hello")):
-        assert isinstance(answer, Refused)
-        assert "coordination.lock" in answer.message
+    answer = claim(ada, "x")
+    assert isinstance(answer, Unreachable), answer  # nobody forbids it: no policy, and nothing for a person to mend first
+    assert "coordination.lock" in answer.message
+    kept = send(ada, "ben", "hello")
+    assert isinstance(kept, Receipt)
+    assert kept.state == "queued"
     lock.unlink()
     assert code(claim(ada, "x")) == 0
     synced(ada)
     assert mail(ben) == ["hello"]
+
+
+# --- a repository in which somebody cleans up ------------------------------------------------------------------------
+
+CLEANED = {
+    "gc": "gc -q --prune=now",
+    "prune": "prune --expire=now",
+    "began before": "",  # it had looked at all refs before ours was there
+}
+
+
+@pytest.mark.parametrize("how", CLEANED)
+def test_a_garbage_collection_before_the_push_costs_nothing(how: str, pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, ben = pair
+    real, once = shutil.which("git"), tmp_path / "once"
+    assert real is not None
+    removing = f'find "{ada.path}/.git/objects" -newer "{once}.before" -type f -delete'
+    cleaning = f'"{real}" -C "{ada.path}" {CLEANED[how]}' if CLEANED[how] else removing
+    script = tmp_path / "bin" / "git"
+    script.parent.mkdir()
+    script.write_text(
+        "#!/bin/sh\n"
+        f'case " $* " in *" fast-import "*) touch "{once}.before" ;;\n'
+        f'*" push --porcelain "*) [ -e "{once}" ] || {{ touch "{once}"; env -u GIT_DIR -u GIT_WORK_TREE {cleaning}; }} ;; esac\n'
+        f'exec "{real}" "$@"\n'
+    )
+    script.chmod(0o755)
+    before = snapshot(ada.path)
+    cleaned = replace(ada, extra={"PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"})
+    assert cleaned.ok("claim", "x")["claims"]
+    assert once.exists()
+    once.unlink()
+    assert cleaned.ok("send", "ben", "hello")["state"] == "committed"
+    assert mail(ben) == ["hello"]
+    assert holders(ben)["x"][0] == "ada"
+    after = snapshot(ada.path)
+    assert {key for key in before if before[key] != after[key]} <= {".git/packed-refs"}  # that is git's own doing
 
 
 # --- a server with two faces -----------------------------------------------------------------------------------------

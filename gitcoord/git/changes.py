@@ -66,14 +66,13 @@ def branch_ref(name: str) -> str:
 def staged(repo: Repository, index: str = "") -> list[Changed]:
     """What a commit would change now. `index`: the index file that it would use, "" for the usual one."""
     extra = {"GIT_INDEX_FILE": index} if index else {}
-    head = repo.run("rev-parse", "-q", "--verify", "HEAD^{commit}")
-    parents = [head.stdout.decode().strip() if head.ok else _empty_tree(repo), *_merged(repo)]
+    parents = [repo.oid_of("HEAD^{commit}") or _empty_tree(repo), *_merged(repo)]
     found: dict[str, bool] | None = None
     for parent in parents:
         words = ["diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "--ignore-submodules=none", parent, "--"]
         done = repo.run(*words, extra=extra)
-        if not done.ok:
-            raise GitcoordError(f"git can't tell what is staged: {done.words}", hint="git status")
+        if not done.ok or not _is_whole(done.stdout):
+            raise GitcoordError(f"git can't tell what is staged: {done.how}", hint="git status")
         changes = {path: status == "A" for _, status, path in _entries(done.stdout)}
         found = changes if found is None else {path: added and changes[path] for path, added in found.items() if path in changes}
     return [Changed(path, added) for path, added in (found or {}).items()]
@@ -83,8 +82,8 @@ def dirty(repo: Repository, paths: Sequence[str]) -> set[str]:
     """Those of the paths that are not as in the newest commit: changed, staged, or new."""
     words = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignored=no", "--"]
     done = repo.run("--literal-pathspecs", *words, *paths)
-    if not done.ok:
-        raise GitcoordError(f"git can't tell what is changed: {done.words}", hint="git status")
+    if not done.ok or not _is_whole(done.stdout):
+        raise GitcoordError(f"git can't tell what is changed: {done.how}", hint="git status")
     entries = done.stdout.decode("utf-8", "surrogateescape").split("\0")
     return {entry[3:] for entry in entries if len(entry) > 3}
 
@@ -129,7 +128,7 @@ def pushed(repo: Repository, lines: Sequence[Update] | None, *, trailer: str) ->
         f"--format=%H %ct%n%(trailers:key={trailer},valueonly,unfold,separator=%x0A)",
         "--no-patch", "--no-mailmap", "--no-decorate", "--encoding=UTF-8", "--stdin", "--not", "--remotes",
     ]  # fmt: skip
-    text = repo.ask(*words, stdin="".join(f"{one}\n" for one in [*wanted, *(f"^{oid}" for oid in known)]).encode())
+    text = repo.reading(*words, stdin="".join(f"{one}\n" for one in [*wanted, *(f"^{oid}" for oid in known)]).encode(), parse=_text)
     records = [record for record in text.split("\0") if record]
     said = {}
     for record in records[:COMMITS]:
@@ -144,12 +143,20 @@ def pushed(repo: Repository, lines: Sequence[Update] | None, *, trailer: str) ->
 def _ends(repo: Repository, lines: Sequence[Update] | None) -> tuple[list[Oid], list[Oid]]:
     """The commits to begin at, and those that are on the other side already."""
     if lines is None:
-        asked = [repo.run("rev-parse", "-q", "--verify", f"{name}^{{commit}}") for name in ("HEAD", "@{upstream}")]
-        head, upstream = ([done.stdout.decode().strip()] if done.ok else [] for done in asked)
-        return head, upstream
+        head = repo.oid_of("HEAD^{commit}")
+        done = repo.run("rev-parse", "-q", "--verify", "@{upstream}^{commit}")
+        return [head] if head else [], [done.stdout.decode().strip()] if done.ok else []
     oids = [one.local for one in lines] + [one.remote for one in lines]
     # Tags are peeled; what is no commit, or isn't here (the remote went on), answers otherwise and falls out.
-    answers = repo.ask("cat-file", "--batch-check", stdin="".join(f"{oid}^{{commit}}\n" for oid in oids).encode()).splitlines()
+
+    def parse(data: bytes) -> list[str]:
+        lines = data.decode("utf-8", "surrogateescape").splitlines()
+        if len(lines) != len(oids) or not data.endswith(b"\n"):
+            raise ValueError("some are missing")
+        return lines
+
+    asked = "".join(f"{oid}^{{commit}}\n" for oid in oids).encode()
+    answers = repo.reading("cat-file", "--batch-check", stdin=asked, parse=parse) if oids else []
     found = [words[0] if len(words) == 3 and words[1] == "commit" else "" for words in (line.split(" ") for line in answers)]
     return [oid for oid in found[: len(lines)] if oid], [oid for oid in found[len(lines) :] if oid]
 
@@ -158,12 +165,24 @@ def _changes(repo: Repository, commits: Sequence[Oid]) -> dict[Oid, list[Changed
     """What each commit changes; of a merge what it has otherwise than every parent."""
     words = ["diff-tree", "--stdin", "-r", "-c", "-z", "--raw", "--root", "--no-renames", "--no-abbrev", "--always"]
     done = repo.run(*words, "--ignore-submodules=none", stdin="".join(f"{oid}\n" for oid in commits).encode())
-    if not done.ok:
-        raise GitcoordError(f"git can't tell what the commits change: {done.words}", hint="git log")
+    if not done.ok or not _is_whole(done.stdout):
+        raise GitcoordError(f"git can't tell what the commits change: {done.how}", hint="git log")
     found: dict[Oid, list[Changed]] = {}
     for commit, status, path in _entries(done.stdout):
         found.setdefault(commit, []).append(Changed(path, set(status) == {"A"}))
     return found
+
+
+def _is_whole(listed: bytes) -> bool:
+    """True if a list of git's (-z) doesn't end in the middle of an entry."""
+    return not listed or listed.endswith(b"\0")
+
+
+def _text(data: bytes) -> str:
+    """The text of such a list. Raises ValueError if it isn't whole."""
+    if not _is_whole(data):
+        raise ValueError("it ends in the middle")
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _entries(raw: bytes) -> Iterator[tuple[Oid, str, str]]:

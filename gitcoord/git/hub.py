@@ -11,9 +11,9 @@ import shutil
 import tempfile
 from dataclasses import replace
 
-from gitcoord.errors import GitcoordError, Refused, Unreachable
+from gitcoord.errors import GitcoordError, GitFault, Refused, Unreachable
 from gitcoord.git import process
-from gitcoord.git.repo import Oid, Repository
+from gitcoord.git.repo import OID, Oid, Repository
 from gitcoord.git.urls import unrewritten
 
 CREDENTIALS = ("credential.", "commit.gpgsign", "user.signingkey", "gpg.", "core.sshcommand", "http.")
@@ -58,8 +58,7 @@ def _hash_of(repo: Repository, url: str) -> str:
 
 def _own_credentials(repo: Repository) -> list[tuple[str, str]]:
     """What this clone itself (not the user, for all repositories) says about how to reach a remote."""
-    done = repo.run("config", "--local", "--includes", "-z", "--list")
-    entries = done.stdout.decode("utf-8", "surrogateescape").split("\0") if done.ok else []
+    entries = repo.ask("config", "--local", "--includes", "-z", "--list").split("\0")
     pairs = (entry.partition("\n") for entry in entries if entry)
     return [(key, value) for key, _, value in pairs if key.startswith(CREDENTIALS)]
 
@@ -73,7 +72,9 @@ def first_commit(hub: Repository, url: str, seconds: float, *, readme: str) -> s
     who = {f"GIT_{role}_NAME": "gitcoord" for role in ("AUTHOR", "COMMITTER")}
     who |= {f"GIT_{role}_EMAIL": "gitcoord@localhost" for role in ("AUTHOR", "COMMITTER")}
     made = hub.run("commit-tree", tree, "-m", "A first commit", extra=who)
-    commit: Oid = made.stdout.decode().strip()
+    commit: Oid = made.stdout.decode("ascii", "replace").strip()
+    if not made.ok or not OID.fullmatch(commit):  # an empty name would stand for taking the branch away
+        raise GitFault(f"git can't write a first commit: {made.how}", hint="run the same command again")
     ref = f"refs/heads/{_DEFAULT}"
     word, meaning = unrewritten(hub, url)
     words = ("push", "--quiet", "--no-verify", f"--force-with-lease={ref}:", "--", word, f"{commit}:{ref}")

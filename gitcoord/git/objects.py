@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from types import TracebackType
-from typing import NamedTuple, overload
+from typing import NamedTuple, TypeVar, overload
 
-from gitcoord.errors import GitcoordError, NotWritten
-from gitcoord.git.repo import NULL, Oid, Repository
+from gitcoord.errors import Damaged, GitFault, NotWritten
+from gitcoord.git.process import Conversation
+from gitcoord.git.repo import NULL, OID, Oid, Repository, own_ref
+
+_T = TypeVar("_T")
 
 COMMIT_LIMIT = 1 << 20  # bytes of a commit object: a message text is at most 64 KB, escapes and trailers included
 BLOB_LIMIT = 4 << 20  # bytes of a record: larger ones are never inflated
 _LINES = {width: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % width, re.DOTALL) for width in (20, 32)}
 _USED_MODES = (b"40000", b"100644")  # links, programs and submodules are no records
-_AT_ONCE = 400  # names written to a reading child before its answers are read: they fit into one pipe buffer
+_AT_ONCE = 400  # names that a reading child is given at a time: what it answers is taken whole, or asked for again
+_DAMAGED = "git fsck, then gitcoord doctor"
+_DIFFERENCE = re.compile(rb":(\d{6}) (\d{6}) ([0-9a-f]+) ([0-9a-f]+) ([ADMT])")
+_END = b"that is all"  # what git says after us at the end of a list, so that a short one is seen
 
 
 @dataclass(frozen=True)
@@ -103,15 +108,17 @@ class Lines(Sequence[Line]):
 
 
 class Objects:
-    """Reads and writes objects of one repository. A context manager: it keeps one reading child. `complete` fetches what a fetch
+    """Reads and writes objects of one repository. A context manager: it keeps its reading children. `complete` fetches what a fetch
     with a depth left out of a commit's history.
+
+    What is read is believed only if its bytes give its name, and a list only if it is whole. All else is a fault, asked for once
+    more and then raised as GitFault: never an object that isn't there, never one that is empty.
     """
 
     def __init__(self, repo: Repository, complete: Callable[[Oid], None] | None = None) -> None:
         self._repo = repo
         self._complete = complete
-        self._batch: subprocess.Popen[bytes] | None = None
-        self._check: subprocess.Popen[bytes] | None = None
+        self._readers: dict[str, Conversation] = {}
 
     def __enter__(self) -> Objects:
         return self
@@ -121,19 +128,37 @@ class Objects:
 
     def close(self) -> None:
         """Ends the reading children."""
-        for child in (self._batch, self._check):
-            if child is not None:
-                for stream in (child.stdin, child.stdout):
-                    if stream:
-                        stream.close()
-                child.wait()
-        self._batch = self._check = None
+        while self._readers:
+            self._readers.popitem()[1].close()
 
-    def _reader(self, mode: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            self._repo.argv("cat-file", mode), env=self._repo.environment, cwd=self._repo.cwd,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+    def _answers(self, mode: str, names: Sequence[str], answer: Callable[[Conversation, str], _T]) -> list[_T]:
+        """What a reading child of that kind answers for each name. One that fails is asked again, by a child of its own."""
+        found: list[_T] = []
+        for start in range(0, len(names), _AT_ONCE):
+            part = names[start : start + _AT_ONCE]
+            for last in (False, True):
+                try:
+                    found += self._asked(mode, part, answer)
+                    break
+                except GitFault as fault:
+                    if child := self._readers.pop(mode, None):
+                        child.close()
+                    if last or fault.stalled:
+                        raise
+        return found
+
+    def _asked(self, mode: str, names: Sequence[str], answer: Callable[[Conversation, str], _T]) -> list[_T]:
+        if mode not in self._readers:
+            repo = self._repo
+            self._readers[mode] = Conversation(
+                repo.argv("cat-file", mode), env=repo.environment, cwd=repo.cwd, idle=repo.seconds, tick=repo.tick
+            )
+        child = self._readers[mode]
+        child.send("".join(f"{name}\n" for name in names).encode())
+        found = [answer(child, name) for name in names]
+        if child.has_more():
+            raise GitFault("git answered more than it was asked", hint="run the same command again")
+        return found
 
     def blob_oid(self, data: bytes) -> Oid:
         """The name that git gives to a blob of those bytes."""
@@ -142,73 +167,72 @@ class Objects:
         digest.update(data)
         return digest.hexdigest()
 
-    def sizes(self, oids: Sequence[Oid]) -> list[tuple[str, int] | None]:
-        """Type and size in bytes of each object, without inflating it; None for one that isn't there."""
-        if self._check is None:
-            self._check = self._reader("--batch-check=%(objecttype) %(objectsize)")
-        found: list[tuple[str, int] | None] = []
-        for start in range(0, len(oids), _AT_ONCE):
-            part = oids[start : start + _AT_ONCE]
-            assert self._check.stdin
-            assert self._check.stdout
-            self._check.stdin.write("".join(f"{oid}\n" for oid in part).encode())
-            self._check.stdin.flush()
-            for _ in part:
-                words = self._check.stdout.readline().split()
-                found.append(None if len(words) != 2 or words[1] == b"missing" else (words[0].decode(), int(words[1])))
-        return found
+    def is_here(self, oid: Oid) -> bool:
+        """True if the object is in this repository."""
+        return self._answers("--batch-check=%(objectname) %(objecttype) %(objectsize)", [oid], _size_if_here)[0] is not None
+
+    def sizes(self, oids: Sequence[Oid]) -> list[tuple[str, int]]:
+        """Type and size in bytes of each object, without inflating it. Raises Damaged for one that isn't there."""
+        return self._answers("--batch-check=%(objectname) %(objecttype) %(objectsize)", oids, _size)
 
     def read(self, oids: Sequence[Oid], limit: int) -> list[bytes | None]:
-        """The contents of each object of at most `limit` bytes; None for a larger or a missing one."""
-        wanted = [oid if size is not None and size[1] <= limit else None for oid, size in zip(oids, self.sizes(oids), strict=True)]
+        """The contents of each object of at most `limit` bytes; None for a larger one. Raises Damaged for one that isn't there."""
+        wanted = [oid if size <= limit else None for oid, (_, size) in zip(oids, self.sizes(oids), strict=True)]
         return self.contents(wanted)
 
     def contents(self, oids: Sequence[Oid | None]) -> list[bytes | None]:
-        """The contents of objects whose size was looked at before; None for a missing one."""
-        if self._batch is None:
-            self._batch = self._reader("--batch")
-        found: list[bytes | None] = []
-        for start in range(0, len(oids), _AT_ONCE):
-            part = oids[start : start + _AT_ONCE]
-            assert self._batch.stdin
-            assert self._batch.stdout
-            self._batch.stdin.write("".join(f"{oid}\n" for oid in part if oid is not None).encode())
-            self._batch.stdin.flush()
-            for oid in part:
-                if oid is None:
-                    found.append(None)
-                    continue
-                header = self._batch.stdout.readline().split()
-                if len(header) == 2 and header[1] == b"missing":
-                    found.append(None)
-                    continue
-                if len(header) != 3:
-                    raise GitcoordError(f"object {oid} can't be read", hint="git fsck, then gitcoord doctor")
-                found.append(self._batch.stdout.read(int(header[2])))
-                self._batch.stdout.read(1)
-        return found
+        """The contents of objects whose size was looked at before; None for None. Raises Damaged for one that isn't there."""
+        read = iter(self._answers("--batch", [oid for oid in oids if oid is not None], self._content))
+        return [None if oid is None else next(read)[2] for oid in oids]
+
+    def _content(self, child: Conversation, name: str) -> tuple[Oid, str, bytes]:
+        """Name, type and bytes of an object, as the child gives it. Raises Damaged if the bytes don't give that name."""
+        oid, kind, size = _header(child, name)
+        data = child.take(size)
+        if child.take(1) != b"\n":
+            raise GitFault(f"git gave object {oid} with another size", hint="run the same command again")
+        digest = hashlib.new(self._repo.hash_name, f"{kind} {size}\0".encode(), usedforsecurity=False)
+        digest.update(data)
+        if digest.hexdigest() != oid:
+            raise Damaged(f"object {oid} of the branch is damaged in this clone", hint=_DAMAGED)
+        return oid, kind, data
 
     def tree(self, commit: Oid) -> list[Entry]:
         """Every file of a commit's tree."""
-        entries = []
-        for line in self._repo.ask("ls-tree", "-r", "-z", "--full-tree", commit).split("\0"):
-            if line:
-                meta, _, path = line.partition("\t")
-                mode, _, oid = meta.split(" ")
-                entries.append(Entry(path, mode, oid))
-        return entries
+        found: list[Entry] = []
+        level = [("", commit)]
+        while level:
+            below: list[tuple[str, Oid]] = []
+            for (prefix, _), data in zip(level, self._trees([oid for _, oid in level]), strict=True):
+                for mode, name, oid in _LINES[self._width].findall(data):
+                    path = prefix + name.decode("utf-8", "surrogateescape")
+                    if mode == b"40000":
+                        below.append((f"{path}/", oid.hex()))
+                    else:
+                        found.append(Entry(path, mode.decode(), oid.hex()))
+            level = below
+        return sorted(found, key=lambda entry: entry.path)
+
+    @property
+    def _width(self) -> int:
+        return 32 if self._repo.hash_name == "sha256" else 20
+
+    def _trees(self, names: Sequence[Oid]) -> list[bytes]:
+        """The bytes of each of those trees; a commit stands for its own."""
+        found = self._answers("--batch", names, self._content)
+        own = {oid: data[5:].partition(b"\n")[0].decode("ascii") for oid, kind, data in found if kind == "commit"}
+        below = dict(zip(own, self._answers("--batch", list(own.values()), self._content), strict=True)) if own else {}
+        trees = [below[oid] if kind == "commit" else (oid, kind, data) for oid, kind, data in found]
+        if strange := [oid for oid, kind, _ in trees if kind != "tree"]:
+            raise GitFault(f"object {strange[0]} is no folder", hint=_DAMAGED)
+        return [data for _, _, data in trees]
 
     def folders(self, names: Sequence[Oid]) -> list[Lines]:
         """What lies right in each of those trees (a commit stands for its own): folders and plain files, by name.
 
         The reading child gives them as they are: no process, and nothing below is looked at.
         """
-        found = []
-        for data in self.contents([f"{name}^{{tree}}" for name in names]):
-            if data is None:
-                raise GitcoordError("a folder of the branch can't be read", hint="git fsck, then gitcoord doctor")
-            found.append(Lines(data, 32 if self._repo.hash_name == "sha256" else 20))
-        return found
+        return [Lines(data, self._width) for data in self._trees(names)]
 
     def range(self, tip: Oid, known: Oid = NULL) -> list[tuple[Oid, tuple[Oid, ...]]] | None:
         """The commits that `tip` has and `known` hasn't, parents before children, each with its parents.
@@ -216,31 +240,57 @@ class Objects:
         None when `known` isn't in the repository any more. What a fetch with a depth left out is fetched first: where that one
         stopped is no root.
         """
-        if known and self.sizes([known])[0] is None:
+        if known and not self.is_here(known):
             return None
-        asked = [tip, *([f"^{known}"] if known else [])]
-        if self._complete and self._repo.is_cut(*asked):
+        if self._complete and self._repo.is_cut(tip, *([f"^{known}"] if known else [])):
             self._complete(tip)
-        return self._names(*asked)
+        words = ["rev-list", "--topo-order", "--reverse", "--parents", tip, *([f"^{known}"] if known else []), "--"]
+
+        def parse(data: bytes) -> list[tuple[Oid, tuple[Oid, ...]]]:
+            names = _commits(data)
+            if not (names and names[-1][0] == tip) and not (known and not names and self._repo.is_ancestor(tip, known)):
+                raise ValueError("the tip is not the last one")
+            seen: set[Oid] = set()
+            for oid, parents in names:
+                if not known and not seen.issuperset(parents):
+                    raise ValueError("a parent is missing")
+                seen.add(oid)
+            return names
+
+        return self._repo.reading(*words, parse=parse)
+
+    def is_behind(self, commit: Oid, tip: Oid) -> bool:
+        """True if the tip has the commit behind it, or is it."""
+        return self._repo.is_ancestor(commit, tip)
 
     def saying(self, tip: Oid, line: str) -> list[tuple[Oid, tuple[Oid, ...]]]:
-        """The commits of `tip` whose message holds that text, the oldest first, each with its parents. git does the reading."""
+        """The commits of `tip` whose message holds that text, the oldest first, each with its parents. git does the reading.
+
+        A root may be among them that doesn't hold it: git lists the roots last, and by one of them the list is seen to be whole.
+        """
         if self._complete and self._repo.is_cut(tip):
             self._complete(tip)
-        return self._names("--fixed-strings", f"--grep={line}", tip)
+        words = ["rev-list", "--topo-order", "--parents", "--fixed-strings", f"--grep={line}", f"--grep={_ROOT}", tip, "--"]
 
-    def _names(self, *asked: str) -> list[tuple[Oid, tuple[Oid, ...]]]:
-        listed = self._repo.ask("rev-list", "--topo-order", "--reverse", "--parents", *asked, "--").splitlines()
-        return [(words[0], tuple(words[1:])) for words in (line.split() for line in listed)]
+        def parse(data: bytes) -> list[tuple[Oid, tuple[Oid, ...]]]:
+            names = _commits(data)
+            if all(parents for _, parents in names):
+                raise ValueError("no root is among them")
+            return names[::-1]
+
+        return self._repo.reading(*words, parse=parse)
 
     def commits(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> list[Commit]:
         """The commits, parsed. What can't be read as plain UTF-8 of a bearable size comes without a message."""
         raw = self.read([oid for oid, _ in names], COMMIT_LIMIT)
+        for (oid, parents), data in zip(names, raw, strict=True):
+            if data is not None and parents != _parents(data):
+                raise GitFault(f"git names other parents of commit {oid[:12]} than it has", hint=_DAMAGED)
         return [_parse(oid, parents, data) for (oid, parents), data in zip(names, raw, strict=True)]
 
-    def date(self, commit: Oid) -> datetime | None:
-        """The committer date of a commit that was read before; None when it isn't in this clone any more."""
-        return _parse(commit, (), self.contents([commit])[0]).committed_at
+    def commit(self, oid: Oid) -> Commit:
+        """A commit that was read before. Raises Damaged when it isn't in this clone any more."""
+        return _parse(oid, (), self.contents([oid])[0])
 
     def diffs(self, pairs: Sequence[tuple[Oid, Oid]]) -> Iterator[dict[str, Entry | None]]:
         """For each (older commit, newer commit): the paths that differ, with the newer's entry (None: gone).
@@ -248,34 +298,18 @@ class Objects:
         An older one of NULL stands for the empty tree; then the newer must be a root.
         """
         asked = "".join(f"{new} {old}\n" if old else f"{new}\n" for old, new in pairs)
-        done = self._repo.run(
-            "diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--root", "--always",
-            stdin=asked.encode(),
-        )  # fmt: skip
-        if not done.ok:
-            raise GitcoordError(f"git can't compare commits: {done.words}", hint="git fsck, then gitcoord doctor")
-        changes: dict[str, Entry | None] | None = None
-        tokens = iter(done.stdout.split(b"\0"))
-        for token in tokens:
-            if token.startswith(b":"):
-                _, mode, _, oid, status = token[1:].decode("ascii").split(" ")
-                path = next(tokens).decode("utf-8", "surrogateescape")
-                assert changes is not None
-                changes[path] = None if status == "D" else Entry(path, mode, oid)
-            elif token:
-                if changes is not None:
-                    yield changes
-                changes = {}
-        if changes is not None:
-            yield changes
+        words = ["diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--root", "--always"]
+        # What is no name comes back as it is.
+        return iter(self._repo.reading(*words, stdin=asked.encode() + _END + b"\n", parse=lambda data: _differences(data, pairs)))
 
-    def write_chain(self, base: Oid, tree_of: Oid, commits: Sequence[NewCommit]) -> list[Oid]:
+    def write_chain(self, base: Oid, tree_of: Oid, commits: Sequence[NewCommit], *, keep: str = "") -> list[Oid]:
         """Writes the commits one behind the other on `base` (NULL: the first is a root) and returns their names.
 
         The first starts from the tree of `tree_of`, which is `base` unless bad commits lie between. One process writes
-        the whole chain; the ref that fast-import needs is never created (its branch is reset to nothing before the end).
+        the whole chain. `keep`: the ref that is left at its end, so that no garbage collection takes it away; without, the ref that
+        fast-import needs is never created (its branch is reset to nothing before the end).
         """
-        ref = f"refs/gitcoord/chain/{secrets.token_hex(8)}"
+        ref = keep or own_ref("chain")
         feed = bytearray(b"feature done\n")
         tree = self._repo.ask("rev-parse", "--verify", f"{tree_of}^{{tree}}").strip() if tree_of and tree_of != base else ""
         for mark, commit in enumerate(commits, 1):
@@ -296,13 +330,82 @@ class Objects:
                     feed += f"M 100644 inline {quoted}\ndata {len(data)}\n".encode() + data + b"\n"
             feed += b"\n"
         feed += b"".join(b"get-mark :%d\n" % mark for mark in range(1, len(commits) + 1))
-        zeros = "0" * (64 if self._repo.hash_name == "sha256" else 40)
-        feed += f"reset {ref}\nfrom {zeros}\n\ndone\n".encode()
-        done = self._repo.run("fast-import", "--quiet", "--done", "--date-format=raw", stdin=bytes(feed))
-        oids = done.stdout.decode("ascii", "replace").split()
-        if not done.ok or len(oids) != len(commits):
-            raise NotWritten(f"git could not write: {done.words}", hint="is the disk full? gitcoord doctor")
-        return oids
+        if not keep:
+            zeros = "0" * (64 if self._repo.hash_name == "sha256" else 40)
+            feed += f"reset {ref}\nfrom {zeros}\n\n".encode()
+        feed += b"done\n"
+        words = ["-c", "core.logAllRefUpdates=false", "fast-import", "--quiet", "--force", "--done", "--date-format=raw"]
+        for _ in range(2):  # a second time gives the same commits
+            done = self._repo.run(*words, stdin=bytes(feed))
+            oids = done.stdout.decode("ascii", "replace").split()
+            if done.ok and len(oids) == len(commits) and all(map(OID.fullmatch, oids)):
+                return oids
+            if done.returncode and done.words:
+                break
+        raise NotWritten(f"git could not write: {done.how}", hint="is the disk full? gitcoord doctor")
+
+
+_ROOT = "Coord-Event: branch.opened"
+
+
+def _header(child: Conversation, name: str) -> tuple[Oid, str, int]:
+    """Name, type and size of an object, as a reading child says them. Raises Damaged for one that isn't there."""
+    found = _size_if_here(child, name)
+    if found is None:
+        raise Damaged(f"object {name} of the branch is missing or damaged in this clone", hint=_DAMAGED)
+    return (name, *found)
+
+
+def _size(child: Conversation, name: str) -> tuple[str, int]:
+    return _header(child, name)[1:]
+
+
+def _size_if_here(child: Conversation, name: str) -> tuple[str, int] | None:
+    """Type and size of an object; None for one that isn't there, as the child says itself."""
+    line = child.line().decode("ascii", "replace")
+    if line == f"{name} missing":
+        return None
+    words = line.split(" ")
+    if len(words) != 3 or words[0] != name or not words[2].isdecimal() or words[1] not in {"blob", "tree", "commit", "tag"}:
+        raise GitFault(f"git answered {line[:80]!r} when it was asked for object {name}", hint="run the same command again")
+    return words[1], int(words[2])
+
+
+def _parents(commit: bytes) -> tuple[Oid, ...]:
+    """The parents that stand in a commit, as git reads them: right behind its tree."""
+    lines = takewhile(lambda line: line.startswith(b"parent "), commit.split(b"\n")[1:])
+    return tuple(line[7:].decode("latin-1") for line in lines)
+
+
+def _commits(data: bytes) -> list[tuple[Oid, tuple[Oid, ...]]]:
+    """Commits with their parents, one a line. Raises ValueError for anything else, and for half a line."""
+    *lines, end = data.decode("ascii").split("\n")
+    names = [line.split(" ") for line in lines]
+    if end or not all(OID.fullmatch(word) for words in names for word in words):
+        raise ValueError("no list of commits")
+    return [(words[0], tuple(words[1:])) for words in names]
+
+
+def _differences(data: bytes, pairs: Sequence[tuple[Oid, Oid]]) -> list[dict[str, Entry | None]]:
+    """What git says of each pair, in their order. Raises ValueError unless it says it of every one, and says that it is done."""
+    if not data.endswith(_END + b"\n"):
+        raise ValueError("it has no end")
+    found: list[dict[str, Entry | None]] = []
+    tokens = iter(data[: -len(_END) - 1].split(b"\0"))
+    for token in tokens:
+        if token.startswith(b":"):
+            entry = _DIFFERENCE.fullmatch(token)
+            path = next(tokens, b"").decode("utf-8", "surrogateescape")
+            if entry is None or not path or not found:
+                raise ValueError(token)
+            found[-1][path] = None if entry[5] == b"D" else Entry(path, entry[2].decode(), entry[4].decode())
+        elif token:
+            if len(found) == len(pairs) or token.decode("ascii").strip() != pairs[len(found)][1]:
+                raise ValueError(token)
+            found.append({})
+    if len(found) != len(pairs):
+        raise ValueError("some are missing")
+    return found
 
 
 def _ident(role: str, name: str, email: str, when: datetime) -> bytes:

@@ -6,18 +6,28 @@ Refuses: the user's index, work tree, HEAD, branches and configuration.
 from __future__ import annotations
 
 import os
+import re
+import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
-from gitcoord.errors import BadInput, GitcoordError, NoRepository
+from gitcoord.errors import BadInput, Damaged, GitcoordError, GitFault, NoRepository
 from gitcoord.git import process
 from gitcoord.git.process import Done
 
+_T = TypeVar("_T")
+
+OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 Oid = str
 """A commit's, tree's or blob's name in hex, of whatever hash the repository has."""
-_OWN = "refs/gitcoord/"  # where our own refs are, none of them for long but those of `kept_ref`
+_OWN = "refs/gitcoord/"  # where our own refs are
+_PASSING = ("fetch", "chain", "sending")
+"""Those that stand only while something goes on: what is being fetched; what is written and not pushed yet."""
+_LEFT_AFTER = 3600.0  # seconds after which one of them was left behind by a killed process
 NULL: Oid = ""
 """Nothing there: an absent ref, "must not exist" in a swap."""
 
@@ -29,6 +39,11 @@ NO_LOG = ("-c", "core.logAllRefUpdates=false")
 def kept_ref(remote: str, branch: str) -> str:
     """The ref of ours that holds the last tip of the branch that this clone accepted, whatever is pruned or rewritten later."""
     return f"{_OWN}last/{remote or 'here'}/{branch}"
+
+
+def own_ref(kind: str) -> str:
+    """A new ref of ours of a passing kind. Its name begins with the time: by it others see when nobody needs it any more."""
+    return f"{_OWN}{kind}/{int(time.time()):x}-{secrets.token_hex(6)}"
 
 
 def _no_repository(start: str, done: Done) -> BadInput:
@@ -60,6 +75,38 @@ def _is_named_bare(start: str, environ: Mapping[str, str]) -> bool:
     return bool(named) and os.path.basename(named) != ".git" and os.path.realpath(start) == named
 
 
+def _fault(words: Sequence[str], done: Done) -> GitFault:
+    return GitFault(
+        f"git {words[0]} failed: {done.how}", hint="run the same command again, or gitcoord doctor", stalled=not done.in_time
+    )
+
+
+def whole_lines(data: bytes) -> list[str]:
+    """The lines of an answer of git's that has at least one. Raises ValueError if the last one isn't whole."""
+    *lines, end = data.decode("utf-8", "surrogateescape").split("\n")
+    if end or not lines:
+        raise ValueError(data)
+    return lines
+
+
+def _oids(data: bytes) -> list[Oid]:
+    """Names of objects, one a line. Raises ValueError for anything else, and for half a line."""
+    *lines, end = data.decode("ascii").split("\n")
+    if end or not all(map(OID.fullmatch, lines)):
+        raise ValueError(data)
+    return lines
+
+
+def _named(data: bytes, name: str) -> Oid:
+    """What `cat-file --batch-check` says of a name; NULL where it says that there is none. Raises ValueError for anything else."""
+    if data == f"{name} missing\n".encode():
+        return NULL
+    found = re.fullmatch(rb"([0-9a-f]{40}|[0-9a-f]{64}) (?:commit|tree|blob|tag) \d+\n", data)
+    if found is None:
+        raise ValueError(data)
+    return found[1].decode()
+
+
 @dataclass(frozen=True)
 class Head:
     """Where the work tree stands: its branch ("" when detached) and commit ("" when unborn)."""
@@ -80,6 +127,8 @@ class Repository:
     git: str = field(default_factory=process.program)
     tick: Callable[[], None] | None = None
     ssh_options: str = ""
+    seconds: float = process.PATIENCE
+    """How long a git that asks nobody else may show no life."""
 
     @classmethod
     def find(cls, start: str, environ: Mapping[str, str], *, hooked: bool = False) -> Repository:
@@ -92,10 +141,18 @@ class Repository:
         asked = ("--is-bare-repository", "--git-dir", "--git-common-dir", "--show-toplevel")
         named = ("GIT_DIR", "GIT_WORK_TREE") if hooked else ("GIT_DIR",) if _is_named_bare(start, environ) else ()
         meant = {name: environ[name] for name in named if name in environ}
-        done = process.run([*argv, *asked], env={**process.clean_environment(environ), **meant}, cwd=start)
-        lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]
-        if not 3 <= len(lines) <= 4 or (len(lines) == 3) is done.ok:
-            raise _no_repository(start, done)
+        lines: list[str] = []
+        for last in (False, True):
+            done = process.run([*argv, *asked], env={**process.clean_environment(environ), **meant}, cwd=start)
+            lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")
+            # All but the work tree is there in a bare repository, and in a .git; then git's last word is a complaint.
+            whole = lines.pop() == "" and lines and lines[0] in {"true", "false"} and all(map(os.path.isabs, lines[1:]))
+            if whole and len(lines) == (4 if done.ok else 3) and done.ended_itself:
+                break
+            if done.ended_itself and not done.ok and done.words:
+                raise _no_repository(start, done)
+            if last:
+                raise GitFault(f"git can't tell which repository {start!r} lies in: {done.how}", hint="git status")
         if lines[0] == "true" and not meant and os.path.basename(os.path.realpath(lines[1])) != ".git":
             raise _bare(start)  # git before 2.38 knows no `safe.bareRepository`
         git_dir, common = os.path.realpath(lines[1]), os.path.realpath(lines[2])
@@ -116,9 +173,11 @@ class Repository:
         """Where git runs: the root of the work tree, or the bare repository."""
         return self.work_tree or self.git_dir
 
-    def working(self, tick: Callable[[], None], ssh_options: str = "") -> Repository:
-        """The same repository, its door calling `tick` while it waits, and giving those options to ssh."""
-        other = replace(self, tick=tick, ssh_options=ssh_options)
+    def working(self, tick: Callable[[], None], ssh_options: str = "", seconds: float = process.PATIENCE) -> Repository:
+        """The same repository, its door calling `tick` while it waits, and giving those options to ssh; a git that asks nobody
+        else may be silent for `seconds`.
+        """
+        other = replace(self, tick=tick, ssh_options=ssh_options, seconds=seconds)
         if "config" in self.__dict__:  # read once is enough
             other.__dict__["config"] = self.config
         return other
@@ -144,24 +203,90 @@ class Repository:
         return [self.git, *process.ALWAYS, *words]
 
     def run(self, *words: str, stdin: bytes = b"", seconds: float | None = None, extra: Mapping[str, str] | None = None) -> Done:
-        """Runs git; the caller looks at what it returned."""
+        """Runs git; the caller looks at what it returned.
+
+        Without `seconds` it is a git that asks nobody else: whatever ended it, it was not its own decision and says nothing. So
+        one that was killed is run once more, and then, as for one that stalls, GitFault is raised.
+        """
         env = {**self.environment, **extra} if extra else self.environment
-        return process.run(self.argv(*words), env=env, cwd=self.cwd, stdin=stdin, seconds=seconds, tick=self.tick)
+        for last in (False, True):
+            done = process.run(
+                self.argv(*words), env=env, cwd=self.cwd, stdin=stdin, seconds=seconds, idle=self.seconds, tick=self.tick
+            )
+            if seconds is not None or done.ended_itself:
+                return done
+            if last or not done.in_time:
+                break
+        raise _fault(words, done)
 
     def ask(self, *words: str, stdin: bytes = b"") -> str:
-        """Runs a local git that must succeed; its output as text. Raises GitcoordError with git's words."""
+        """Runs a local git that must succeed; its output as text. Raises GitFault with git's words."""
         done = self.run(*words, stdin=stdin)
         if not done.ok:
-            raise GitcoordError(f"git {words[0]} failed: {done.words or done.returncode}", hint="gitcoord doctor")
+            raise _fault(words, done)
         return done.stdout.decode("utf-8", "surrogateescape")
+
+    def reading(self, *words: str, parse: Callable[[bytes], _T], stdin: bytes = b"") -> _T:
+        """Runs a local git that must succeed; what `parse` makes of its output. It raises ValueError for one that isn't whole.
+
+        What is no whole answer is asked for once more, then GitFault is raised; Damaged where git itself says that it can't.
+        """
+        for last in (False, True):
+            done = self.run(*words, stdin=stdin)
+            try:
+                if done.ok:
+                    return parse(done.stdout)
+            except ValueError:
+                if last:
+                    raise GitFault(f"git {words[0]} gave no whole answer", hint="run the same command again") from None
+        if done.returncode and done.words:
+            raise Damaged(f"git {words[0]} failed: {done.words}", hint="git fsck, then gitcoord doctor")
+        raise _fault(words, done)
+
+    def oid_of(self, name: str) -> Oid:
+        """What that name stands for; NULL where there is nothing of that name. Raises GitFault."""
+        # Silence is no answer: also that there is nothing must be told.
+        found = self.reading("cat-file", "--batch-check", stdin=f"{name}\n".encode(), parse=lambda data: _named(data, name))
+        if found:
+            return found
+        done = self.run("rev-parse", "-q", "--verify", name)  # a ref is there, too, if its object is not
+        text = done.stdout.decode("ascii", "replace").strip()
+        return text if done.ok and OID.fullmatch(text) else NULL
+
+    def has_all(self, new: Oid, known: Oid) -> bool:
+        """True if every object is here that `new` has and `known` (or NULL) hasn't. Raises GitFault."""
+        for last in (False, True):
+            done = self.run("rev-list", "--objects", "--quiet", new, *([f"^{known}"] if known else []), "--")
+            if done.ok or last or done.returncode > 1:
+                break
+        if done.ok or done.returncode > 1:
+            return done.ok
+        raise _fault(("rev-list",), done)
+
+    def is_ancestor(self, commit: Oid, tip: Oid) -> bool:
+        """True if the tip has the commit behind it, or is it. Raises GitFault."""
+        for last in (False, True):
+            done = self.run("merge-base", commit, tip)
+            text = done.stdout.decode("ascii", "replace")
+            if done.ok and text.endswith("\n") and OID.fullmatch(text[:-1]):
+                return text[:-1] == commit
+            if last and done.returncode == 1 and not text:  # told twice: they have nothing in common
+                return False
+        if done.returncode > 1:
+            raise Damaged(f"git can't compare commits: {done.how}", hint="git fsck, then gitcoord doctor")
+        raise _fault(("merge-base",), done)
 
     @cached_property
     def config(self) -> dict[str, list[str]]:
         """git's configuration as this repository sees it: every value of a key, the last one winning."""
         env = {**process.clean_environment(self.environ), **self._pins()}
-        done = process.run(self.argv("config", "-z", "--list", "--includes"), env=env, cwd=self.cwd)
-        if not done.ok:
-            raise GitcoordError(f"git can't read its configuration: {done.words}", hint="git config --list")
+        last = process.ALWAYS[-1].lower().replace("=", "\n") + "\0"  # what we say ourselves comes last: by it the list is whole
+        for _ in range(2):
+            done = process.run(self.argv("config", "-z", "--list", "--includes"), env=env, cwd=self.cwd, idle=self.seconds)
+            if done.ok and done.stdout.endswith(last.encode()):
+                break
+        else:
+            raise GitFault(f"git can't read its configuration: {done.how}", hint="git config --list")
         found: dict[str, list[str]] = {}
         for entry in done.stdout.decode("utf-8", "surrogateescape").split("\0"):
             if entry:
@@ -194,16 +319,13 @@ class Repository:
     def head(self) -> Head:
         """Where HEAD points."""
         branch = self.run("symbolic-ref", "-q", "--short", "HEAD")
-        commit = self.run("rev-parse", "-q", "--verify", "HEAD^{commit}")
-        return Head(
-            branch.stdout.decode("utf-8", "replace").strip() if branch.ok else "",
-            commit.stdout.decode().strip() if commit.ok else "",
-        )
+        if not branch.ok and (branch.returncode != 1 or branch.stdout):
+            raise _fault(("symbolic-ref",), branch)
+        return Head(branch.stdout.decode("utf-8", "replace").strip(), self.oid_of("HEAD^{commit}"))
 
     def work_trees(self) -> list[str]:
         """The roots of all work trees of this repository; this one is among them."""
-        done = self.run("worktree", "list", "--porcelain")
-        lines = done.stdout.decode("utf-8", "surrogateescape").split("\n") if done.ok else []
+        lines = self.ask("worktree", "list", "--porcelain").split("\n")
         others = {os.path.realpath(line.removeprefix("worktree ")) for line in lines if line.startswith("worktree ")}
         return sorted({self.work_tree, *others} - {"", self.common_dir})
 
@@ -220,7 +342,7 @@ class Repository:
         without parents has some.
         """
         cut = self.boundary()
-        return bool(cut) and not cut.isdisjoint(self.ask("rev-list", "--max-parents=0", *asked, "--").split())
+        return bool(cut) and not cut.isdisjoint(self.reading("rev-list", "--max-parents=0", *asked, "--", parse=_oids))
 
     def subject(self, commit: Oid) -> str:
         """The subject line of a commit."""
@@ -229,16 +351,14 @@ class Repository:
 
     def local_branch(self, name: str) -> Oid:
         """The commit of a branch of this repository; NULL when there is none."""
-        done = self.run("rev-parse", "-q", "--verify", f"refs/heads/{name}")
-        return done.stdout.decode().strip() if done.ok else NULL
+        return self.oid_of(f"refs/heads/{name}")
 
     def branch_commit(self, name: str) -> Oid:
         """The commit of a branch of the user's, here or as it was last fetched; "" when there is none."""
         remotes = (f"refs/remotes/{remote}/{name}" for remote in self.remotes)
         for ref in (f"refs/heads/{name}", *remotes):
-            done = self.run("rev-parse", "-q", "--verify", f"{ref}^{{commit}}")
-            if done.ok:
-                return done.stdout.decode().strip()
+            if found := self.oid_of(f"{ref}^{{commit}}"):
+                return found
         return ""
 
     def is_on_a_remote(self, commit: Oid) -> bool:
@@ -252,7 +372,8 @@ class Repository:
 
     def keep(self, ref: str, commit: Oid) -> None:
         """Moves a ref of our own to that commit, if there is room for it."""
-        self.run(*NO_LOG, "update-ref", ref, commit)
+        with suppress(GitFault):
+            self.run(*NO_LOG, "update-ref", ref, commit)
 
     def has_whole(self, commit: Oid, seconds: float) -> bool:
         """Return True if the commit and every object behind it are in this repository."""
@@ -260,11 +381,7 @@ class Repository:
 
     def is_missing(self, commit: Oid) -> bool:
         """Return True if that commit isn't in this repository."""
-        return not self.run("cat-file", "-e", f"{commit}^{{commit}}").ok
-
-    def is_ancestor(self, commit: Oid, of: Oid) -> bool:
-        """Return True if that commit is behind the other, or the same."""
-        return self.run("merge-base", "--is-ancestor", commit, of).ok
+        return not self.oid_of(f"{commit}^{{commit}}")
 
     def set_aside(self, commit: Oid) -> str:
         """Keeps a commit under a ref of our own; the ref's name."""
@@ -274,8 +391,19 @@ class Repository:
 
     def own_refs(self, *, kept: bool) -> list[str]:
         """The refs of ours in this repository; without `kept` only those that a killed process left behind."""
-        places = [_OWN] if kept else [f"{_OWN}fetch/", f"{_OWN}chain/"]
+        places = [_OWN] if kept else [f"{_OWN}{kind}/" for kind in _PASSING]
         return self.ask("for-each-ref", "--format=%(refname)", *places).split()
+
+    def left_refs(self) -> list[str]:
+        """Those of our passing refs that a killed process left behind long ago, as far as they are seen without asking git."""
+        found = []
+        for kind in _PASSING:
+            with suppress(OSError):
+                for name in os.listdir(os.path.join(self.common_dir, _OWN, kind)):
+                    with suppress(ValueError):
+                        if time.time() - int(name.partition("-")[0], 16) > _LEFT_AFTER:
+                            found.append(f"{_OWN}{kind}/{name}")
+        return found
 
     def drop_refs(self, refs: Sequence[str]) -> None:
         """Takes refs of ours away, and the folders that they leave empty."""
@@ -284,6 +412,13 @@ class Repository:
             with suppress(OSError):
                 os.rmdir(folder)
 
+    def update_refs(self, feed: str) -> None:
+        """Changes refs, one after the other, as far as they are where the feed says: what can't be changed stays."""
+        for _ in range(2):
+            done = self.run("update-ref", "--stdin", stdin=feed.encode())
+            if done.words or (done.ok and done.stdout.count(b"commit: ok\n") == feed.count("commit\n")):
+                return  # it says that it did it, or why it can't
+
     def hooks_dir(self) -> str:
         """The folder that git takes this work tree's hooks from."""
         done = process.run(
@@ -291,6 +426,8 @@ class Repository:
             env={**process.clean_environment(self.environ), **self._pins()},
             cwd=self.cwd,
         )
+        if not done.ok or not done.stdout.endswith(b"\n"):
+            raise _fault(("rev-parse",), done)
         return os.path.normpath(os.path.join(self.cwd, done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")))
 
     def set_config(self, key: str, value: str | None) -> None:

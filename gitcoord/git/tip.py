@@ -12,21 +12,32 @@ import re
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from time import monotonic
 from typing import Protocol
 
-from gitcoord.errors import Alarm, Refused, Unknown, Unreachable
+from gitcoord.errors import Alarm, Damaged, GitFault, Refused, Unknown, Unreachable
 from gitcoord.git.process import Done
-from gitcoord.git.repo import NO_LOG, NULL, Oid, Repository, kept_ref
+from gitcoord.git.repo import NO_LOG, NULL, Oid, Repository, kept_ref, own_ref
 from gitcoord.git.urls import protocol_of, unrewritten
 
 _ALL = (1 << 31) - 2  # commits deep: one more means to git "the whole repository", and deepens the user's branches too
 _WITNESS = 5.0  # seconds that a clock may take to be told; after that nobody tells it
 _DATE = re.compile(r"<= Recv header: date: *(.+?)\s*$", re.IGNORECASE)  # in git's trace of a connection over HTTP
 _COMPLETING = 60.0  # seconds for a history that was cut off: it is fetched once, and may be long
+_FAULTS = re.compile(
+    r"lock ref|failed to lock|failed to update ref|Unable to create '[^']*\.lock'|File exists|No space left|[Qq]uota exceeded"
+    r"|Too many open files|Cannot allocate memory|Resource temporarily unavailable|Input/output error"
+)
+"""What servers say when something is wrong with them; anything else that they refuse for is their policy."""
+_DAMAGE = re.compile(
+    r"bad object|corrupt|missing (blob|tree|commit)|unable to read|could not read [0-9a-f]|cannot read existing|not a valid object"
+    r"|did not send all necessary objects|unresolved delta|loose object|bad tree|inflate|packed object|Could not read [0-9a-f]"
+)
+"""What git says when an object in this clone is in its way."""
 _TRIES = 3  # pushes of one chain on an unmoved tip before the remote's refusal is believed
 
 
@@ -35,6 +46,8 @@ class Swap(Enum):
 
     WON = "won"
     LOST = "lost"
+    GONE = "gone"
+    """What was to be sent isn't in this clone any more: a garbage collection took it. Nothing was sent."""
 
 
 class Tip(Protocol):
@@ -45,14 +58,17 @@ class Tip(Protocol):
     ref: str
     """How plain git names it here: `origin/coordination`."""
     found: Oid
-    """The tip that the last lost swap found, its objects fetched: the next try needs no look of its own."""
+    """The tip that the last swap found that was not won, its objects fetched: the next try needs no look of its own."""
 
     def read(self, seconds: float) -> Oid:
         """The tip, its objects fetched; NULL when there is no branch. Raises Unreachable."""
         ...
 
-    def swap(self, expected: Oid, new: Oid, seconds: float) -> Swap:
-        """Moves the branch from `expected` (NULL: it must not exist) to `new`, whose chain was built on `expected`."""
+    def swap(self, expected: Oid, new: Oid, seconds: float, *, sending: str = "") -> Swap:
+        """Moves the branch from `expected` (NULL: it must not exist) to `new`, whose chain was built on `expected`.
+
+        `sending`: the ref of ours that the new commits hang on; it is taken away.
+        """
         ...
 
     def local(self) -> Oid:
@@ -91,8 +107,7 @@ class LocalTip:
 
     def read(self, seconds: float) -> Oid:
         """The branch's commit; NULL when there is none."""
-        done = self._repo.run("rev-parse", "-q", "--verify", self._full, seconds=seconds)
-        return done.stdout.decode().strip() if done.ok else NULL
+        return self._repo.oid_of(self._full)
 
     def local(self) -> Oid:
         """The same: nobody else holds it."""
@@ -110,23 +125,29 @@ class LocalTip:
         """Raises Alarm: there is nobody who has the rest."""
         raise Alarm(f"the history of {self.ref} is cut off in this repository, and it has no remote that has the rest")
 
-    def swap(self, expected: Oid, new: Oid, seconds: float) -> Swap:
+    def swap(self, expected: Oid, new: Oid, seconds: float, *, sending: str = "") -> Swap:
         """git's own compare-and-swap on a ref."""
         zeros = "0" * len(new)
         end = monotonic() + seconds
         words = ""
+        feed = f"start\nupdate {self._full} {new} {expected or zeros}\ncommit\nstart\nupdate {self.kept} {new}\ncommit\n"
+        feed += _dropping(self._repo, sending)
         for _ in range(_TRIES):
-            feed = f"start\nupdate {self._full} {new} {expected or zeros}\ncommit\nstart\nupdate {self.kept} {new}\ncommit\n"
             done = self._repo.run("update-ref", "-m", "gitcoord", "--stdin", stdin=feed.encode(), seconds=end - monotonic())
-            if done.ok:
+            words = done.how
+            if done.stdout.startswith(b"start: ok\ncommit: ok\n"):  # not its exit code: it says so itself
                 return Swap.WON
-            words = done.words
-            tip = self.read(max(1.0, end - monotonic()))
-            if tip == new or (tip and self._repo.run("merge-base", "--is-ancestor", new, tip).ok):
-                return Swap.WON
+            try:
+                tip = self.read(max(1.0, end - monotonic()))
+                if tip == new or (tip and self._repo.is_ancestor(new, tip)):
+                    return Swap.WON
+            except GitFault as error:
+                raise Unknown(f"whether {self.ref} was moved can't be said ({error.message})", hint=_AGAIN) from error
             if tip != expected:
                 self.found = tip
+                _drop(self._repo, sending)
                 return Swap.LOST
+        _drop(self._repo, sending)
         raise Refused(f"git can't move {self.ref}: {words}", hint="gitcoord doctor")
 
     def witness(self) -> None:
@@ -160,29 +181,35 @@ class RemoteTip:
         return NULL if known and self._repo.is_cut(known) else known
 
     def _tracked(self) -> Oid:
-        done = self._repo.run("rev-parse", "-q", "--verify", self._tracking)
-        return done.stdout.decode().strip() if done.ok else NULL
+        return self._repo.oid_of(self._tracking)
 
     def read(self, seconds: float) -> Oid:
         """Fetches exactly this ref into a ref of its own (parallel fetches into one ref fail), and follows with the
-        remote-tracking ref. Raises Unreachable.
+        remote-tracking ref. Raises Unreachable; Damaged where the remote answers and an object of this clone is in the way.
         """
         end = monotonic() + seconds
-        mine = _fresh_ref()
+        mine = own_ref("fetch")
         known = self._tracked()
         words = self._fetching(mine, *([f"--negotiation-tip={known}"] if known else []))
-        done = self._connect(*words, seconds=seconds)
-        if not done.ok and done.in_time:
-            there = self._is_there(end - monotonic())
+        there: bool | None = None
+        for again in (False, True):
+            done = self._connect(*words, seconds=max(1.0, end - monotonic()) if again else seconds)
+            if done.ok and (tip := self._repo.oid_of(mine)):
+                self._follow(known, tip, drop=mine)
+                return tip
+            if done.ok or not done.in_time or again:
+                continue
+            there = self._is_there(end - monotonic(), said="find remote ref" in done.words)
             if there is False:
                 return NULL
-            if there:  # somebody made the branch between the two looks
-                done = self._connect(*words, seconds=max(1.0, end - monotonic()))
-        if not done.ok:
-            raise Unreachable(_away(self.where, done.words if done.in_time else f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
-        tip = self._repo.ask("rev-parse", "--verify", mine).strip()
-        self._follow(known, tip, drop=mine)
-        return tip
+            if there is None:
+                break
+        if done.ok:
+            raise GitFault(f"git said that it fetched from {self.where}, and did not", hint=_AGAIN)
+        if there and done.in_time and _DAMAGE.search(done.words):
+            message = f"{self.where} answers, and git can't take in what it has: {done.words}"
+            raise Damaged(message, hint="git fsck, then gitcoord doctor")
+        raise Unreachable(_away(self.where, done.how if done.in_time else f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
 
     def _fetching(self, into: str, *more: str) -> list[str]:
         """The arguments of a fetch of exactly our branch into that ref."""
@@ -211,7 +238,7 @@ class RemoteTip:
         for number in range(_TRIES):
             if number:  # another fetch had that file's lock, or changed it meanwhile
                 self._sleep(0.05 * 2**number * (0.5 + secrets.randbelow(100) / 100))
-            mine = _fresh_ref()
+            mine = own_ref("fetch")
             done = self._connect(*self._fetching(mine, f"--depth={_ALL}"), seconds=max(1.0, end - monotonic()))
             if done.ok:
                 self._repo.drop_refs([mine])
@@ -223,11 +250,16 @@ class RemoteTip:
             hint=f"git fetch --unshallow {self.where}",
         )
 
-    def _is_there(self, seconds: float) -> bool | None:
-        """Whether the branch is on the remote; None when the remote doesn't answer."""
+    def _is_there(self, seconds: float, *, said: bool) -> bool | None:
+        """Whether the branch is on the remote; None when the remote doesn't answer. `said`: git has said that it isn't; else it
+        must say so twice.
+        """
         # ls-remote tells "no such ref" (2) from "no such remote" (128) by its exit code; fetch only in words.
         words = ["ls-remote", "--exit-code", *self._programs("uploadpack"), "--", self._word, self._full]
-        done = self._connect(*words, seconds=max(0.5, seconds))
+        for last in (said, True):
+            done = self._connect(*words, seconds=max(0.5, seconds))
+            if not done.in_time or done.returncode != 2 or done.stdout or last:
+                break
         return True if done.ok else False if done.in_time and done.returncode == 2 else None
 
     def is_empty(self, seconds: float) -> bool:
@@ -248,14 +280,28 @@ class RemoteTip:
 
     def _follow(self, known: Oid, tip: Oid, *, drop: str = "", keep: Oid = NULL) -> None:
         """Moves the remote-tracking ref on, unless somebody did meanwhile; takes our own ref away; keeps that commit."""
-        feed = f"start\ndelete {drop}\ncommit\n" if drop else ""
+        feed = _dropping(self._repo, drop)
         feed += f"start\nupdate {self.kept} {keep}\ncommit\n" if keep else ""
         if tip != known:
             feed += f"start\nupdate {self._tracking} {tip} {known or '0' * len(tip)}\ncommit\n"
-        self._repo.run("update-ref", "--stdin", stdin=feed.encode())
+        if feed:
+            with suppress(GitFault):  # it follows with the next look
+                self._repo.update_refs(feed)
 
-    def swap(self, expected: Oid, new: Oid, seconds: float) -> Swap:
+    def swap(self, expected: Oid, new: Oid, seconds: float, *, sending: str = "") -> Swap:
         """Pushes exactly `new` with a lease on `expected`; then the tip decides."""
+        try:
+            swap = self._swap(expected, new, seconds, sending)
+        except BaseException:
+            _drop(self._repo, sending)
+            raise
+        if swap is Swap.WON:
+            self._follow(expected, new, drop=sending, keep=new)
+        else:
+            _drop(self._repo, sending)
+        return swap
+
+    def _swap(self, expected: Oid, new: Oid, seconds: float, sending: str) -> Swap:
         end = monotonic() + seconds
         flag, words, sent, this_sent = "", "", False, False
         for number in range(_TRIES):
@@ -264,7 +310,7 @@ class RemoteTip:
             left = end - monotonic()
             if left <= 0:
                 break
-            flag, words, this_sent = self._push(expected, new, left)
+            flag, words, this_sent, over = self._push(expected, new, left)
             sent = sent or this_sent
             if flag == "+":
                 raise Alarm(
@@ -272,35 +318,51 @@ class RemoteTip:
                     hint="gitcoord doctor",
                 )
             if flag in {" ", "*", "="}:
-                self._follow(expected, new, keep=new)
                 return Swap.WON
             try:
-                tip = self.read(max(2.0, end - monotonic()))
-            except Unreachable as error:
+                tip = self._read_after(expected, new, sending, max(2.0, end - monotonic()))
+                if tip and self._is_in(new, tip):
+                    return Swap.WON
+                # What was sent may lie behind a read that lags: only a branch that has gone on says that it is lost.
+                lost = tip != expected and (not sent or bool(tip and self._is_in(expected, tip)))
+                # git announces a push before it packs what it has: one that then ends by itself has sent nothing that can land.
+                refused = flag == "!" and this_sent and "remote failure" not in words and "unpack" not in words
+                gone = not lost and over and not refused and not self._repo.has_all(new, expected)
+            except (Unreachable, GitFault) as error:
                 if sent:
                     raise Unknown(
-                        f"the change was sent to {self.where} and may have landed; then it was away ({error.message})",
-                        hint="run the same command again",
+                        f"the change was sent to {self.where} and may have landed; then it could not be read ({error.message})",
+                        hint=_AGAIN,
                     ) from error
+                if isinstance(error, GitFault):
+                    raise
                 raise Unreachable(_away(self.where, words), hint=_AWAY_HINT) from error
-            if tip and self._is_in(new, tip):
-                self.keep(new)
-                return Swap.WON
-            # What was sent may lie behind a read that lags: only a branch that has gone on says that it is lost.
-            if tip != expected and (not sent or (tip and self._is_in(expected, tip))):
+            if lost or gone:
                 self.found = tip
-                return Swap.LOST
+                return Swap.LOST if lost else Swap.GONE
         # git itself held the push back, for the branch isn't where reads still show it: they lag, and nobody refused.
         lags = flag == "!" and not this_sent
+        if flag == "!" and this_sent and _FAULTS.search(words):
+            raise Unreachable(
+                f"{self.where} can't move its branch now, though nothing forbids it: {words}",
+                hint="try again later; if it stays so, whoever runs the server looks for a lock that a dead push has left",
+            )
         if end - monotonic() > 0 and not lags:
             raise Refused(f"{self.where} refuses the push: {words or 'no reason given'}", hint="gitcoord doctor")
         if sent:
-            raise Unknown(
-                f"the change was sent to {self.where}; whether it landed can't be said yet",
-                hint="run the same command again",
-            )
+            raise Unknown(f"the change was sent to {self.where}; whether it landed can't be said yet", hint=_AGAIN)
         # Silence is no refusal: a command that can wait must not count it as one.
         raise Unreachable(_away(self.where, words or f"no answer in {seconds:.0f} s"), hint=_AWAY_HINT)
+
+    def _read_after(self, expected: Oid, new: Oid, sending: str, seconds: float) -> Oid:
+        """The tip after a push that failed."""
+        try:
+            return self.read(seconds)
+        except Damaged:
+            if self._repo.has_all(new, expected):
+                raise
+            _drop(self._repo, sending)  # a ref without its objects is in the way of every fetch
+            return self.read(seconds)
 
     def would_take(self, seconds: float) -> tuple[bool, str]:
         """Whether the remote talks about receiving with us at all, and else its words: a push that changes nothing and is not
@@ -317,16 +379,23 @@ class RemoteTip:
 
     def _is_in(self, commit: Oid, tip: Oid) -> bool:
         """Whether the tip has the commit behind it; NULL is behind everything."""
-        words = ("merge-base", "--is-ancestor", commit, tip)
-        if commit == NULL or self._repo.run(*words).ok:
+        if commit == NULL:
             return True
+        try:
+            if self._repo.is_ancestor(commit, tip):
+                return True
+        except Damaged:
+            if self._repo.oid_of(f"{commit}^{{commit}}"):
+                raise
+            return False  # it isn't here, and all that the tip has is
         if not self._repo.is_cut(tip):
             return False
         self.complete(tip)
-        return self._repo.run(*words).ok
+        return self._repo.is_ancestor(commit, tip)
 
-    def _push(self, expected: Oid, new: Oid, seconds: float) -> tuple[str, str, bool]:
-        """The flag of our ref ("" when git gave none), git's words, and whether the update was sent at all.
+    def _push(self, expected: Oid, new: Oid, seconds: float) -> tuple[str, str, bool, bool]:
+        """The flag of our ref ("" when git gave none), git's words, whether the update was sent at all, and whether git itself
+        ended the push.
 
         git's packet trace is the evidence: without the line that names the new commit no request left this machine.
         """
@@ -345,10 +414,12 @@ class RemoteTip:
                 if len(fields) >= 2 and fields[1].endswith(f":{self._full}"):
                     flag, summary = fields[0], " ".join(fields[2:])
             if done.ok and flag in {" ", "*", "="}:  # "=": the branch stands at exactly this commit, and that is ours
-                return flag, "", True
+                return flag, "", True, True
+            if not done.ended_itself:
+                return (flag if flag in {"+", "!"} else ""), done.how, _was_sent(trace, new), False
             said = [line for line in done.words.split(" / ") if not line.startswith("error: failed to push")]
             reason = " / ".join([*said, *([summary] if summary else [])])
-            return (flag if flag in {"+", "!"} else ""), reason, _was_sent(trace, new)
+            return (flag if flag in {"+", "!"} else ""), reason, _was_sent(trace, new), True
 
     def witness(self) -> datetime | None:
         """The remote's clock: its `Date` header over HTTP, a file's time on a file remote; ssh and git tell none."""
@@ -387,15 +458,23 @@ class RemoteTip:
             return None
 
 
-def _fresh_ref() -> str:
-    return f"refs/gitcoord/fetch/{secrets.token_hex(8)}"
-
-
+_AGAIN = "run the same command again"
 _AWAY_HINT = "try again later; what can wait: gitcoord send, heartbeat and release are kept and sent when it is back"
 
 
 def _away(where: str, words: str) -> str:
     return f"{where} can't be reached: {words or 'no reason given'}"
+
+
+def _dropping(repo: Repository, ref: str) -> str:
+    """What `update-ref --stdin` is told to take away: that ref, and those that killed processes left behind."""
+    return "".join(f"start\ndelete {name}\ncommit\n" for name in (*([ref] if ref else []), *repo.left_refs()))
+
+
+def _drop(repo: Repository, ref: str) -> None:
+    if ref:
+        with suppress(GitFault):  # it goes later: it is seen to be left behind
+            repo.update_refs(_dropping(repo, ref))
 
 
 def _was_sent(trace: str, new: Oid) -> bool:

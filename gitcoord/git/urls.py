@@ -8,9 +8,9 @@ import os
 import re
 from urllib.parse import unquote
 
-from gitcoord.errors import BadInput, GitcoordError, mask
+from gitcoord.errors import BadInput, mask
 from gitcoord.git.process import PROTOCOLS, with_config
-from gitcoord.git.repo import Repository
+from gitcoord.git.repo import Repository, whole_lines
 
 _ALIAS = "gitcoord-exactly-this"  # longer than what anybody replaces: of several that fit, git takes the longest
 _KINDS = "a path, or file:, git:, http:, https:, ssh:"
@@ -21,10 +21,7 @@ def push_url(repo: Repository, remote: str) -> str:
     if remote not in repo.remotes:
         raise BadInput(f"there is no remote called {remote!r}", hint="git remote -v")
     if _rewrites(repo):  # insteadOf and pushInsteadOf: git alone applies them
-        done = repo.run("remote", "get-url", "--push", "--all", remote)
-        if not done.ok:
-            raise GitcoordError(f"git can't tell the URL of {remote}: {done.words}", hint="git remote -v")
-        urls = done.stdout.decode("utf-8", "surrogateescape").splitlines()
+        urls = repo.reading("remote", "get-url", "--push", "--all", remote, parse=whole_lines)
     else:
         urls = repo.config.get(f"remote.{remote}.pushurl") or repo.config[f"remote.{remote}.url"]
     if len(urls) != 1:

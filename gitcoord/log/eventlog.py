@@ -16,6 +16,7 @@ from gitcoord.errors import (
     BadInput,
     Defect,
     GitcoordError,
+    GitFault,
     NotInitialised,
     NotInTime,
     NotWritten,
@@ -25,7 +26,7 @@ from gitcoord.errors import (
     Unreachable,
 )
 from gitcoord.git.objects import NewCommit, Objects
-from gitcoord.git.repo import NULL, Oid
+from gitcoord.git.repo import NULL, Oid, own_ref
 from gitcoord.git.tip import Swap, Tip
 from gitcoord.log import wire
 from gitcoord.log.entries import Entry, Names, read
@@ -367,7 +368,7 @@ class EventLog:
                 view, fresh = won, True
                 since = won.checked.tip
             self.newest = view.state
-        except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised, NotWritten) as error:
+        except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised, NotWritten, GitFault) as error:
             outcomes |= {command.handle: error for command in pending if command.handle not in outcomes}
         return outcomes
 
@@ -468,11 +469,12 @@ class EventLog:
             )
             for _, event, before, after in chain
         ]
-        oids = self.objects.write_chain(base, view.checked.good, commits)
+        sending = own_ref("sending")
+        oids = self.objects.write_chain(base, view.checked.good, commits, keep=sending)
         withdrawn = flight.sending(base, {command.handle: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
         if withdrawn:
             return withdrawn
-        if self.tip.swap(base, oids[-1], max(1.0, end - monotonic())) is Swap.LOST:
+        if self.tip.swap(base, oids[-1], max(1.0, end - monotonic()), sending=sending) is not Swap.WON:
             return None
         for (_, event, _, _), oid in zip(chain, oids, strict=True):
             self._land(Done(event, oid, event.seq))

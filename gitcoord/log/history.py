@@ -18,7 +18,7 @@ from typing import Protocol, Self
 from gitcoord.core import rules
 from gitcoord.core.records import Event, Record
 from gitcoord.core.state import State
-from gitcoord.errors import Divided, GitcoordError, Rewritten
+from gitcoord.errors import Damaged, Divided, GitcoordError, GitFault, Rewritten
 from gitcoord.git.objects import BLOB_LIMIT, Commit, Entry, Lines, Objects
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log import wire
@@ -155,9 +155,13 @@ class History:
             return State()
         if self._current and self._current[0] == good:
             return self._current[1]
-        committed_at = self.objects.date(good)
-        if committed_at is None:
-            raise Pruned(f"commit {good[:12]} isn't in this clone any more", hint="run it again")
+        try:
+            committed_at = self.objects.commit(good).committed_at
+        except Damaged:
+            if self.objects.is_here(good):
+                raise
+            raise Pruned(f"commit {good[:12]} isn't in this clone any more", hint="run it again") from None
+        assert committed_at is not None  # it was found good
         state = self.projection.load(good, self.objects.folders, self.objects.contents, self.facts, seq=seq, at=committed_at)
         self._current = (good, state)
         return state
@@ -176,6 +180,8 @@ class History:
             return known
         names = self.objects.range(tip, known.tip)
         if names is not None and known.tip and not any(known.tip in parents for _, parents in names):
+            if self.objects.is_behind(known.tip, tip):
+                raise GitFault("git gave no whole list of the new commits", hint="run the same command again")
             raise _rewritten(known, tip)
         if names is not None and (known.tip or not known.good):
             inside = {oid for oid, _ in names}
@@ -270,6 +276,8 @@ class History:
             diff = next(self.objects.diffs([(base.good, commit.oid)]))
         found = self._compare(before, after, diff)
         if isinstance(found, str):
+            if next(self.objects.diffs([(base.good, commit.oid)])) != diff:  # no verdict rests on a git that says two things
+                raise GitFault(f"git told two different changes of commit {commit.oid[:12]}", hint="run the same command again")
             return found
         if found:
             after = self.projection.replaced(after, found)
