@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from gitcoord.core import names, secrecy, sessions
+from gitcoord.core import clocks, names, secrecy, sessions
 from gitcoord.core.records import Caller, Command, Event, digest
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
@@ -63,6 +63,7 @@ class Asker(Reader):
         `op`: the id that the caller chose for this very command; the same request under it has one effect, another request is
         refused (BadInput). `typed`: what the caller asked for, where the command's fields also say what was found out since.
         """
+        clocks.check_date(self.now())
         if kind is not sessions.StartSession:
             self._take_up(can_wait=kind.deferrable)
         given = {"session": self.who.session, "run_id": self.who.run_id, "op": op or self.desk.next_id(), **fields}

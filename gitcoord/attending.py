@@ -124,7 +124,7 @@ def _tell(boss: Coordinator, seat: Seat, told: Sequence[str]) -> None:
     """Lays in what is new: losses first, then what is handed to the session, and claims near its work."""
     state = boss.log.view().state
     news = briefing.brief(
-        state, seat.binding.session, max(boss.now(), state.at), nonce=_NONCE, seen=_seen(seat.tray, seat.binding),
+        state, seat.binding.session, boss.time_now(), nonce=_NONCE, seen=_seen(seat.tray, seat.binding),
         only=briefing.CONCERNS,
     )  # fmt: skip
     if any(news.counts.values()) or told or news.lines:
@@ -150,7 +150,7 @@ def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
     notes = [name for name in noted if is_resource_name(name)]
     if notes and seat.tray.claims:
         state = boss.log.view().state
-        now = max(boss.now(), state.at)
+        now = boss.time_now()
         mine = [one.resource for one in held_by(state, boss.who.session) if one.expires_at > now]
         wanted = [name for name in notes if not any(covers(one, name) for one in mine)][:LEASES]
         for _ in range(2):  # a second time without what was claimed by another meanwhile
@@ -177,9 +177,7 @@ def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
 def _in_the_way(boss: Coordinator, names: Sequence[str]) -> dict[str, Claim]:
     state = boss.log.view().state
     targets = [Target(name) for name in names]
-    found = guard.in_the_way(
-        state.claims.values(), targets, session=boss.who.session, now=max(boss.now(), state.at), grace=state.rules.grace
-    )
+    found = guard.in_the_way(state.claims.values(), targets, session=boss.who.session, now=boss.time_now(), grace=state.rules.grace)
     return {target.path: lease for lease, hit in found for target in hit}
 
 

@@ -31,7 +31,8 @@ from gitcoord.local.desk import Desk, count_left, digest, left_at, open_desk, te
 from gitcoord.local.earlier import Earlier
 from gitcoord.local.facts import Facts
 from gitcoord.local.identity import Identity, agent_name, owner
-from gitcoord.log.eventlog import EventLog
+from gitcoord.local.timekeeper import Timekeeper
+from gitcoord.log.eventlog import EventLog, Undoubted
 from gitcoord.log.history import Bad, Checked
 from gitcoord.reader import Who
 from gitcoord.settings import Settings
@@ -194,11 +195,12 @@ def connect(
     client: Mapping[str, str] | None = None,
     at: Path | None = None,
     now: Callable[[], datetime] = utc_now,
+    witness: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Connection]:
     """A coordinator for the repository that `start` lies in (`hooked`: or that git's variables name). `client`: what
-    the agent is known by that speaks for itself, where its variables are not set; `at`: the desk, where it is not the clone's own.
-    Raises NoRepository outside of one.
+    the agent is known by that speaks for itself, where its variables are not set; `at`: the desk, where it is not the clone's own;
+    `witness`: another clock, in place of the remote's own. Raises NoRepository outside of one.
     """
     repo = Repository.find(start, environ, hooked=hooked)
     settings = Settings.read({key: values[-1] for key, values in repo.config.items()}, environ)
@@ -212,17 +214,20 @@ def connect(
     home = hub.home(repo, str(own / "hub.git"), url) if settings.hub else repo
     tip: Tip
     tip = RemoteTip(home, remote, url, settings.branch, sleep) if remote else LocalTip(repo, settings.branch)
+    if witness is not None:
+        tip.witness = tip.at_hand = witness  # type: ignore[method-assign]  # the only other one is a test's or the demo's
     name = hashlib.sha256(f"{url}\0{settings.branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    memory = CloneMemory(Path(repo.common_dir) / "gitcoord" / f"checked-{name}.json")
+    folder = Path(repo.common_dir) / "gitcoord"
+    memory = CloneMemory(folder / f"checked-{name}.json")
     identity = Identity(Path(repo.git_dir))
     boxed = _is_boxed(repo, environ)
-    used = earlier.others(Path(repo.common_dir) / "gitcoord", desk.path) if at is None else ()
+    used = earlier.others(folder, desk.path) if at is None else ()
     if at is None and not boxed:
-        earlier.remember(Path(repo.common_dir) / "gitcoord", desk.path, memory.path.stem)
+        earlier.remember(folder, desk.path, memory.path.stem)
         for moved, before in identity.follow(desk.path):
             with suppress(OSError):
                 desk.take_over(moved, before)
-    facts = Facts(Path(repo.common_dir) / "gitcoord" / f"facts-{name}.json")
+    facts = Facts(folder / f"facts-{name}.json")
     with Objects(home, tip.complete) as objects:
         log = EventLog(
             tip=tip,
@@ -233,6 +238,8 @@ def connect(
             writer=__version__,
             email=repo.email,
             facts=facts,
+            keeper=Timekeeper(desk.path / "clock.json", folder / f"seen-{name}.json") if remote else Undoubted(),
+            host=_host(settings),
         )
         flusher = Flusher(desk=desk, log=log, now=now, sleep=sleep, seconds=settings.deadline, wall=time.time)
         yield Connection(
@@ -313,11 +320,15 @@ def find_who(
         repo=repo_name(repo, settings),
         hub=bool(settings.hub),
         branch=names.show(repo.branch, 200) or None,
-        host=settings.host or f"host-{digest([socket.gethostname()])[:6]}",
+        host=_host(settings),
         owner=owner(environ),
         human=human,
         named=bool(explicit),
     )
+
+
+def _host(settings: Settings) -> str:
+    return settings.host or f"host-{digest([socket.gethostname()])[:6]}"
 
 
 def repo_name(repo: Repository, settings: Settings) -> str:

@@ -35,7 +35,7 @@ class Briefer(Reader):
         return briefing.brief(
             view.state,
             self.who.session,
-            max(self.now(), view.state.at),
+            self.time_of(view),
             nonce=secrets.token_hex(16),
             near=near,
             seen=seen,

@@ -9,10 +9,10 @@ from itertools import chain
 from typing import Any
 
 from gitcoord.asker import Asker, Receipt
-from gitcoord.core import claims, names, releases, renewals, requests, waiting
+from gitcoord.core import claims, clocks, names, releases, renewals, requests, waiting
 from gitcoord.core.leases import Claim, held_by, split_lease, split_renewal
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Clock, Event
+from gitcoord.core.records import Event
 from gitcoord.core.state import State
 from gitcoord.errors import NotHeld, NotInTime, Unknown, Unreachable
 from gitcoord.watcher import Watcher
@@ -75,20 +75,20 @@ class Claiming(Asker):
                     if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
                         return self._leases(receipt, event)
                 continue
-            line = waiting.tell(view.state, self.who.session, resources, asked["mode"], self.now(), any_of=asked["any_of"])
+            line = waiting.tell(view.state, self.who.session, resources, asked["mode"], self.time_of(view), any_of=asked["any_of"])
             if line != last:
                 told(line)
                 last = line
         if stop():
             raise KeyboardInterrupt
-        raise waiting.still(view.state, self.who.session, resources, asked["mode"], self.now(), any_of=asked["any_of"])
+        raise waiting.still(view.state, self.who.session, resources, asked["mode"], self.time_of(view), any_of=asked["any_of"])
 
     def _next_step(self, state: State, asked: dict[str, Any]) -> bool:
         """Whether asking again would change anything: what is waited for is there, or the place wants to be kept."""
         command = claims.AcquireClaims(
             op=self.desk.next_id(), session=self.who.session, run_id=self.who.run_id, at=self.now(), **asked
         )
-        return claims.would_change(state, command, Clock(now=self.now(), witness=self.log.tip.witness))
+        return claims.would_change(state, command, self.log.clock())
 
     def request(self, resource: Resource, text: str, *, op: str = "") -> tuple[Receipt, tuple[str, ...], tuple[str, ...]]:
         """Asks whoever holds it to give it up: the receipt, who was asked, and who takes no requests. `op`: the caller's own id for
@@ -161,7 +161,7 @@ class Claiming(Asker):
         if state.seq < receipt.seq:  # another clone of this machine sent it
             return given
         own = {one.entry: one for one in held_by(state, self.who.session)}
-        now = max(self.now(), state.at)
+        now = clocks.shown_at(state, self.log.clock(), ask=False)[0]
         for lease in given:
             known = own.get(lease.entry)
             if known is None or known.expires_at <= now:

@@ -44,7 +44,7 @@ class Stage:
     @contextmanager
     def at(self, name: str) -> Iterator[Connection]:
         """A session's own connection, from its own clone."""
-        with connect(str(self.clones[name]), self.environ, now=lambda: self.now) as found:
+        with connect(str(self.clones[name]), self.environ, now=lambda: self.now, witness=lambda: self.now) as found:
             yield found
 
     def pass_time(self, minutes: int) -> None:

@@ -120,12 +120,8 @@ def look(boss: Reader, repo: Repository, settings: Settings, asked: Asked) -> An
     age = max(0.0, (boss.now() - read_at).total_seconds()) if read_at else None
     return Answer(
         outcome, mode, hindrances, over, 0.0 if local else age, doubt, subject.cut,
-        state=view.state, now=_now(boss, view.state), good=view.checked.good,
+        state=view.state, now=boss.time_now(), good=view.checked.good,
     )  # fmt: skip
-
-
-def _now(boss: Reader, state: State) -> datetime:
-    return max(boss.now(), state.at)
 
 
 def _forbids(hindrances: Sequence[Hindrance], over: Sequence[guard.Over]) -> bool:
@@ -133,7 +129,7 @@ def _forbids(hindrances: Sequence[Hindrance], over: Sequence[guard.Over]) -> boo
 
 
 def _judge(boss: Reader, state: State, subject: _Subject) -> tuple[tuple[Hindrance, ...], tuple[guard.Over, ...]]:
-    claims, me, now = state.claims.values(), boss.who.session, _now(boss, state)
+    claims, me, now = state.claims.values(), boss.who.session, boss.time_now()
     found = []
     for lease, hit in guard.in_the_way(claims, subject.targets, session=me, now=now, grace=state.rules.grace):
         there = tuple(one.path for one in hit if not one.new)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gitcoord import glancing
-from gitcoord.core import leases, names, requests, waiting
+from gitcoord.core import clocks, leases, names, requests, waiting
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
 from gitcoord.core.names import Resource
@@ -152,7 +152,7 @@ class Reader:
         """Tells the session once which leases it had and has no more."""
         if not self.who.session:
             return
-        me, now = self.who.session, max(self.now(), state.at)
+        me, now = self.who.session, clocks.shown_at(state, self.log.clock(), ask=False)[0]
         held = leases.holding(state, me, now)
         gone = self.identity.missing(me, held.keys(), state.seq)
         if not self.heard:  # told to nobody, it would be told never
@@ -172,10 +172,21 @@ class Reader:
                 self.warnings += self.desk.take_notes(self.who.session)
             self.identity.see(self.who.session, held, seq)
 
+    def time_of(self, view: View, *, tell: bool = False) -> datetime:
+        """Return the time by which that view is shown: this machine's, unless that is contradicted. `tell`: warns of it then."""
+        now, doubt = clocks.shown_at(view.state, self.log.clock(), ask=view.read_at is not None)
+        if doubt and tell and doubt not in self.warnings:
+            self.warnings.append(doubt)
+        return now
+
+    def time_now(self) -> datetime:
+        """Return the time by which the view that was read last is shown."""
+        return self.time_of(self._view or self.log.view())
+
     def _glance(self, view: View) -> None:
         """Notes what a status line shows, where the branch was just read where it lives."""
         if view.read_at is not None:
-            glancing.note(self.identity, view.state, max(self.now(), view.state.at), view.read_at)
+            glancing.note(self.identity, view.state, self.time_of(view), view.read_at)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -183,7 +194,7 @@ class Reader:
         """The branch now. `repo`: only what concerns that one of the repositories that share it."""
         view = self.view()
         state = view.state if repo is None else of_repository(view.state, repo)
-        now = max(self.now(), view.state.at)
+        now = self.time_of(view, tell=True)
         bad = view.checked.unmended
         items = attention(state, now, [(one.commit, one.reason) for one in bad], self.who.session)
         self._glance(view)
@@ -201,8 +212,8 @@ class Reader:
 
     def check(self, resources: Sequence[Resource], fence: int | None) -> tuple[Claim, ...]:
         """The session's own leases on them. Raises Held when another holds one, NotHeld when the fence is an old one."""
-        state = self.view().state
-        now = max(self.now(), state.at)
+        view = self.view()
+        state, now = view.state, self.time_of(view, tell=True)
         mine: list[Claim] = []
         for resource in resources:
             own = [lease for lease in leases.held_by(state, self.who.session) if overlaps(lease.resource, resource)]
@@ -237,7 +248,7 @@ class Reader:
     def places(self, *, mine: bool, overlapping: Resource | None) -> list[tuple[int, Waiting]]:
         """Who waits, in order, each with its number in the line."""
         view = self.view(fresh=False)
-        now = max(self.now(), view.state.at)
+        now = self.time_of(view)
         return [
             (waiting.number(view.state, place, now), place)
             for place in waiting.line(view.state, now)
@@ -302,7 +313,7 @@ class Reader:
         held = Holdings(about=resource)
         for good in self.log.line(view.checked):
             held.see(Step(good.commit, good.event, good.committed_at))
-        return held, max(self.now(), view.state.at)
+        return held, self.time_of(view, tell=True)
 
     def how_it_ended(self, resource: Resource, fence: int) -> How | None:
         """How the session's lease with that fence ended, from what this clone knows; None if it didn't, or can't be found."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gitcoord.core import secrecy
+from gitcoord.core import clocks, secrecy
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
 from gitcoord.core.leases import holding
@@ -182,7 +182,7 @@ class Sender:
         if isinstance(outcome, Done):
             state = self.log.newest
             if state is not None:
-                held = holding(state, command.session, max(self.now(), state.at))
+                held = holding(state, command.session, clocks.shown_at(state, self.log.clock(), ask=False)[0])
                 outcome = replace(outcome, held=Holding(state.seq, held))
             self.desk.answer(command.handle, _record(outcome))
         elif isinstance(outcome, Refused) and command.can_wait:

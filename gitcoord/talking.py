@@ -349,7 +349,7 @@ class Talking(Asker):
     def glance(self) -> None:
         """Note what is to be seen of the session at a glance, now that messages were taken."""
         view = self.log.view()
-        glancing.note(self.identity, view.state, max(self.now(), view.state.at), self.now())
+        glancing.note(self.identity, view.state, self.time_of(view), self.now())
 
     def not_shown(self, found: Iterable[Message]) -> None:
         """Notes that these were taken and could not be shown here: they come again at once, marked."""

@@ -101,9 +101,11 @@ class Seat:
         return ran.json
 
     @contextmanager
-    def here(self, now: Callable[[], datetime] | None = None) -> Iterator[Connection]:
-        """The same in this process, with a clock of the test's."""
-        extra = {} if now is None else {"now": now}
+    def here(
+        self, now: Callable[[], datetime] | None = None, *, truth: Callable[[], datetime] | None = None
+    ) -> Iterator[Connection]:
+        """The same in this process, with a clock of the test's. `truth`: the remote's clock, if that one isn't right."""
+        extra = {} if now is None else {"now": now, "witness": truth or now}
         with connect(str(self.path), self.env, session=self.session or None, **extra) as found:  # type: ignore[arg-type]
             yield found
 

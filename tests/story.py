@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from gitcoord.core import rules
 from gitcoord.core.branch import BranchOpened, ChangeSetting
 from gitcoord.core.claims import AcquireClaims
+from gitcoord.core.clocks import date_of
 from gitcoord.core.heartbeats import RecordHeartbeat
 from gitcoord.core.inbox import unread
 from gitcoord.core.leases import Claim, held_by
@@ -88,6 +89,8 @@ class Story:
     state: State = field(default_factory=State)
     past: list[Happened] = field(default_factory=list)
     runs: dict[str, str] = field(default_factory=dict)
+    remote: datetime | None = None
+    """The remote's clock, where `now` is not the right time."""
     _ops: int = 0
 
     @classmethod
@@ -114,8 +117,11 @@ class Story:
     # --- asking ------------------------------------------------------------------------------------------------------
 
     def clock(self, now: datetime | None = None, witness: Callable[[], datetime | None] | None = None) -> Clock:
-        """The clock of who asks: the story's, if it isn't said."""
-        return Clock(now=now or self.now) if witness is None else Clock(now=now or self.now, witness=witness)
+        """The clock of who asks: the story's, if it isn't said, and something vouches for that one alone."""
+        asked, truth, remote = now or self.now, self.now, self.remote
+        if remote is not None:
+            return Clock(now=asked, witness=lambda: remote, at_hand=lambda: remote)
+        return Clock(now=asked, witness=witness or (lambda: None), vouched=lambda: abs(asked - truth) <= minutes(1))
 
     def decide(self, command: Command, clock: Clock | None = None) -> Event | None:
         """What the command would make happen; nothing happens."""
@@ -130,7 +136,7 @@ class Story:
         clock = self.clock(now, witness)
         event = self.decide(command, clock)
         if event is not None:
-            self.happen(event, stamp(self.state, clock.now))
+            self.happen(event, date_of(self.state, clock))
         return event
 
     def happen(self, event: Event, committed_at: datetime | None = None) -> Event:

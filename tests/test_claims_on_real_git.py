@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -114,10 +115,61 @@ def test_a_clock_that_is_wrong_may_not_take_over(earlier: tuple[Seat, Seat, Cloc
     with ada.here(clock) as found:
         found.coordinator.acquire(file("x"))
     ahead = Clock(clock.now + timedelta(days=400))
-    with ben.here(ahead) as found, pytest.raises(ClockSkew):
+    with ben.here(ahead, truth=clock) as found, pytest.raises(ClockSkew):
         found.coordinator.acquire(file("x"))
     with ben.here(clock) as found, pytest.raises(Held):
         found.coordinator.acquire(file("x"))
+
+
+def test_where_nobody_tells_the_time_a_live_session_keeps_its_place(earlier: tuple[Seat, Seat, Clock]) -> None:
+    """As over ssh. ben's clock is two hours ahead; what he has seen himself, by the seconds since his boot, is what counts."""
+    ada, ben, clock = earlier
+    wrong, passed = Clock(clock.now + timedelta(hours=2)), [1000.0]
+
+    def try_it() -> tuple[str, ...]:
+        with ben.here(wrong, truth=lambda: None) as found:  # type: ignore[arg-type,return-value]  # nobody tells the time
+            found.coordinator.log.keeper = replace(found.coordinator.log.keeper, passed=lambda: passed[0])  # type: ignore[type-var]
+            return found.coordinator.acquire(file("x")).taken
+
+    def pass_time(minutes: int) -> None:
+        passed[0] += 60 * minutes
+        clock.move(minutes=minutes)
+        wrong.move(minutes=minutes)
+
+    with ada.here(clock) as found:
+        found.coordinator.acquire(file("x"))
+    with pytest.raises(ClockSkew, match="nobody confirms"):
+        try_it()
+    pass_time(55)
+    with ada.here(clock) as found:
+        found.coordinator.renew(file("x"))
+    for minutes in (10, 55):
+        pass_time(minutes)
+        with pytest.raises(ClockSkew, match="it has itself seen no sign of life"):
+            try_it()
+    pass_time(5)
+    with pytest.raises(ClockSkew):
+        try_it()
+    pass_time(1)
+    assert try_it()[0].split()[2] == "expired"
+
+
+def test_nothing_is_shown_by_a_clock_that_is_contradicted(earlier: tuple[Seat, Seat, Clock]) -> None:
+    ada, ben, clock = earlier
+    with ada.here(clock) as found:
+        found.coordinator.acquire(file("x"))
+    for wrong in (Clock(clock.now + timedelta(days=36500)), Clock(clock.now - timedelta(days=1))):
+        with ben.here(wrong, truth=clock) as found:
+            boss = found.coordinator
+            now = boss.status()
+            assert now.as_of == clock.now
+            assert [item for item in now.attention if item.kind == "expired"] == []
+            with pytest.raises(Held):
+                boss.check(file("x"), None)
+            assert "this goes by the remote's" in " ".join(boss.warnings)
+            with pytest.raises(ClockSkew):
+                boss.acquire(file("free"))
+            boss.heartbeat(action="building")
 
 
 def test_the_same_operation_id_has_one_effect(pair: tuple[Seat, Seat]) -> None:

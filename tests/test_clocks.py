@@ -19,7 +19,7 @@ def test_a_frozen_clock_freezes_the_program(file_remote: Remote, seats: Seats) -
     (ada,) = seats(file_remote, "ada")
     with freeze_time("2025-11-15 10:00:00"):
         assert utc_now() == datetime(2025, 11, 15, 10, tzinfo=UTC)
-        with ada.here() as found:
+        with ada.here(utc_now) as found:
             found.coordinator.init()
             found.coordinator.start("session-001")
             [lease] = found.coordinator.acquire(file("src/api.py"), ttl_seconds=4 * 3600).claims

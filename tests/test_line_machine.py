@@ -32,7 +32,7 @@ from gitcoord.bootstrap import Connection, connect
 from gitcoord.coordinator import Coordinator
 from gitcoord.core import claims, renewals, rules
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Clock, Command, Event
+from gitcoord.core.records import Command, Event
 from gitcoord.core.requests import AnswerRequest, RequestAnswered, RequestClaims
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, ClockSkew, GitcoordError, Held, NotHeld, NotInTime
@@ -88,12 +88,14 @@ class Plain:
         self.leases: list[Rec] = []
         self.line: list[Rec] = []
         self.asked: dict[str, Rec] = {}
+        self.wrong = False
+        """Whether the remote's clock contradicts who acts now."""
 
     # --- what every commit does --------------------------------------------------------------------------------------
 
     def date(self, now: int) -> int:
-        """The date of a commit that is written then."""
-        return self.at if 0 < self.at - now <= GRACE else now
+        """The date of a commit that is written then. A clock that the remote contradicts never goes back behind the newest."""
+        return self.at if now < self.at and (self.wrong or self.at - now <= GRACE) else now
 
     def commit(self, who: str, now: int) -> None:
         """One more event: a sign of life, and whoever fits now is served."""
@@ -192,9 +194,11 @@ class Plain:
             said = self.claim(who, now, wait=wait, **asked) if changes else said
         return said
 
-    def claim(self, who: str, now: int, *, skewed: bool, what: Sequence[str], mode: str, any_of: bool, ttl: int | None, wait: bool,
+    def claim(self, who: str, now: int, *, what: Sequence[str], mode: str, any_of: bool, ttl: int | None, wait: bool,
               stale: bool, breaks: int | None, asks: bool) -> str:  # fmt: skip
         """Asks once: `held`, `waiting`, or what refuses it."""
+        if self.wrong:
+            raise No("skew")
         at = self.date(now)
         if breaks is not None and not any(one["fence"] == breaks for name in what for one in self.in_the_way(who, name, mode)):
             raise No("not_held")
@@ -215,7 +219,7 @@ class Plain:
                 continue
             met = self.in_the_way(who, name, mode)
             full = bool(blockers(met, who, name, mode))
-            here = [one for one in met if self.may_take(one, now, skewed, stale, breaks, full=full)]
+            here = [one for one in met if self.may_take(one, now, stale, breaks, full=full)]
             left = blockers([one for one in self.leases if one not in here], who, name, mode)
             before = self.ahead(who, [name], mode, at, place["seq"] if place else float("inf"))
             if any(one["fence"] == breaks for one in here):
@@ -248,14 +252,12 @@ class Plain:
         mode = mode_of(what, asked)
         return [one for one in self.leases if one["who"] != who and clash(one["what"], one["mode"], what, mode)]
 
-    def may_take(self, lease: Rec, now: int, skewed: bool, stale: bool, breaks: int | None, *, full: bool) -> bool:
+    def may_take(self, lease: Rec, now: int, stale: bool, breaks: int | None, *, full: bool) -> bool:
         """Whether the session may take it over."""
         if lease["fence"] == breaks:
             return True
         late = now > lease["until"] + (0 if lease["offered"] else GRACE)
         silent = stale and now - max(lease["renewed"], self.heard[lease["who"]]) >= STALE
-        if (late or silent) and (skewed or now < self.at - GRACE):
-            raise No("skew")
         return late or (silent and full)
 
     def stand(self, asked: Rec, now: int, place: Rec | None, over: list[Rec], ttl: int | None) -> str:
@@ -310,6 +312,8 @@ class Plain:
 
     def renew(self, who: str, now: int) -> str:
         """All that it holds goes on."""
+        if self.wrong and any(one["who"] == who for one in self.leases):
+            raise No("skew")
         mine = [one for one in self.leases if one["who"] == who and one["until"] > self.date(now)]
         for one in mine:
             self.renewed(one, now, None)
@@ -322,7 +326,7 @@ class Plain:
         """It says what it does; what is past half of its time goes on."""
         at = self.date(now)
         for one in self.leases:
-            if one["who"] == who and not one["offered"] and at < one["until"] < at + one["ttl"] / 2:
+            if not self.wrong and one["who"] == who and not one["offered"] and at < one["until"] < at + one["ttl"] / 2:
                 self.renewed(one, now - max(0, now - at), None)
         self.commit(who, now)
         return "done"
@@ -394,9 +398,9 @@ class Step:
     true: int
 
     @property
-    def skewed(self) -> bool:
+    def wrong(self) -> bool:
         """Whether the remote's clock contradicts it."""
-        return self.now > self.true + GRACE
+        return abs(self.now - self.true) > GRACE
 
 
 Moment = tuple[Event, State, State, datetime]
@@ -432,13 +436,13 @@ class OnPaper:
         self.story.setting("zoe", "capacity.ci", "2")
         self.story.end("zoe")
 
-    def _at(self, step: Step) -> Rec:
+    def _at(self, step: Step) -> None:
         self.story.now = self.begin + timedelta(seconds=step.now)
-        return {"now": self.story.now, "witness": lambda: self.begin + timedelta(seconds=step.true)}
+        self.story.remote = self.begin + timedelta(seconds=step.true)
 
     def _ask(self, step: Step, kind: type[Command], **given: Any) -> Event | None:
-        clock = self._at(step)
-        return self.story.ask(self.story.command(kind, step.who, **given), **clock)
+        self._at(step)
+        return self.story.ask(self.story.command(kind, step.who, **given))
 
     def start(self, step: Step) -> None:
         """A new session, or a new run of one that is there."""
@@ -455,14 +459,12 @@ class OnPaper:
 
     def claim(self, step: Step, what: Sequence[str], asked: Rec) -> None:
         """Asks; who waits looks once more. Raises NotInTime without a lease."""
-        clock = Clock(**self._at(step))
+        self._at(step)
         for _ in range(2 if asked["wait"] else 1):
             command = self.story.command(claims.AcquireClaims, step.who, resources=tuple(what), **asked)
-            if not claims.would_change(self.story.state, command, clock):
+            if not claims.would_change(self.story.state, command, self.story.clock()):
                 break
-            if isinstance(
-                self.story.ask(command, now=clock.now, witness=clock.witness), claims.ClaimAcquired | renewals.ClaimRenewed
-            ):
+            if isinstance(self.story.ask(command), claims.ClaimAcquired | renewals.ClaimRenewed):
                 return
         raise NotInTime("it has a place")
 
@@ -548,7 +550,8 @@ class OnGit:
         found = self.stack.enter_context(
             connect(str(seat.path), seat.env, session=name, now=lambda: self.times[name], sleep=lambda seconds: None)
         )
-        found.tip.witness = lambda: self.true  # type: ignore[method-assign]  # a remote whose clock the test sets
+        # A remote whose clock the test sets.
+        found.tip.witness = found.tip.at_hand = lambda: self.true  # type: ignore[method-assign]
         self.at[name] = found
 
     def _boss(self, step: Step) -> Coordinator:
@@ -665,6 +668,7 @@ class LineMachine(RuleBasedStateMachine):
 
     def compare(self, step: Step, expected: Callable[[], Any], really: Callable[[], Any]) -> str:
         """Lets it happen in the model and in the world; both must say the same and hold the same. What they said."""
+        self.model.wrong = step.wrong
         try:
             said = expected() or "done"
         except No as no:
@@ -727,7 +731,7 @@ class LineMachine(RuleBasedStateMachine):
 
         def expected() -> str:
             return self.model.asks(
-                name, step.now, skewed=step.skewed, what=wanted, mode=mode, any_of=any_of, ttl=ttl, wait=wait, stale=stale,
+                name, step.now, what=wanted, mode=mode, any_of=any_of, ttl=ttl, wait=wait, stale=stale,
                 breaks=breaks, asks=asks,
             )  # fmt: skip
 

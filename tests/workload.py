@@ -160,7 +160,8 @@ def tell(handle: int, **found: Any) -> None:
 def act(seat: Seat, call: dict[str, Any], shift: float, handle: int) -> None:
     """Carries one call out and tells what was answered, as a caller would have seen it."""
     try:
-        with seat.here(lambda: utc_now() + timedelta(seconds=shift)) as found:
+        right = shift - call.get("skew", 0)
+        with seat.here(lambda: utc_now() + timedelta(seconds=shift), truth=lambda: utc_now() + timedelta(seconds=right)) as found:
             next_id = found.desk.next_id
 
             def noted() -> str:

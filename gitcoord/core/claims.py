@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import deadlocks, handoffs, leases, messages, names, waiting
+from gitcoord.core import clocks, deadlocks, handoffs, leases, messages, names, waiting
 from gitcoord.core.leases import (
     Claim,
     LeaseEntry,
@@ -173,7 +173,9 @@ class ClaimAcquired(Event):
 
 
 def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: Clock) -> str | None:
-    """Why this command may take the lease over, or None. Raises ClockSkew when only a doubtful clock says so."""
+    """Why this command may take the lease over, or None. Raises ClockSkew when only a doubtful clock says so; who waits in line
+    waits on where nobody confirms the clock: what it observes meanwhile decides.
+    """
     if leases.holder_gone(state, lease):
         return "ended"
     if command.breaks is not None and lease.fence == command.breaks:
@@ -181,9 +183,27 @@ def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: C
     # An offer that nobody collected passes on at once: its grace would be as long as itself.
     late = clock.now > lease.expires_at + (state.rules.grace if lease.offered_until is None else timedelta(0))
     stale = command.if_stale and clock.now - leases.silent_since(state, lease) >= state.rules.takeover_after
+    ahead = leases.is_ahead(state, lease, clock.now)
+    length = max(lease.expires_at - lease.renewed_at, timedelta(0))
+    needed = length if lease.offered_until else length + state.rules.grace
+    if (stale and not late) or (ahead and command.if_stale):
+        needed = min(needed, state.rules.takeover_after)
+
+    def mark(then: State) -> object:
+        return leases.sign_of_life(then, lease)
+
+    if ahead:  # its dates say nothing to anybody: what counts is what this machine has seen itself
+        return "ahead" if clock.observed(state, mark) >= needed else None
     if not late and not stale:
         return None
-    leases.trust_clock(state, clock, f"the lease of {lease.claimed_by} on {lease.resource} is over")
+    doubt = clocks.judge(
+        state, clock, f"the lease of {lease.claimed_by} on {lease.resource} is over", mark=mark, needed=needed,
+        hint=f"gitcoord claim {names.word(str(lease.resource))} --wait: this machine observes it meanwhile",
+    )  # fmt: skip
+    if isinstance(doubt, clocks.Unconfirmed) and command.wait:
+        return None
+    if doubt is not None:
+        raise doubt
     return "expired" if late else "stale"
 
 
@@ -220,8 +240,9 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
     every lease in the way, ClockSkew, BadInput.
     """
     acting(state, command)
+    clocks.trust(state, clock)
     ttl = leases.lease_seconds(state, command.ttl_seconds)
-    now = leases.start_of_time(state, clock)
+    now = clocks.date_of(state, clock)
     until = now + timedelta(seconds=ttl)
     wanted = list(dict.fromkeys(Resource.read(text) for text in command.resources))
     if command.breaks is not None and not any(
@@ -281,7 +302,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
     }  # fmt: skip
     if not granted:
         return (ClaimRenewed(renewed=tuple(renewed), collected=tuple(collected), **common),)
-    by_clock = any(split_taken(entry)[2] in {"expired", "stale"} for entry in taken.values())
+    by_clock = any(split_taken(entry)[2] in leases.BY_TIME for entry in taken.values())
     return (
         ClaimAcquired(
             resources=tuple(str(resource) for resource in granted), mode=command.mode, ttl_seconds=ttl, expires_at=until,
@@ -312,7 +333,7 @@ def _stand_in_line(
     """A place in line, or the same place for longer, or no event where it stands as it is. `over`: leases in the way that are
     only left to be passed on: whoever stands before may not be asking any more. Raises Held for a wait without end.
     """
-    now = leases.start_of_time(state, clock)
+    now = clocks.date_of(state, clock)
     common: dict[str, Any] = {
         "id": command.op, "seq": state.seq + 1, "session": command.session, "run_id": command.run_id, "at": command.at,
     }  # fmt: skip

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from gitcoord.core import clocks
 from gitcoord.core.names import Resource, word
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Clock, Record, ResourceType, SessionName
 from gitcoord.core.term import is_over
 from gitcoord.core.times import Instant, read_instant, spell
-from gitcoord.errors import BadInput, ClockSkew
+from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
     from gitcoord.core.branch import Settings
@@ -31,7 +32,10 @@ WHY = {
     "ended": "your session had ended",
     "stale": "you had been silent for long",
     "broken": "it was broken by name",
+    "ahead": "it was granted by a clock far ahead",
 }
+BY_TIME = frozenset({"expired", "stale", "ahead"})
+"""The reasons that rest on time: who gives one must be right about it."""
 
 
 def entry(split: Callable[[str], object]) -> AfterValidator:
@@ -218,6 +222,18 @@ def silent_since(state: State, lease: Claim) -> datetime:
     return max(lease.renewed_at, holder.last_heartbeat) if holder else lease.renewed_at
 
 
+def heard(state: State, session: str) -> tuple[str, datetime] | None:
+    """Return which run of the session was heard last, and when by its own clock; None where there is none."""
+    known = state.sessions.get(session)
+    return (known.run_id, known.last_heartbeat) if known else None
+
+
+def sign_of_life(state: State, lease: Claim) -> object:
+    """Return what changes with each sign of life of the lease's holder; None where that lease isn't."""
+    same = find(state.claims.values(), lease.claimed_by, lease.fence, lease.resource)
+    return (same.renewed_at, same.expires_at, heard(state, lease.claimed_by)) if same else None
+
+
 def may_take(state: State, lease: Claim, why: str, when: datetime) -> bool:
     """Whether the reason holds at that instant. Validity: no grace, no clock but the commit's own."""
     if why == "expired":
@@ -226,7 +242,17 @@ def may_take(state: State, lease: Claim, why: str, when: datetime) -> bool:
         return holder_gone(state, lease)
     if why == "stale":
         return silent_since(state, lease) + state.rules.takeover_after <= when
+    if why == "ahead":
+        return is_ahead(state, lease, when)
     return why == "broken"
+
+
+def is_ahead(state: State, lease: Claim, when: datetime) -> bool:
+    """Return True if the lease was granted later than the longest lease of today could last: by a clock that was wrong.
+
+    Its end says nothing; it is over for who has seen no sign of life of its holder for as long as the lease lasts.
+    """
+    return lease.renewed_at > when + timedelta(seconds=state.rules.settings.max_ttl) + state.rules.grace
 
 
 def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:
@@ -320,30 +346,6 @@ def longest(state: State, committed_at: datetime) -> datetime:
     return committed_at + timedelta(seconds=state.rules.settings.max_ttl) + state.rules.grace
 
 
-def start_of_time(state: State, clock: Clock) -> datetime:
-    """What an expiry counts from: the own clock, or the newest commit's date where that is ahead by no more than the grace.
-
-    A commit from a clock further ahead than that counts for nobody: it must neither end another's lease nor give the next
-    one a lease of years.
-    """
-    now = clock.now.replace(microsecond=0)
-    return state.at if now < state.at <= now + state.rules.grace else now
-
-
-def trust_clock(state: State, clock: Clock, what: str) -> None:
-    """Makes sure that this machine's clock may judge that `what`. Raises ClockSkew where the branch or a witness disagrees."""
-    witness = clock.witness() if clock.now >= state.at - state.rules.grace else None
-    if clock.now < state.at - state.rules.grace:
-        wrong = f"behind the branch ({spell(state.at)})"
-    elif witness is not None and clock.now > witness + state.rules.grace:
-        wrong = f"ahead of the remote's ({spell(witness)})"
-    else:
-        return
-    raise ClockSkew(
-        f"this machine's clock ({spell(clock.now)}) is {wrong}: it can't judge that {what}", hint="set the clock, then try again"
-    )
-
-
 def lease_seconds(state: State, asked: int | None, lease: Claim | None = None) -> int:
     """Seconds that a lease lasts: as asked, as last time, or the default. Raises BadInput outside 5 minutes to `max_ttl`."""
     settings = state.rules.settings
@@ -372,7 +374,7 @@ def due_renewals(state: State, session: str, at: datetime, clock: Clock) -> tupl
     """The session's live leases past half of their ttl, renewed for another, counted from when the heartbeat was said (`at`):
     one that waited for the remote must not hold longer than the session was heard of.
     """
-    now = start_of_time(state, clock)
+    now = clocks.date_of(state, clock)
     said = now - max(timedelta(0), clock.now - at)
     due = []
     for lease in held_by(state, session):
@@ -381,7 +383,8 @@ def due_renewals(state: State, session: str, at: datetime, clock: Clock) -> tupl
         span = timedelta(seconds=lease_seconds(state, None, lease))
         if lease.expires_at > now and lease.expires_at - now < span / 2 and said + span > lease.expires_at:
             due.append(_renewal(lease, said + span))
-    return tuple(due)
+    # A clock that is contradicted says only that its session is there.
+    return () if due and clocks.doubt(state, clock) else tuple(due)
 
 
 def renewal_problem(state: State, session: str, renewed: Sequence[str], committed_at: datetime) -> str | None:

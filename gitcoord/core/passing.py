@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import handoffs, leases, messages, names, waiting
+from gitcoord.core import clocks, handoffs, leases, messages, names, waiting
 from gitcoord.core.handoffs import Handoff, Note
 from gitcoord.core.leases import Claim, LeaseEntry, resource_of, split_lease
 from gitcoord.core.names import Resource
@@ -299,8 +299,10 @@ def decide_take(state: State, command: TakeHandoff, clock: Clock) -> tuple[Event
             hint="gitcoord handoffs",
             data=data,
         )
-    now = leases.start_of_time(state, clock)
+    now = clocks.date_of(state, clock)
     moving, granted = _granted(state, offer, command.session, now)
+    if granted:
+        clocks.trust(state, clock)
     ttl = leases.lease_seconds(state, None)
     return (
         HandoffTaken(

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -169,7 +169,17 @@ def _no_witness() -> datetime | None:
 
 @dataclass(frozen=True)
 class Clock:
-    """The time as admission sees it: this machine's clock, and on demand another machine's (None: nobody to ask)."""
+    """The time as admission sees it: this machine's clock, and what is known of that clock (see `clocks`).
+
+    `witness`: another machine's time (None: nobody to ask), `at_hand`: the same where asking costs nothing; `vouched`: whether
+    something vouches for this clock without being asked; `agree`: notes that something did; `observed`: how long this machine has
+    itself seen what a state says stay as it is; `host`: which machine this is.
+    """
 
     now: datetime
     witness: Callable[[], datetime | None] = field(default=_no_witness)
+    at_hand: Callable[[], datetime | None] = field(default=_no_witness)
+    vouched: Callable[[], bool] = field(default=lambda: False)
+    agree: Callable[[], None] = field(default=lambda: None)
+    observed: Callable[[State, Callable[[State], object]], timedelta] = field(default=lambda state, mark: timedelta(0))
+    host: str | None = None

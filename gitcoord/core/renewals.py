@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import leases, names, waiting
+from gitcoord.core import clocks, leases, names, waiting
 from gitcoord.core.leases import LeaseEntry, RenewalEntry, held_by, split_renewal
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Command, Event, ResourceText
@@ -61,8 +61,10 @@ class ClaimRenewed(Event):
 def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Event, ...]:
     """Renews. Raises NotHeld for a lease that is another's, gone or expired."""
     acting(state, command)
-    now = leases.start_of_time(state, clock)
+    now = clocks.date_of(state, clock)
     own = held_by(state, command.session)
+    if own:
+        clocks.trust(state, clock)
     if command.resources:
         mine = []
         for text in command.resources:

@@ -9,9 +9,9 @@ from typing import Any
 from gitcoord.core import (
     branch,
     claims,
+    clocks,
     heartbeats,
     housekeeping,
-    leases,
     messages,
     passing,
     releases,
@@ -24,7 +24,7 @@ from gitcoord.core import (
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import Draft, State
 from gitcoord.core.times import is_date
-from gitcoord.errors import BadInput, ClockSkew, NotInitialised, TooOld
+from gitcoord.errors import BadInput, NotInitialised, TooOld
 
 _DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] = {
     branch.OpenBranch: branch.decide_open,
@@ -79,8 +79,7 @@ EVENTS: dict[str, type[Event]] = {
 
 def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
     """What the command makes happen on that state: no event, or one. Raises what refuses it (errors)."""
-    if not is_date(clock.now):
-        raise ClockSkew(f"this machine's clock can't be right: it says {clock.now:%Y-%m-%d}", hint="set the clock, then try again")
+    clocks.check_date(clock.now)
     opening = isinstance(command, branch.OpenBranch)
     if not opening:
         if state.branch is None:
@@ -97,7 +96,7 @@ def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
     if removed or abandoned:
         events = (events[0].model_copy(update={"removed": removed, "abandoned": abandoned}), *events[1:])
     if state.waiting:  # whoever frees something grants it to who is next, in the same commit
-        now = leases.start_of_time(state, clock)
+        now = clocks.date_of(state, clock)
         granted = waiting.fitting(evolve(state, events[0], now), now)
         if granted:
             events = (events[0].model_copy(update={"granted": granted}), *events[1:])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from gitcoord.core import leases, names, passing
+from gitcoord.core import clocks, leases, names, passing
 from gitcoord.core.leases import Claim, split_lease
 from gitcoord.core.passing import Leases
 from gitcoord.core.records import Clock, Command, Count, Event, RunId, SessionName
@@ -96,8 +96,13 @@ def decide_supersede(state: State, command: SupersedeSession, clock: Clock) -> t
             hint=f"gitcoord ask {old.session_id} {names.word('May I go on with your work?')}",
             data={"outcome": "blocked", "blocked_by": [], "last_heard": spell(old.last_heartbeat), "until": spell(alive_until)},
         )
-    leases.trust_clock(state, clock, f"{old.session_id} is gone")
-    now = leases.start_of_time(state, clock)
+    doubt = clocks.judge(
+        state, clock, f"{old.session_id} is gone", mark=lambda then: leases.heard(then, command.previous),
+        needed=state.rules.takeover_after, hint=f"gitcoord ask {old.session_id} {names.word('May I go on with your work?')}",
+    )  # fmt: skip
+    if doubt is not None:
+        raise doubt
+    now = clocks.date_of(state, clock)
     moving = _moving(state, old, command.session, now)
     ttl = leases.lease_seconds(state, None)
     return (

@@ -93,6 +93,10 @@ class Tip(Protocol):
         """Another machine's time, now; None when there is nobody to ask."""
         ...
 
+    def at_hand(self) -> datetime | None:
+        """The same where asking takes no connection; else None."""
+        ...
+
 
 class LocalTip:
     """The branch of this repository itself, where there is no remote."""
@@ -151,6 +155,10 @@ class LocalTip:
         raise Refused(f"git can't move {self.ref}: {words}", hint="gitcoord doctor")
 
     def witness(self) -> None:
+        """Nobody."""
+        return
+
+    def at_hand(self) -> None:
         """Nobody."""
         return
 
@@ -423,10 +431,13 @@ class RemoteTip:
 
     def witness(self) -> datetime | None:
         """The remote's clock: its `Date` header over HTTP, a file's time on a file remote; ssh and git tell none."""
-        protocol = protocol_of(self.url)
-        if protocol in {"http", "https"}:
+        if protocol_of(self.url) in {"http", "https"}:
             return self._http_date()
-        path = self.url.removeprefix("file://") if protocol == "file" else ""
+        return self.at_hand()
+
+    def at_hand(self) -> datetime | None:
+        """The time of a file in the remote's folder; None where the remote isn't a folder."""
+        path = self.url.removeprefix("file://") if protocol_of(self.url) == "file" else ""
         if path and os.path.isdir(path):
             try:
                 with tempfile.TemporaryFile(dir=path) as probe:  # unlinked at once: the file system's own clock, nothing left

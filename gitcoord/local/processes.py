@@ -88,10 +88,18 @@ def _sees_its_own() -> bool:
 def _where() -> str:
     """Where numbers of processes mean what they mean here: this machine since its boot, and the PID namespace."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:13]
-        return f"{boot}.{os.readlink('/proc/self/ns/pid').strip('pid:[]')}"
+        space = os.readlink("/proc/self/ns/pid").strip("pid:[]")
     except OSError:
-        return f"host.{os.uname().nodename.replace(':', '-')}"
+        space = ""
+    return f"{boot()}.{space}" if boot() and space else f"host.{os.uname().nodename.replace(':', '-')}"
+
+
+def boot() -> str:
+    """Return what names this boot of the machine; "" where the system doesn't tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:13]
+    except OSError:
+        return ""
 
 
 def detach(argv: Sequence[str], env: Mapping[str, str]) -> None:

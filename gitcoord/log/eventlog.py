@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Protocol
 
-from gitcoord.core import rules
+from gitcoord.core import clocks, rules
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import State
 from gitcoord.errors import (
@@ -53,6 +54,44 @@ class Memory(Protocol):
     def read_at(self) -> datetime | None:
         """When the truth was last read; None when that isn't known."""
         ...
+
+
+class Keeper(Protocol):
+    """What this machine knows of its clock, and when it saw the branch stand where, by what no setting of the clock changes."""
+
+    def vouches(self, now: datetime) -> bool:
+        """Return True if the kernel, or somebody within a day, says that the clock is right."""
+        ...
+
+    def agree(self, now: datetime) -> None:
+        """Notes that somebody else's clock agrees."""
+        ...
+
+    def note(self, commit: Oid, seq: int) -> None:
+        """Notes that the branch was seen at that good commit."""
+        ...
+
+    def sights(self) -> Sequence[tuple[Oid, int, timedelta]]:
+        """Return where the branch was seen and how long ago each, the oldest first."""
+        ...
+
+
+class Undoubted:
+    """The one clock where there is no other: nobody could contradict it."""
+
+    def vouches(self, now: datetime) -> bool:
+        """Return True."""
+        return True
+
+    def agree(self, now: datetime) -> None:
+        """Notes nothing."""
+
+    def note(self, commit: Oid, seq: int) -> None:
+        """Notes nothing."""
+
+    def sights(self) -> Sequence[tuple[Oid, int, timedelta]]:
+        """Return none."""
+        return ()
 
 
 class InFlight(Protocol):
@@ -123,6 +162,8 @@ class EventLog:
     email: str
     facts: MutableMapping[str, str] = field(default_factory=dict)
     """What this clone knows of objects by their names."""
+    keeper: Keeper = field(default_factory=Undoubted)
+    host: str | None = None
     _history: History = field(init=False)
     _landed: dict[str, dict[Oid, Done]] = field(default_factory=dict, init=False)  # by operation: a chosen id may stand twice
     _searched: set[tuple[str, Oid]] = field(default_factory=set, init=False)  # operations, up to which tip they were looked for
@@ -165,7 +206,25 @@ class EventLog:
             # A mirror may lag behind what was seen elsewhere: only the second look in a row counts.
             checked = self._seen(self.tip.read(max(2.0, end - monotonic())), self.memory.load())
         self.memory.note_read(self.now())
+        self.keeper.note(checked.good, checked.seq)
         return View(checked, self._history.state_at(checked.good, checked.seq), self.now())
+
+    def clock(self) -> Clock:
+        """Return this machine's clock as it is now, with all that can be told of it."""
+        now = self.now()
+        return Clock(
+            now=now, witness=self.tip.witness, at_hand=self.tip.at_hand, vouched=lambda: self.keeper.vouches(now),
+            agree=lambda: self.keeper.agree(now), observed=self._observed, host=self.host,
+        )  # fmt: skip
+
+    def _observed(self, state: State, mark: Callable[[State], object]) -> timedelta:
+        """Return how long ago this machine first saw the branch say what it says now, of what `mark` picks."""
+        present = mark(state)
+        for commit, seq, age in self.keeper.sights():
+            with suppress(Pruned):
+                if seq <= state.seq and mark(self._history.state_at(commit, seq)) == present:
+                    return age
+        return timedelta(0)
 
     def _seen(self, tip: Oid, known: Checked) -> Checked:
         if tip == NULL:
@@ -404,7 +463,7 @@ class EventLog:
         answers: dict[str, Outcome] = {}
         state = view.state
         for command in pending:
-            clock = Clock(now=self.now(), witness=self.tip.witness)
+            clock = self.clock()
             try:
                 events = rules.decide(state, command, clock)
             except GitcoordError as error:
@@ -422,7 +481,7 @@ class EventLog:
                 found = view.checked.unmended
                 named = tuple(f"{one.commit} {one.reason[:200]}" for one in found[-8:])
                 event = event.model_copy(update={"ignored": named})
-            committed_at = self.stamp(state, clock.now)
+            committed_at = clocks.date_of(state, clock)
             wrong = rules.problem(state, event, committed_at)
             after = state if wrong else rules.evolve(state, event, committed_at)
             wrong = wrong or self._unreadable(event, after)
@@ -444,12 +503,6 @@ class EventLog:
 
     def _message(self, event: Event, after: State) -> str:
         return wire.encode(event, writer=self.writer, skip_ci=after.rules.settings.skip_ci)
-
-    @staticmethod
-    def stamp(state: State, now: datetime) -> datetime:
-        """A commit's date: now, but not before its parent's, unless that one is ahead of us by more than the grace."""
-        ahead = state.at - now
-        return state.at if timedelta(0) < ahead <= state.rules.grace else now.replace(microsecond=0)
 
     def _send(
         self, view: View, chain: list[tuple[Command, Event, State, State]], flight: InFlight, end: float
@@ -482,6 +535,7 @@ class EventLog:
         checked = Checked(oids[-1], oids[-1], last.seq, view.checked.bad)
         self.memory.save(checked)
         self.memory.note_read(self.now())
+        self.keeper.note(oids[-1], last.seq)
         self._history.remember(oids[-1], last)
         return View(checked, last, self.now())
 

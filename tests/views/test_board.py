@@ -425,7 +425,8 @@ def test_inert_text_shows_what_was_written(text: str) -> None:
 
 @pytest.mark.parametrize("at", [T0.replace(year=2000, month=1, day=2), T0.replace(year=2149, month=12, day=30)])
 def test_board_of_any_date_that_a_record_can_hold(at: datetime) -> None:
-    story = Story.of("ann", "bob", now=at)
-    story.claim("ann", "a", now=at - days(1))
+    story = Story.of("ann", "bob", now=at - days(1))
+    story.claim("ann", "a")
+    story.wait(days(1))
     story.beat("ann", "building", estimated_completion=at)
     assert "### ann" in board.render(story.state)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.bootstrap import Connection, utc_now
+from gitcoord.bootstrap import Connection
 from gitcoord.core import leases
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.names import show
@@ -127,7 +127,7 @@ def take(
         taken = found.coordinator.take(which, op=options.op)
         state = found.coordinator.view(fresh=False).state
         told = {**records.receipt(taken.receipt), "handoff": records.record(taken.handoff)}
-        blocked = [leases.describe(state, one, utc_now()) for one in taken.missed]
+        blocked = [leases.describe(state, one, found.coordinator.time_now()) for one in taken.missed]
         answer({**told, "claims": [records.short_claim(one) for one in taken.claims], "blocked_by": blocked})
         if not options.json and not options.quiet:
             out(f"taken: handoff {taken.handoff.seq} of {taken.handoff.sender}")

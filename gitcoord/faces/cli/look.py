@@ -77,13 +77,13 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
 
 
 def _print_status(found: Connection, now: Status, *, everything: bool, own: bool) -> None:
-    boss, state, me = found.coordinator, now.state, found.coordinator.who.session
+    state, me = now.state, found.coordinator.who.session
     if now.read_at is None:
         out(f"as known at {spell(state.at)} (event {now.seq})")
     if me and own:
         known = state.sessions.get(me)
         mine = [one for one in state.claims.values() if one.claimed_by == me]
-        unread = inbox.unread(state, me, boss.now())
+        unread = inbox.unread(state, me, now.as_of)
         work = f": {known.current_work}" if known and known.current_work else ""
         out(f"you are {me}{show(work, 100)}, with {len(mine)} claim(s) and {len(unread)} unread message(s)")
         for one in sorted(mine, key=lambda one: one.fence)[:10]:

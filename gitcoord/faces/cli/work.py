@@ -235,7 +235,7 @@ def claims(
             }
             answer(told)
             return
-        now = utc_now()
+        now = boss.time_now()
         rows = [
             [
                 str(one.resource), one.claimed_by + (" (you)" if one.claimed_by == boss.who.session else ""), one.mode,

@@ -25,8 +25,7 @@ def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource]
         return Answer({"handoffs": listed, "origin": words.ORIGIN}, [f"{len(every)} open handoff(s)"], lines)
     if given.action == "take":
         taken = boss.take(given.id)
-        now = boss.now()
-        state = boss.view(fresh=False).state
+        state, now = boss.view(fresh=False).state, boss.time_now()
         blocked = [leases.describe(state, one, now) for one in taken.missed]
         record = {
             **words.receipt(taken.receipt), "claims": [words.lease(one) for one in taken.claims], "blocked_by": blocked,

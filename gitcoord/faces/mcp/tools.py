@@ -93,7 +93,7 @@ def status(at: At, given: shape.StatusGiven) -> Answer:
     claims = sorted(state.claims.values(), key=lambda one: (one.claimed_by != me, one.resource, one.fence))
     claims = [one for one in claims if not about or any(overlaps(one.resource, other) for other in about)]
     line = waiting.line(state, now.as_of)
-    unread = unread_of(state, me, at.boss.now()) if me else []
+    unread = unread_of(state, me, now.as_of) if me else []
     kinds: dict[str, Sized] = {
         "sessions": everyone, "claims": claims, "waiting": line, "messages": unread, "attention": now.attention,
     }  # fmt: skip
