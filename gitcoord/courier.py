@@ -69,6 +69,7 @@ class Way:
     refusals: int = 0
     sent: int = 0  # in this run
     why: str = ""  # the last failure, told once
+    barred: bool = False  # it leads to where we may not connect, and nothing was ever sent by it: it is set wrongly
     tip: str = ""
     waiting: Iterator[Happened] = field(default_factory=lambda: iter(()))
 
@@ -124,7 +125,8 @@ class Way:
             told(f"warning: {self.outlet.name}: {delivery.why}; it is tried again")
             self.why = delivery.why
         wait = min(_BACKOFF[1], _BACKOFF[0] * 2 ** min(self.failures - 1, 10)) * (0.75 + secrets.randbelow(50) / 100)
-        wait = max(wait, _SHUT) if delivery.end == "shut" else wait
+        wait = max(wait, _SHUT) if delivery.end in {"shut", "barred"} else wait
+        self.barred = delivery.end == "barred" and not self.sent
         self.not_before = now + max(wait, delivery.after or 0.0)
         return False
 

@@ -116,10 +116,22 @@ class Relay:
                 break
             self.told(f"relaying as {self.boss.who.session}")
             self._work()
+            if any(way.barred for way in self.ways):
+                break
             if not self.stop():
                 self.keeper = Keeper(self.boss, self.clock)
         with suppress(GitcoordError):  # a session that isn't ended now is gone on with the next time
             self.boss.end([], None)
+        self._check_barred()
+
+    def _check_barred(self) -> None:
+        """Raises BadInput for a way whose address is not to be used, which trying again won't change."""
+        for way in self.ways:
+            if way.barred:
+                raise BadInput(
+                    f"{way.outlet.name} leads to a private address, and nothing was sent there",
+                    hint="--allow-private, if it is meant: see docs/relay.md",
+                )
 
     def once(self) -> str:
         """Sends what is new and brings what is new, and ends: `done`, `nothing`, or `elsewhere` where another relay works."""
@@ -146,6 +158,7 @@ class Relay:
             self._close()
             return "elsewhere"
         self._work()
+        self._check_barred()
         return "done"
 
     def _work(self) -> None:
@@ -260,6 +273,8 @@ class Relay:
         for way in self.ways:
             if way.collect(self.book, now, self.told):
                 self._untold += 1
+            if way.barred:
+                return True
             if way.errand is None and way.parcel is None:
                 self._next(way)
             if way.errand is None and way.parcel is not None and way.not_before <= now and may_send:

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -26,6 +27,7 @@ from seats import PATIENCE, Clock, Seat, until
 from gitcoord.bootstrap import Connection
 from gitcoord.core.messages import SendMessage
 from gitcoord.courier import REFUSALS
+from gitcoord.errors import BadInput
 from gitcoord.local.relaybook import Book
 from gitcoord.log.eventlog import View
 from gitcoord.relaying import Plan, Relay
@@ -119,6 +121,23 @@ def numbers(lines: Sequence[str]) -> list[int]:
 
 
 # --- out -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_way_to_a_private_address_ends_the_relay_and_gives_the_claim_back(
+    earlier: tuple[Seat, Seat, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben, wall = earlier
+    say(ada, wall, 1)
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1", *rest, **more))
+    with Service() as service:
+        way = Webhook("ops", f"http://hooks.example.org:{service.port}/hook", Gate(plain=True))
+        for work in (Relay.once, Relay.work):
+            with shift(ben, wall, [way]) as at, pytest.raises(BadInput, match="private"):
+                work(at.relay)
+        assert service.tries == 0
+    with ben.here(wall) as found:
+        assert [str(one.resource) for one in found.coordinator.view().state.claims.values()] == []
 
 
 def test_500_events_through_a_server_that_fails_a_third_come_once_and_in_order(earlier: tuple[Seat, Seat, Clock]) -> None:

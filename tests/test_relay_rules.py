@@ -41,13 +41,30 @@ PARCEL = Parcel("#7 ada to all: hello", "01ID", 7, event={"seq": 7})
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "::1", "::",
         "fe80::1%eth0",
         "fd00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "224.0.0.1", "::7f00:1", "nonsense",
+        "192.0.2.1", "198.51.100.1", "203.0.113.1", "198.18.0.1", "192.0.0.9", "192.88.99.1", "240.0.0.1", "255.255.255.255",
+        "fec0::1", "ff02::1", "2001:db8::1", "3fff::1", "2001:2::1", "2001:10::1", "2001:20::1", "100::1", "5f00::1",
+        "64:ff9b:1::5db8:d70e", "64:ff9b::c0a8:101", "::ffff:0:10.0.0.1", "::ffff:198.18.0.1", "2002:c0a8:101::1",
+        "2001:0:5db8:d70e::f5ff:fffe", "2001:0:a00:1::a247:28f1", "2606:4700::5efe:a00:1", "2606:4700::200:5efe:7f00:1",
     ],
 )  # fmt: skip
 def test_private_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::1111", "::ffff:93.184.215.14", "64:ff9b::5db8:d70e"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "93.184.215.14",
+        "2606:4700::1111",
+        "::ffff:93.184.215.14",
+        "64:ff9b::5db8:d70e",
+        "2002:5db8:d70e::1",
+        "2001:0:5db8:d70e::a247:28f1",
+        "2606:4700::5efe:5db8:d70e",
+        "192.31.196.1",
+        "2001:4860:4860::8888",
+    ],
+)
 def test_public_addresses_are(address: str) -> None:
     assert is_public(address)
 
@@ -55,7 +72,7 @@ def test_public_addresses_are(address: str) -> None:
 def test_a_private_address_is_refused_where_the_connection_is_made() -> None:
     with Service() as service:
         shut = Webhook("ops", service.url + "/x", Gate(private=False, plain=True)).send(PARCEL)
-        assert (shut.end, service.tries) == ("shut", 0)
+        assert (shut.end, service.tries) == ("barred", 0)
         assert Webhook("ops", service.url + "/x", HERE).send(PARCEL).end == "sent"
 
 
@@ -64,7 +81,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused_too(monkeypatch: pyte
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1", *rest, **more))
     with Service() as service:
         url = f"http://hooks.example.org:{service.port}/x"
-        assert Webhook("ops", url, Gate(plain=True)).send(PARCEL).end == "shut"
+        assert Webhook("ops", url, Gate(plain=True)).send(PARCEL).end == "barred"
         assert service.tries == 0
         assert Webhook("ops", url, HERE).send(PARCEL).end == "sent"
 
@@ -87,6 +104,27 @@ def test_what_is_not_encrypted_is_refused(url: str) -> None:
     with pytest.raises(BadInput):
         Gate(private=True).check_url(url)
     Gate().check_url("https://hooks.example.org/x")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0.5",
+        "127.1",
+        "0x7f000001",
+        "2130706433",
+        "0177.0.0.1",
+        "localhost",
+        "Hook.LOCALHOST.",
+        "[::1]",
+        "[fec0::1]",
+        "[::ffff:10.0.0.5]",
+    ],
+)
+def test_an_address_that_is_plainly_private_is_refused_when_it_is_set(host: str) -> None:
+    with pytest.raises(BadInput, match="private"):
+        Gate().check_url(f"https://{host}/x")
+    HERE.check_url(f"https://{host}/x")
 
 
 def test_http_to_this_machine_needs_the_person_to_allow_private_addresses() -> None:
@@ -365,13 +403,17 @@ def test_apprise_follows_no_redirect_and_uses_no_proxy(monkeypatch: pytest.Monke
         assert (aim.tries, proxy.tries, service.tries) == (0, 0, 2)
 
 
-def test_apprise_is_kept_from_private_addresses() -> None:
+def test_apprise_is_kept_from_private_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("apprise", reason="the extra chat is not installed")
     from gitcoord.services.chat import Chat
 
     with Ntfy() as service:
-        delivery = Chat("ops", f"ntfy://127.0.0.1:{service.port}/topic", Gate(plain=True)).send(PARCEL)
-        assert (delivery.end, service.tries) == ("shut", 0)
+        with pytest.raises(BadInput, match="private"):
+            Chat("ops", f"ntfy://127.0.0.1:{service.port}/topic", Gate(plain=True))
+        real = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1", *rest, **more))
+        delivery = Chat("ops", f"ntfy://hooks.example.org:{service.port}/topic", Gate(plain=True)).send(PARCEL)
+        assert (delivery.end, service.tries) == ("barred", 0)
 
 
 def test_apprise_needs_nothing_listening_to_know_that_nothing_came() -> None:

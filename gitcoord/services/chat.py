@@ -78,7 +78,7 @@ def _failed(requests: Any, error: BaseException) -> Delivery:
             chain.append(one)
             todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
     if any(isinstance(one, NotAllowed) for one in chain):
-        return Delivery("shut", "it is no public address")
+        return Delivery("barred", "it is no public address")
     never = {"NewConnectionError", "ConnectTimeoutError", "ConnectTimeout", "NameResolutionError", "SSLError", "InvalidURL"}
     if any(type(one).__name__ in never for one in chain):
         return Delivery("later", "no connection")
@@ -125,6 +125,8 @@ class Chat:
         scheme = url.partition("://")[0].lower()
         plain = type(service).protocol
         unsafe: set[str] = {plain} if isinstance(plain, str) else set(plain or ())
+        if host := str(getattr(service, "host", "") or ""):  # most services have one of their own
+            gate.check_host(host)
         if not getattr(service, "secure", False):
             gate.check_plain(secure=scheme not in unsafe, host=str(getattr(service, "host", "") or ""))
         if getattr(service, "verify_certificate", True) is not True:
@@ -142,7 +144,7 @@ class Chat:
             try:
                 worked = bool(self._service.notify(body=parcel.text, title="", body_format=self._text))
             except NotAllowed as error:
-                return Delivery("shut", str(error))
+                return Delivery("barred", str(error))
             except Exception as error:  # a plugin's own fault must not end the relay, nor may its words be shown
                 return Delivery("open", f"it failed ({type(error).__name__})")
         bad = [one for one in met.answers if one.end != "sent"]

@@ -1,4 +1,4 @@
-"""What a relay asks of a service, and the four ways in which a delivery can end."""
+"""What a relay asks of a service, and the ways in which a delivery can end."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Literal, Protocol
 
 from gitcoord.core.names import show
 
-End = Literal["sent", "refused", "later", "open", "shut"]
+End = Literal["sent", "refused", "later", "open", "shut", "barred"]
 """`refused`: the service won't take this one, ever; `later`: it didn't take it now; `open`: nobody knows whether it came;
-`shut`: it takes nothing from us (a wrong token, a channel that is gone)."""
+`shut`: it takes nothing from us (a wrong token, a channel that is gone); `barred`: we may not connect to where it is."""
 
 TIMEOUT = 10.0  # seconds without a sign of life from a service
 

@@ -7,10 +7,11 @@ between a check and the connection can't slip through. It binds the thread that 
 from __future__ import annotations
 
 import ipaddress
+import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,6 +54,15 @@ class Gate:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise BadInput("an address to relay to begins with https://")
         self.check_plain(secure=parts.scheme == "https", host=parts.hostname)
+        self.check_host(parts.hostname)
+
+    def check_host(self, host: str) -> None:
+        """Raises BadInput for a host that is plainly no public one: an address, or this machine's own name. Where another name
+        leads to shows only when a connection is made.
+        """
+        address = _literal(host)
+        if not self.private and (not is_public(address) if address else _is_loopback(host)):
+            raise BadInput("an address to relay to is a private one", hint="--allow-private, if it is meant: see docs/relay.md")
 
     def check_plain(self, *, secure: bool, host: str) -> None:
         """Raises BadInput where something unencrypted isn't allowed: it is to this machine itself, if private addresses are."""
@@ -65,26 +75,54 @@ class Gate:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _literal(host)
+    return bool(address) and ipaddress.ip_address(address).is_loopback
+
+
+# What IANA's registries of special-purpose addresses name, and what is no unicast: nothing of it is on the public internet. Written
+# out here, because Python's own lists differ between its versions.
+_NOT_PUBLIC_4 = tuple(
+    ipaddress.IPv4Network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)  # fmt: skip
+_UNICAST_6 = ipaddress.IPv6Network("2000::/3")
+"""All global unicast addresses: what lies outside (loopback, link-local, site-local, private, multicast …) is not public."""
+_NOT_PUBLIC_6 = tuple(ipaddress.IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "3fff::/20"))
+_TEREDO = ipaddress.IPv6Network("2001::/32")
+_TRANSLATED = tuple(ipaddress.IPv6Network(text) for text in ("::ffff:0:0/96", "64:ff9b::/96"))  # mapped; NAT64
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet; an IPv4 address inside of an IPv6 one counts, too."""
+    """Return True if an IP address is one of the public internet, and so is every IPv4 address that stands inside of it."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    inner: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = []
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = [one for one in (ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())) if one is not None]
-        if ip in ipaddress.ip_network("64:ff9b::/96") or ip in ipaddress.ip_network("::/96"):
-            inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    return all(one.is_global and not one.is_multicast for one in (inner or [ip]))
+    if isinstance(ip, ipaddress.IPv4Address):
+        return not any(ip in network for network in _NOT_PUBLIC_4)
+    if any(ip in network for network in _TRANSLATED):
+        return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+    inner = [one for one in (ip.sixtofour, *(ip.teredo or ())) if one is not None]
+    if int(ip) >> 32 & 0xFFFFFFFF in _ISATAP:
+        inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+    special = ip not in _TEREDO and any(ip in network for network in _NOT_PUBLIC_6)
+    return ip in _UNICAST_6 and not special and all(is_public(str(one)) for one in inner)
+
+
+def _literal(host: str) -> str:
+    """The IP address that a host is written as, in any spelling that a system takes (`127.1`, `0x7f000001`); "" for a name."""
+    for read in (ipaddress.ip_address, lambda text: ipaddress.IPv4Address(socket.inet_aton(text))):
+        with suppress(ValueError, OSError):
+            return str(read(host.partition("%")[0]))
+    return ""
 
 
 def _look(event: str, args: tuple[Any, ...]) -> None:

@@ -227,7 +227,7 @@ class Slack:
         except URLError as error:
             reason = error.reason
             if isinstance(reason, NotAllowed):
-                raise _Failed(Delivery("shut", str(reason))) from None
+                raise _Failed(Delivery("barred", str(reason))) from None
             never = isinstance(reason, ConnectionRefusedError) or type(reason).__name__ in {"gaierror", "SSLCertVerificationError"}
             raise _Failed(Delivery("later" if never else "open", f"no connection ({type(reason).__name__})")) from None
         except (OSError, SlackClientError, ValueError, EOFError) as error:

@@ -46,7 +46,7 @@ class Webhook:
             with self.gate.kept():
                 connection.connect()
         except NotAllowed as error:
-            return Delivery("shut", str(error))
+            return Delivery("barred", str(error))
         except (OSError, ValueError) as error:
             return Delivery("later", f"no connection ({type(error).__name__})")
         try:
