@@ -319,7 +319,7 @@ def find_who(
         wish=wish_name(repo.branch or folder),
         repo=repo_name(repo, settings),
         hub=bool(settings.hub),
-        branch=names.show(repo.branch, 200) or None,
+        branch=names.branch_or_none(repo.branch),
         host=_host(settings),
         owner=owner(environ),
         human=human,

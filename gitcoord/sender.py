@@ -19,9 +19,10 @@ from gitcoord.core import clocks, secrecy
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
 from gitcoord.core.leases import holding
-from gitcoord.core.names import LINE_LIMIT, is_session_name, show
+from gitcoord.core.names import LINE_LIMIT, branch_or_none, is_session_name, show
 from gitcoord.core.records import Command
 from gitcoord.core.times import read_instant
+from gitcoord.core.values import oid_or_none
 from gitcoord.errors import Alarm, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
@@ -281,11 +282,12 @@ def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHear
         value = last.get(key)
         return show(secrecy.hide(str(value)), LINE_LIMIT) if value else None
 
-    branch = line("branch") if not secrecy.find(str(last.get("branch"))) else None
+    branch = str(last.get("branch") or "")
     try:
         return RecordHeartbeat(
             op=op, session=session, run_id=str(last.get("run_id", "")), at=usable[-1][0], action=line("action"),
-            target=line("target"), files_touched=tuple(files)[:FILES_LIMIT], branch=branch, commit=line("commit"),
+            target=line("target"), files_touched=tuple(files)[:FILES_LIMIT],
+            branch=branch_or_none(branch) if not secrecy.find(branch) else None, commit=oid_or_none(str(last.get("commit") or "")),
             folded=len(usable),
         )  # fmt: skip
     except ValidationError:

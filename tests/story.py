@@ -30,6 +30,9 @@ from gitcoord.core.superseding import SupersedeSession
 T0 = datetime(2025, 11, 15, 10, 0, tzinfo=UTC)
 """When every story begins."""
 
+COMMIT = "0d2fc0c1ab4f6a7ab9a1bcf4b1e0d0f6f0a3a9f5"
+"""A commit of code that a story may name."""
+
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 

@@ -64,7 +64,18 @@ asked = st.builds(
     fences, session_names, st.sampled_from(("held", "denied")), resources,
 )  # fmt: skip
 
+oids = st.integers(0, 2**160 - 1).map(lambda number: f"{number:040x}")
+ignored = st.builds(lambda oid, why: f"{oid} {why or 'x'}", oids, lines.filter(lambda text: not names.UNSAFE.search(text)))
+code_branches = st.sampled_from(("main", "feature/x", "ü", "a;b", "v1.0", "x" * 250))
+words = st.sampled_from(("note", "question", "normal", "urgent", "some_later_word"))
+
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
+    "ignored": st.lists(ignored, max_size=3).map(tuple),
+    "branch": st.none() | code_branches,
+    "commit": st.none() | oids,
+    "type": words,
+    "priority": words,
+    "details": st.lists(lines.map(lambda text: f"key={text}"), max_size=3).map(tuple),
     "id": ids,
     "session": session_names,
     "run_id": st.just("") | ids,

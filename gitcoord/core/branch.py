@@ -5,6 +5,7 @@ It names no URL, no command and no path to run: nothing on the branch picks what
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
@@ -12,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gitcoord.core.inbox import NOTICE, TO_ALL
 from gitcoord.core.messages import Message
-from gitcoord.core.names import SUBJECT_LIMIT, Resource, is_line, is_resource_type, show
+from gitcoord.core.names import SUBJECT_LIMIT, Resource, is_resource_name, is_resource_type, show
 from gitcoord.core.records import Clock, Command, Event, Line, Record
 from gitcoord.core.sessions import acting
 from gitcoord.core.times import Instant, parse_duration
+from gitcoord.core.values import is_whole, read_switch, read_whole
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class Settings(BaseModel):
 
 CAPACITY = "capacity."
 """What a setting's key begins with that says how many may hold a resource at once: `capacity.ci`, `capacity.ci:slot`."""
+
+CAPACITIES = 256  # resources that have one: the record of the branch stays one that every reader reads
 
 _SINGLE = tuple(name for name in Settings.model_fields if name != "capacities")
 
@@ -263,24 +267,34 @@ def with_setting(settings: Settings, key: str, value: str) -> Settings | None:
     """The settings with that one changed; None when there is no such setting, or the value doesn't fit."""
     if key.startswith(CAPACITY):
         what = _counted(key)
-        if what is None or not (value.isascii() and value.isdigit()):
+        if what is None or not is_whole(value):
             return None
         left = {name: places for name, places in settings.capacities.items() if name != what}
-        changed: dict[str, Any] = {"capacities": dict(sorted((left | ({what: int(value)} if int(value) else {})).items()))}
+        counted = left | ({what: int(value)} if int(value) else {})
+        if len(counted) > max(CAPACITIES, len(settings.capacities)):
+            return None
+        changed: dict[str, Any] = {"capacities": dict(sorted(counted.items()))}
     elif key in _SINGLE:
-        changed = {key: value}
+        try:
+            changed = {key: _READ.get(Settings.model_fields[key].annotation, str)(value)}
+        except ValueError:
+            return None
     else:
         return None
     try:
-        return Settings.model_validate({**settings.model_dump(), **changed})
+        return Settings.model_validate({**settings.model_dump(), **changed}, strict=True)
     except ValidationError:
         return None
+
+
+_READ: dict[Any, Callable[[str], Any]] = {bool: read_switch, int: read_whole}
+"""How a setting's value is read, by its type; all else is one of the words that its type lists."""
 
 
 def _counted(key: str) -> str | None:
     """What a capacity is of: `ci`, or `ci:slot`; None for what can't be counted (files overlap, so places make no sense)."""
     type_, colon, name = key.removeprefix(CAPACITY).partition(":")
-    if not is_resource_type(type_) or type_ == "file" or (colon and not is_line(name)):
+    if not is_resource_type(type_) or type_ == "file" or (colon and not is_resource_name(name)):
         return None
     return f"{type_}{colon}{name}"
 
@@ -293,7 +307,7 @@ def setting_value(key: str, text: str) -> str:
                 f"{show(key, 80)} names nothing that has places: a type other than file, or TYPE:NAME",
                 hint="gitcoord config --shared capacity.ci 3",
             )
-        if not (text.strip().isascii() and text.strip().isdigit() and int(text) <= 1000):
+        if not (is_whole(text.strip()) and int(text) <= 1000):
             raise BadInput(f"a capacity is a number of places up to 1000 (0: no limit is set), not {show(text, 40)!r}")
         return str(int(text))
     if key not in _SINGLE:
@@ -309,15 +323,15 @@ def setting_value(key: str, text: str) -> str:
             raise BadInput(f"{key} is warn, block or off, not {text!r}", hint=f"gitcoord config --shared {key} warn")
         return text.strip().lower()
     if key == "talk_limit":
-        if not (text.strip().isascii() and text.strip().isdigit() and int(text) <= 1000):
+        if not (is_whole(text.strip()) and int(text) <= 1000):
             raise BadInput(
                 f"{key} is how many answers to answers are sent in a row, up to 1000 (0: any number), not {show(text, 40)!r}",
                 hint=f"gitcoord config --shared {key} 12",
             )
         return str(int(text))
-    seconds = text.strip() if text.strip().isascii() and text.strip().isdigit() else str(int(parse_duration(text).total_seconds()))
+    seconds = text.strip() if is_whole(text.strip()) else str(int(parse_duration(text).total_seconds()))
     try:
-        Settings.model_validate({key: seconds})
+        Settings.model_validate({key: int(seconds)})
     except ValidationError as error:
         raise BadInput(f"{key} can't be {text!r}: {error.errors()[0]['msg']} (seconds)") from None
     return seconds

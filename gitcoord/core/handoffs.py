@@ -14,6 +14,7 @@ from pydantic import Field
 from gitcoord.core import addresses, names
 from gitcoord.core.records import Record, SessionName
 from gitcoord.core.times import Instant
+from gitcoord.core.values import is_whole
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 ANYONE = "anyone"
 NOTE_LIMIT = 2000  # characters of what was done, what comes next, what blocks: a paragraph; all the rest is for the notes
 Note = Annotated[str, Field(max_length=NOTE_LIMIT)]
+
+
+NAMED = 512  # claims that a handoff names: what its record can hold
 
 
 class Handoff(Record):
@@ -55,7 +59,7 @@ class Handoff(Record):
     def about(self) -> str:
         """What it is about, in a line: what comes next, else what was done, else its notes, else what it names."""
         for text in (self.next, self.done, self.notes, ", ".join(self.resources)):
-            line = next(filter(None, map(str.strip, (text or "").splitlines())), "")
+            line = names.first_line(text or "")
             if line:
                 return line
         return "work"
@@ -128,7 +132,7 @@ def open_for(state: State, name: str) -> list[Handoff]:
 def find(state: State, named: str) -> Handoff | None:
     """The handoff with that id, or that seq."""
     offer = state.handoffs.get(named)
-    if offer is None and named.isascii() and named.isdigit():
+    if offer is None and is_whole(named):
         offer = next((one for one in state.handoffs.values() if one.seq == int(named)), None)
     return offer
 

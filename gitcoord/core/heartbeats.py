@@ -12,7 +12,7 @@ from pydantic import Field
 
 from gitcoord.core import leases
 from gitcoord.core.names import LINE_LIMIT
-from gitcoord.core.records import Clock, Command, Count, Event, Line, Record, SessionName
+from gitcoord.core.records import Clock, CodeBranch, Command, CommitId, Count, Event, Line, Record, SessionName
 from gitcoord.core.sessions import lapse
 from gitcoord.core.times import Instant
 
@@ -67,8 +67,8 @@ class RecordHeartbeat(Command):
     progress: Line | None = None
     next_action: Line | None = None
     estimated_completion: Instant | None = None
-    branch: Line | None = None
-    commit: Line | None = None
+    branch: CodeBranch | None = None
+    commit: CommitId | None = None
     blocked_by: Line | None = None
     folded: int = 0
 
@@ -86,8 +86,8 @@ class HeartbeatRecorded(Event):
     progress: Line | None = None
     next_action: Line | None = None
     estimated_completion: Instant | None = None
-    branch: Line | None = None
-    commit: Line | None = None
+    branch: CodeBranch | None = None
+    commit: CommitId | None = None
     blocked_by: Line | None = None
     folded: Count = 0
     renewed: tuple[leases.RenewalEntry, ...] = ()

@@ -15,12 +15,13 @@ from gitcoord.core import messages
 from gitcoord.core.addresses import is_group
 from gitcoord.core.sessions import close
 from gitcoord.core.times import EARLIEST, LATEST
+from gitcoord.core.values import is_whole
 
 if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
 
 AT_ONCE = 64
-_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}(\.\d+)?", re.ASCII)
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}(\.[0-9]+)?", re.ASCII)
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -88,7 +89,7 @@ def _is_over(state: State, entry: str, before: datetime) -> bool:
         message = state.messages.get(key)
         return message is not None and _message_is_over(state, message, before)
     if table == "waiting":
-        place = state.waiting.get(int(key)) if key.isascii() and key.isdigit() and len(key) <= 16 else None
+        place = state.waiting.get(int(key)) if is_whole(key) else None
         return place is not None and place.until < before + state.rules.retention
     if table == "handoff":
         offer = state.handoffs.get(key)
@@ -156,7 +157,7 @@ def apply(draft: Draft, removed: tuple[str, ...], abandoned: tuple[str, ...], at
         table, _, key = entry.partition(" ")
         if table in tables:
             draft.put(tables[table], key, None)
-        elif table == "waiting" and key.isascii() and key.isdigit() and len(key) <= 16:
+        elif table == "waiting" and is_whole(key):
             draft.put("waiting", int(key), None)
     for name in abandoned:
         session = draft.session(name)

@@ -21,6 +21,7 @@ QUESTION, NOTICE = "question", "notice"
 ASKING = frozenset({QUESTION, "release_request"})  # types that somebody has to answer
 _PRESSING = ASKING | {NOTICE, "alert"}
 _EARLY = 64  # messages from before its start that a session is known to have taken, beside those that are still pinned
+BEYOND = 16_384  # messages that a session has taken beyond one that it left: what its record can hold
 _PERSON = "human-"
 
 
@@ -76,7 +77,7 @@ def move(
     early = sorted(seq for seq in seen if seq < session.start_seq)
     pinned = {one.seq for one in state.messages.coming(state.seq, TO_ALL, *receivers(session)) if one.pinned} if early else set()
     kept = [seq for seq in early if seq in pinned] + [seq for seq in early if seq not in pinned][-_EARLY:]
-    return cursor, tuple(sorted({*kept, *(seq for seq in seen if seq > cursor)}))
+    return cursor, tuple(sorted({*kept, *(seq for seq in seen if seq > cursor)}))[-BEYOND:]
 
 
 def presses(message: Message) -> bool:

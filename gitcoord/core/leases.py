@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from gitcoord.core import clocks
-from gitcoord.core.names import Resource, word
+from gitcoord.core.names import Resource, is_session_name, word
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Clock, Record, ResourceType, SessionName
 from gitcoord.core.term import is_over
 from gitcoord.core.times import Instant, read_instant, spell
+from gitcoord.core.values import read_whole
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
@@ -102,28 +103,30 @@ class Claim(Record):
 def split_lease(entry: str) -> tuple[int, Resource]:
     """Fence and resource of an entry of `released`. Raises ValueError."""
     fence, _, resource = entry.partition(" ")
-    return _fence(fence), Resource.read(resource)
+    return read_whole(fence), Resource.read(resource)
 
 
 def split_renewal(entry: str) -> tuple[int, datetime, Resource]:
     """Fence, new expiry and resource of an entry of `renewed`. Raises ValueError."""
     fence, _, rest = entry.partition(" ")
     until, _, resource = rest.partition(" ")
-    return _fence(fence), read_instant(until), Resource.read(resource)
+    return read_whole(fence), read_instant(until), Resource.read(resource)
 
 
 def split_taken(entry: str) -> tuple[int, str, str, Resource]:
     """Fence, previous holder, reason and resource of an entry of `taken`. Raises ValueError."""
-    fence, holder, why, resource = entry.split(" ", 3)
-    if why not in WHY:
-        raise ValueError(f"not a reason: {why!r}")
-    return _fence(fence), holder, why, Resource.read(resource)
+    fence, holder, why, resource = split(entry, 4)
+    if why not in WHY or not is_session_name(holder):
+        raise ValueError("not a lease, its holder and a reason")
+    return read_whole(fence), holder, why, Resource.read(resource)
 
 
-def _fence(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise ValueError("not a fence")
-    return int(text)
+def split(entry: str, parts: int) -> list[str]:
+    """Return so many parts of an entry, one blank between two; the last one may hold blanks. Raises ValueError."""
+    found = entry.split(" ", parts - 1)
+    if len(found) != parts:
+        raise ValueError("something is missing")
+    return found
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from gitcoord.core import addresses, inbox, names
 from gitcoord.core.inbox import TO_ALL as TO_ALL
-from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, Record, SessionName, Subject, Text
+from gitcoord.core.records import Clock, Command, Count, Detail, Event, Id, Line, Record, SessionName, Subject, Text, Word
 from gitcoord.core.sessions import acting
 from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput, Looping, NoSession
@@ -117,11 +117,11 @@ class MessageSent(Event):
     to: Line
     subject: Subject
     message: Text | None = None
-    type: Line = "note"
-    details: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
+    type: Word = "note"
+    details: Annotated[tuple[Detail, ...], Field(max_length=64)] = ()
     in_reply_to: Id | None = None
     thread: Id | None = None
-    priority: Line = "normal"
+    priority: Word = "normal"
     expires_at: Instant | None = None
 
     def headline(self) -> str:
@@ -169,7 +169,7 @@ class MessageRead(Event):
     messages: Annotated[tuple[Id, ...], Field(max_length=AT_ONCE)] = ()
     shown: Annotated[tuple[Id, ...], Field(max_length=MARKS)] = ()
     read_seq: Count
-    read_beyond: tuple[Count, ...] = ()
+    read_beyond: Annotated[tuple[Count, ...], Field(max_length=inbox.BEYOND)] = ()
 
     @property
     def makes(self) -> bool:

@@ -13,12 +13,15 @@ import unicodedata
 from dataclasses import dataclass
 
 from gitcoord.core.marks import thinned
+from gitcoord.core.values import is_oid
 from gitcoord.errors import BadInput
 
 SUBJECT_LIMIT = 200  # characters: a subject is one line of a list
 LINE_LIMIT = 500  # characters: any other one-line field (phase, next action, …)
 TEXT_LIMIT = 64 * 1024  # bytes of UTF-8: a message's text
 NAME_LIMIT = 512  # bytes of UTF-8: a resource's name
+BRANCH_LIMIT = 250  # characters: a code branch's name
+REASON_LIMIT = 200  # characters: why a commit is ignored
 
 _SESSION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
@@ -40,6 +43,15 @@ UNSAFE = re.compile(f"[{_CONTROL}{_HIDING}]")
 """Characters that no one-line field may hold, and that no sink prints raw."""
 _FILE = re.compile(r"\bfile:(?!:|/|[A-Za-z0-9][A-Za-z0-9._-]*//)")
 _UNSAFE_IN_LINE = re.compile(f"[{_CONTROL}\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Blanks and ends of lines, spelled here: `str.split` and `str.splitlines` ask Python's own tables.
+_BLANKS = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_BLANK = re.compile(f"[{_BLANKS}]+")
+_LINE_END = re.compile(r"\r\n|[\n-\r\x1c-\x1e\x85\u2028\u2029]")
+
+# What `git check-ref-format --branch` refuses, and a dash in front: blanks and marks of git's own anywhere; a part that is empty,
+# begins with a dot or ends in ".lock"; a dot at the end; "@" alone, "@{", "..".
+_NO_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\A[-/]|\A@\Z|(?:\A|/)\.|\.lock(?:/|\Z)|[./]\Z", re.ASCII)
 
 
 def is_session_name(text: str) -> bool:
@@ -60,6 +72,32 @@ def is_resource_type(text: str) -> bool:
 def is_line(text: str, limit: int = LINE_LIMIT) -> bool:
     """Whether `text` is one line of at most `limit` characters, without control characters."""
     return len(text) <= limit and not _UNSAFE_IN_LINE.search(text)
+
+
+def is_text(text: str) -> bool:
+    """True if `text` is UTF-8 of at most 64 KB; what must not lie raw in a commit is escaped there."""
+    return len(text) <= TEXT_LIMIT and not _SURROGATE.search(text) and len(text.encode()) <= TEXT_LIMIT
+
+
+def is_code_branch(text: str) -> bool:
+    """True if git takes `text` as a branch's name, no program can take it for an option, and it shows what it is."""
+    return 0 < len(text) <= BRANCH_LIMIT and not _NO_BRANCH.search(text) and not UNSAFE.search(text)
+
+
+def branch_or_none(text: str | None) -> str | None:
+    """Return the code branch as an event may carry it; None for none, and for a name that would not be safe to paste."""
+    return text if text and is_code_branch(text) else None
+
+
+def is_detail(text: str) -> bool:
+    """True if `text` is one line of the form `key=value`."""
+    return is_line(text) and text.find("=") > 0
+
+
+def is_ignored(text: str) -> bool:
+    """True if `text` names a commit and says, in one bounded line that hides and moves nothing, why it is ignored."""
+    oid, blank, reason = text.partition(" ")
+    return is_oid(oid) and bool(blank) and 0 < len(reason) <= REASON_LIMIT and not UNSAFE.search(reason)
 
 
 def is_resource_name(text: str) -> bool:
@@ -220,6 +258,20 @@ def file_name(text: str, *, root: str, here: str) -> str:
     if path == ".." or path.startswith("../"):
         raise BadInput(f"{show(text, 80)!r} is outside of this work tree", hint="name a path inside the work tree")
     return path
+
+
+def unblank(text: str) -> str:
+    """Return `text` as one line: each run of blanks is one space, none at the ends."""
+    return _BLANK.sub(" ", text).strip(" ")
+
+
+def first_line(text: str) -> str:
+    """Return the first line of `text` that isn't blank, without blanks at its ends; "" where there is none."""
+    return next(filter(None, map(_strip, _LINE_END.split(text))), "")
+
+
+def _strip(text: str) -> str:
+    return re.sub(f"\\A[{_BLANKS}]+|[{_BLANKS}]+\\Z", "", text)
 
 
 def show(text: str, limit: int = LINE_LIMIT) -> str:

@@ -16,7 +16,19 @@ from gitcoord.core import clocks, handoffs, leases, messages, names, waiting
 from gitcoord.core.handoffs import Handoff, Note
 from gitcoord.core.leases import Claim, LeaseEntry, resource_of, split_lease
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Clock, Command, Count, Event, Id, Line, ResourceText, SessionName, Text
+from gitcoord.core.records import (
+    Clock,
+    CodeBranch,
+    Command,
+    CommitId,
+    Count,
+    Event,
+    Id,
+    Line,
+    ResourceText,
+    SessionName,
+    Text,
+)
 from gitcoord.core.sessions import acting, lapse
 from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput, Held, NoSession
@@ -37,8 +49,8 @@ class OfferHandoff(Command):
 
     to: Line = handoffs.ANYONE
     leases: Leases | None = None
-    branch: Line | None = None
-    commit: Line | None = None
+    branch: CodeBranch | None = None
+    commit: CommitId | None = None
     done: Note | None = None
     next: Note | None = None
     blockers: Note | None = None
@@ -63,8 +75,8 @@ class HandoffOffered(Event):
 
     to: Line
     leases: Leases = ()
-    branch: Line | None = None
-    commit: Line | None = None
+    branch: CodeBranch | None = None
+    commit: CommitId | None = None
     done: Note | None = None
     next: Note | None = None
     blockers: Note | None = None
@@ -75,7 +87,7 @@ class HandoffOffered(Event):
         """The commit's subject."""
         if self.lapsed:
             return f"handoff: {self.session} (too late: {self.lapsed})"
-        said = next(filter(None, map(str.strip, (self.next or self.done or self.notes or "").splitlines())), "")
+        said = names.first_line(self.next or self.done or self.notes or "")
         return f"handoff: {self.session} to {self.to}" + (f": {said}" if said else "")
 
     def evolve(self, draft: Draft) -> None:

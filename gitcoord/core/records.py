@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from gitcoord.core import names
+from gitcoord.core import names, values
 from gitcoord.core.times import Instant
 
 if TYPE_CHECKING:
@@ -37,12 +37,17 @@ ResourceText = Annotated[str, AfterValidator(lambda value: str(names.Resource.re
 Line = Annotated[str, _checked(names.is_line, "one line")]
 Lines = Annotated[tuple[Line, ...], Field(max_length=64)]
 Subject = Annotated[str, _checked(lambda value: names.is_line(value, names.SUBJECT_LIMIT), "one line of at most 200 characters")]
-Text = Annotated[str, Field(max_length=names.TEXT_LIMIT)]
+Text = Annotated[str, _checked(names.is_text, "a text of at most 64 KB")]
 Id = Annotated[str, _checked(names.is_id, "an id")]
 OperationId = Annotated[str, _checked(lambda value: names.is_id(value) and len(value) <= names.OWN_ID, "an operation's id")]
 RunId = Annotated[str, _checked(lambda value: not value or names.is_id(value), "a run")]
-Count = Annotated[int, Field(ge=0, le=2**53)]
-Asked = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{32})?$")]
+Count = Annotated[int, Field(ge=0, le=values.WHOLE_LIMIT)]
+Word = Annotated[str, _checked(values.is_word, "a word of the protocol")]
+CodeBranch = Annotated[str, _checked(names.is_code_branch, "a branch that git takes")]
+CommitId = Annotated[str, _checked(values.is_oid, "a commit's full name")]
+Detail = Annotated[str, _checked(names.is_detail, "a detail of the form key=value")]
+IgnoredEntry = Annotated[str, _checked(names.is_ignored, "a commit's full name and one plain line")]
+Asked = Annotated[str, _checked(lambda value: not value or values.is_digest(value), "the digest of a request")]
 """The digest of a request (`digest`); "" where the operation's id is unique by itself."""
 
 
@@ -128,7 +133,7 @@ class Event(BaseModel):
     lapsed: Line | None = None
     removed: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
     abandoned: Annotated[tuple[SessionName, ...], Field(max_length=64)] = ()
-    ignored: Annotated[tuple[Line, ...], Field(max_length=8)] = ()
+    ignored: Annotated[tuple[IgnoredEntry, ...], Field(max_length=8)] = ()
     granted: Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=64)] = ()
 
     def headline(self) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from gitcoord.core import handoffs, leases, messages, names, waiting
 from gitcoord.core.leases import Claim, LeaseEntry, held_by, split_lease
-from gitcoord.core.records import Clock, Command, Event, Line, Lines, ResourceText, Text
+from gitcoord.core.records import Clock, CodeBranch, Command, CommitId, Event, Line, Lines, ResourceText, Text
 from gitcoord.core.sessions import lapse
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class ReleaseClaims(Command):
     tests: Literal["pass", "fail"] | None = None
     next_phase: Line | None = None
     to: Line | None = None
-    branch: Line | None = None
-    commit: Line | None = None
+    branch: CodeBranch | None = None
+    commit: CommitId | None = None
 
 
 class ClaimReleased(Event):
@@ -47,8 +47,8 @@ class ClaimReleased(Event):
     phase: Line | None = None
     next_phase: Line | None = None
     to: Line | None = None
-    branch: Line | None = None
-    commit: Line | None = None
+    branch: CodeBranch | None = None
+    commit: CommitId | None = None
     files: Lines = ()
     left: Annotated[tuple[ResourceText, ...], Field(max_length=64)] = ()
 
@@ -83,17 +83,16 @@ class ClaimReleased(Event):
                      "files_modified": ", ".join(self.files) or None, "branch": self.branch, "commit": self.commit,
                      "tests_passing": {"pass": "true", "fail": "false"}.get(self.tests or "")}  # fmt: skip
             details |= {key: value for key, value in given.items() if value}
-            first = self.done.splitlines()[0] if self.done.strip() else ""
-            subject = f"{label}: {first}" if first else f"{label}: done"
+            subject = names.show(f"{label}: {names.first_line(self.done) or 'done'}", names.SUBJECT_LIMIT)
             note = messages.Message(
                 id=f"{self.id}.0", seq=self.seq, sender=self.session, to="broadcast", timestamp=self.at,
-                type="work_completed", subject=subject[: names.SUBJECT_LIMIT], message=self.done, details=details,
+                type="work_completed", subject=subject, message=self.done, details=details,
             )  # fmt: skip
             draft.put("messages", note.id, note)
         if self.next_phase or self.to:
             offer = handoffs.Handoff(
                 id=self.id, seq=self.seq, sender=self.session, to=self.to or "anyone", timestamp=self.at,
-                resources=tuple(str(resource) for resource in freed), phase=self.phase, next=self.next_phase,
+                resources=tuple(map(str, freed[: handoffs.NAMED])), phase=self.phase, next=self.next_phase,
                 done=self.done, tests=self.tests, branch=self.branch, commit=self.commit, files=self.files,
                 by_claim=True,
             )  # fmt: skip
@@ -105,6 +104,8 @@ class ClaimReleased(Event):
             fence, resource = split_lease(entry)
             if leases.find(state.claims.values(), self.session, fence, resource) is None:
                 return f"{self.session} doesn't hold {resource} with fence {fence}"
+        if self.to is not None and not handoffs.is_receiver(self.to):
+            return f"{self.to} is nobody"
         return None
 
 
@@ -113,6 +114,8 @@ def decide_release(state: State, command: ReleaseClaims, clock: Clock) -> tuple[
 
     Fence 0 stands for "whatever I hold"; nothing held, no event. A fence that is over is recorded, without effect.
     """
+    if command.to is not None:
+        handoffs.parse_receiver(command.to)
     late = lapse(state, command)
     freed: list[Claim] = []
     for entry in () if late else command.leases:

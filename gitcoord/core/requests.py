@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def split_asked(entry: str) -> tuple[int, str, str, Resource]:
     """Fence, holder, `held` or `denied`, and resource of an entry of `holders`. Raises ValueError."""
-    lease, holder, how, resource = entry.split(" ", 3)
-    if how not in {"held", "denied"}:
-        raise ValueError(f"not a way to be asked: {how!r}")
+    lease, holder, how, resource = leases.split(entry, 4)
+    if how not in {"held", "denied"} or not names.is_session_name(holder):
+        raise ValueError("not a lease, its holder and how it is asked")
     fence, found = split_lease(f"{lease} {resource}")
     return fence, holder, how, found
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gitcoord.core import handoffs, names
-from gitcoord.core.records import Clock, Command, Event, Line, Lines, Record, SessionName, Text
+from gitcoord.core.leases import LeaseEntry
+from gitcoord.core.records import (
+    Clock,
+    CodeBranch,
+    Command,
+    CommitId,
+    Event,
+    Line,
+    Lines,
+    Record,
+    RunId,
+    SessionName,
+    Text,
+)
 from gitcoord.core.times import Instant, spell, spell_span
 from gitcoord.errors import Held, NoSession, NotHeld
 
@@ -72,7 +83,7 @@ class StartSession(Command):
     work: Line | None = None
     agent: Line | None = None
     repo: Line | None = None
-    branch: Line | None = None
+    branch: CodeBranch | None = None
     host: Line | None = None
 
     @property
@@ -97,8 +108,8 @@ class EndSession(Command):
     next: handoffs.Note | None = None
     blockers: handoffs.Note | None = None
     tests: Line | None = None
-    branch: Line | None = None
-    commit: Line | None = None
+    branch: CodeBranch | None = None
+    commit: CommitId | None = None
 
 
 class SessionStarted(Event):
@@ -113,7 +124,7 @@ class SessionStarted(Event):
     work: Line | None = None
     agent: Line | None = None
     repo: Line | None = None
-    branch: Line | None = None
+    branch: CodeBranch | None = None
     host: Line | None = None
 
     def headline(self) -> str:
@@ -146,12 +157,12 @@ class SessionResumed(Event):
     needs_session: ClassVar[bool] = False
     trailers: ClassVar[dict[str, str]] = {"capabilities": "Capability"}
 
-    succeeds: Line
+    succeeds: RunId
     capabilities: Lines = ()
     role: Line | None = None
     work: Line | None = None
     agent: Line | None = None
-    branch: Line | None = None
+    branch: CodeBranch | None = None
     host: Line | None = None
 
     def headline(self) -> str:
@@ -193,13 +204,13 @@ class SessionEnded(Event):
 
     done: Lines = ()
     notes: Text | None = None
-    released: tuple[Annotated[str, Field(max_length=1024)], ...] = ()
+    released: tuple[LeaseEntry, ...] = ()
     to: Line | None = None
     next: handoffs.Note | None = None
     blockers: handoffs.Note | None = None
     tests: Line | None = None
-    branch: Line | None = None
-    commit: Line | None = None
+    branch: CodeBranch | None = None
+    commit: CommitId | None = None
 
     def headline(self) -> str:
         """The commit's subject."""
@@ -233,8 +244,9 @@ class SessionEnded(Event):
                 draft,
                 handoffs.Handoff(
                     id=self.id, seq=self.seq, sender=self.session, to=self.to, timestamp=self.at,
-                    resources=tuple(entry.partition(" ")[2] for entry in self.released), branch=self.branch, commit=self.commit,
-                    done="\n".join(self.done) or None, next=self.next, blockers=self.blockers, tests=self.tests, notes=self.notes,
+                    resources=tuple(entry.partition(" ")[2] for entry in self.released[: handoffs.NAMED]), branch=self.branch,
+                    commit=self.commit, done="\n".join(self.done) or None, next=self.next, blockers=self.blockers,
+                    tests=self.tests, notes=self.notes,
                 ),
             )  # fmt: skip
 

@@ -13,8 +13,8 @@ from pydantic import BeforeValidator, PlainSerializer
 
 from gitcoord.errors import BadInput
 
-_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
-_DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|seconds?|minutes?|hours?|days?)", re.ASCII)
+_INSTANT = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})Z", re.ASCII)
+_DURATION = re.compile(r"([0-9]{1,9})\s*(s|m|h|d|seconds?|minutes?|hours?|days?)", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _LAST_DATE = datetime(2150, 1, 1, tzinfo=UTC)  # of a commit: what is counted from it (ten years at most) is a time still
@@ -23,7 +23,8 @@ _LONGEST = 10 * 365 * 86400  # ten years, in seconds: longer is a typing error a
 
 def spell(instant: datetime) -> str:
     """The instant as `2025-11-15T10:00:00Z`."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    when = instant.astimezone(UTC)
+    return f"{when.year:04d}-{when.month:02d}-{when.day:02d}T{when.hour:02d}:{when.minute:02d}:{when.second:02d}Z"
 
 
 def is_plausible(instant: datetime) -> bool:
@@ -36,16 +37,29 @@ def is_date(instant: datetime) -> bool:
     return EARLIEST <= instant < _LAST_DATE
 
 
+def _days(year: int, month: int) -> int:
+    if month == 2:
+        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    return 30 if month in (4, 6, 9, 11) else 31
+
+
 def read_instant(value: object) -> datetime:
     """The aware UTC instant in `value`, exactly as `spell` writes it, in the years 2000 to 2199. Raises ValueError."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("a time without a zone")
         instant = value.astimezone(UTC).replace(microsecond=0)
-    elif not isinstance(value, str) or not _INSTANT.fullmatch(value):
-        raise ValueError("not a time of the form 2025-11-15T10:00:00Z")
     else:
-        instant = datetime.fromisoformat(value)
+        spelled = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+        if spelled is None:
+            raise ValueError("not a time of the form 2025-11-15T10:00:00Z")
+        year, month, day, hour, minute, second = map(int, spelled.groups())
+        # Said here and not left to `datetime`: one Python takes the hour 24, another doesn't.
+        if not (1 <= month <= 12 and hour < 24 and minute < 60 and second < 60 and 1 <= day <= _days(year, month)):
+            raise ValueError("not a time: there is no such day, hour, minute or second")
+        if not EARLIEST.year <= year < LATEST.year:
+            raise ValueError("not a time of the years 2000 to 2199")
+        instant = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     if not is_plausible(instant):
         raise ValueError("not a time of the years 2000 to 2199")
     return instant

@@ -15,9 +15,10 @@ from pydantic import Field
 
 from gitcoord.core import leases
 from gitcoord.core.leases import Claim, Mode, TakenEntry, split_taken
-from gitcoord.core.names import Resource, show
+from gitcoord.core.names import Resource, is_session_name, show
 from gitcoord.core.records import Count, Event, Line, Record, ResourceText, SessionName, Text
 from gitcoord.core.times import Instant, spell
+from gitcoord.core.values import read_whole
 from gitcoord.errors import NotInTime
 
 if TYPE_CHECKING:
@@ -149,11 +150,10 @@ class LinePassed(Event):
 
 def split_granted(entry: str) -> tuple[int, str, Resource]:
     """Place, session and resource of an entry of `granted`. Raises ValueError."""
-    place, _, rest = entry.partition(" ")
-    session, _, resource = rest.partition(" ")
-    if not (place.isascii() and place.isdigit() and len(place) <= 16):
-        raise ValueError("not a place")
-    return int(place), session, Resource.read(resource)
+    place, session, resource = leases.split(entry, 3)
+    if not is_session_name(session):
+        raise ValueError("not a place, a session and a resource")
+    return read_whole(place), session, Resource.read(resource)
 
 
 def line(state: State, now: datetime) -> list[Waiting]:

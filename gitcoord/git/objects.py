@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from types import TracebackType
 from typing import NamedTuple, TypeVar, overload
@@ -18,8 +18,10 @@ from gitcoord.git.repo import NULL, OID, Oid, Repository, own_ref
 _T = TypeVar("_T")
 
 COMMIT_LIMIT = 1 << 20  # bytes of a commit object: a message text is at most 64 KB, escapes and trailers included
-BLOB_LIMIT = 4 << 20  # bytes of a record: larger ones are never inflated
+BLOB_LIMIT = 2 << 20  # bytes of a record: no event can make a larger one, so larger ones are never inflated
 _LINES = {width: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % width, re.DOTALL) for width in (20, 32)}
+_WHO = re.compile(rb"(.*)<[^<>]*> (0|[1-9][0-9]{0,10}) [+-][0-9]{4}", re.DOTALL)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _USED_MODES = (b"40000", b"100644")  # links, programs and submodules are no records
 _AT_ONCE = 400  # names that a reading child is given at a time: what it answers is taken whole, or asked for again
 _DAMAGED = "git fsck, then gitcoord doctor"
@@ -417,15 +419,10 @@ def _parse(oid: Oid, parents: tuple[Oid, ...], data: bytes | None) -> Commit:
     if data is None:
         return Commit(oid, parents)
     head, _, body = data.partition(b"\n\n")
-    author, authored_at, committed_at, plain = "", None, None, True
-    for line in head.split(b"\n"):
-        word, _, rest = line.partition(b" ")
-        if word == b"author":
-            author, authored_at = _who(rest)
-        elif word == b"committer":
-            _, committed_at = _who(rest)
-        elif word == b"encoding":
-            plain = False
+    lines = head.split(b"\n")
+    author, authored_at = _who(lines, b"author ")
+    _, committed_at = _who(lines, b"committer ")
+    plain = not any(line.startswith(b"encoding ") for line in lines)
     try:
         message = body.decode("utf-8") if plain and b"\0" not in body else None
     except UnicodeDecodeError:
@@ -433,9 +430,11 @@ def _parse(oid: Oid, parents: tuple[Oid, ...], data: bytes | None) -> Commit:
     return Commit(oid, parents, author, authored_at, committed_at, message)
 
 
-def _who(rest: bytes) -> tuple[str, datetime | None]:
-    name, _, tail = rest.decode("utf-8", "replace").rpartition("<")
-    try:
-        return name.strip(), datetime.fromtimestamp(int(tail.rpartition(">")[2].split()[0]), UTC)
-    except (ValueError, IndexError, OverflowError, OSError):
-        return name.strip(), None
+def _who(lines: Sequence[bytes], role: bytes) -> tuple[str, datetime | None]:
+    """Return the name and the date of the commit's one line of that role; no date where git itself would write it otherwise."""
+    found = [line[len(role) :] for line in lines if line.startswith(role)]
+    match = _WHO.fullmatch(found[0]) if len(found) == 1 else None
+    if match is None:
+        return "", None
+    name = match[1].decode("utf-8", "replace").strip()
+    return name, _EPOCH + timedelta(seconds=int(match[2]))

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Protocol
 
 from gitcoord.core import clocks, rules
+from gitcoord.core.names import REASON_LIMIT, show
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import State
 from gitcoord.errors import (
@@ -479,7 +480,7 @@ class EventLog:
                 continue
             if not chain and view.checked.unmended:
                 found = view.checked.unmended
-                named = tuple(f"{one.commit} {one.reason[:200]}" for one in found[-8:])
+                named = tuple(f"{one.commit} {show(one.reason, REASON_LIMIT)}" for one in found[-8:])
                 event = event.model_copy(update={"ignored": named})
             committed_at = clocks.date_of(state, clock)
             wrong = rules.problem(state, event, committed_at)

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Protocol, Self
 
 from gitcoord.core import rules
+from gitcoord.core.names import REASON_LIMIT, show
 from gitcoord.core.records import Event, Record
 from gitcoord.core.state import State
 from gitcoord.errors import Damaged, Divided, GitcoordError, GitFault, Rewritten
@@ -240,7 +241,7 @@ class History:
                     seen(verdict)
             else:
                 places[commit.oid] = place
-                reasons[commit.oid] = verdict
+                reasons[commit.oid] = show(verdict, REASON_LIMIT)  # it may quote the commit; it goes to every screen and board
         for good in told or ():
             if seen is not None:
                 seen(good)
@@ -294,23 +295,23 @@ class History:
             if table is None:
                 continue
             if path not in expected:
-                return f"it changes {path!r}, which its event doesn't"
+                return f"it changes {_quoted(path)}, which its event doesn't"
             record = expected.pop(path)
             if (record is None) != (entry is None):
-                return f"it {'keeps' if record is None else 'takes away'} {path!r} against its event"
+                return f"it {'keeps' if record is None else 'takes away'} {_quoted(path)} against its event"
             if record is None or entry is None:
                 continue
             if entry.mode != "100644":
-                return f"{path!r} is not a plain file"
+                return f"{_quoted(path)} is not a plain file"
             if self.objects.blob_oid(self.projection.render(record)) == entry.oid:
                 continue
             data = self.objects.read([entry.oid], BLOB_LIMIT)[0]
             found = self.projection.parse(table, data) if data is not None else None
             if found is None or not self.projection.same_meaning(found, record):
-                return f"{path!r} is not what its event says"
+                return f"{_quoted(path)} is not what its event says"
             differing[path] = found
         if expected:
-            return f"it leaves {min(expected)!r} as it was, against its event"
+            return f"it leaves {_quoted(min(expected))} as it was, against its event"
         return differing
 
 
@@ -363,3 +364,7 @@ def _divided(merge: Commit, tip: Oid, one: tuple[Oid, _Place], other: tuple[Oid,
         hint="gitcoord doctor",
         data={"merge": merge.oid, "by": merge.author, "common": low, "lines": lines, "seen": before, "now": tip},
     )
+
+
+def _quoted(path: str) -> str:
+    return f"'{show(path, 120)}'"

@@ -7,11 +7,12 @@ hidden ones, blanks at the end of a line) is written as `\\u{1B}`; so is a backs
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar, get_origin
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -19,7 +20,8 @@ from gitcoord.core.names import UNSAFE, show
 from gitcoord.core.records import Event
 from gitcoord.core.rules import EVENTS
 from gitcoord.core.state import Draft, State
-from gitcoord.core.times import spell
+from gitcoord.core.times import read_instant, spell
+from gitcoord.core.values import is_event_kind, read_switch, read_whole
 
 SUBJECT_WIDTH = 72  # columns of a subject: what `git log --oneline` shows beside a name
 _SKIP = "[skip ci]"
@@ -95,6 +97,25 @@ def unescape(text: str) -> str:
     return _ESCAPED.sub(char, text)
 
 
+_READ: dict[type, Callable[[str], Any]] = {bool: read_switch, int: read_whole, datetime: read_instant, str: unescape}
+"""How a trailer's value is read, by the type of its field; nothing is left to the library that holds the fields together."""
+
+
+def _type_of(annotation: Any) -> type:
+    """Return the plain type of a field, of one of several where it is repeated."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Annotated, tuple):
+        return _type_of(arguments[0])
+    if origin in (Union, UnionType):
+        return _type_of(next(one for one in arguments if one is not type(None)))
+    return type(arguments[0]) if origin is Literal else annotation
+
+
+@lru_cache(maxsize=64)
+def _readers(kind: type[Event]) -> dict[str, Callable[[str], Any]]:
+    return {name: _READ[_type_of(info.annotation)] for name, info in kind.model_fields.items()}
+
+
 @lru_cache(maxsize=64)
 def _fields(kind: type[Event]) -> dict[str, tuple[str, bool]]:
     """For each field that becomes a trailer: the trailer's name and whether it is repeated."""
@@ -154,31 +175,50 @@ def decode(message: str, *, at: datetime | None) -> Decoded:
         match = _TRAILER.fullmatch(line)
         if match is None:
             raise Malformed("it is no event of this branch")
-        found.setdefault(match[1], []).append(unescape(match[2]))
+        unescape(match[2])  # also in a trailer that this program doesn't know
+        found.setdefault(match[1], []).append(match[2])
     kind = _one(found, "Coord-Event")
-    if kind is None:
+    if kind is None or not is_event_kind(kind):
         raise Malformed("it names no event")
-    cls = EVENTS.get(kind)
+    cls = EVENTS.get(kind, UnknownEvent)
     values: dict[str, Any] = {"at": at}
-    for name, title in _HEAD_FIELDS.items():
-        value = _one(found, f"Coord-{title}")
-        if value is not None:
-            values[name] = value
-    if cls is None:
-        cls, values["named"] = UnknownEvent, kind
+    titles = {name: (f"Coord-{title}", False) for name, title in _HEAD_FIELDS.items()}
+    if cls is UnknownEvent:
+        values["named"] = kind
     else:
-        for name, (title, repeated) in _fields(cls).items():
-            if title in found:
-                values[name] = tuple(found[title]) if repeated else _one(found, title)
+        titles |= _fields(cls)
         if cls.text:
             values[cls.text] = _body(head)
+    for name, (title, repeated) in titles.items():
+        if title in found:
+            values[name] = _read(cls, name, title, found[title], repeated=repeated)
     try:
-        event = cls.model_validate(values)
+        event = cls.model_validate(values, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Malformed(f"its {where or 'event'} is not valid: {first['msg']}") from None
-    return Decoded(event, _one(found, "Coord-Writer") or "")
+        raise Malformed(_why(error)) from None
+    return Decoded(event, show(_one(found, "Coord-Writer") or "", 64))
+
+
+def _read(cls: type[Event], name: str, title: str, lines: list[str], *, repeated: bool) -> Any:
+    if len(lines) != 1 and not repeated:
+        raise Malformed(f"it has {len(lines)} {title} lines")
+    read = _readers(cls)[name]
+    try:
+        return tuple(map(read, lines)) if repeated else read(lines[0])
+    except Malformed:
+        raise
+    except ValueError as error:
+        raise Malformed(f"its {name} is not valid: {error}") from None
+
+
+def _why(error: ValidationError) -> str:
+    """Return what is wrong in words of ours: those of the library are other ones with its next version."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "event"
+    if first["type"] == "missing":
+        return f"its {name} is missing"
+    ours = first.get("ctx", {}).get("error")
+    return f"its {name} is not valid" + (f": {ours}" if isinstance(ours, ValueError) else "")
 
 
 def _one(found: Mapping[str, list[str]], title: str) -> str | None:

@@ -15,7 +15,7 @@ from gitcoord.core import handoffs, inbox
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim, held_by
 from gitcoord.core.messages import TO_ALL, Message
-from gitcoord.core.names import Resource, show
+from gitcoord.core.names import Resource, show, unblank
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
@@ -111,7 +111,7 @@ def brief(
 
 def letter(one: Message, *, again: bool = False) -> str:
     """A message that is given to an agent, on one line and inert. `again`: it may have been shown before."""
-    size = len(" ".join(one.message.split()).encode())
+    size = len(unblank(one.message).encode())
     rest = f" ({size} bytes; all of it: gitcoord inbox --all)" if size > LETTER else ""
     return ("(redelivered) " if again else "") + _message(one, LETTER) + rest
 
@@ -195,7 +195,7 @@ def _more(count: int) -> str:
 
 def _cut(text: str | None, limit: int) -> str:
     """Somebody's text on one line, inert, at most `limit` bytes long."""
-    line = show(" ".join((text or "").split()), limit)
+    line = show(unblank(text or ""), limit)
     data = line.encode()
     return line if len(data) <= limit else data[: limit - 3].decode("utf-8", "ignore") + "…"
 

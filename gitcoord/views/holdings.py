@@ -24,6 +24,7 @@ from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.requests import RequestAnswered
 from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted
 from gitcoord.core.superseding import SessionSuperseded
+from gitcoord.core.values import is_whole
 from gitcoord.core.waiting import OFFER, ClaimQueued, LinePassed, split_granted
 
 How = Literal[
@@ -161,7 +162,7 @@ class Holdings:
             self._leave(session, at, "late")  # no place is kept as long as a session may be silent
         for entry in event.removed:
             table, _, seq = entry.partition(" ")
-            if table == "waiting" and seq.isdigit():
+            if table == "waiting" and is_whole(seq):
                 self._leave(None, at, "late", int(seq))
         places = dict(self.in_line)
         for entry in event.granted:

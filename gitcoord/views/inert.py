@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from gitcoord.core import secrecy
-from gitcoord.core.names import show
+from gitcoord.core.names import show, unblank
 
 _LOOKALIKES = str.maketrans(
     {"@": "＠", "<": "‹", ">": "›", "&": "＆", "[": "［", "]": "］", "`": "'", "*": "∗", "~": "∼", "|": "¦", "_": "_", "\\": "＼"}
@@ -31,7 +31,7 @@ def has_secret(text: str) -> bool:
 
 def inert(text: str, limit: int) -> str:
     """The text as one line for a chat, at most `limit` characters: no mention, no markup, nothing invisible, no secret."""
-    line = " ".join(redact(text[:_READ]).split())
+    line = unblank(redact(text[:_READ]))
     line = redact(show(line, _READ))
     line = line.translate(_LOOKALIKES)
     # What a chat makes of underscores depends on what stands around them; inside of a word it leaves them alone.

@@ -7,6 +7,7 @@ few; what is past is under its day, and its file's name begins with its seq, so 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple, Protocol
@@ -44,6 +45,9 @@ class Folder(Protocol):
     def last_name(self) -> str:
         """The last file's name where that is known without going through all; else ""."""
 
+
+_NUMBERED = re.compile(r"([0-9]{10,16})-", re.ASCII)
+_DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", re.ASCII)
 
 Facts = MutableMapping[str, str]
 Listing = Callable[[Sequence[str]], Sequence[Folder]]
@@ -151,7 +155,13 @@ class StoredMessages(Shelf):
 
     def waiting(self, receivers: Collection[str] | None) -> list[str]:
         """The ids of those that wait."""
-        return [self._place(entry.name, entry.oid)[1] for entry in self._open(receivers) if not entry.folder]
+        found = []
+        for entry in self._open(receivers):
+            if not entry.folder:
+                key = entry.name.removesuffix(".json")  # whatever it looks like: an id may begin with digits and a dash
+                self._places[key] = entry.oid
+                found.append(key)
+        return found
 
     def _open(self, receivers: Collection[str] | None) -> list[Entry]:
         """What lies right below those receivers."""
@@ -208,14 +218,10 @@ class StoredMessages(Shelf):
         return [self._listed[oid] for oid in oids]
 
     def _place(self, name: str, oid: str) -> tuple[int, str]:
-        """Seq (0 where the name doesn't tell) and id of a file, whose place is noted."""
-        key = name.removesuffix(".json")
-        seq, dash, rest = key.partition("-")
-        if dash and seq.isascii() and seq.isdigit():
-            self._places[rest] = oid
-            return int(seq), rest
+        """Return seq and id of a file of the past, whose place is noted."""
+        _, _, key = name.removesuffix(".json").partition("-")
         self._places[key] = oid
-        return 0, key
+        return _number(name), key
 
     def _complete_list(self) -> dict[str, str]:
         if not self._complete:
@@ -257,8 +263,8 @@ class StoredMessages(Shelf):
 
 def _number(name: str) -> int:
     """The seq that a file's name begins with; 0 where it doesn't."""
-    seq, dash, _ = name.partition("-")
-    return int(seq) if dash and seq.isascii() and seq.isdigit() else 0
+    found = _NUMBERED.match(name)
+    return int(found[1]) if found else 0
 
 
 def _spot(receiver: str) -> tuple[str, str]:
@@ -267,7 +273,8 @@ def _spot(receiver: str) -> tuple[str, str]:
 
 
 def _day(name: str) -> date:
+    found = _DAY.fullmatch(name)
     try:
-        return date.fromisoformat(name)
+        return date(*map(int, found.groups())) if found else date.min
     except ValueError:
         return date.min

@@ -24,6 +24,7 @@ from gitcoord.core.records import Record
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import TABLES, Mail, Roll, State, Table
 from gitcoord.core.waiting import Waiting
+from gitcoord.views import strictjson
 from gitcoord.views.stored import Facts, Listing, Reading, StoredMessages, StoredSessions
 
 BOARD = "STATUS_BOARD.md"
@@ -146,11 +147,49 @@ def _escape(char: str) -> str:
 
 
 def parse(table: str, data: bytes) -> Record | None:
-    """The record in a file; None when it is none."""
+    """Return the record in a file; None when it is none, or when a field of the format is spelled in another way than ours."""
+    try:
+        values = strictjson.read(data)
+    except ValueError:
+        return None
+    record = _read(table, data) if isinstance(values, dict) else None
+    return record if record is not None and _is_spelled(record, values) else None
+
+
+def _read(table: str, data: bytes) -> Record | None:
+    """Return the record in a file that a good commit brought, so that somebody has read it strictly before."""
     try:
         return _KINDS[table].model_validate_json(data) if table in _KINDS else None
     except (ValidationError, ValueError, RecursionError):
         return None
+
+
+def _is_spelled(record: BaseModel, values: Any) -> bool:
+    """True if each field of the format is there once, under its own key, with the very value that we would write; what has a
+    default may be left out. Fields of others may stand beside them.
+    """
+    if not isinstance(values, dict):
+        return False
+    spelled = record.model_dump(mode="json", by_alias=True)
+    for name, info in type(record).model_fields.items():
+        key, value = info.alias or name, getattr(record, name)
+        if key not in values:
+            if info.is_required() or value != info.get_default(call_default_factory=True):
+                return False
+        elif not _is_same(value, spelled[key], values[key]):
+            return False
+        if key != name and name in values:
+            return False
+    return True
+
+
+def _is_same(value: Any, spelled: Any, given: Any) -> bool:
+    if isinstance(value, BaseModel):
+        return _is_spelled(value, given)
+    if isinstance(value, tuple):
+        pairs = zip(value, spelled, given, strict=True) if isinstance(given, list) and len(given) == len(value) else None
+        return pairs is not None and all(_is_same(*three) for three in pairs)
+    return type(spelled) is type(given) and bool(spelled == given)
 
 
 def same_meaning(one: Record, other: Record) -> bool:
@@ -205,7 +244,7 @@ def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None,
     for (path, _), data in zip(eager, read([oid for _, oid in eager]), strict=True):
         table = table_of(path)
         assert table is not None
-        record = parse(table, data or b"")
+        record = _read(table, data or b"")
         if record is not None:
             tables[table][_key(record)] = record
     messages, sessions = top.get("messages"), top.get("sessions")
@@ -214,11 +253,11 @@ def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None,
         seq=seq,
         at=at,
         branch=tables["branch"].get(""),
-        sessions=Roll(StoredSessions(people, read, lambda data: parse("sessions", data), facts)),
+        sessions=Roll(StoredSessions(people, read, lambda data: _read("sessions", data), facts)),
         heartbeats=Table(tables["heartbeats"]),
         claims=Table(tables["claims"]),
         waiting=Table(tables["waiting"]),
-        messages=Mail(StoredMessages(messages.oid, listing, read, lambda data: parse("messages", data), facts) if messages else {}),
+        messages=Mail(StoredMessages(messages.oid, listing, read, lambda data: _read("messages", data), facts) if messages else {}),
         handoffs=Table(tables["handoffs"]),
     )
 

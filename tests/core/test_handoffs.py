@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from story import Story, minutes
+from story import COMMIT, Story, minutes
 
 from gitcoord.core import passing
 
@@ -13,7 +13,7 @@ def story() -> Story:
     """ann has left the dashboard ready for its next phase."""
     story = Story.of("ann", "bob", "eve")
     story.claim("ann", "droplet:dashboard", "droplet:church", phase="BUILD")
-    story.release("ann", "droplet:dashboard", next_phase="PRODUCTION", done="built", tests="pass", branch="topic", commit="abc")
+    story.release("ann", "droplet:dashboard", next_phase="PRODUCTION", done="built", tests="pass", branch="topic", commit=COMMIT)
     return story
 
 
@@ -21,7 +21,7 @@ def test_offer_says_what_is_ready_for_what(story: Story) -> None:
     (offer,) = story.state.handoffs.values()
     assert (offer.sender, offer.to, offer.status, offer.taken_by) == ("ann", "anyone", "open", None)
     assert (offer.resources, offer.next, offer.phase) == (("droplet:dashboard",), "PRODUCTION", "BUILD")
-    assert (offer.done, offer.tests, offer.branch, offer.commit) == ("built", "pass", "topic", "abc")
+    assert (offer.done, offer.tests, offer.branch, offer.commit) == ("built", "pass", "topic", COMMIT)
 
 
 def test_claim_of_the_thing_takes_the_offer(story: Story) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from story import T0, Story, hours, minutes
+from story import COMMIT, T0, Story, hours, minutes
 
 from gitcoord.core.heartbeats import FILES_LIMIT, HeartbeatRecorded, RecordHeartbeat
 
@@ -17,13 +17,13 @@ def story() -> Story:
 def test_heartbeat_tells_what_the_session_does(story: Story) -> None:
     story.wait(minutes(5)).beat(
         "ann", "building", target="church", phase="BUILD", files_touched=("a.py",), progress="30%", next_action="form",
-        estimated_completion=T0 + hours(2), branch="topic", commit="abc", blocked_by=None,
+        estimated_completion=T0 + hours(2), branch="topic", commit=COMMIT, blocked_by=None,
     )  # fmt: skip
     beat, session = story.state.heartbeats["ann"], story.state.sessions["ann"]
     assert beat.timestamp == session.last_heartbeat == T0 + minutes(5)
     assert (beat.action, beat.target, beat.phase, beat.progress) == ("building", "church", "BUILD", "30%")
     assert (beat.next_action, beat.estimated_completion) == ("form", T0 + hours(2))
-    assert (beat.files_touched, beat.branch, beat.commit) == (("a.py",), "topic", "abc")
+    assert (beat.files_touched, beat.branch, beat.commit) == (("a.py",), "topic", COMMIT)
     assert (session.current_work, session.phase, session.progress, session.branch) == ("church", "BUILD", "30%", "topic")
 
 

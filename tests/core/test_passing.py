@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from story import Story, days, hours, minutes
+from story import COMMIT, Story, days, hours, minutes
 
 from gitcoord.core import handoffs, rules
 from gitcoord.core.handoffs import Handoff
@@ -34,7 +34,7 @@ def offer_of(story: Story) -> Handoff:
 
 
 def test_offer_says_all_and_takes_nothing_from_its_giver(story: Story) -> None:
-    said = {"done": "half", "next": "the rest", "blockers": "CI", "tests": "2 fail", "branch": "topic", "commit": "abc"}
+    said = {"done": "half", "next": "the rest", "blockers": "CI", "tests": "2 fail", "branch": "topic", "commit": COMMIT}
     event = story.handoff("ann", "bob", notes="look at b.py", **said)
     offer = offer_of(story)
     assert {key: getattr(offer, key) for key in said} == said
@@ -270,9 +270,15 @@ def test_two_takers_of_the_same_moment_are_one_taker(story: Story) -> None:
 
 def test_end_leaves_a_handoff_and_frees_what_it_names(story: Story) -> None:
     """A lease needs somebody who answers for it: nobody holds what an ended session held."""
-    story.end("ann", done=("half",), notes="mind the gap", to="anyone", next="the rest", branch="topic", commit="abc")
+    story.end("ann", done=("half",), notes="mind the gap", to="anyone", next="the rest", branch="topic", commit=COMMIT)
     offer = offer_of(story)
-    assert (offer.done, offer.next, offer.notes, offer.branch, offer.commit) == ("half", "the rest", "mind the gap", "topic", "abc")
+    assert (offer.done, offer.next, offer.notes, offer.branch, offer.commit) == (
+        "half",
+        "the rest",
+        "mind the gap",
+        "topic",
+        COMMIT,
+    )
     assert offer.resources == ("file:a.py", "file:docs", "file:src")
     assert story.holds("ann") == set()
     story.accept("bob", offer.id)

@@ -18,6 +18,7 @@ from gitcoord.core.branch import SettingsChanged
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.clocks import date_of
 from gitcoord.core.heartbeats import HeartbeatRecorded
+from gitcoord.core.inbox import BEYOND
 from gitcoord.core.messages import MessageRead, MessageSent
 from gitcoord.core.records import Clock, Event
 from gitcoord.core.releases import ClaimReleased
@@ -419,7 +420,7 @@ TAG = "\U000e0041"  # nine bytes in a message, twelve in a file
 
 
 def _large() -> list[tuple[type[Event], dict[str, Any]]]:
-    line, text = TAG * 500, TAG * 65536
+    line, text = TAG * 500, "\x1b" * 65536
     return [
         (
             MessageSent,
@@ -437,7 +438,7 @@ def _large() -> list[tuple[type[Event], dict[str, Any]]]:
         ),
         (ClaimReleased, {"released": ("4 file:a",), "done": text, "next_phase": line, "files": (line,) * 64}),
         (ClaimReleased, {"released": ("4 file:a",), "next_phase": line, "files": (line,) * 220}),
-        (MessageRead, {"messages": ("a",), "read_seq": 3, "read_beyond": tuple(range(40_000))}),
+        (MessageRead, {"messages": ("a",), "read_seq": 3, "read_beyond": tuple(range(10**15, 10**15 + BEYOND))}),
         (SettingsChanged, {"key": "grace", "value": "0" * 498 + "90"}),
     ]
 
@@ -468,14 +469,15 @@ def test_run_is_an_id(run: str) -> None:
 
 
 def test_record_that_several_events_fill_is_never_larger_than_a_reader_reads() -> None:
-    line, text = TAG * 500, TAG * 65536
+    line, text = TAG * 500, "\x1b" * 65536
     story = Story.of("bob")
     key = story.send("bob", "broadcast", "x").id
     plan: list[tuple[type[Event], dict[str, Any]]] = [
-        (SessionStarted, {"capabilities": (line,) * 64, "role": line, "work": line, "agent": line, "repo": line, "branch": line,
+        (SessionStarted, {"capabilities": (line,) * 64, "role": line, "work": line, "agent": line, "repo": line,
+        "branch": "b" * 250,
         "host": line}),
-        (HeartbeatRecorded, {"action": "x", "target": line, "phase": line, "progress": line, "branch": line}),
-        (MessageRead, {"messages": (key,), "read_seq": 4, "read_beyond": tuple(range(10**15, 10**15 + 29_000))}),
+        (HeartbeatRecorded, {"action": "x", "target": line, "phase": line, "progress": line, "branch": "\U00010400" * 250}),
+        (MessageRead, {"messages": (key,), "read_seq": 4, "read_beyond": tuple(range(10**15, 10**15 + BEYOND))}),
         (SessionEnded, {"done": (line,) * 64, "notes": text}),
     ]  # fmt: skip
     for kind, said in plan:

@@ -260,7 +260,7 @@ def crowd(count: int, line: str) -> State:
             branch=line,
             by_claim=bool(number % 2),
         )
-    ignored = tuple(Ignored(commit="ab" * 20, reason=line, seq=number) for number in range(5))
+    ignored = tuple(Ignored(commit=line or "ab" * 20, reason=line, seq=number) for number in range(5))
     return State(
         seq=count, at=T0, branch=Branch(opened_at=T0, ignored=ignored), sessions=Roll(sessions), heartbeats=Table(beats),
         claims=Table(claims), messages=Mail(messages), handoffs=Table(handoffs),

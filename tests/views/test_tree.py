@@ -21,7 +21,7 @@ from gitcoord.core.messages import Message
 from gitcoord.core.records import Record
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
-from gitcoord.views import tree
+from gitcoord.views import strictjson, tree
 
 # The fields of each record, in the order of the protocol (section 4). A record may have more behind its place.
 FIELDS = {
@@ -365,11 +365,48 @@ def test_good_file_is_read() -> None:
      GOOD.replace(b'"ann"', b'"../x"'), GOOD.replace(b"10:00:00Z", b"10:00:60Z"), GOOD.replace(b"10:00:00Z", b"10:00:00"),
      GOOD.replace(b'"read_seq": 0', b'"read_seq": 1e999'), GOOD.replace(b'"read_seq": 0', b'"read_seq": NaN'),
      GOOD.replace(b'"read_seq": 0', b'"read_seq": ' + b"9" * 5000),
-     GOOD.replace(b'"read_seq": 0', b'"read_seq": {}'), GOOD.replace(b'"ann"', b'"a\\ud800"')],
+     GOOD.replace(b'"read_seq": 0', b'"read_seq": {}'), GOOD.replace(b'"ann"', b'"a\\ud800"'),
+     *(GOOD.replace(b'"read_seq": 0', b'"read_seq": ' + odd) for odd in (b'"0"', b"0.0", b"-0", b"0e0", b"00", b"false", b"null",
+     b"+0")),
+     GOOD.replace(b'"read_seq": 0', b'"read_seq": 0, "read_seq": 0'),
+     GOOD.replace(b'"read_seq": 0', b'"read_seq": 0, "x": 1, "x": 1'),
+     GOOD.replace(b'"read_beyond": []', b'"read_beyond": {}'), GOOD.replace(b'"read_beyond": []', b'"read_beyond": null'),
+     GOOD.replace(b'"session_id": "ann",', b""), GOOD.replace(b'"status": "active"', b"'status': \"active\""),
+     *(_with(GOOD, x=1).replace(b'"x": 1', b'"x": ' + odd) for odd in (
+         b"NaN", b"Infinity", b"-Infinity", b"01", b"1.", b".5", b"1e", b"0x1", b"9" * 65, b'"\\ud800"', b'"\\udc00\\ud800"',
+         b'"\\x41"',
+         b'"\\u00g0"', b'"\\u+123"', b'"\t"', b'{"a": 1, "a": 1}', b"[1,]", b"[1 2]", b"{1: 2}", b"[" * 32 + b"]" * 32, b"tru",
+         b"/**/1",
+         b"\xc2\xa01", b"1\x0c", b'"\xed\xa0\x80"'))],
     ids=lambda data: ascii(data[:16]),
 )  # fmt: skip
 def test_hostile_file_is_no_record(data: bytes) -> None:
     assert tree.parse("sessions", data) is None
+
+
+def test_layout_and_fields_of_others_do_not_count() -> None:
+    record = json.loads(GOOD)
+    record["x"] = {"deep": [1.5, -1e400, "\U0001f642", None, [[[]]]]}
+    del record["read_seq"]  # it is the default: an older program left it out
+    for data in (
+        json.dumps(record),
+        json.dumps(record, indent="\t", ensure_ascii=False),
+        json.dumps(dict(reversed(record.items()))),
+    ):
+        found = tree.parse("sessions", data.replace("-Infinity", "-1e400").encode())
+        assert found is not None, data
+        assert tree.same_meaning(found, Session(session_id="ann", started_at=T0, last_heartbeat=T0))
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers(1 - 10**16,
+    10**16 - 1) | st.text(st.characters(exclude_categories=("Cs",))),
+                 lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+                 max_leaves=12),
+    st.sampled_from((None, 2)), st.booleans(),
+)  # fmt: skip
+def test_plain_json_is_read_as_it_is(value: Any, indent: int | None, ascii_only: bool) -> None:
+    assert strictjson.read(json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()) == value
 
 
 @pytest.mark.parametrize("table", ["waiting", "nothing", ""])

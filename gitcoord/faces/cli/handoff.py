@@ -10,8 +10,9 @@ import typer
 from gitcoord.bootstrap import Connection
 from gitcoord.core import leases
 from gitcoord.core.handoffs import Handoff
-from gitcoord.core.names import show
+from gitcoord.core.names import branch_or_none, show, word
 from gitcoord.core.times import spell
+from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput
 from gitcoord.faces.cli import complete, records
 from gitcoord.faces.cli.arguments import resources, text_or_stdin
@@ -85,7 +86,7 @@ def code(found: Connection, branch: str | None) -> dict[str, str | None]:
         raise BadInput(f"there is no branch {show(branch, 80)} here", hint="git branch")
     if commit and found.repo.remotes and not found.repo.is_on_a_remote(commit):
         say(f"note: commit {commit[:12]} is on no remote yet; who takes this elsewhere sees it after a git push")
-    return {"branch": show(branch or head.branch, 200) or None, "commit": commit or None}
+    return {"branch": branch_or_none(branch or head.branch), "commit": oid_or_none(commit)}
 
 
 def handoffs(
@@ -159,9 +160,9 @@ def _take_place(found: Connection, previous: str) -> None:
 
 def show_handoff(one: Handoff) -> None:
     """What a handoff says, for people."""
-    where = ", ".join(part for part in (one.branch and f"branch {one.branch}", one.commit and f"commit {one.commit}") if part)
-    if where:
-        out(f"  to check out: {where}")
+    where = [f"{what} {word(name)}" for what, name in (("branch", one.branch), ("commit", one.commit)) if name]
+    if where:  # these are pasted into a shell
+        out(f"  to check out: {', '.join(where)}")
     for label, text in (
         ("done", one.done),
         ("next", one.next),

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gitcoord.bootstrap import utc_now
-from gitcoord.core.names import parse_session
+from gitcoord.core.names import branch_or_none, parse_session
 from gitcoord.core.times import parse_duration, parse_when, spell
+from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld, NotInitialised
 from gitcoord.faces.cli import complete, handoff, records
 from gitcoord.faces.cli.arguments import patience, resource, resources
@@ -206,7 +207,7 @@ def release(
         told: dict[str, Any] = {"done": done, "tests": verdict, "next_phase": next_phase, "to": parse_session(to) if to else None}
         if done is not None or next_phase:
             head = found.repo.head()
-            told |= {"branch": head.branch or None, "commit": head.commit or None}
+            told |= {"branch": branch_or_none(head.branch), "commit": oid_or_none(head.commit)}
         receipt, freed = found.coordinator.release(resources(found, names) if names else None, op=options.op, **told)
         words = [f"released: {entry.split(' ', 1)[1]}" for entry in freed]
         if receipt.state == "queued":

@@ -8,7 +8,8 @@ from gitcoord.bootstrap import Connection
 from gitcoord.briefer import touched
 from gitcoord.core import leases
 from gitcoord.core.handoffs import Handoff
-from gitcoord.core.names import Resource, show
+from gitcoord.core.names import Resource, branch_or_none, show, word
+from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput
 from gitcoord.faces.mcp import words
 from gitcoord.faces.mcp.shapes import HandoffGiven
@@ -39,7 +40,7 @@ def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource]
     head = found.repo.head()
     receipt, going = boss.handoff(
         given.to, resources=chosen, done=given.done, next=given.next_step, blockers=given.blockers, tests=given.tests,
-        notes=given.notes, branch=show(head.branch, 200) or None, commit=head.commit or None,
+        notes=given.notes, branch=branch_or_none(head.branch), commit=oid_or_none(head.commit),
     )  # fmt: skip
     ours = [words.sent(receipt, f"handoff {receipt.seq or ''} offered to {show(given.to, 100)}".replace("  ", " "))]
     ours += [f"goes along when it is taken: {entry.split(' ', 1)[1]}" for entry in going]
@@ -52,6 +53,7 @@ def _line(one: Handoff) -> str:
 
 def _said(one: Handoff) -> list[str]:
     parts = {key: getattr(one, key) for key in ("branch", "commit", "done", "next", "blockers", "tests", "notes")}
+    parts |= {key: word(parts[key]) for key in ("branch", "commit") if parts[key]}  # these are pasted into a shell
     return [f"  {key} | {line}" for key, text in parts.items() for line in str(text or "").splitlines()]
 
 

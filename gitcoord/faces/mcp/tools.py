@@ -11,9 +11,10 @@ from gitcoord.bootstrap import Connection, utc_now
 from gitcoord.coordinator import Coordinator
 from gitcoord.core import addresses, messages, names, waiting
 from gitcoord.core.inbox import unread as unread_of
-from gitcoord.core.names import Resource
+from gitcoord.core.names import Resource, branch_or_none
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.times import parse_duration, parse_when, spell
+from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, GitcoordError, Held, NotInTime
 from gitcoord.faces.mcp import passing, words
 from gitcoord.faces.mcp import shapes as shape
@@ -174,7 +175,7 @@ def release(at: At, given: shape.ReleaseGiven) -> Answer:
     told["to"] = addresses.parse_receiver(given.to) if given.to else None
     if given.done is not None or given.next_phase:
         head = at.found.repo.head()
-        told |= {"branch": head.branch or None, "commit": head.commit or None}
+        told |= {"branch": branch_or_none(head.branch), "commit": oid_or_none(head.commit)}
     receipt, freed = at.boss.release(at.resources(given.resources) if given.resources else None, **told)
     what = [entry.split(" ", 1)[1] for entry in freed]
     lines = [words.sent(receipt, f"released: {one}") for one in what] or ["nothing was held"]
