@@ -31,6 +31,12 @@ PLAIN = "100644"
 PROJECTION: Kind = Projection()
 SESSIONS = ("ada", "ben", "cat")
 NAMES = ("x", "src/api.py", "src/*.py", "droplet:one", "ü/\u202eodd")
+TEXTS = (
+    "text\n\nmore", "\u2028\x1c\x85line", "\U0001fae9 \u1c89 \U00016d40", "a\u00a0b\u3000", "xmpp:a@b www.x.y MAILTO:z",
+    "\x1b[2J\r\n",
+    "\u200b\U000e0041", "`*_~|<b>&", "\u0130\u212a",
+)  # fmt: skip
+"""Texts that an escape, a table of Unicode (characters of 2024 too) or a board could trip over."""
 Files = dict[str, tuple[str, bytes]]  # path → mode, content
 
 
@@ -109,13 +115,14 @@ class Maker:
         story.op = lambda: op  # type: ignore[method-assign]
         does = (
             lambda: story.claim(who, name), lambda: story.claim(who, name, mode="shared"), lambda: story.release(who, name),
-            lambda: story.beat(who, f"doing {other}"), lambda: story.send(who, to, f"note {other}", message="text\n\nmore"),
+            lambda: story.beat(who, f"doing {other}"), lambda: story.send(who, to, f"note {other}",
+            message=TEXTS[other % len(TEXTS)]),
             lambda: story.send(who, "broadcast", "to all"), lambda: story.take(who),
             lambda: story.start(who) if who not in head.state.sessions else story.renew(who, name),
             lambda: story.setting(who, "takeover_after", str(600 + other)),
-            lambda: story.release(who, name, next_phase="DONE", done="all of it"),
+            lambda: story.release(who, name, next_phase="DONE", done=TEXTS[other % len(TEXTS)]),
             lambda: story.end(who) if other % 5 == 0 else story.beat(who, "still"),
-            lambda: story.handoff(who, to if other % 2 else "anyone", next=f"go on {other}"),
+            lambda: story.handoff(who, to if other % 2 else "anyone", next=f"go on {TEXTS[other % len(TEXTS)]}"),
             lambda: story.accept(who, next(key for key, one in head.state.handoffs.items() if one.status == "open")),
             lambda: story.supersede(who, to),
             lambda: story.end(who, to="anyone") if other % 3 == 0 else story.handoff(who),
@@ -224,6 +231,8 @@ def foreign(maker: Maker, head: Node, a: int, b: int) -> Node:
         "messages/direct/ada/m.json",
         "src/main.py",
         "handoffs/a/b",
+        "claims/\U0001fae9\u202e",
+        "waiting/\u1c89 'x'",
     )
     return maker.commit([head], {**head.files, places[a % len(places)]: (PLAIN, b"%d" % b)}, f"add {b}", at=head.at)
 
@@ -258,7 +267,7 @@ def forged(maker: Maker, head: Node, a: int, b: int) -> Node | None:
         {"seq": event.seq + 1}, {"seq": event.seq - 1}, {"seq": 0}, {"seq": 2**53}, {"id": known},
         {"session": other}, {"run_id": "nobody"}, {"session": "zed"}, {"lapsed": "too late"}, {"removed": ("session ada",)},
         {"abandoned": (other,)}, {"ignored": ("x" * 40 + " nothing",)}, {"run_id": ""}, {"released": ("3 file:x",)},
-        {"taken": (f"4 {other} broken file:x",)},
+        {"taken": (f"4 {other} broken file:x",)}, {"id": f"{b % 90}-{maker.op()}"}, {"id": f"{b:010}-{maker.op()}"},
     )  # fmt: skip
     lie = {key: value for key, value in lies[a // 3 % len(lies)].items() if key in type(event).model_fields}
     if event.makes and a % 4 == 0:  # only what makes a record can take the place of one
@@ -285,6 +294,79 @@ def untrue(maker: Maker, head: Node, a: int, b: int) -> Node | None:
         (mode, data + b"\n"), (mode, b"{}"), (mode, data.replace(b"ada", b"ben")), (mode, data.replace(b"2025", b"2031")),
         ("100755", data), ("120000", data), ("120000", b"/dev/zero"),
     )[b % 7]  # fmt: skip
+    return maker.commit([head], files, text_of(event), at=at, said=event.at)
+
+
+def spelled(maker: Maker, head: Node, a: int, b: int) -> Node | None:
+    """An event, one value of which is spelled as some library or some Python might read it, and the tree that it would make."""
+    event = maker.event(head, a, b)
+    if event is None:
+        return None
+    at = stamp(head.state, event.at)
+    _, files = maker.true_files(head, event, at)
+    head_, _, last = text_of(event).rstrip("\n").rpartition("\n\n")
+    lines = last.split("\n")
+    number = a % len(lines)
+    title, _, value = lines[number].partition(": ")
+    first, blank, rest = value.partition(" ")
+    odd = (
+        f"{title}: {value} ", f"{title}:  {value}", f"{title}: +{value}", f"{title}: 0{value}", f"{title}: {value}.0",
+        f"{title}: {value}\n{title}: {value}",
+        f"{title}: {value.replace('T', ' ')}", f"{title}: {value.replace('Z', '+00:00')}", f"{title}: 2025-11-15T24:00:00Z",
+        f"{title}: 1_0", f"{title}: t",
+        f"{title}: \u0661{blank}{rest}", f"{title}: 0{first}{blank}{rest}", f"{title}: {first} {blank}{rest}",
+        f"{title}: {value}\\u{{A}}",
+        f"{title}: \\u{{30}}{value}", f"{title}: {value.upper()}", f"{title}: {value}\nCoord-Ignored: <b>@everyone</b> call me",
+        f"{title}: {value}\nCoord-Commit: --output=x", f"{title}: {value}\nCoord-Branch: x; touch y",
+        f"{title}: {value}\nCoord-Later: 1\nCoord-Later: 2",
+        f"{title}: {value}\nCoord-Coordination: no", f"{title}: {value}\nCoord-Eta: 2025-02-29T10:00:00Z",
+        f"{title}: {value}\nCoord-Folded: 1e2",
+    )  # fmt: skip
+    lines[number] = odd[b % len(odd)]
+    return maker.commit([head], files, head_ + "\n\n" + "\n".join(lines) + "\n", at=at, said=event.at)
+
+
+def midnight(maker: Maker, head: Node, a: int, b: int) -> Node | None:
+    """A heartbeat whose work is done at midnight, spelled as the hour 24 of the day before: a time for some Pythons."""
+    story = Story(
+        now=max(head.state.at, T0), state=head.state, runs={name: one.run_id for name, one in head.state.sessions.items()}
+    )
+    day = story.now.replace(hour=0, minute=0, second=0) + timedelta(days=1 + b % 9)
+    op = maker.op()
+    story.op = lambda: op  # type: ignore[method-assign]
+    event = story.beat(SESSIONS[a % 3], "soon", estimated_completion=day)
+    at = stamp(head.state, event.at)
+    _, files = maker.true_files(head, event, at)
+    odd = f"{day - timedelta(days=1):%Y-%m-%dT24:00:00Z}"
+    return maker.commit([head], files, text_of(event).replace(f"{day:%Y-%m-%dT%H:%M:%SZ}", odd), at=at, said=event.at)
+
+
+def respelled(maker: Maker, head: Node, a: int, b: int) -> Node | None:
+    """An event, one of whose records is JSON of another spelling: another layout, what a later version adds,
+    or what no grammar has."""
+    event = maker.event(head, a, b)
+    if event is None:
+        return None
+    at = stamp(head.state, event.at)
+    _, files = maker.true_files(head, event, at)
+    changed = [path for path in _records(files) if files[path] != head.good.get(path)]
+    if not changed:
+        return None
+    path = changed[a % len(changed)]
+    text = files[path][1].decode()
+    record = json.loads(text)
+    key = sorted(record)[a % len(record)]
+    value = json.dumps(record[key])
+    more = ('"later": {"a": [1.50, -0.0, 1e5, null, "\\ud83d\\ude42"]}', '"later": NaN', '"later": "\\ud800"',
+    '"later": ' + "[" * 40 + "]" * 40,
+            '"later": 1, "later": 1', '"later": ' + "9" * 5000, '"later": 1e999', f'"{key}": {value}', '"later": 01')  # fmt: skip
+    files[path] = (PLAIN, (
+        json.dumps(record).encode(), json.dumps(record, indent="\t", ensure_ascii=False).encode("utf-8", "surrogatepass"),
+        json.dumps(dict(reversed(record.items()))).encode(), json.dumps({**record, key: str(record[key])}).encode(),
+        json.dumps({**record, key: float(record[key]) if isinstance(record[key], int) else [record[key]]}).encode(),
+        json.dumps({one: value for one, value in record.items() if one != key}).encode(), b"\xef\xbb\xbf" + text.encode(),
+        *(text.replace("{", "{" + one + ",", 1).encode() for one in more),
+    )[b % (7 + len(more))])  # fmt: skip
     return maker.commit([head], files, text_of(event), at=at, said=event.at)
 
 
@@ -348,7 +430,9 @@ def strangers(maker: Maker, head: Node, a: int, b: int) -> Node:
 MOVES = {
     move.__name__: move
     for move in (
-        good, far_date, edit, theft, foreign, board, board_with_event, forged, untrue, strange, empty, fork, merge, strangers,
+        good, far_date, edit, theft, foreign, board, board_with_event, forged, untrue, spelled, midnight, respelled, strange,
+        empty, fork,
+        merge, strangers,
     )
 }  # fmt: skip
 
