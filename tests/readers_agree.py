@@ -43,6 +43,7 @@ def serve() -> None:
 
 
 def _read(objects: Any, stops: Sequence[str]) -> dict[str, Any]:
+    from gitcoord.errors import Alarm
     from gitcoord.log.history import Checked, History
     from gitcoord.views import board, tree
     from gitcoord.views.projection import Projection
@@ -51,7 +52,10 @@ def _read(objects: Any, stops: Sequence[str]) -> dict[str, Any]:
     reader = History(objects, Projection(), facts)
     seen: list[Any] = []
     for stop in stops:
-        known = reader.check(stop, known, seen.append)
+        try:
+            known = reader.check(stop, known, seen.append)
+        except Alarm as alarm:  # for every reader: two lines of good events were merged
+            return {"good": "", "seq": 0, "at": "", "state": type(alarm).__name__, "one": True, "bad": []}
         if not known.good:  # no branch of ours yet: the program says so, and remembers nothing
             known = Checked()
     state = History(objects, Projection(), facts).state_at(known.good, known.seq)
