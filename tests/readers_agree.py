@@ -38,7 +38,7 @@ def serve() -> None:
 
     for line in sys.stdin:
         asked = json.loads(line)
-        with Objects(Repository.find(asked["repo"], dict(os.environ))) as objects:
+        with Objects(Repository.find(asked["repo"], {**os.environ, "GIT_DIR": asked["repo"]})) as objects:
             print(json.dumps(_read(objects, asked["stops"])), flush=True)
 
 

@@ -69,7 +69,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """An empty one."""
     path = tmp_path_factory.mktemp("library")
     git(path, "init", "-q", "--bare")
-    with Objects(Repository.find(str(path), dict(os.environ))) as objects:
+    with Objects(Repository.find(str(path), {**os.environ, "GIT_DIR": str(path)})) as objects:
         yield Library(path, objects)
 
 
@@ -141,7 +141,7 @@ def test_the_moves_make_good_commits_and_bad_ones_of_all_kinds(library: Library)
     """What the other tests rest on: histories that are neither all good nor all bad, and every reason there is."""
     good, reasons = 0, Counter[str]()
     words = sorted(histories.MOVES) * 3
-    for seed in range(20):
+    for seed in range(40):
         plan = []
         for number, word in enumerate(words):
             some = (seed * 7919 + number * 104729) % 9973
