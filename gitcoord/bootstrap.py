@@ -228,7 +228,7 @@ def connect(
             with suppress(OSError):
                 desk.take_over(moved, before)
     facts = Facts(folder / f"facts-{name}.json")
-    with Objects(home, tip.complete) as objects:
+    with Objects(home, tip.complete, tip.mend) as objects:
         log = EventLog(
             tip=tip,
             objects=objects,

@@ -99,7 +99,7 @@ def test_a_push_of_a_killed_process_that_lands_late_has_one_effect(
     ada, ben = pair
     sent: list[tuple[str, str]] = []
 
-    def note_and_die(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
+    def note_and_die(self: RemoteTip, expected: str, new: str, seconds: float, **more: str) -> Swap:
         sent.append((expected, new))
         raise Killed
 
@@ -123,7 +123,7 @@ def test_no_refusal_is_told_while_an_earlier_push_of_the_command_may_still_land(
     clock.move(seconds=290)
     sent: list[str] = []
 
-    def note_and_die(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
+    def note_and_die(self: RemoteTip, expected: str, new: str, seconds: float, **more: str) -> Swap:
         sent.append(new)
         raise Killed
 
@@ -164,8 +164,8 @@ def test_an_unknown_outcome_converges_when_the_command_is_run_again(
     ada, ben = pair
     real = RemoteTip.swap
 
-    def landed_but_unknown(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
-        real(self, expected, new, seconds)
+    def landed_but_unknown(self: RemoteTip, expected: str, new: str, seconds: float, **more: str) -> Swap:
+        real(self, expected, new, seconds, **more)
         raise Unknown("the line was cut")
 
     with monkeypatch.context() as patch:
@@ -416,11 +416,11 @@ def test_what_comes_while_a_race_is_lost_goes_along(pair: tuple[Seat, Seat], mon
     with ada.here() as found:
         found.coordinator.start("eve", new=True)
 
-        def swap(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
+        def swap(self: RemoteTip, expected: str, new: str, seconds: float, **more: str) -> Swap:
             if not swaps:  # another machine is faster, and meanwhile eve on this one asks too
                 assert ben.run("heartbeat", "faster").code == 0
                 _asks(found, "eve", "y")
-            swaps.append(real(self, expected, new, seconds))
+            swaps.append(real(self, expected, new, seconds, **more))
             return swaps[-1]
 
         monkeypatch.setattr(RemoteTip, "swap", swap)
@@ -502,8 +502,8 @@ def test_an_older_clone_of_the_machine_looks_before_it_pushes(
     real = RemoteTip.swap
     swaps: list[Swap] = []
 
-    def swap(self: RemoteTip, expected: str, new: str, seconds: float) -> Swap:
-        swaps.append(real(self, expected, new, seconds))
+    def swap(self: RemoteTip, expected: str, new: str, seconds: float, **more: str) -> Swap:
+        swaps.append(real(self, expected, new, seconds, **more))
         return swaps[-1]
 
     monkeypatch.setattr(RemoteTip, "swap", swap)

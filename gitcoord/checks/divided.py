@@ -24,7 +24,7 @@ def look(found: Connection, error: Divided) -> Iterator[Finding]:
         if not line["first"]:
             continue
         own = [name for name in objects.range(line["good"], line["first"]) or [] if name[0] != line["first"]]
-        commits = objects.commits([(line["first"], ()), *own[-_NAMED:]])
+        commits = [objects.commit(line["first"]), *objects.commits(own[-_NAMED:])]
         authors = ", ".join(dict.fromkeys(show(commit.author, 64) for commit in commits))
         dates = [spell(commit.committed_at) for commit in commits if commit.committed_at is not None]
         when = f", {dates[0]} to {dates[-1]}" if dates else ""

@@ -11,7 +11,7 @@ from itertools import takewhile
 from types import TracebackType
 from typing import NamedTuple, TypeVar, overload
 
-from gitcoord.errors import Damaged, GitFault, NotWritten
+from gitcoord.errors import Damaged, GitcoordError, GitFault, NotWritten
 from gitcoord.git.process import Conversation
 from gitcoord.git.repo import NULL, OID, Oid, Repository, own_ref
 
@@ -111,15 +111,18 @@ class Lines(Sequence[Line]):
 
 class Objects:
     """Reads and writes objects of one repository. A context manager: it keeps its reading children. `complete` fetches what a fetch
-    with a depth left out of a commit's history.
+    with a depth left out of a commit's history; `mend` fetches again what is missing or damaged here.
 
     What is read is believed only if its bytes give its name, and a list only if it is whole. All else is a fault, asked for once
     more and then raised as GitFault: never an object that isn't there, never one that is empty.
     """
 
-    def __init__(self, repo: Repository, complete: Callable[[Oid], None] | None = None) -> None:
+    def __init__(
+        self, repo: Repository, complete: Callable[[Oid], None] | None = None, mend: Callable[[], None] | None = None
+    ) -> None:
         self._repo = repo
         self._complete = complete
+        self._mend = mend
         self._readers: dict[str, Conversation] = {}
 
     def __enter__(self) -> Objects:
@@ -138,16 +141,38 @@ class Objects:
         found: list[_T] = []
         for start in range(0, len(names), _AT_ONCE):
             part = names[start : start + _AT_ONCE]
-            for last in (False, True):
+            for number in range(3):
                 try:
                     found += self._asked(mode, part, answer)
                     break
                 except GitFault as fault:
                     if child := self._readers.pop(mode, None):
                         child.close()
-                    if last or fault.stalled:
+                    if number and isinstance(fault, Damaged):
+                        self._mended(fault)
+                    elif number or fault.stalled:
                         raise
         return found
+
+    def _mended(self, fault: GitFault) -> None:
+        """Has what may be damaged fetched again, once; raises the fault where that can't be done."""
+        mend, self._mend = self._mend, None
+        if mend is None:
+            raise fault
+        try:
+            mend()
+        except GitcoordError:
+            raise fault from None
+        self.close()  # they know the old packs only
+
+    def _reading(self, *words: str, parse: Callable[[bytes], _T], stdin: bytes = b"") -> _T:
+        try:
+            return self._repo.reading(*words, parse=parse, stdin=stdin)
+        except GitFault as fault:
+            if fault.stalled:
+                raise
+            self._mended(fault)
+            return self._repo.reading(*words, parse=parse, stdin=stdin)
 
     def _asked(self, mode: str, names: Sequence[str], answer: Callable[[Conversation, str], _T]) -> list[_T]:
         if mode not in self._readers:
@@ -259,7 +284,7 @@ class Objects:
                 seen.add(oid)
             return names
 
-        return self._repo.reading(*words, parse=parse)
+        return self._reading(*words, parse=parse)
 
     def is_behind(self, commit: Oid, tip: Oid) -> bool:
         """True if the tip has the commit behind it, or is it."""
@@ -280,7 +305,7 @@ class Objects:
                 raise ValueError("no root is among them")
             return names[::-1]
 
-        return self._repo.reading(*words, parse=parse)
+        return self._reading(*words, parse=parse)
 
     def commits(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> list[Commit]:
         """The commits, parsed. What can't be read as plain UTF-8 of a bearable size comes without a message."""
@@ -302,7 +327,7 @@ class Objects:
         asked = "".join(f"{new} {old}\n" if old else f"{new}\n" for old, new in pairs)
         words = ["diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--root", "--always"]
         # What is no name comes back as it is.
-        return iter(self._repo.reading(*words, stdin=asked.encode() + _END + b"\n", parse=lambda data: _differences(data, pairs)))
+        return iter(self._reading(*words, stdin=asked.encode() + _END + b"\n", parse=lambda data: _differences(data, pairs)))
 
     def write_chain(self, base: Oid, tree_of: Oid, commits: Sequence[NewCommit], *, keep: str = "") -> list[Oid]:
         """Writes the commits one behind the other on `base` (NULL: the first is a root) and returns their names.
@@ -343,7 +368,10 @@ class Objects:
             if done.ok and len(oids) == len(commits) and all(map(OID.fullmatch, oids)):
                 return oids
             if done.returncode and done.words:
-                break
+                try:  # what it builds on may be damaged
+                    self._mended(Damaged(done.words))
+                except Damaged:
+                    break
         raise NotWritten(f"git could not write: {done.how}", hint="is the disk full? gitcoord doctor")
 
 

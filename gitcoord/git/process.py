@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from gitcoord.errors import GitcoordError, GitFault, mask
+from gitcoord.errors import Damaged, GitcoordError, GitFault, mask
 
 # What `git rev-parse --local-env-vars` lists (git 2.55), and what a receiving hook adds: inside a hook these point
 # at the user's repository, index or quarantine, whatever -C says.
@@ -505,7 +505,8 @@ class Conversation:
 
     def _end(self, words: str, *, stalled: bool = False) -> None:
         self._over = words
-        self._child.close()
+        if self._child.close().returncode > 0 and not stalled:  # its own decision: it can't read what it was asked for
+            raise Damaged(words, hint="git fsck, then gitcoord doctor")
         raise GitFault(words, hint="run the same command again", stalled=stalled)
 
     def close(self) -> None:

@@ -7,9 +7,11 @@ stood still, Unknown that the outcome can't be read.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,6 +22,7 @@ from time import monotonic
 from typing import Protocol
 
 from gitcoord.errors import Alarm, Damaged, GitFault, Refused, Unknown, Unreachable
+from gitcoord.git import hub
 from gitcoord.git.process import Done
 from gitcoord.git.repo import NO_LOG, NULL, Oid, Repository, kept_ref, own_ref
 from gitcoord.git.urls import protocol_of, unrewritten
@@ -34,7 +37,8 @@ _FAULTS = re.compile(
 )
 """What servers say when something is wrong with them; anything else that they refuse for is their policy."""
 _DAMAGE = re.compile(
-    r"bad object|corrupt|missing (blob|tree|commit)|unable to read|could not read [0-9a-f]|cannot read existing|not a valid object"
+    r"bad object|the object [0-9a-f]+ does not exist|corrupt"
+    r"|missing (blob|tree|commit)|unable to read|could not read [0-9a-f]|cannot read existing|not a valid object"
     r"|did not send all necessary objects|unresolved delta|loose object|bad tree|inflate|packed object|Could not read [0-9a-f]"
 )
 """What git says when an object in this clone is in its way."""
@@ -89,6 +93,10 @@ class Tip(Protocol):
         """Fetches what a fetch with a depth left out of that tip's history, and of no other branch. Raises Unreachable."""
         ...
 
+    def mend(self) -> None:
+        """Fetches again what is missing or damaged of the branch in this clone. Raises Unreachable, Damaged."""
+        ...
+
     def witness(self) -> datetime | None:
         """Another machine's time, now; None when there is nobody to ask."""
         ...
@@ -128,6 +136,10 @@ class LocalTip:
     def complete(self, tip: Oid) -> None:
         """Raises Alarm: there is nobody who has the rest."""
         raise Alarm(f"the history of {self.ref} is cut off in this repository, and it has no remote that has the rest")
+
+    def mend(self) -> None:
+        """Raises Damaged: there is nobody who has it."""
+        raise Damaged(f"{self.ref} is damaged, and there is no remote that has the rest", hint="git fsck")
 
     def swap(self, expected: Oid, new: Oid, seconds: float, *, sending: str = "") -> Swap:
         """git's own compare-and-swap on a ref."""
@@ -192,9 +204,18 @@ class RemoteTip:
         return self._repo.oid_of(self._tracking)
 
     def read(self, seconds: float) -> Oid:
-        """Fetches exactly this ref into a ref of its own (parallel fetches into one ref fail), and follows with the
-        remote-tracking ref. Raises Unreachable; Damaged where the remote answers and an object of this clone is in the way.
+        """Fetches exactly this ref, and follows with the remote-tracking ref. Raises Unreachable; Damaged where the remote answers
+        and an object of this clone stays in the way.
         """
+        end = monotonic() + seconds
+        try:
+            return self._read(seconds)
+        except Damaged:
+            self.mend()
+            return self._read(max(2.0, end - monotonic()))
+
+    def _read(self, seconds: float) -> Oid:
+        """The same, into a ref of its own: parallel fetches into one ref fail."""
         end = monotonic() + seconds
         mine = own_ref("fetch")
         known = self._tracked()
@@ -257,6 +278,26 @@ class RemoteTip:
             f"this clone has only the newest part of {self.ref} (a fetch with a depth); the rest can't be fetched: {words}",
             hint=f"git fetch --unshallow {self.where}",
         )
+
+    def mend(self) -> None:
+        """Fetches all of our branch's history into a repository of its own, and puts that pack beside the others here: git looks
+        into packs first, and the newest first. Raises Unreachable.
+        """
+        into = os.path.join(self._repo.common_dir, "objects", "pack")
+        with tempfile.TemporaryDirectory(prefix="gitcoord-") as folder:
+            aside = hub.home(self._repo, os.path.join(folder, "whole.git"), self.url)
+            words = ["-c", "fetch.unpackLimit=1", *self._fetching("refs/heads/whole")]
+            done = aside.run(*words, seconds=_COMPLETING, extra=self._meaning)
+            if not done.ok:
+                raise Unreachable(_away(self.where, done.how), hint=_AWAY_HINT)
+            packs = glob.glob(os.path.join(glob.escape(aside.common_dir), "objects", "pack", "pack-*"))
+            packs.sort(key=lambda path: path.endswith(".idx"))
+            for path in packs:  # the index comes last: by it git sees that there is a pack
+                new = os.path.join(into, f"tmp_{secrets.token_hex(8)}")
+                shutil.copy(path, new)
+                os.replace(new, os.path.join(into, os.path.basename(path)))
+        with suppress(GitFault):
+            self._repo.run("prune-packed", "--quiet")  # the damaged ones, too: they are in that pack
 
     def _is_there(self, seconds: float, *, said: bool) -> bool | None:
         """Whether the branch is on the remote; None when the remote doesn't answer. `said`: git has said that it isn't; else it
@@ -365,11 +406,10 @@ class RemoteTip:
     def _read_after(self, expected: Oid, new: Oid, sending: str, seconds: float) -> Oid:
         """The tip after a push that failed."""
         try:
-            return self.read(seconds)
+            return self._read(seconds)
         except Damaged:
-            if self._repo.has_all(new, expected):
-                raise
-            _drop(self._repo, sending)  # a ref without its objects is in the way of every fetch
+            if not self._repo.has_all(new, expected):
+                _drop(self._repo, sending)  # a ref without its objects is in the way of every fetch
             return self.read(seconds)
 
     def would_take(self, seconds: float) -> tuple[bool, str]:
