@@ -407,6 +407,60 @@ def test_when_the_lease_is_lost_the_command_is_stopped(pair: tuple[Seat, Seat], 
     assert holders(ben) == {"slot:x": "ben"}
 
 
+ASIDE = """
+import os, subprocess, sys
+for number, way in enumerate((["setsid"], ["setsid", "env", "-i"], ["nohup", "setsid"])):
+    subprocess.Popen([*way, sys.executable, "-c", '''{lasts}''', sys.argv[1] + str(number)], stderr=subprocess.DEVNULL)
+if os.fork() == 0:  # a daemon: its parents are gone, and its environment is empty
+    os.setsid()
+    if os.fork() == 0:
+        os.execve(sys.executable, [sys.executable, "-c", '''{lasts}''', sys.argv[1] + "3"], dict())
+    os._exit(0)
+os.wait()
+import time
+while not all(os.path.exists(sys.argv[1] + str(number)) for number in range(4)): time.sleep(0.01)
+"""
+
+
+def test_what_left_the_command_ends_with_the_lease_and_nothing_else_does(
+    pair: tuple[Seat, Seat], tmp_path: Path, fake: Fake
+) -> None:
+    ada, ben = pair
+    script = ASIDE.format(lasts=LASTS) + LASTS
+    running = begin(ada, tmp_path / "pid", "--claim", "slot:x", "--ttl", "5m", "--kill-after", "1s", script=script, env=fake.env)
+    aside = [int((tmp_path / f"pid{number}").read_text()) for number in range(4)]
+    other = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    assert all(map(alive, aside))
+    ben.ok("claim", "slot:x", "--break", str(ada.ok("claims")["claims"][0]["fence"]))
+    fake.set(110)
+    assert running.end().code == 4
+    assert not any(map(alive, aside))
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
+@pytest.mark.parametrize("how", ["kill -9", "ends"])
+def test_what_left_the_command_is_ended_by_the_warden_and_named_at_a_good_end(
+    pair: tuple[Seat, Seat], tmp_path: Path, how: str
+) -> None:
+    ada, _ = pair
+    script = f"import subprocess, sys\nwords = ['setsid', sys.executable, '-c', {LASTS!r}, sys.argv[1] + '0']\n"
+    script += f"subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n{WAITS}\n"
+    script += "while not os.path.exists(sys.argv[1] + '0'): time.sleep(0.01)\n" + ("" if how == "ends" else "time.sleep(1000)")
+    running = begin(ada, tmp_path / "pid", "--claim", "slot:x", "--kill-after", "1s", script=script)
+    until((tmp_path / "pid0").exists, "it never began")
+    aside = int((tmp_path / "pid0").read_text())
+    if how == "ends":
+        assert f"(pid {aside})" in running.end().err
+        assert alive(aside)
+        os.kill(aside, signal.SIGKILL)
+        return
+    running.child.kill()
+    running.child.communicate(timeout=PATIENCE)
+    until(lambda: not alive(aside), "it outlived its run")
+
+
 @pytest.mark.usually("9-9")
 @pytest.mark.parametrize(("own", "code"), [(0, 4), (9, 9)])
 def test_with_keep_going_the_command_goes_on_and_success_is_still_exit_4(

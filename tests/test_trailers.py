@@ -86,6 +86,56 @@ def test_a_message_that_its_author_left_empty_gives_the_commit_up(day: Day) -> N
     assert message(day) == f"by hand\n\nCoord-Session: ben\nCoord-Fence: {fence(day)} file:src"
 
 
+@pytest.mark.parametrize(
+    ("settings", "editor", "words"),
+    [
+        ({}, ":", ()), ({"core.commentChar": ";"}, ":", ("-v",)), ({"core.commentChar": "auto"}, ":", ()),
+        ({"core.commentChar": "auto"}, 'sed -i "/^;/!d" "$1"', ("--amend", "-v")),
+        ({}, ":", ("-s",)), ({"commit.template": "../form"}, ":", ()), ({"core.commentString": "//"}, ":", ()),
+        ({"core.commentChar": "//"}, ":", ("-v",)),
+    ],
+)  # fmt: skip
+def test_what_git_gives_up_without_us_it_gives_up_with_us(
+    day: Day, tmp_path: Path, settings: dict[str, str], editor: str, words: tuple[str, ...]
+) -> None:
+    ben = day.ben
+    (ben.path.parent / "form").write_text("What and why\n")
+    write(ben, "src/a.py")
+    ben.git("add", "-A")
+    assert run(day, "commit", "-q", "--cleanup=verbatim", "-m", "#12 subject").code == 0
+    write(ben, "src/b.py")
+    ben.git("add", "-A")
+    before = ben.git("rev-parse", "HEAD")
+    for key, value in settings.items():
+        ben.git("config", key, value)
+    ed = str(script(tmp_path / "ed", editor))
+    alone = run(day, "commit", "-q", *words, GIT_EDITOR=ed, GITCOORD="0")
+    if alone.code == 0:  # this git takes such a setting for something else
+        pytest.skip("this git knows no such setting")
+    assert run(day, "commit", "-q", *words, GIT_EDITOR=ed).code == alone.code
+    for key in settings:
+        ben.git("config", "--unset", key)
+    assert ben.git("rev-parse", "HEAD") == before
+
+
+def test_what_the_user_has_set_for_trailers_is_for_their_own(day: Day, tmp_path: Path) -> None:
+    ben = day.ben
+    ran = tmp_path / "ran"
+    for key, value in {
+        "trailer.separators": "=:", "trailer.ifmissing": "doNothing", "trailer.where": "start",
+        "trailer.Coord-Session.ifexists": "doNothing",
+        "trailer.x.command": f"touch {ran}", "trailer.sign.key": "Signed-off-by= ",
+    }.items():  # fmt: skip
+        ben.git("config", key, value)
+    write(ben, "src/a.py")
+    ben.git("add", "-A")
+    assert run(day, "-c", "trailer.separators=%", "commit", "-q", "-m", "s", "-m", "Signed-off-by: x <x@y>").code == 0
+    assert message(day).splitlines() == [
+        "s", "", "Signed-off-by: x <x@y>", "Coord-Session: ben", f"Coord-Fence: {fence(day)} file:src",
+    ]  # fmt: skip
+    assert not ran.exists()
+
+
 def test_own_hook_runs_first_and_may_say_no(day: Day) -> None:
     hooks = day.ben.path / ".git" / "hooks"
     hookdir.uninstall(hooks, common_dir=day.ben.path / ".git")

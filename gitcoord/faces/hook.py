@@ -34,6 +34,8 @@ _ACTIONS = {
 _SECONDS = 5.0  # a git call of ours takes 2 ms; after this long something is wrong with the repository
 _FILES = 50  # as many as a heartbeat names (core/heartbeats.py, which would load pydantic)
 _TRAILERS = 20  # leases that a commit's message names
+_COMMENTS = "#;@!$%^&|:"  # of these git chooses for core.commentChar=auto
+_TEMPLATE = 1 << 16  # bytes of a message's template
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _WHO = frozenset({"GITCOORD_SESSION", *AGENTS})
 _OF_ONE_CALL = frozenset({"GITCOORD_HEAD", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"})
@@ -105,7 +107,7 @@ def _git(words: list[str], environ: Mapping[str, str]) -> None:
 
 def _trail(path: str, environ: Mapping[str, str]) -> None:
     """Adds to the commit's message whose session makes it, and under which leases of that session on the files in it. A message
-    that is empty but for comments stays empty: so its author gives the commit up.
+    for which git would give the commit up stays as it is.
     """
     from gitcoord.core.overlap import covers  # here: the other hooks, which are many, don't pay for it
 
@@ -113,15 +115,19 @@ def _trail(path: str, environ: Mapping[str, str]) -> None:
     binding = Identity(Path(place.git_dir)).sitting(environ) if place else None
     if place is None or binding is None:
         return
-    mark = _ask(process.clean_environment(environ), place.work_tree, "config", "core.commentChar").strip()
-    mark = mark if mark not in {"", "auto"} else "#"
+    env = {**process.clean_environment(environ), "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        text = file.read().partition(f"{mark} ------------------------ >8")[0]
-    if not any(line.strip() and not line.startswith(mark) for line in text.splitlines()):
+        text = file.read()
+    asked = _ask(env, place.work_tree, "config", "--null", "--get-regexp", r"^(core\.comment(char|string)|commit\.template)$")
+    settings = dict(one.partition("\n")[::2] for one in asked.split("\0") if one)
+    marks = _comment_marks(text, settings)
+    template = _template(settings.get("commit.template", ""), place.work_tree, environ)
+    if any(_is_given_up(text, mark, template) for mark in marks):
         return
     index = {name: environ[name] for name in ("GIT_INDEX_FILE",) if name in environ}
-    env = {**process.clean_environment(environ), **index, "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
-    staged = _ask(env, place.work_tree, "diff-index", "--cached", "--name-only", "-z", "--no-renames", "HEAD", "--").split("\0")
+    staged = _ask(
+        {**env, **index}, place.work_tree, "diff-index", "--cached", "--name-only", "-z", "--no-renames", "HEAD", "--"
+    ).split("\0")
     names = [file_in(binding.repo, unicodedata.normalize("NFC", name)) for name in staged if name]
     said = [f"Coord-Session: {binding.session}"]
     for entry in Identity(Path(place.git_dir)).held(binding.session):
@@ -131,7 +137,51 @@ def _trail(path: str, environ: Mapping[str, str]) -> None:
             if fence.isdigit() and len(said) <= _TRAILERS and any(covers(resource, name) for name in names):
                 said.append(f"Coord-Fence: {entry}")
     words = [word for one in said for word in ("--trailer", one)]
-    _ask(env, os.getcwd(), "interpret-trailers", "--in-place", "--no-divider", "--if-exists", "addIfDifferent", *words, path)
+    # What the user has set for trailers of their own (separators, commands, other words for them) is for their own.
+    kept = {name: value for name, value in process.clean_environment(environ).items() if not name.startswith("GIT_CONFIG")}
+    alone = {**kept, "GIT_DIR": os.devnull, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    alone["GIT_CONFIG_NOSYSTEM"] = "1"
+    mark = ["-c", f"core.comment{'Char' if len(marks[0]) == 1 else 'String'}={marks[0]}"]
+    added = ["interpret-trailers", "--in-place", "--no-divider", "--if-exists", "addIfDifferent", *words, os.path.abspath(path)]
+    _ask(alone, os.getcwd(), *mark, *added)
+
+
+def _comment_marks(text: str, settings: Mapping[str, str]) -> list[str]:
+    """What lines that git takes away may begin with: first what this message's comments do begin with, as far as can be told."""
+    default = settings.get("core.commentchar") or "#"
+    longer = settings.get("core.commentstring", "")  # git takes it from 2.45 on, and the one that was set last
+    cut = re.search(r"^(.{1,40}?) -{24} >8 -{24}$", text, re.MULTILINE)
+    if "auto" not in (default, longer):
+        found = [*([longer] if longer else []), default]
+    else:  # git chose one that no line began with
+        last = next((line for line in reversed(text.splitlines()) if line.strip()), "")
+        found = [*([last[0]] if last[:1] and last[0] in _COMMENTS else []), *_COMMENTS]
+        found += [one for one in (default, longer) if one and one != "auto"]
+    return list(dict.fromkeys([*([cut[1]] if cut else []), *found]))
+
+
+def _template(name: str, work_tree: str, environ: Mapping[str, str]) -> str:
+    """The text that every message begins with, if the user has one."""
+    if not name:
+        return ""
+    home = environ.get("HOME", "")
+    path = os.path.join(work_tree, name.replace("~", home, 1) if name.startswith("~/") and home else name)
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read(_TEMPLATE)
+    return ""
+
+
+def _is_given_up(text: str, mark: str, template: str) -> bool:
+    """Whether git gives up a commit with that message: it has no words beside comments, sign-offs and its template."""
+    cut = re.split(rf"^{re.escape(mark)} -{{24}} >8 -{{24}}$", text, maxsplit=1, flags=re.MULTILINE)[0]
+    lines, first = _words(cut, mark), _words(template, mark)
+    if first and lines[: len(first)] == first:
+        lines = lines[len(first) :]
+    return all(line.startswith("Signed-off-by: ") for line in lines)
+
+
+def _words(text: str, mark: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith(mark)]
 
 
 def _events(name: str, arguments: list[str], place: _Place, environ: Mapping[str, str]) -> Iterator[_Event]:

@@ -104,12 +104,12 @@ def boot() -> str:
 
 def detach(argv: Sequence[str], env: Mapping[str, str]) -> None:
     """Starts a process that nobody waits for and that keeps nobody's pipes open; not in the work tree: its files are no modules
-    of ours.
+    of ours. It is no part of what a `run` has started.
     """
     import subprocess  # here: a hook that starts nothing doesn't pay for it
 
     child = subprocess.Popen(
-        list(argv), env=dict(env), cwd="/", start_new_session=True,
+        list(argv), env={**env, "GITCOORD_RUNS": ""}, cwd="/", start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it

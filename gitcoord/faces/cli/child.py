@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -18,6 +20,7 @@ from gitcoord.faces.cli import warden
 
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)  # passed on to all of the command's processes
 TELLING = (signal.SIGUSR1, signal.SIGUSR2)  # passed on to the command alone: those without a handler would die of it
+_PR_SET_CHILD_SUBREAPER = 36  # of Linux: what loses its parent comes to this process
 _POLL = 0.05  # seconds between two looks whether a group that was told to end is gone
 _LAST = 2.0  # seconds after KILL until one that can't even be killed (in a system call) is left behind
 
@@ -86,16 +89,42 @@ def missing(words: Sequence[str], folder: str | None, environ: Mapping[str, str]
     return 127, f"there is no command {name}"
 
 
+class Marks:
+    """What tells the processes of a command from this one's own. Made before this one starts any."""
+
+    def __init__(self) -> None:
+        nonce = secrets.token_hex(8)
+        self.command, self.own = nonce, f"own-{nonce}"
+        self._before = os.environ.get(warden.MARKS, "")
+        os.environ[warden.MARKS] = f"{self._before}:{self.own}:"
+        with suppress(Exception):  # where there is no such thing, what loses its parent is known by its mark alone
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """For the command."""
+        return {warden.MARKS: f"{self._before}:{self.command}:"}
+
+
 class Child:
     """The command while it runs. `code` is its exit code, 128 and the signal's number if it died of one; None while it runs."""
 
     def __init__(
-        self, words: Sequence[str], *, folder: str | None, environ: Mapping[str, str], signals: Signals, kill_after: float
+        self,
+        words: Sequence[str],
+        *,
+        folder: str | None,
+        environ: Mapping[str, str],
+        signals: Signals,
+        marks: Marks,
+        kill_after: float,
     ) -> None:
         """Starts it. Raises OSError."""
         self.code: int | None = None
         self.left_behind = False
         self._signals = signals
+        self._marks = marks
+        self._all = False
         self._kill_after = kill_after
         self._kill_at: float | None = None
         self._killed = False
@@ -103,7 +132,7 @@ class Child:
         self._stopping_self = False
         self._later: list[int] = []
         try:
-            self._process = subprocess.Popen(list(words), cwd=folder, env=dict(environ), process_group=0)
+            self._process = subprocess.Popen(list(words), cwd=folder, env={**environ, **marks.environ}, process_group=0)
         except OSError:
             self._close_terminal()
             raise
@@ -111,7 +140,8 @@ class Child:
         self._hand_over()
         try:
             self._warden = subprocess.Popen(
-                [sys.executable, "-I", "-S", warden.__file__, str(self.group), str(kill_after)], cwd="/", env={},
+                [sys.executable, "-I", "-S", warden.__file__, str(self.group), str(kill_after), marks.command],
+                cwd="/", env={},
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         except OSError:
@@ -138,11 +168,19 @@ class Child:
                     self._pass_on(number)
         return not self._later and self._is_over()
 
-    def stop(self) -> None:
-        """Tells the whole group to end; KILL follows when its time is over."""
+    def stop(self, *, all_of_it: bool = False) -> None:
+        """Tells the whole group to end; KILL follows when its time is over. `all_of_it`: also what has left the group."""
+        if all_of_it and not self._all:
+            self._all = True
+            warden.send_each(self.strays(), signal.SIGTERM)
         if self._kill_at is None:
             self._kill_at = monotonic() + self._kill_after
             warden.ask_to_end(self.group)
+
+    def strays(self) -> dict[int, str]:
+        """Return what the command has started, has left its group and still lives: names by pid."""
+        helpers = frozenset({self._warden.pid})
+        return warden.strays(self.group, self._marks.command, owner=os.getpid(), own=self._marks.own, helpers=helpers)
 
     def close(self) -> None:
         """Ends whatever is left, and takes the terminal back."""
@@ -168,7 +206,7 @@ class Child:
             self._kill_in_time()
             return False
         if not warden.is_there(self.group):
-            return True
+            return not (self._all and self.strays()) or self._kill_in_time()
         if self._kill_at is None:
             self.left_behind = True
             self.stop()
@@ -181,6 +219,8 @@ class Child:
         if not self._killed:
             self._killed = True
             warden.send(self.group, signal.SIGKILL)
+            if self._all:
+                warden.send_each(self.strays(), signal.SIGKILL)
         return monotonic() > self._kill_at + _LAST
 
     def _collect(self) -> None:

@@ -12,15 +12,17 @@ from typing import Annotated, Any
 import typer
 
 from gitcoord.bootstrap import Connection
+from gitcoord.core.names import show
 from gitcoord.core.times import parse_duration, spell
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.faces.cli import complete, records
 from gitcoord.faces.cli.arguments import patience, resource
-from gitcoord.faces.cli.child import Child, Signals, missing
+from gitcoord.faces.cli.child import Child, Marks, Signals, missing
 from gitcoord.faces.cli.context import connection, options, say, tell
 from gitcoord.keeper import Farewell, Keeper, Kept, Loss
 
 _LOST = 4  # the exit code where the lease was lost: that of NotHeld
+_NAMED = 5  # processes that are named
 _EMPTY: dict[str, Any] = {"claims": [], "blocked_by": [], "place": None, "commit": None, "seq": None, "started": False}
 
 
@@ -41,7 +43,7 @@ class _Course:
         say(f"error: {loss.message}")
         if self.child is not None and self.child.code is None and not self.keep_going:
             say("error: the command is stopped: what it works on may be another's")
-            self.child.stop()
+            self.child.stop(all_of_it=True)
             self.instead = _LOST
 
     @property
@@ -84,6 +86,7 @@ def run(
         "ttl_seconds": int(parse_duration(ttl).total_seconds()) if ttl else None,
     }  # fmt: skip
     course = _Course(keep_going)
+    marks = Marks()
     with Signals() as signals, connection() as found:
         keeper = Keeper(found.coordinator)
         try:
@@ -104,7 +107,7 @@ def run(
             say("interrupted; a place in line is kept for some minutes")
             raise typer.Exit(128 + signals.ending) from None
         try:
-            _carry_out(course, keeper, found, command, folder, signals, kill_seconds)
+            _carry_out(course, keeper, found, command, folder, signals, marks, kill_seconds)
         finally:
             farewell = keeper.finish(course.lost, say)
             _tell_end(course, farewell)
@@ -120,6 +123,7 @@ def _carry_out(
     command: Sequence[str],
     where: str | None,
     signals: Signals,
+    marks: Marks,
     kill_after: float,
 ) -> None:
     """Starts the command, and keeps the leases until it is over."""
@@ -134,7 +138,7 @@ def _carry_out(
         return
     try:
         course.child = Child(
-            command, folder=where, environ=_environ(course.kept, found), signals=signals, kill_after=kill_after
+            command, folder=where, environ=_environ(course.kept, found), signals=signals, marks=marks, kill_after=kill_after
         )  # fmt: skip
     except OSError as error:
         course.instead = 127 if isinstance(error, FileNotFoundError) else 126
@@ -147,6 +151,11 @@ def _carry_out(
         course.code = course.child.code
     if course.child.left_behind:
         say("warning: the command left processes behind; they were ended")
+    if alive := course.child.strays():
+        names = ", ".join(f"{show(name, 20)} (pid {pid})" for pid, name in list(alive.items())[:_NAMED])
+        more = f" and {len(alive) - _NAMED} more" if len(alive) > _NAMED else ""
+        what = "error: it could not be ended" if course.losses else "warning: left behind, and goes on"
+        say(f"{what}: {names}{more}")
 
 
 def _environ(kept: Sequence[Kept], found: Connection) -> dict[str, str]:
