@@ -207,6 +207,7 @@ class Asker(Reader):
             "role": names.parse_line(role, "role", 60) if role else None,
             "work": names.parse_line(work, "work") if work else None,
             "agent": self.who.agent_name, "repo": self.who.repo, "branch": self.who.branch, "host": self.who.host,
+            "folds": self.who.folds,
         }  # fmt: skip
 
     def _sitting_here(self, name: str | None) -> Binding | None:

@@ -152,7 +152,7 @@ def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
         state = boss.log.view().state
         now = boss.time_now()
         mine = [one.resource for one in held_by(state, boss.who.session) if one.expires_at > now]
-        wanted = [name for name in notes if not any(covers(one, name) for one in mine)][:LEASES]
+        wanted = [name for name in notes if not any(covers(one, name, fold=boss.folds(state)) for one in mine)][:LEASES]
         for _ in range(2):  # a second time without what was claimed by another meanwhile
             taken = _in_the_way(boss, wanted)
             told += [_refused(name, lease) for name, lease in taken.items()]
@@ -177,7 +177,14 @@ def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
 def _in_the_way(boss: Coordinator, names: Sequence[str]) -> dict[str, Claim]:
     state = boss.log.view().state
     targets = [Target(name) for name in names]
-    found = guard.in_the_way(state.claims.values(), targets, session=boss.who.session, now=boss.time_now(), grace=state.rules.grace)
+    found = guard.in_the_way(
+        state.claims.values(),
+        targets,
+        session=boss.who.session,
+        now=boss.time_now(),
+        grace=state.rules.grace,
+        fold=boss.folds(state),
+    )
     return {target.path: lease for lease, hit in found for target in hit}
 
 

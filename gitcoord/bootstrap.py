@@ -324,6 +324,7 @@ def find_who(
         owner=owner(environ),
         human=human,
         named=bool(explicit),
+        folds=(repo.setting("core.ignorecase") or "").lower() in {"true", "yes", "on", "1"},
     )
 
 

@@ -55,7 +55,7 @@ class Claiming(Asker):
         if asked.get("reason"):
             asked["reason"] = names.parse_text(asked["reason"], "reason")
         asked = {"mode": "exclusive", "any_of": False, **asked}
-        asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None}
+        asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None, "folds": self.who.folds}
         end = self.flusher.clock() + (wait or 0.0)
         receipt, event = self._ask(claims.AcquireClaims, op=op, **asked)
         if wait is None or isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):

@@ -130,11 +130,11 @@ def _forbids(hindrances: Sequence[Hindrance], over: Sequence[guard.Over]) -> boo
 
 def _judge(boss: Reader, state: State, subject: _Subject) -> tuple[tuple[Hindrance, ...], tuple[guard.Over, ...]]:
     claims, me, now = state.claims.values(), boss.who.session, boss.time_now()
-    found = []
-    for lease, hit in guard.in_the_way(claims, subject.targets, session=me, now=now, grace=state.rules.grace):
+    found, fold = [], boss.folds(state)
+    for lease, hit in guard.in_the_way(claims, subject.targets, session=me, now=now, grace=state.rules.grace, fold=fold):
         there = tuple(one.path for one in hit if not one.new)
         found.append(Hindrance(lease, there or tuple(one.path for one in hit), new=not there))
-    over = guard.over(claims, subject.works, remembered=_remembered(boss), session=me, now=now) if subject.works else []
+    over = guard.over(claims, subject.works, remembered=_remembered(boss), session=me, now=now, fold=fold) if subject.works else []
     return tuple(found), tuple(over)
 
 

@@ -13,7 +13,7 @@ from gitcoord.core import clocks, leases, names, requests, waiting
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
 from gitcoord.core.names import Resource
-from gitcoord.core.overlap import overlaps
+from gitcoord.core.overlap import overlaps, within
 from gitcoord.core.records import Event
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
@@ -52,6 +52,7 @@ class Who:
     host: str | None = None
     owner: tuple[int, str] = (0, "")
     human: str = ""
+    folds: bool = False  # whether this repository can't tell capital from small letters
     named: bool = False
 
     @property
@@ -179,6 +180,10 @@ class Reader:
             self.warnings.append(doubt)
         return now
 
+    def folds(self, state: State) -> bool:
+        """Return True if capital and small letters name one file, here or in another repository of the branch."""
+        return self.who.folds or state.rules.settings.ignorecase
+
     def time_now(self) -> datetime:
         """Return the time by which the view that was read last is shown."""
         return self.time_of(self._view or self.log.view())
@@ -216,17 +221,14 @@ class Reader:
         state, now = view.state, self.time_of(view, tell=True)
         mine: list[Claim] = []
         for resource in resources:
-            own = [lease for lease in leases.held_by(state, self.who.session) if overlaps(lease.resource, resource)]
+            fold = self.folds(state)
+            own = [lease for lease in leases.held_by(state, self.who.session) if overlaps(lease.resource, resource, fold=fold)]
             if fence is not None and not any(lease.fence == fence and lease.expires_at > now for lease in own):
                 raise NotHeld(
                     f"the lease on {resource} with fence {fence} is over", hint=f"gitcoord claim {names.word(str(resource))}"
                 )
-            others = [
-                lease
-                for lease in leases.in_the_way(state, resource, "exclusive", self.who.session)
-                if lease.expires_at + state.rules.grace >= now
-            ]
-            if others and not own:
+            others = self._in_the_way(state, resource, own, now)
+            if others:
                 raise Held(
                     f"{resource} is held by {others[0].claimed_by} until {spell(others[0].expires_at)} (fence {others[0].fence})",
                     hint=leases.ways_out(others[0], [resource]),
@@ -235,13 +237,25 @@ class Reader:
             mine += own
         return tuple(mine)
 
+    def _in_the_way(self, state: State, resource: Resource, own: Sequence[Claim], now: datetime) -> list[Claim]:
+        """Return the leases of others for which a claim of it would be refused; `own`: what the session has of it already."""
+        state = state.folding() if self.folds(state) else state
+        settings = state.rules.settings
+        has = [lease for lease in own if lease.expires_at > now and within(resource, lease.resource, fold=settings.ignorecase)]
+        if has and settings.capacity(resource):
+            return []
+        live = [lease for lease in state.claims.values() if lease.expires_at + state.rules.grace >= now]
+        mode: leases.Mode = "shared" if has and all(lease.mode == "shared" for lease in has) else "exclusive"
+        return leases.blocking(settings, live, resource, mode, self.who.session)
+
     def leases(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
         """The leases there are."""
         state = self.view().state
         found = [
             lease
             for lease in state.claims.values()
-            if (not mine or lease.claimed_by == self.who.session) and (overlapping is None or overlaps(lease.resource, overlapping))
+            if (not mine or lease.claimed_by == self.who.session)
+            and (overlapping is None or overlaps(lease.resource, overlapping, fold=self.folds(state)))
         ]
         return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
 

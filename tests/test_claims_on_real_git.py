@@ -202,6 +202,42 @@ def test_paths_overlap_as_a_reader_expects(pair: tuple[Seat, Seat], mine: str, t
     assert ben.run("claim", theirs).code == (3 if conflict else 0)
 
 
+def test_spellings_of_one_file_have_one_holder_and_check_says_what_a_claim_would(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ben.git("config", "core.ignorecase", "true")  # one of the two is enough
+    ada.ok("claim", "src/api.py")
+    for wanted in ("src/API.py", "SRC", "Src/*.PY", "src/**"):
+        assert ben.run("check", wanted).code == 3
+        assert ben.run("claim", wanted).code == 3
+    ben.ok("claim", "Docs/Read.me")
+    for wanted in ("docs/read.me", "DOCS", "docs/*.ME"):
+        assert ada.run("check", wanted).code == 3
+        assert ada.run("claim", wanted).code == 3
+    (ben.path / "SRC").mkdir()
+    (ben.path / "SRC/Api.py").write_text("x")
+    ben.git("config", "gitcoord.guard", "block")
+    ben.git("add", "SRC/Api.py")
+    for words in (("guard", "SRC/Api.py"), ("guard", "--staged"), ("guard", "--staged")):  # at last by the short way
+        assert "is held by" in ben.run(*words).err
+    assert ben.run("guard", "SRC/Api.py").code == 3
+
+
+def test_check_says_of_a_folder_what_a_claim_would(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.ok("claim", "file", "src/a.py", "lib")
+    ben.ok("claim", "src/b.py")
+    ada.ok("config", "--shared", "capacity.ci", "2")
+    ben.ok("claim", "ci:slot")
+    for wanted, code in [("src", 3), ("src/*.py", 3), (".", 3), ("src/a.py", 0), ("lib", 0), ("lib/x.py", 0), ("src/c.py", 0),
+                         ("ci:slot", 0)]:  # fmt: skip
+        assert ada.run("check", wanted).code == code, wanted
+        assert ada.run("claim", wanted).code == code, wanted
+    ada.ok("release", "--all")
+    for seat in (ada, ben):
+        seat.ok("claim", "docs", "--shared")
+    assert ada.run("check", "docs").code == 0
+
+
 def test_other_types_need_equal_names(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     ada.ok("claim", "droplet", "church-guidance")

@@ -57,6 +57,7 @@ class Settings(BaseModel):
     heartbeat_every: Annotated[int, Field(ge=1, le=86400)] = 60
     heartbeat_share: Annotated[int, Field(ge=0, le=3600)] = 12
     skip_ci: bool = True
+    ignorecase: bool = False  # whether some repository can't tell capital from small letters: then nobody's claims do
     guard: GuardMode = "warn"
     talk_limit: Annotated[int, Field(ge=0, le=1000)] = 12
     capacities: dict[str, Annotated[int, Field(ge=1, le=1000)]] = {}
@@ -107,6 +108,11 @@ class Branch(Record):
     def quiet_after(self) -> timedelta:
         """After how much silence a session is shown as quiet."""
         return timedelta(seconds=self.settings.quiet_after)
+
+    @property
+    def folding(self) -> Branch:
+        """The same where capital and small letters name one file."""
+        return self.model_copy(update={"settings": self.settings.model_copy(update={"ignorecase": True})})
 
     @property
     def retention(self) -> timedelta:

@@ -63,6 +63,7 @@ class AcquireClaims(Command):
     if_stale: bool = False
     breaks: int | None = None
     wait: bool = False
+    folds: bool = False  # whether the repository that asks can't tell capital from small letters
 
 
 class ClaimAcquired(Event):
@@ -87,6 +88,7 @@ class ClaimAcquired(Event):
     collected: tuple[LeaseEntry, ...] = ()
     taken: tuple[TakenEntry, ...] = ()
     witnessed: bool | None = None
+    folds: bool = False
 
     @property
     def makes(self) -> bool:
@@ -103,6 +105,8 @@ class ClaimAcquired(Event):
 
     def evolve(self, draft: Draft) -> None:
         """Taken leases go, granted ones appear, previous holders get a message, open handoffs of it are taken."""
+        if self.folds:
+            draft.fold()
         gone: dict[str, list[str]] = {}
         for entry in self.taken:
             fence, holder, why, resource = split_taken(entry)
@@ -133,6 +137,7 @@ class ClaimAcquired(Event):
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """What is granted is free by this commit's own date, or named among the taken with a reason that holds."""
+        state = state.folding() if self.folds else state
         problem = leases.renewal_problem(state, self.session, self.renewed, committed_at)
         if problem:
             return problem
@@ -241,6 +246,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
     """
     acting(state, command)
     clocks.trust(state, clock)
+    state = state.folding() if command.folds else state
     ttl = leases.lease_seconds(state, command.ttl_seconds)
     now = clocks.date_of(state, clock)
     until = now + timedelta(seconds=ttl)
@@ -308,7 +314,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
             resources=tuple(str(resource) for resource in granted), mode=command.mode, ttl_seconds=ttl, expires_at=until,
             phase=command.phase, reason=command.reason, estimated_duration=command.estimated_duration,
             allow_coordination=command.allow_coordination, renewed=tuple(renewed),
-            collected=tuple(collected), taken=tuple(taken.values()),
+            collected=tuple(collected), taken=tuple(taken.values()), folds=command.folds,
             witnessed=(clock.witness() is not None) if by_clock else None, **common,
         ),
     )  # fmt: skip
@@ -348,6 +354,7 @@ def _stand_in_line(
         "resources": tuple(map(str, wanted)), "mode": command.mode, "any_of": command.any_of, "until": until,
         "phase": command.phase, "ttl_seconds": leases.lease_seconds(state, command.ttl_seconds), "reason": command.reason,
         "estimated_duration": command.estimated_duration, "allow_coordination": command.allow_coordination,
+        "folds": command.folds,
     }  # fmt: skip
     if place is not None:
         return (waiting.ClaimQueued(place=place.seq, **given, **common),)

@@ -83,11 +83,12 @@ class Over:
 
 
 def in_the_way(
-    leases: Iterable[L], targets: Sequence[Target], *, session: str, now: datetime, grace: timedelta
+    leases: Iterable[L], targets: Sequence[Target], *, session: str, now: datetime, grace: timedelta, fold: bool = False
 ) -> list[tuple[L, tuple[Target, ...]]]:
     """The live leases of others that cover a target, each with those targets.
 
-    A lease counts until the grace after its end is over. A shared one is no hindrance to who holds a shared one of the same file.
+    `fold`: capital and small letters name one file. A lease counts until the grace after its end is over. A shared one is no
+    hindrance to who holds a shared one of the same file.
     """
     live = [one for one in leases if one.expires_at + grace >= now]
     own = [one.resource for one in live if one.claimed_by == session and one.mode == "shared"]
@@ -96,8 +97,8 @@ def in_the_way(
         hit = tuple(
             one
             for one in targets
-            if covers(lease.resource, one.path)
-            and not (lease.mode == "shared" and any(covers(resource, one.path) for resource in own))
+            if covers(lease.resource, one.path, fold=fold)
+            and not (lease.mode == "shared" and any(covers(resource, one.path, fold=fold) for resource in own))
         )
         if hit:
             found.append((lease, hit))
@@ -105,7 +106,13 @@ def in_the_way(
 
 
 def over(
-    leases: Iterable[Lease], works: Sequence[Work], *, remembered: Iterable[Remembered], session: str, now: datetime
+    leases: Iterable[Lease],
+    works: Sequence[Work],
+    *,
+    remembered: Iterable[Remembered],
+    session: str,
+    now: datetime,
+    fold: bool = False,
 ) -> list[Over]:
     """The leases that are over and under which a commit was made: those that commits name, and those that the session had.
 
@@ -124,7 +131,8 @@ def over(
             if late or (one.fence, one.resource) in known:
                 continue
             # What the session has claimed anew since is its own again.
-            if any(covers(one.resource, path) and not any(covers(held, path) for held in mine) for path in work.paths):
+            made_under = [path for path in work.paths if covers(one.resource, path, fold=fold)]
+            if any(not any(covers(held, path, fold=fold) for held in mine) for path in made_under):
                 commits = found.setdefault((one.fence, one.resource), [])
                 if work.commit not in commits:
                     commits.append(work.commit)

@@ -190,7 +190,7 @@ def can_meet(settings: Settings, one: Resource, mode: Mode, other: Resource, oth
     """Whether two leases, or two who wait, can be in each other's way."""
     if settings.capacity(one) and settings.capacity(other):
         return one == other
-    return "exclusive" in (mode, other_mode) and overlaps(one, other)
+    return "exclusive" in (mode, other_mode) and overlaps(one, other, fold=settings.ignorecase)
 
 
 def blocking(settings: Settings, held: Iterable[Claim], resource: Resource, mode: Mode, session: str) -> list[Claim]:
@@ -289,7 +289,7 @@ def how_lost(state: State, session: str, entry: str, now: datetime) -> str:
             f"your lease on {resource} (fence {fence}) ended {spell(old.expires_at)}, and you no longer hold it: "
             f"nobody has taken it; gitcoord renew {word(str(resource))} takes it again"
         )
-    meets = [one for one in live(state, now) if overlaps(one.resource, resource)]
+    meets = [one for one in live(state, now) if overlaps(one.resource, resource, fold=state.rules.settings.ignorecase)]
     again = next((one for one in meets if one.claimed_by == session and one.resource == resource), None)
     if again is not None:
         return (

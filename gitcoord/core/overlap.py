@@ -7,24 +7,63 @@ too wide costs a question, one that is too narrow costs somebody's work.
 from __future__ import annotations
 
 from functools import lru_cache
+from unicodedata import ucd_3_2_0
 
 from gitcoord.core.names import Resource
 
 
-def overlaps(one: Resource, other: Resource) -> bool:
-    """Whether the two can't be held apart; symmetric, and true of a resource and itself."""
+def overlaps(one: Resource, other: Resource, *, fold: bool = False) -> bool:
+    """Return True if the two can't be held apart; symmetric, and true of a resource and itself. `fold`: capital and small letters
+    name one file.
+    """
     if one.type != other.type:
         return False
     if one.name == other.name:
         return True
-    return one.type == "file" and _paths_meet(one.name, other.name)
+    return one.type == "file" and _paths_meet(spelled(one.name, fold=fold), spelled(other.name, fold=fold))
 
 
-def covers(resource: Resource, path: str) -> bool:
-    """Whether the resource says something about the file at that very path: in a path `*` and `?` are letters like others."""
+def covers(resource: Resource, path: str, *, fold: bool = False) -> bool:
+    """Return True if the resource says something about the file at that path: in a path `*` and `?` are letters like others."""
     # A letter that no name may have: only `*` and `?` of the resource match it. The name of that very file has them too.
     literal = path.replace("*", "\0").replace("?", "\0")
-    return resource.type == "file" and (resource.name == path or _paths_meet(resource.name, literal))
+    if resource.type != "file":
+        return False
+    return resource.name == path or _paths_meet(spelled(resource.name, fold=fold), spelled(literal, fold=fold))
+
+
+def within(inner: Resource, outer: Resource, *, fold: bool = False) -> bool:
+    """Return True if all that `inner` covers lies in what `outer` covers, as far as their names tell."""
+    if inner == outer:
+        return True
+    if inner.type != "file" or outer.type != "file":
+        return False
+    literal = spelled(inner.name, fold=fold).replace("*", "\0\0").replace("?", "\0")
+    return _is_under(_parts(literal), _parts(spelled(outer.name, fold=fold)))
+
+
+def _is_under(inner: tuple[str, ...], outer: tuple[str, ...]) -> bool:
+    if not outer:
+        return True
+    if outer[0] == "**":
+        return _is_under(inner, outer[1:]) or (bool(inner) and _is_under(inner[1:], outer))
+    return bool(inner) and _segments_meet(inner[0], outer[0]) and _is_under(inner[1:], outer[1:])
+
+
+@lru_cache(maxsize=8192)
+def spelled(name: str, *, fold: bool) -> str:
+    """Return the one spelling for all spellings of a file's name: composed, and (`fold`) in small letters.
+
+    Every reader must say the same for ever, so both go by the tables of Unicode 3.2, which no Python changes; younger letters stay
+    as they are. (How a letter that is in those tables folds never changes, by Unicode's own promise.)
+    """
+    if name.isascii():
+        return name.lower() if fold else name
+    text = ucd_3_2_0.normalize("NFC", name)
+    if not fold:
+        return text
+    folded = "".join(char if ucd_3_2_0.category(char) == "Cn" else char.casefold() for char in text)
+    return ucd_3_2_0.normalize("NFC", folded)
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ class StartSession(Command):
     repo: Line | None = None
     branch: CodeBranch | None = None
     host: Line | None = None
+    folds: bool = False
 
     @property
     def can_wait(self) -> bool:
@@ -126,6 +127,7 @@ class SessionStarted(Event):
     repo: Line | None = None
     branch: CodeBranch | None = None
     host: Line | None = None
+    folds: bool = False
 
     def headline(self) -> str:
         """The commit's subject."""
@@ -133,6 +135,8 @@ class SessionStarted(Event):
 
     def evolve(self, draft: Draft) -> None:
         """The record appears; what was sent to all before this start is not its mail."""
+        if self.folds:
+            draft.fold()
         draft.put(
             "sessions",
             self.session,
@@ -164,6 +168,7 @@ class SessionResumed(Event):
     agent: Line | None = None
     branch: CodeBranch | None = None
     host: Line | None = None
+    folds: bool = False
 
     def headline(self) -> str:
         """The commit's subject."""
@@ -171,6 +176,8 @@ class SessionResumed(Event):
 
     def evolve(self, draft: Draft) -> None:
         """The record and the session's leases change to the new run."""
+        if self.folds:
+            draft.fold()
         old = draft.session(self.session)
         if old is None:
             return
@@ -322,7 +329,7 @@ def decide_start(state: State, command: StartSession, clock: Clock) -> tuple[Eve
     name = command.session
     known = state.sessions.get(name)
     given: dict[str, Any] = {
-        field: getattr(command, field) for field in ("capabilities", "role", "work", "agent", "branch", "host")
+        field: getattr(command, field) for field in ("capabilities", "role", "work", "agent", "branch", "host", "folds")
     }
     common: dict[str, Any] = {"id": command.op, "seq": state.seq + 1, "run_id": command.run_id, "at": command.at}
     if known and known.live and command.succeeds and known.run_id == command.succeeds:

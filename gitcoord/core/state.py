@@ -288,6 +288,10 @@ class State:
 
         return self.branch or Branch()
 
+    def folding(self) -> State:
+        """The same where capital and small letters name one file."""
+        return replace(self, branch=self.branch.folding) if self.branch is not None else self
+
 
 TABLES = ("sessions", "heartbeats", "claims", "waiting", "messages", "handoffs")
 
@@ -306,6 +310,11 @@ class Draft:
         from gitcoord.core.branch import Settings
 
         return self.branch.settings if self.branch else Settings()
+
+    def fold(self) -> None:
+        """From here on capital and small letters name one file, for all: some repository said that it can't tell them apart."""
+        if self.branch is not None:
+            self.branch = self.branch.folding
 
     def _get(self, table: str, key: Any) -> Any:
         changes = self._changes[table]

@@ -81,6 +81,7 @@ class ClaimQueued(Event):
     reason: Text | None = None
     estimated_duration: Line | None = None
     allow_coordination: bool = True
+    folds: bool = False
 
     def headline(self) -> str:
         """The commit's subject."""
@@ -90,6 +91,8 @@ class ClaimQueued(Event):
 
     def evolve(self, draft: Draft) -> None:
         """The place appears at the end of the line, or lasts longer."""
+        if self.folds:
+            draft.fold()
         old = draft.waiting().get(self.place)
         if old is not None:
             draft.put("waiting", old.seq, old.model_copy(update={"until": self.until, "run_id": self.run_id}))

@@ -49,7 +49,7 @@ def is_allowed(words: Sequence[str], environ: Mapping[str, str]) -> bool:
         binding = Identity(Path(os.path.realpath(git_dir))).sitting(environ)
         targets = [Target(file_in(seen.repo, name)) for name in names if name]
         now = datetime.now(UTC)
-        if in_the_way(seen.leases, targets, session=binding.session if binding else "", now=now, grace=seen.grace):
+        if in_the_way(seen.leases, targets, session=binding.session if binding else "", now=now, grace=seen.grace, fold=seen.fold):
             return False
     if abs(time.time() - seen.read_at) > outlook.STALE_AFTER and outlook.take_turn(folder):
         processes.detach(outlook.refreshing(sys.executable, tree), {**environ, "GITCOORD_HOOK": "1"})

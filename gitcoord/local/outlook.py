@@ -39,7 +39,7 @@ class Held:
 @dataclass(frozen=True)
 class Outlook:
     """The leases on files in the newest view of a clone, how far clocks may differ, when the branch was last read, and what the
-    names of this clone's files begin with; `good`: the commit of that view.
+    names of this clone's files begin with; `good`: the commit of that view; `fold`: capital and small letters name one file.
     """
 
     leases: tuple[Held, ...]
@@ -47,9 +47,10 @@ class Outlook:
     read_at: float
     repo: str = ""
     good: str = ""
+    fold: bool = False
 
 
-def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta, repo: str) -> None:
+def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta, repo: str, *, fold: bool = False) -> None:
     """Notes the leases on files in the view of that commit. `memory`: the file of the clone's memory; `repo`: see `Outlook`."""
     rows = [
         [one.claimed_by, one.mode, one.fence, one.expires_at.timestamp(), one.resource.name]
@@ -57,7 +58,9 @@ def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta, rep
         if one.resource.type == "file"
     ]
     with suppress(OSError):
-        files.write_json(_beside(memory), {"good": good, "grace": grace.total_seconds(), "repo": repo, "leases": rows})
+        files.write_json(
+            _beside(memory), {"good": good, "grace": grace.total_seconds(), "repo": repo, "fold": fold, "leases": rows}
+        )
 
 
 def is_kept(memory: Path) -> bool:
@@ -83,7 +86,7 @@ def _outlook(value: Any) -> Outlook:
         Held(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
         for who, mode, fence, until, name in value["leases"]
     )
-    return Outlook(leases, timedelta(seconds=value["grace"]), 0.0, str(value["repo"]), str(value["good"]))
+    return Outlook(leases, timedelta(seconds=value["grace"]), 0.0, str(value["repo"]), str(value["good"]), value["fold"] is True)
 
 
 def take_turn(folder: Path) -> bool:

@@ -59,6 +59,18 @@ def test_held_resource_is_refused_with_who_and_until_when(story: Story) -> None:
     assert story.holds("bob") == set()
 
 
+@pytest.mark.parametrize("first", ["lease", "asker"])
+@pytest.mark.parametrize(("held", "wanted"), [("src/api.py", "src/API.py"), ("src/api.py", "SRC/*.py"), ("Straße/ä", "strasse/Ä")])
+def test_where_a_repository_folds_one_file_has_one_holder(story: Story, held: str, wanted: str, first: str) -> None:
+    story.claim("ann", held, folds=first == "lease")
+    with pytest.raises(Held):
+        story.claim("bob", wanted, folds=first == "asker")
+    assert story.claim("bob", wanted, folds=first == "asker", wait=True).kind == "claim.queued"
+    assert story.state.rules.settings.ignorecase
+    forged = _grant(story, "bob", wanted, folds=first == "asker")
+    assert "holds" in (story.problem(forged) or "")
+
+
 def test_different_resources_are_granted_side_by_side(story: Story) -> None:
     story.claim("ann", "src/api.py")
     story.claim("bob", "src/app.py")

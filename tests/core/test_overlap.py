@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gitcoord.core import overlap
 from gitcoord.core.names import Resource
-from gitcoord.core.overlap import overlaps
+from gitcoord.core.overlap import covers, overlaps, spelled, within
 
 
 def meet(one: str, other: str) -> bool:
@@ -211,3 +211,50 @@ def test_deepest_path_meets_itself_and_its_neighbour_does_not() -> None:
     assert meet(deep, deep)
     assert meet("/".join(["?"] * 256), deep)
     assert not meet("/".join(["?"] * 255 + ["b"]), deep)
+
+
+# --- spellings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "folded", "plain"),
+    [
+        ("src/api.py", "src/API.py", True, False),
+        ("SRC", "src/api.py", True, False),
+        ("Src/*.PY", "src/api.py", True, False),
+        ("caf\u00e9.md", "cafe\u0301.md", True, True),
+        ("CAFE\u0301/x", "caf\u00e9", True, False),
+        ("\u212b", "\u00e5", True, False),  # the sign of the unit is the letter, composed
+        ("\u212b", "\u00c5", True, True),
+        ("ΣΑΣ", "σας", True, False),
+        ("straße", "STRASSE", True, False),
+        ("\ua7d0.c", "\ua7d1.c", False, False),  # younger than the tables: letters of Unicode 14
+        ("\u1e9e", "ss", False, False),  # and of 5.1
+        ("a", "b", False, False),
+    ],
+)
+def test_spellings_of_one_name(one: str, other: str, folded: bool, plain: bool) -> None:
+    for fold, expected in ((True, folded), (False, plain)):
+        assert overlaps(Resource("file", one), Resource("file", other), fold=fold) is expected
+        assert overlaps(Resource("file", other), Resource("file", one), fold=fold) is expected
+        if not set(one) & {"*"}:
+            assert covers(Resource("file", one), other, fold=fold) is expected
+    assert not overlaps(Resource("slot", "A"), Resource("slot", "a"), fold=True)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), st.booleans())
+def test_one_spelling_is_spelled_as_itself(name: str, fold: bool) -> None:
+    once = spelled(name, fold=fold)
+    assert spelled(once, fold=fold) == once
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "expected"),
+    [
+        ("src", "src/a.py", False), ("src/a.py", "src", True), ("src/a.py", "src/*.py", True), ("src/d/a.py", "src/*", True),
+        ("src/d/a.py", "src/**/*.py", True), ("src", "src/**", True), ("src/*.py", "src", True), ("src/*.py", "src/a.py", False),
+        ("src/*", "src/?", False), ("a", ".", True), (".", "a", False), ("a/b", "**/b", True), ("a", "a/**/b", False),
+    ],
+)  # fmt: skip
+def test_within_is_all_of_it(inner: str, outer: str, expected: bool) -> None:
+    assert within(Resource("file", inner), Resource("file", outer)) is expected

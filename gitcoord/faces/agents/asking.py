@@ -46,7 +46,14 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
         tray.touch()
         tray.set_claims(on=found.settings.autoclaim)
         view = boss.view(fresh=False)
-        outlook.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace, boss.who.namespace)
+        outlook.note(
+            found.memory.path,
+            view.checked.good,
+            view.state.claims.values(),
+            view.state.rules.grace,
+            boss.who.namespace,
+            fold=boss.folds(view.state),
+        )
     here.background(now=not arrived.known)
     return Said(Answer(context=arrived.text), lambda: arriving.shown(boss, arrived)) if takes else Said()
 
@@ -63,7 +70,14 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
     except NotInitialised:
         return Said()
     if said.state is not None:
-        outlook.note(found.memory.path, said.good, said.state.claims.values(), said.state.rules.grace, boss.who.namespace)
+        outlook.note(
+            found.memory.path,
+            said.good,
+            said.state.claims.values(),
+            said.state.rules.grace,
+            boss.who.namespace,
+            fold=boss.folds(said.state),
+        )
     here.background()
     if said.outcome in {"blocked", "asked"}:
         error = guardwords.refusal(said, why=False)

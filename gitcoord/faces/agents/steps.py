@@ -82,7 +82,7 @@ def _before_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
         return asking.guard(here, occasion, takes=takes)
     wanted = targets.targets(ground(here, seen.repo), occasion.paths, occasion.place)
     session = here.binding.session if here.binding else ""
-    hit = in_the_way(seen.leases, wanted, session=session, now=datetime.now(UTC), grace=seen.grace)
+    hit = in_the_way(seen.leases, wanted, session=session, now=datetime.now(UTC), grace=seen.grace, fold=seen.fold)
     if hit and not here.tray.told(quiet(here, seen.good, occasion)):
         from gitcoord.faces.agents import asking
 

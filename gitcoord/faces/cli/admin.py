@@ -68,8 +68,8 @@ def sync(
             tidy(found)
         # Where somebody is guarded here, the next one has a short way.
         if view is not None and (agents or outlook.is_kept(found.memory.path)):
-            repo = found.coordinator.who.namespace
-            outlook.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace, repo)
+            repo, fold = found.coordinator.who.namespace, found.coordinator.folds(view.state)
+            outlook.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace, repo, fold=fold)
         left = len(found.coordinator.flusher.unsent())
         record = {
             "unsent": left,

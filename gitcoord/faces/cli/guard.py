@@ -119,7 +119,14 @@ def _look_after(found: Connection, said: Answer) -> None:
     if said.state is None or said.now is None:
         return
     repo = found.coordinator.who.namespace
-    outlook.note(found.memory.path, said.good, said.state.claims.values(), said.state.rules.grace, repo)
+    outlook.note(
+        found.memory.path,
+        said.good,
+        said.state.claims.values(),
+        said.state.rules.grace,
+        repo,
+        fold=found.coordinator.folds(said.state),
+    )
     if said.stale and os.environ.get("GITCOORD") != "0" and outlook.take_turn(found.memory.path.parent):
         processes.detach(outlook.refreshing(sys.executable, found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
 
