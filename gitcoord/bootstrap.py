@@ -228,7 +228,7 @@ def connect(
             with suppress(OSError):
                 desk.take_over(moved, before)
     facts = Facts(folder / f"facts-{name}.json")
-    with Objects(home, tip.complete, tip.mend) as objects:
+    with _as_it_was(desk, memory, folder), Objects(home, tip.complete, tip.mend) as objects:
         log = EventLog(
             tip=tip,
             objects=objects,
@@ -258,6 +258,18 @@ def connect(
             ),
         )  # fmt: skip
         facts.keep()
+
+
+@contextmanager
+def _as_it_was(desk: Desk, memory: CloneMemory, folder: Path) -> Iterator[None]:
+    """Where nobody coordinates, as far as is known, what only looked leaves nothing behind."""
+    try:
+        yield
+    finally:
+        if not memory.path.exists():
+            desk.leave()
+            if not desk.path.exists():
+                earlier.forget(folder, desk.path)
 
 
 def _ssh_options(settings: Settings, environ: Mapping[str, str]) -> str:

@@ -165,7 +165,10 @@ def test_init_remove_leaves_no_local_byte(file_remote: Remote, tmp_path: Path) -
     seat.ok("init", "--remove")
     assert everything() == before
     assert not list((tmp_path / "desk").glob("*"))
-    assert git(file_remote.path, "rev-parse", "refs/heads/coordination")
+    git(file_remote.path, "update-ref", "-d", "refs/heads/coordination")  # it must have been there
+    for words in ("status", "board", "claims", "inbox", "check x", "log", "doctor", "whoami", "sync", "claim x", "status --cached"):
+        seat.run(*words.split())  # where nobody coordinates, a look leaves nothing either
+        assert (everything(), list(path.glob(".git/gitcoord")), list((tmp_path / "desk").glob("*"))) == (before, [], []), words
 
 
 def test_a_record_made_without_a_remote_moves_to_the_first_one(file_remote: Remote, tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ from gitcoord.local import files, ids, shown
 T = TypeVar("T")
 
 STALLED_AFTER = 3.0  # seconds without a pulse after which a flusher counts as stopped (protocol, section 6)
+_FOLDERS = ("outbox", "queued", "results", "refused", "flights", "spool", "shown", "notes")
+_TRACES = ("lock", "pulse", "looked", "state.json", "merge.lock", "clock.json")  # what says nothing where nothing was put
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
 
@@ -68,12 +70,25 @@ class Flight:
 
 
 class Desk:
-    """One desk. Any process of the machine's user may use it at any time."""
+    """One desk. Any process of the machine's user may use it at any time. `made`: the folders above and of it that weren't there
+    before, the innermost first.
+    """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, made: Sequence[Path] = ()) -> None:
         self.path = path
-        for name in ("outbox", "queued", "results", "refused", "flights", "spool", "shown", "notes"):
+        self.made = tuple(made)
+        for name in _FOLDERS:
             files.private_folder(path / name)
+
+    def leave(self) -> None:
+        """Takes away the desk that this process made, if nothing was put on it: who only looked leaves nothing."""
+        if not self.made or any(self.path.glob("*/*")):
+            return
+        for name in _TRACES:
+            (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another process has put something there meanwhile
+            for folder in (*(self.path / name for name in _FOLDERS), *self.made):
+                folder.rmdir()
 
     # --- the outbox --------------------------------------------------------------------------------------------------
 
@@ -83,6 +98,7 @@ class Desk:
         """
         record = {"kind": command.kind, "command": command.model_dump(mode="json"), "since": since}
         try:
+            files.private_folder(self.path / "outbox")
             files.write_json(self.path / "outbox" / f"{command.handle}.json", record, durable=True)
         except OSError as error:
             raise _no_room("the command", self.path, error) from error
@@ -234,6 +250,7 @@ class Desk:
         """Notes a push that is about to happen; its name. Raises NotWritten when there is no room: then it must not happen."""
         name = secrets.token_hex(8)
         try:
+            files.private_folder(self.path / "flights")
             files.write_json(self.path / "flights" / f"{name}.json", {"base": base, "ops": list(ops), "pid": os.getpid()})
         except OSError as error:
             raise _no_room("the push", self.path, error) from error
@@ -452,7 +469,8 @@ def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Map
         try:
             if path is spool:
                 files.private_folder(spool.parent)
-            desk = Desk(files.private_folder(path))
+            made = [level for level in (path, *path.parents) if not level.exists()]
+            desk = Desk(files.private_folder(path), made)
             probe = path / f".probe-{secrets.token_hex(4)}"
             probe.touch()
             probe.unlink()

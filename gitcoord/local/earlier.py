@@ -35,6 +35,14 @@ def remember(own: Path, path: Path, branch: str) -> None:
             files.write_json(note, {"path": str(path), "branch": branch})
 
 
+def forget(own: Path, path: Path) -> None:
+    """Take that note back, and our folder, if nothing else is in it."""
+    with suppress(OSError):
+        (own / _FOLDER / f"{digest([str(path)])}.json").unlink(missing_ok=True)
+        (own / _FOLDER).rmdir()
+        own.rmdir()
+
+
 def others(own: Path, path: Path) -> tuple[Earlier, ...]:
     """Return the desks that the clone has used, but for that one."""
     found = (files.read(note, _earlier) for note in sorted((own / _FOLDER).glob("*.json")))
