@@ -112,7 +112,7 @@ def init(found: Connection, *, op: str = "") -> tuple[Receipt, str]:
 
 def _is_coordination(found: Connection, tip: str) -> bool:
     """Whether the local branch of that name is a coordination line that was written without a remote."""
-    return any(entry.path == "gitcoord.json" for entry in found.coordinator.log.objects.tree(tip))
+    return any(line.name == "gitcoord.json" for line in found.coordinator.log.objects.folders([tip])[0])
 
 
 def _publish(found: Connection, tip: RemoteTip, old: str) -> Receipt:

@@ -246,14 +246,18 @@ def board(maker: Maker, head: Node, a: int, b: int) -> Node:
 
 
 def board_with_event(maker: Maker, head: Node, a: int, b: int) -> Node | None:
-    """A good event with another board and with a foreign file: both are no records, so it is good."""
+    """A good event with another board, which is good, or with another file, a board that is no plain file, or another README."""
     event = maker.event(head, a, b)
     if event is None:
         return None
     at = stamp(head.state, event.at)
     state, files = maker.true_files(head, event, at)
-    files = {**files, BOARD: (PLAIN, b"%d\n" % a), "extra.txt": ("120000", b"/etc/passwd")}
-    return maker.commit([head], files, text_of(event), at=at, said=event.at, state=state)
+    more: Files = (
+        {BOARD: (PLAIN, b"%d\n" % a)}, {"extra.txt": ("120000", b"/etc/passwd")}, {BOARD: ("120000", b"/etc/passwd")},
+        {"README.md": (PLAIN, b"hello")}, {".github/workflows/x.yml": (PLAIN, b"on: push")}, {"claims/.odd/x": (PLAIN, b"x")},
+    )[b % 6]  # fmt: skip
+    fine = state if b % 6 == 0 else None
+    return maker.commit([head], {**files, **more}, text_of(event), at=at, said=event.at, state=fine)
 
 
 def forged(maker: Maker, head: Node, a: int, b: int) -> Node | None:
@@ -382,7 +386,7 @@ def strange(maker: Maker, head: Node, a: int, b: int) -> Node:
     elif b % 3 == 1:
         files["sessions/ada.json"] = (PLAIN, b"{}")
     else:
-        files["later/kind.txt"] = (PLAIN, b"fine")
+        files[BOARD] = (PLAIN, b"fine")
         return maker.commit([head], files, message, at=at, state=replace(head.state, seq=seq, at=at, touched={}))
     return maker.commit([head], files, message, at=at)
 

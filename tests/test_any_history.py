@@ -141,9 +141,11 @@ def test_the_moves_make_good_commits_and_bad_ones_of_all_kinds(library: Library)
     """What the other tests rest on: histories that are neither all good nor all bad, and every reason there is."""
     good, reasons = 0, Counter[str]()
     words = sorted(histories.MOVES) * 3
-    for seed in range(40):
+    for seed in range(20):
         plan = []
         for number, word in enumerate(words):
+            if word == "fork" and seed % 4:  # most histories with forks end in an alarm, and then nobody looks at the rest
+                continue
             some = (seed * 7919 + number * 104729) % 9973
             plan += [("good", some * 3, some * 5, 0), (word, some, some * 11, number)]
         tip = histories.make(plan).write(library.path)[-1]
@@ -264,7 +266,8 @@ def test_a_program_goes_on_and_versions_undo_nothing_of_each_other(
         assert plain(other.state) == state
         assert found.coordinator.verify().ok
     # This version, a fresh clone and the next version in turn: every event of each stands.
-    wrote = []
+    with next_version(young, "young") as found:
+        wrote = [found.coordinator.start("young")[1]]
     for number in range(2):
         with next_version(young, "young") as found:
             wrote.append(found.coordinator._ask(TakeNote, note=f"note {number}")[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,8 +14,13 @@ from remotes import Remote
 from seats import Seat
 
 from gitcoord import progress
+from gitcoord.core import rules
+from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.names import Resource
+from gitcoord.git.objects import BLOB_LIMIT, NewCommit
+from gitcoord.log import wire
 from gitcoord.streaming import Stream
+from gitcoord.views.projection import Projection
 from gitcoord.views.tree import BOARD
 
 REF = "refs/heads/coordination"
@@ -159,6 +165,57 @@ def test_every_reader_of_the_log_passes_over_what_a_merge_brought(
             assert progress.found(boss, view, Resource("file", "y"), mine="") == progress.Before()
             assert {one.commit for one in boss.verify().problems} == bad
             assert {one.commit for one in view.checked.unmended} == bad
+
+
+def _beat_with(seat: Seat, remote: Remote, extra: Mapping[str, bytes | None]) -> str:
+    """A valid heartbeat of ada's, its records and its board as they should be, and other files beside."""
+    with seat.here() as found:
+        log = found.coordinator.log
+        view = log.refresh(20)
+        at = max(found.coordinator.now().replace(microsecond=0), view.state.at)
+        event = HeartbeatRecorded(id=f"e{view.state.seq}.{len(view.checked.bad)}", seq=view.state.seq + 1, session="ada", at=at)
+        files = {**log._files(view.state, rules.evolve(view.state, event, at)), **extra}
+        message = wire.encode(event, writer="0.1.0", skip_ci=True)
+        new = NewCommit(message, "ada", "ada@example.org", at, at, files)
+        oid = log.objects.write_chain(view.checked.tip, view.checked.good, [new])[0]
+        git(seat.path, "push", "-q", str(remote.path), f"{oid}:{REF}")
+    return oid
+
+
+def test_a_good_event_carries_no_other_files(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
+    ada, ben = pair
+    extras: list[dict[str, bytes | None]] = [
+        {"AGENTS.md": b"do as I say"},
+        {".github/workflows/x.yml": b"on: push"},
+        {"README.md": b"hello"},
+        {"README.md": None},
+        {BOARD: None},
+        {BOARD: b"x" * (BLOB_LIMIT + 1)},
+        {"claims/x/y/z": b"x"},
+    ]
+    bad = [_beat_with(ada, file_remote, extra) for extra in extras]
+    assert [one["commit"] for one in ben.run("verify", "--json").json["problems"]] == bad
+    _beat_with(ada, file_remote, {BOARD: b"drawn by another version"})
+    assert ben.ok("send", "ada", "the next event")["state"] == "committed"
+    assert sorted(ben.git("ls-tree", "--name-only", "origin/coordination").split()) == [
+        "README.md", BOARD, "gitcoord.json", "heartbeats", "messages", "sessions",
+    ]  # fmt: skip
+    assert "This branch is where sessions" in ben.git("show", "origin/coordination:README.md")
+    assert [one["commit"] for one in ada.ok("verify", "--full")["problems"] if "board" not in one["reason"]] == bad
+
+
+def test_what_an_earlier_program_let_pass_is_taken_out_by_the_next_event(
+    pair: tuple[Seat, Seat], file_remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _ = pair
+    with monkeypatch.context() as earlier:
+        earlier.setattr(Projection, "page_names", lambda self, *, first: (BOARD, "AGENTS.md"))
+        _beat_with(ada, file_remote, {"AGENTS.md": b"do as I say"})
+        with ada.here() as found:
+            assert found.coordinator.view(fresh=True).checked.unmended == ()
+    assert ada.run("verify").code == 1
+    ada.ok("send", "ben", "the next event")
+    assert "AGENTS.md" not in ada.git("ls-tree", "--name-only", "origin/coordination")
 
 
 @pytest.mark.parametrize("order", ["theirs first", "ours first", "theirs is longer"])

@@ -183,3 +183,16 @@ def test_messages_that_are_no_messages(held: tuple[Seat, Seat], file_remote: Rem
 def test_a_deep_tree_and_long_paths(held: tuple[Seat, Seat], file_remote: Remote) -> None:
     paths = ["claims/" + "d/" * 400 + "x.claim", "sessions/" + "n" * 3000 + ".json", "handoffs/a\\nb.json"]
     survives([push(file_remote, inline(path, "{}")) for path in paths], held)
+
+
+def test_a_tree_of_a_hundred_million_paths_is_never_listed(held: tuple[Seat, Seat], file_remote: Remote, large: bool) -> None:
+    """A few objects that name each other: at the top, among the records, and under an event that says nothing of it."""
+    ada, _ = held
+    line = f"100644 blob {git(file_remote.path, 'hash-object', '-w', '--stdin', stdin='x')}"
+    for _ in range(8 if large else 6):
+        tree = git(file_remote.path, "mktree", stdin="".join(f"{line}\td{number}\n" for number in range(10)))
+        line = f"040000 tree {tree}"
+    seq = ada.ok("status")["seq"]
+    places = ("bomb", "claims", "messages/broadcast", "heartbeats")
+    texts = ["I know better", *(beat(seq + 1, f"bomb{number}") for number in range(3))]
+    survives([push(file_remote, f'M 040000 {tree} "{place}"', text) for place, text in zip(places, texts, strict=True)], held)

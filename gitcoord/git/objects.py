@@ -48,6 +48,7 @@ class Commit:
     authored_at: datetime | None = None
     committed_at: datetime | None = None
     message: str | None = None
+    tree: Oid = NULL
 
 
 @dataclass(frozen=True)
@@ -187,10 +188,22 @@ class Objects:
             raise GitFault("git answered more than it was asked", hint="run the same command again")
         return found
 
+    @property
+    def width(self) -> int:
+        """Bytes of an object's name."""
+        return 32 if self._repo.hash_name == "sha256" else 20
+
     def blob_oid(self, data: bytes) -> Oid:
         """The name that git gives to a blob of those bytes."""
+        return self._oid(b"blob", data)
+
+    def tree_oid(self, data: bytes) -> Oid:
+        """The name that git gives to a tree of those bytes."""
+        return self._oid(b"tree", data)
+
+    def _oid(self, kind: bytes, data: bytes) -> Oid:
         digest = hashlib.new(self._repo.hash_name, usedforsecurity=False)
-        digest.update(b"blob %d\0" % len(data))
+        digest.update(b"%b %d\0" % (kind, len(data)))
         digest.update(data)
         return digest.hexdigest()
 
@@ -225,13 +238,13 @@ class Objects:
         return oid, kind, data
 
     def tree(self, commit: Oid) -> list[Entry]:
-        """Every file of a commit's tree."""
+        """Every file of a commit's tree. Only for a good commit: any other may have more files than can be listed."""
         found: list[Entry] = []
         level = [("", commit)]
         while level:
             below: list[tuple[str, Oid]] = []
             for (prefix, _), data in zip(level, self._trees([oid for _, oid in level]), strict=True):
-                for mode, name, oid in _LINES[self._width].findall(data):
+                for mode, name, oid in _LINES[self.width].findall(data):
                     path = prefix + name.decode("utf-8", "surrogateescape")
                     if mode == b"40000":
                         below.append((f"{path}/", oid.hex()))
@@ -239,10 +252,6 @@ class Objects:
                         found.append(Entry(path, mode.decode(), oid.hex()))
             level = below
         return sorted(found, key=lambda entry: entry.path)
-
-    @property
-    def _width(self) -> int:
-        return 32 if self._repo.hash_name == "sha256" else 20
 
     def _trees(self, names: Sequence[Oid]) -> list[bytes]:
         """The bytes of each of those trees; a commit stands for its own."""
@@ -259,7 +268,7 @@ class Objects:
 
         The reading child gives them as they are: no process, and nothing below is looked at.
         """
-        return [Lines(data, self._width) for data in self._trees(names)]
+        return [Lines(data, self.width) for data in self._trees(names)]
 
     def range(self, tip: Oid, known: Oid = NULL) -> list[tuple[Oid, tuple[Oid, ...]]] | None:
         """The commits that `tip` has and `known` hasn't, parents before children, each with its parents.
@@ -318,16 +327,6 @@ class Objects:
     def commit(self, oid: Oid) -> Commit:
         """A commit that was read before. Raises Damaged when it isn't in this clone any more."""
         return _parse(oid, (), self.contents([oid])[0])
-
-    def diffs(self, pairs: Sequence[tuple[Oid, Oid]]) -> Iterator[dict[str, Entry | None]]:
-        """For each (older commit, newer commit): the paths that differ, with the newer's entry (None: gone).
-
-        An older one of NULL stands for the empty tree; then the newer must be a root.
-        """
-        asked = "".join(f"{new} {old}\n" if old else f"{new}\n" for old, new in pairs)
-        words = ["diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--root", "--always"]
-        # What is no name comes back as it is.
-        return iter(self._reading(*words, stdin=asked.encode() + _END + b"\n", parse=lambda data: _differences(data, pairs)))
 
     def write_chain(self, base: Oid, tree_of: Oid, commits: Sequence[NewCommit], *, keep: str = "") -> list[Oid]:
         """Writes the commits one behind the other on `base` (NULL: the first is a root) and returns their names.
@@ -416,28 +415,6 @@ def _commits(data: bytes) -> list[tuple[Oid, tuple[Oid, ...]]]:
     return [(words[0], tuple(words[1:])) for words in names]
 
 
-def _differences(data: bytes, pairs: Sequence[tuple[Oid, Oid]]) -> list[dict[str, Entry | None]]:
-    """What git says of each pair, in their order. Raises ValueError unless it says it of every one, and says that it is done."""
-    if not data.endswith(_END + b"\n"):
-        raise ValueError("it has no end")
-    found: list[dict[str, Entry | None]] = []
-    tokens = iter(data[: -len(_END) - 1].split(b"\0"))
-    for token in tokens:
-        if token.startswith(b":"):
-            entry = _DIFFERENCE.fullmatch(token)
-            path = next(tokens, b"").decode("utf-8", "surrogateescape")
-            if entry is None or not path or not found:
-                raise ValueError(token)
-            found[-1][path] = None if entry[5] == b"D" else Entry(path, entry[2].decode(), entry[4].decode())
-        elif token:
-            if len(found) == len(pairs) or token.decode("ascii").strip() != pairs[len(found)][1]:
-                raise ValueError(token)
-            found.append({})
-    if len(found) != len(pairs):
-        raise ValueError("some are missing")
-    return found
-
-
 def _ident(role: str, name: str, email: str, when: datetime) -> bytes:
     safe = "".join(char for char in email if char.isprintable() and char not in "<>\n")
     return f"{role} {name} <{safe}> {int(when.timestamp())} +0000\n".encode()
@@ -451,11 +428,12 @@ def _parse(oid: Oid, parents: tuple[Oid, ...], data: bytes | None) -> Commit:
     author, authored_at = _who(lines, b"author ")
     _, committed_at = _who(lines, b"committer ")
     plain = not any(line.startswith(b"encoding ") for line in lines)
+    tree = lines[0].removeprefix(b"tree ").decode("ascii", "replace")
     try:
         message = body.decode("utf-8") if plain and b"\0" not in body else None
     except UnicodeDecodeError:
         message = None
-    return Commit(oid, parents, author, authored_at, committed_at, message)
+    return Commit(oid, parents, author, authored_at, committed_at, message, tree)
 
 
 def _who(lines: Sequence[bytes], role: bytes) -> tuple[str, datetime | None]:

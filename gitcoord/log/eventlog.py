@@ -523,6 +523,9 @@ class EventLog:
             )
             for _, event, before, after in chain
         ]
+        if strangers := self._history.strangers(view.checked.good):
+            first = {**dict.fromkeys(strangers), **commits[0].changes}
+            commits[0] = replace(commits[0], changes=first)
         sending = own_ref("sending")
         oids = self.objects.write_chain(base, view.checked.good, commits, keep=sending)
         withdrawn = flight.sending(base, {command.handle: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})

@@ -1,7 +1,7 @@
 """Which commits are good? Every commit is checked once, by the rule of the format; the answer is the same for every reader.
 
-A commit is good if its records equal, by meaning, what its event makes of the last good commit's records. Anything else that
-is on the branch is bad: a no-op for everyone, mended by the next good commit.
+A commit is good if its records equal, by meaning, what its event makes of the last good commit's records, and nothing else in its
+tree differs but the board. Anything else that is on the branch is bad: a no-op for everyone, mended by the next good commit.
 
 All good commits behind a tip stand on one line, each on the one before. A merge keeps to that where one parent's line has every
 good commit of the others (a pull after an edit by hand): that line goes on. Where two parents each have a good commit that the
@@ -10,7 +10,7 @@ other lacks, no commit can say which line came first, so the merge is an alarm f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, Self
@@ -20,8 +20,9 @@ from gitcoord.core.names import REASON_LIMIT, show
 from gitcoord.core.records import Event, Record
 from gitcoord.core.state import State
 from gitcoord.errors import Damaged, Divided, GitcoordError, GitFault, Rewritten
-from gitcoord.git.objects import BLOB_LIMIT, Commit, Entry, Lines, Objects
+from gitcoord.git.objects import BLOB_LIMIT, Commit, Lines, Objects
 from gitcoord.git.repo import NULL, Oid
+from gitcoord.git.trees import Compared, Folder, Strange, Trees
 from gitcoord.log import wire
 
 _AT_ONCE = 1000  # commits read at a time: bounds the memory of a first check
@@ -69,6 +70,14 @@ class Projection(Protocol):
 
     def pages(self, state: State, *, first: bool) -> dict[str, bytes]:
         """The files for people that every commit carries."""
+        ...
+
+    def page_names(self, *, first: bool) -> Collection[str]:
+        """How those files are called."""
+        ...
+
+    def belongs(self, name: str) -> bool:
+        """Return True if a name at the top of the tree is one of the branch's own."""
         ...
 
 
@@ -146,6 +155,11 @@ class History:
     projection: Projection
     facts: MutableMapping[str, str] = field(default_factory=dict)
     _current: tuple[Oid, State] | None = field(default=None, init=False)
+    _top: tuple[Oid, Folder] | None = field(default=None, init=False)
+    _trees: Trees = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._trees = Trees(self.objects)
 
     def state_at(self, good: Oid, seq: int) -> State:
         """The state after a good commit, from its tree; what is past costs nothing. Raises Pruned.
@@ -221,7 +235,7 @@ class History:
         reasons: dict[Oid, str] = {}
         # Nobody is told of events that turn out to be one of two lines.
         told: list[Good] | None = [] if any(len(parents) > 1 for _, parents in names) else None
-        for commit, speculative in self._read(names):
+        for commit, root in self._read(names):
             parents = commit.parents or (NULL,)
             parent = max(parents, key=lambda oid: places[oid].seq)  # max keeps the first of equals
             place = places[parent]
@@ -231,7 +245,7 @@ class History:
                         raise _divided(commit, tip, (parent, place), (other, places[other]), before)
                 verdict: Good | str = "a merge: the line that has all good events goes on"
             else:
-                verdict = self._judge(commit, place, speculative if place.good == parent else None)
+                verdict = self._judge(commit, place, root)
             followed[commit.oid] = parent
             if isinstance(verdict, Good):
                 places[commit.oid] = _Place(commit.oid, place.seq + 1, place)
@@ -248,16 +262,16 @@ class History:
         bad = (Bad(oid, reasons[oid], seq) for oid, seq in _in_order(tip, dict(names), followed, places) if oid in reasons)
         return Checked(tip, places[tip].good, places[tip].seq, (*known.bad, *bad))
 
-    def _read(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> Iterator[tuple[Commit, dict[str, Entry | None]]]:
-        """The commits, each with what it changes against its only parent."""
+    def _read(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> Iterator[tuple[Commit, Folder | None]]:
+        """Yield the commits, each with its topmost folder."""
         for start in range(0, len(names), _AT_ONCE):
             part = names[start : start + _AT_ONCE]
-            straight = [(parents[0] if parents else NULL, oid) for oid, parents in part if len(parents) <= 1]
-            diffs = self.objects.diffs(straight)
-            for commit in self.objects.commits(part):
-                yield commit, next(diffs) if len(commit.parents) <= 1 else {}
+            commits = self.objects.commits(part)
+            roots = iter(self._trees.roots([commit.tree for commit in commits if commit.tree]))
+            for commit in commits:
+                yield commit, next(roots) if commit.tree else None
 
-    def _judge(self, commit: Commit, base: _Place, diff: dict[str, Entry | None] | None) -> Good | str:
+    def _judge(self, commit: Commit, base: _Place, root: Folder | None) -> Good | str:
         """The good commit, or why it is bad."""
         if commit.message is None or commit.committed_at is None:
             return "its message can't be read"
@@ -272,47 +286,57 @@ class History:
         wrong = rules.problem(before, event, commit.committed_at)
         if wrong is not None:
             return wrong
+        if root is None:
+            return "its tree can't be read"
         after = rules.evolve(before, event, commit.committed_at)
-        if diff is None:
-            diff = next(self.objects.diffs([(base.good, commit.oid)]))
-        found = self._compare(before, after, diff)
-        if isinstance(found, str):
-            if next(self.objects.diffs([(base.good, commit.oid)])) != diff:  # no verdict rests on a git that says two things
-                raise GitFault(f"git told two different changes of commit {commit.oid[:12]}", hint="run the same command again")
-            return found
+        try:
+            compared, found = self._compare(before, after, self._root(base.good), root)
+        except Strange as strange:
+            return strange.words.format(_quoted(strange.path))
         if found:
             after = self.projection.replaced(after, found)
         self._current = (commit.oid, after)
-        pages = {path: entry.oid for path, entry in diff.items() if entry and self.projection.table_of(path) is None}
-        return Good(commit.oid, event, after, decoded.writer, commit.committed_at, pages)
+        self._top = (commit.oid, compared.root)
+        return Good(commit.oid, event, after, decoded.writer, commit.committed_at, compared.pages)
 
-    def _compare(self, before: State, after: State, diff: dict[str, Entry | None]) -> dict[str, Record] | str:
-        """Whether the files are what the event makes of them: the records that differ in bytes only, or what is wrong."""
+    def _root(self, good: Oid) -> Folder:
+        """The topmost folder of a good commit."""
+        if good == NULL:
+            return Folder([], [])
+        if self._top is None or self._top[0] != good:
+            root = self._trees.roots([self.objects.commit(good).tree])[0]
+            if root is None:
+                raise GitcoordError(f"the tree of commit {good[:12]} can't be read", hint="git fsck, then gitcoord doctor")
+            self._top = (good, root)
+        return self._top[1]
+
+    def strangers(self, good: Oid) -> list[str]:
+        """What lies at the top of a good commit's tree and is no part of the branch: files that an earlier program let pass."""
+        return [name for name in self._root(good).names() if not self.projection.belongs(name)]
+
+    def _compare(self, before: State, after: State, old: Folder, new: Folder) -> tuple[Compared, dict[str, Record]]:
+        """Compare the files with what the event makes of them: what was found, and the records that differ in bytes only. Raises
+        Strange for anything else.
+        """
         expected = self.projection.changes(before, after)
+        blobs = {
+            path: None if record is None else self.objects.blob_oid(self.projection.render(record))
+            for path, record in expected.items()
+        }
+        pages = self.projection.page_names(first=before.seq == 0)
+        compared = self._trees.compare(old, new, blobs, pages, lambda name: not self.projection.belongs(name))
+        for path, (_, size) in zip(compared.pages, self.objects.sizes(list(compared.pages.values())), strict=True):
+            if size > BLOB_LIMIT:
+                raise Strange("{} is too large", path)
         differing: dict[str, Record] = {}
-        for path, entry in diff.items():
-            table = self.projection.table_of(path)
-            if table is None:
-                continue
-            if path not in expected:
-                return f"it changes {_quoted(path)}, which its event doesn't"
-            record = expected.pop(path)
-            if (record is None) != (entry is None):
-                return f"it {'keeps' if record is None else 'takes away'} {_quoted(path)} against its event"
-            if record is None or entry is None:
-                continue
-            if entry.mode != "100644":
-                return f"{_quoted(path)} is not a plain file"
-            if self.objects.blob_oid(self.projection.render(record)) == entry.oid:
-                continue
-            data = self.objects.read([entry.oid], BLOB_LIMIT)[0]
-            found = self.projection.parse(table, data) if data is not None else None
-            if found is None or not self.projection.same_meaning(found, record):
-                return f"{_quoted(path)} is not what its event says"
+        for path, oid in sorted(compared.differing.items()):
+            table, record = self.projection.table_of(path), expected[path]
+            data = self.objects.read([oid], BLOB_LIMIT)[0]
+            found = self.projection.parse(table, data) if table is not None and data is not None else None
+            if found is None or record is None or not self.projection.same_meaning(found, record):
+                raise Strange("{} is not what its event says", path)
             differing[path] = found
-        if expected:
-            return f"it leaves {_quoted(min(expected))} as it was, against its event"
-        return differing
+        return compared, differing
 
 
 def _in_order(

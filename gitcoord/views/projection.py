@@ -17,6 +17,12 @@ class Projection:
     load = staticmethod(tree.load)
     replaced = staticmethod(tree.replaced)
 
+    belongs = staticmethod(tree.belongs)
+
+    def page_names(self, *, first: bool) -> tuple[str, ...]:
+        """The files for people: the board, and in the first commit what the branch is."""
+        return (tree.README, tree.BOARD) if first else (tree.BOARD,)
+
     def pages(self, state: State, *, first: bool) -> dict[str, bytes]:
         """The board of that state; with the first commit also what the branch is."""
         pages = {tree.BOARD: board.render(state).encode()}

@@ -135,6 +135,11 @@ def table_of(path: str) -> str | None:
     return root if root in _ROOTS else None
 
 
+def belongs(name: str) -> bool:
+    """Return True if a name at the top of the tree is one of the branch's own."""
+    return name in _ROOTS or name in (SETTINGS, BOARD, README)
+
+
 def render(record: Record) -> bytes:
     """A record's file: JSON as it stands on the branch."""
     text = record.model_dump_json(indent=2, by_alias=True)

@@ -232,7 +232,7 @@ settings_changes = st.tuples(
 def test_no_change_of_settings_makes_a_command_impossible(first: list[Step], change: tuple[str, str], then: list[Step]) -> None:
     story = _play(first)
     with contextlib.suppress(GitcoordError):
-        story.setting("gitcoord-init", *change)
+        story.setting(SESSIONS[0], *change)
     for session in SESSIONS:
         with contextlib.suppress(GitcoordError):
             story.claim(session, f"droplet:{session}")

@@ -211,7 +211,7 @@ def test_the_moves_reach_every_end() -> None:
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Objects]]:
     """An empty repository for all the histories."""
     path = tmp_path_factory.mktemp("library")
-    git(path, "init", "-q", "--bare")
+    git(path, "init", "-q")
     with Objects(Repository.find(str(path), dict(os.environ))) as objects:
         yield path, objects
 

@@ -1,0 +1,234 @@
+"""Trees compared along the paths that are expected to change, and nowhere else: what else a tree holds costs nothing.
+
+A tree of a few kilobytes can stand for a hundred million paths. So nobody lists what a commit changes: where a folder is what the
+expected changes make of the last one, its name says so, and it isn't even read; where it is not, it is read if it can't be larger
+than that, and anything in it that was not expected ends the comparison.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from gitcoord.git.objects import Objects
+from gitcoord.git.repo import Oid
+
+ROOT_LIMIT = 1 << 16  # bytes of a commit's topmost folder: it holds a dozen names
+_PLAIN, _FOLDER = b"100644 ", b"40000 "
+
+Wanted = dict[str, "Oid | Wanted | None"]
+"""What is expected in a folder, by name: a file's blob, None where it goes, or what is expected in a folder below."""
+
+
+class Strange(Exception):
+    """A tree has something else than was expected. `words`: what is wrong, with `{}` for the path that it is about."""
+
+    def __init__(self, words: str, path: str = "") -> None:
+        super().__init__(words)
+        self.words = words
+        self.path = path
+
+
+class Folder:
+    """What lies right in one folder: its lines as git writes them, in git's order. Never changed in place."""
+
+    def __init__(self, keys: list[bytes], lines: list[bytes]) -> None:
+        self._keys = keys  # what git sorts by: the names, those of folders with a slash behind
+        self._lines = lines
+        self.below: dict[str, Folder] = {}
+        """The folders in it that were looked at."""
+
+    @staticmethod
+    def parse(data: bytes, width: int) -> Folder:
+        """The folder in a tree object. Raises Strange for one that git would not write."""
+        keys, lines, size = [], [], 0
+        for match in _LINE[width].finditer(data):
+            lines.append(match[0])
+            keys.append(match[2] + b"/" if match[1] == b"40000" else match[2])
+            size += len(match[0])
+        if size != len(data) or any(one >= two for one, two in pairwise(keys)):
+            raise Strange("it has a folder that git would not write")
+        return Folder(keys, lines)
+
+    @property
+    def data(self) -> bytes:
+        """The tree object."""
+        return b"".join(self._lines)
+
+    def line(self, name: str) -> bytes | None:
+        """The line of that name; None where there is none."""
+        raw = name.encode()
+        for key in (raw, raw + b"/"):
+            at = bisect_left(self._keys, key)
+            if at < len(self._keys) and self._keys[at] == key:
+                return self._lines[at]
+        return None
+
+    def names(self) -> list[str]:
+        """All names in it."""
+        return [key.removesuffix(b"/").decode("utf-8", "surrogateescape") for key in self._keys]
+
+    def changed(self, lines: Mapping[str, bytes | None], below: Mapping[str, Folder]) -> Folder:
+        """The folder with those lines in the place of what had their names (None: nothing)."""
+        new = Folder([*self._keys], [*self._lines])
+        new.below = {name: folder for name, folder in self.below.items() if name not in lines} | dict(below)
+        for name, line in lines.items():
+            raw = name.encode()
+            for key in (raw, raw + b"/"):
+                at = bisect_left(new._keys, key)
+                if at < len(new._keys) and new._keys[at] == key:
+                    del new._keys[at], new._lines[at]
+            if line is not None:
+                key = raw + b"/" if line.startswith(_FOLDER) else raw
+                at = bisect_left(new._keys, key)
+                new._keys.insert(at, key)
+                new._lines.insert(at, line)
+        return new
+
+    def difference(self, other: Folder) -> str:
+        """The first name at which two folders differ."""
+        differing = set(self._lines) ^ set(other._lines)
+        pairs = [*zip(self._keys, self._lines, strict=True), *zip(other._keys, other._lines, strict=True)]
+        return min(key for key, line in pairs if line in differing).decode("utf-8", "backslashreplace")
+
+
+_LINE = {width: re.compile(rb"([1-7][0-7]{4,5}) ([^\0/]+)\0.{%d}" % width, re.DOTALL) for width in (20, 32)}
+
+
+@dataclass
+class Compared:
+    """What a comparison found where all was as expected: the files that stand there, where they are others than expected, and those
+    whose content nobody foretold.
+    """
+
+    root: Folder
+    differing: dict[str, Oid] = field(default_factory=dict)
+    pages: dict[str, Oid] = field(default_factory=dict)
+
+
+class Trees:
+    """Compares the trees of commits."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def roots(self, trees: Sequence[Oid]) -> list[Folder | None]:
+        """Those trees, which are the topmost folders of commits; None for one that is too large, or that git would not write."""
+        found: list[Folder | None] = []
+        for data in self._objects.read(trees, ROOT_LIMIT):
+            try:
+                found.append(None if data is None else Folder.parse(data, self._objects.width))
+            except Strange:
+                found.append(None)
+        return found
+
+    def compare(
+        self, old: Folder, new: Folder, expected: Mapping[str, Oid | None], pages: Collection[str], may_go: Callable[[str], bool]
+    ) -> Compared:
+        """Compare two topmost folders. `expected`: the blob of each path that changes; `pages`: files at the top with any content;
+        `may_go`: whether a name at the top may be taken away. Raises Strange.
+        """
+        compared = Compared(new)
+        lines: dict[str, bytes | None] = {name: None for name in old.names() if may_go(name) and new.line(name) is None}
+        for name in pages:
+            line = new.line(name)
+            if line is None and old.line(name) is not None:
+                raise Strange("it takes {} away", name)
+            if line is not None and line != old.line(name):
+                if not line.startswith(_PLAIN):
+                    raise Strange("{} is not a plain file", name)
+                lines[name] = line
+            if line is not None:
+                compared.pages[name] = self._oid(line)
+        compared.root = self._look(old, new, _nested(expected), "", lines, compared)
+        return compared
+
+    def _look(
+        self, old: Folder, new: Folder, wanted: Wanted, path: str, lines: dict[str, bytes | None], compared: Compared
+    ) -> Folder:
+        """The new folder, if it is the old one but for what is wanted; `lines`: what else may differ, and how it stands now."""
+        below: dict[str, Folder] = {}
+        for name, what in sorted(wanted.items()):
+            here, line = path + name, new.line(name)
+            lines[name] = line
+            if isinstance(what, dict):
+                before = self._below(old, name)
+                if line is None:
+                    self._look(before, Folder([], []), what, f"{here}/", {}, compared)
+                elif not line.startswith(_FOLDER):
+                    raise Strange("{} is not a folder", here)
+                else:
+                    below[name] = self._reach(before, self._oid(line), what, f"{here}/", compared)
+            elif what is None:
+                if line is not None:
+                    raise Strange("it keeps {} against its event", here)
+            elif line is None:
+                raise Strange("it takes away {} against its event", here)
+            elif not line.startswith(_PLAIN):
+                raise Strange("{} is not a plain file", here)
+            elif self._oid(line) != what:
+                compared.differing[here] = self._oid(line)
+        found = old.changed(lines, below)
+        if found.data != new.data:
+            raise Strange("it changes {}, which its event doesn't", path + found.difference(new))
+        return found
+
+    def _reach(self, old: Folder, oid: Oid, wanted: Wanted, path: str, compared: Compared) -> Folder:
+        """The folder of that name, not read where it is what the old one becomes."""
+        expected = self._become(old, wanted)
+        if self._objects.tree_oid(expected.data) == oid:
+            return expected
+        limit = len(old.data) + _room(wanted, self._objects.width)
+        data = self._objects.read([oid], limit)[0]
+        if not data:
+            raise Strange("it changes {}, which its event doesn't", path)
+        return self._look(old, Folder.parse(data, self._objects.width), wanted, path, {}, compared)
+
+    def _become(self, old: Folder, wanted: Wanted) -> Folder:
+        """What the folder becomes, if every file is exactly as expected."""
+        lines: dict[str, bytes | None] = {}
+        below: dict[str, Folder] = {}
+        for name, what in wanted.items():
+            if isinstance(what, dict):
+                folder = self._become(self._below(old, name), what)
+                data = folder.data
+                if data:
+                    below[name] = folder
+                lines[name] = _FOLDER + name.encode() + b"\0" + bytes.fromhex(self._objects.tree_oid(data)) if data else None
+            else:
+                lines[name] = None if what is None else _PLAIN + name.encode() + b"\0" + bytes.fromhex(what)
+        return old.changed(lines, below)
+
+    def _below(self, folder: Folder, name: str) -> Folder:
+        """The folder of that name in a good tree; an empty one where there is none."""
+        if name not in folder.below:
+            line = folder.line(name)
+            if line is None or not line.startswith(_FOLDER):
+                return Folder([], [])
+            data = self._objects.contents([self._oid(line)])[0]
+            folder.below[name] = Folder.parse(data or b"", self._objects.width)
+        return folder.below[name]
+
+    def _oid(self, line: bytes) -> Oid:
+        return line[-self._objects.width :].hex()
+
+
+def _nested(expected: Mapping[str, Oid | None]) -> Wanted:
+    found: Wanted = {}
+    for path, oid in expected.items():
+        *folders, name = path.split("/")
+        here = found
+        for folder in folders:
+            below = here.setdefault(folder, {})
+            assert isinstance(below, dict)
+            here = below
+        here[name] = oid
+    return found
+
+
+def _room(wanted: Iterable[str], width: int) -> int:
+    """By how many bytes a folder can grow with those names."""
+    return sum(len(_PLAIN) + len(name.encode()) + 1 + width for name in wanted)
