@@ -114,7 +114,7 @@ class Connection:
         same = self.earlier()[0]
         names_ = dict.fromkeys(path.name for path in (self.desk.path, *same))
         boxes = [place / name for place in self.spools for name in names_]
-        clone = Path(self.repo.common_dir) / "gitcoord"
+        clone = files.own(self.repo.common_dir)
         return tuple(dict.fromkeys(path for path in (clone, *boxes, *same) if self.spools and path != self.desk.path))
 
     def earlier(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
@@ -217,7 +217,7 @@ def connect(
     if witness is not None:
         tip.witness = tip.at_hand = witness  # type: ignore[method-assign]  # the only other one is a test's or the demo's
     name = hashlib.sha256(f"{url}\0{settings.branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    folder = Path(repo.common_dir) / "gitcoord"
+    folder = files.own(repo.common_dir)
     memory = CloneMemory(folder / f"checked-{name}.json")
     identity = Identity(Path(repo.git_dir))
     boxed = _is_boxed(repo, environ)

@@ -11,8 +11,29 @@ if TYPE_CHECKING:
 _YOUNG = 50_000  # objects made before the collector looks: a command makes fewer, a long reading of history is still bounded
 
 
+def _leave_the_checkout() -> None:
+    """Takes away where Python would look for modules in the work tree that this process stands in, as an empty entry of PYTHONPATH
+    has it: what lies there belongs to whoever wrote the checkout.
+    """
+    try:
+        tree = os.getcwd()
+    except OSError:
+        return
+    while not os.path.lexists(os.path.join(tree, ".git")) and os.path.dirname(tree) != tree:
+        tree = os.path.dirname(tree)
+    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path[:] = [
+        place
+        for place in sys.path
+        if place == own
+        or place.startswith((sys.prefix, sys.base_prefix))
+        or (os.path.isabs(place) and not f"{place}/".startswith(f"{tree.rstrip('/')}/"))
+    ]
+
+
 def main() -> int:
     """Runs the program on the process's arguments; its exit code."""
+    _leave_the_checkout()
     if sys.argv[1:2] == ["hook"]:
         try:
             if "".join(sys.argv[2:3]) == "git":

@@ -11,11 +11,12 @@ from gitcoord import hooking
 from gitcoord.asker import Receipt
 from gitcoord.bootstrap import Connection
 from gitcoord.errors import BadInput, GitcoordError, NotInitialised
+from gitcoord.git import nearby
 from gitcoord.git.hub import first_commit
 from gitcoord.git.repo import NULL, Repository
 from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.git.urls import kept_hub
-from gitcoord.local import agentfiles
+from gitcoord.local import agentfiles, files
 from gitcoord.local.agentsettings import agents
 from gitcoord.settings import KEYS, Settings
 from gitcoord.views.tree import HUB_TEXT
@@ -152,8 +153,7 @@ def remove(found: Connection) -> list[str]:
             repo.set_config(f"gitcoord.{key}", None)
             done.append(f"setting gitcoord.{key}")
     repo.run("config", "--local", "--remove-section", "gitcoord")
-    folders = [Path(repo.common_dir) / "gitcoord", *Path(repo.common_dir).glob("worktrees/*/gitcoord")]
-    for folder in folders:
+    for folder in map(files.own, nearby.git_dirs(repo.common_dir)):
         shutil.rmtree(folder, ignore_errors=True)
     if found.desk.path.exists():
         shutil.rmtree(found.desk.path, ignore_errors=True)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pytest
 from gits import Outcome, attempt, git
 
-from gitcoord.local import hookdir
+from gitcoord.local import hookdir, sharedhooks
 from gitcoord.local.identity import AGENTS, Binding, Identity
 from gitcoord.sender import fold
 
@@ -584,14 +584,18 @@ def test_outside_of_a_repository_nothing_happens(desk: Desk, tmp_path: Path) -> 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("place", ["a file", "no place"])
-def test_a_desk_that_cannot_be_written_is_in_the_log_only(desk: Desk, place: str) -> None:
-    if place == "a file":
-        shutil.rmtree(desk.desk)
-        desk.desk.write_text("no folder")
-    else:
-        desk.desk = Path("relative")
-        desk.bind()
+def test_a_file_in_the_desks_place_is_set_aside_and_in_the_log(desk: Desk) -> None:
+    shutil.rmtree(desk.desk)
+    desk.desk.write_text("no folder")
+    done = run(desk, "git", "post-commit")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "was set aside" in desk.log()
+    assert len(desk.told()) == 1
+
+
+def test_a_desk_that_cannot_be_written_is_in_the_log_only(desk: Desk) -> None:
+    desk.desk = Path("relative")
+    desk.bind()
     done = run(desk, "git", "post-commit")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "post-commit: " in desk.log()
@@ -640,10 +644,32 @@ def test_it_loads_the_standard_library_only() -> None:
     assert done.stdout.split() == ["gitcoord"]
 
 
+@pytest.mark.parametrize("way", ["own file", "shared lines"])
+def test_nothing_of_the_checkout_is_run_or_imported(desk: Desk, tmp_path: Path, way: str) -> None:
+    """With a PATH and variables of Python's that lead into the folder that one stands in."""
+    script(desk.bin / "gitcoord", f'exec {shlex.quote(sys.executable)} -P -m gitcoord "$@"')
+    if way == "shared lines":
+        hookdir.uninstall(desk.hooks, common_dir=desk.hooks.parent)
+        sharedhooks.install(desk.hooks, guard=True, trailers=True)
+    mark = tmp_path / "run"
+    for name in ("sitecustomize.py", "usercustomize.py", "json.py", "typing.py", "gitcoord/__init__.py"):
+        (desk.tree / name).parent.mkdir(exist_ok=True)
+        (desk.tree / name).write_text(f"open({str(mark)!r}, 'a').write({name!r})\n")
+    (desk.tree / "bin").mkdir()
+    for name in ("gitcoord", "git", "ssh", "id"):
+        script(desk.tree / "bin" / name, f"echo {name} >>{shlex.quote(str(mark))}")
+    env = {"PATH": f"bin:{desk.bin}:", "PYTHONPATH": ".:", "PYTHONUSERBASE": ".", "PYTHONPYCACHEPREFIX": "cache"}
+    git(desk.tree, "add", "--all")
+    desk.git("commit", "--quiet", "-m", "one", env=env)
+    if way == "own file":
+        eventually(lambda: desk.told())
+    assert not mark.exists(), mark.read_text()
+
+
 # --- the flush that follows ------------------------------------------------------------------------------------------
 
 
-def test_one_flush_is_started_and_not_a_second_soon_after(desk: Desk, tmp_path: Path) -> None:
+def test_one_flush_is_started_and_one_more_makes_up_for_what_came_soon_after(desk: Desk, tmp_path: Path) -> None:
     (desk.git_dir / "gitcoord" / "synced").unlink()
     notes = tmp_path / "flushes"
     notes.mkdir()
@@ -662,13 +688,20 @@ def test_one_flush_is_started_and_not_a_second_soon_after(desk: Desk, tmp_path: 
         found = [path.read_text().splitlines() for path in notes.iterdir()]
         return found if found and all(lines and lines[-1] == "the end" for lines in found) else []
 
-    (lines,) = eventually(flushes)
+    def both() -> list[list[str]]:
+        found = sorted(flushes(), key=len)
+        return found if len(found) == 2 else []
+
+    later, lines = eventually(both)
+    assert "bide" in " ".join(later[4:5])
+    assert (later[5], 0 < float(later[6]) <= 15) == (str(desk.tree), True)
     assert lines[0] == "/"
-    assert lines[1:9] == ["-P", "-m", "gitcoord", "-C", str(desk.tree), "sync", "--if-due", "--quiet"]
-    names = {line.removeprefix("export ").partition("=")[0] for line in lines[9:]}
+    assert lines[1:4] == ["-E", "-P", "-c"]
+    assert lines[5:10] == ["-C", str(desk.tree), "sync", "--if-due", "--quiet"]
+    names = {line.removeprefix("export ").partition("=")[0] for line in lines[10:]}
     assert "GITCOORD_HOOK" in names
     assert names & {"GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_AUTHOR_EMAIL", "GITCOORD_HEAD"} == set()
 
     os.utime(desk.git_dir / "gitcoord" / "synced", (0, 0))
     desk.commit("four")
-    eventually(lambda: len(flushes()) == 2)
+    eventually(lambda: len(flushes()) == 3)

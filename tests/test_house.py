@@ -159,6 +159,12 @@ EXCEPTIONS = {
     ("faces/agents/place.py", "gitcoord.git.process"),
     ("faces/agents/place.py", "gitcoord.git.nearby.Nearby"),
     ("faces/hook.py", "gitcoord.git.nearby"),
+    # So do what a prompt shows, and the monitor that waits beside an agent: there is one finder of a git folder.
+    *(
+        (name, room)
+        for name in ("faces/statusline.py", "faces/cli/announce.py")
+        for room in ("gitcoord.git.nearby", "gitcoord.git")
+    ),
 }
 
 

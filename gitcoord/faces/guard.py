@@ -7,7 +7,6 @@ and loads nothing but the standard library: the start is nearly the whole cost.
 from __future__ import annotations
 
 import os
-import sys
 import time
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from gitcoord.core.guard import Target, in_the_way
 from gitcoord.core.names import file_in
 from gitcoord.git import process
-from gitcoord.local import outlook, processes
+from gitcoord.local import files, outlook, processes
 from gitcoord.local.identity import Identity
 
 _SECONDS = 5.0  # a git call of ours takes 2 ms; after this long something is wrong with the repository
@@ -35,7 +34,7 @@ def is_allowed(words: Sequence[str], environ: Mapping[str, str]) -> bool:
     if len(places) != 4:  # the last one is empty
         return False
     git_dir, common, tree = places[:3]
-    folder = Path(os.path.realpath(common)) / "gitcoord"
+    folder = files.own(os.path.realpath(common))
     seen = outlook.read(folder)
     if seen is None or not seen.read_at or os.path.exists(os.path.join(git_dir, "MERGE_HEAD")):
         return False
@@ -52,7 +51,7 @@ def is_allowed(words: Sequence[str], environ: Mapping[str, str]) -> bool:
         if in_the_way(seen.leases, targets, session=binding.session if binding else "", now=now, grace=seen.grace, fold=seen.fold):
             return False
     if abs(time.time() - seen.read_at) > outlook.STALE_AFTER and outlook.take_turn(folder):
-        processes.detach(outlook.refreshing(sys.executable, tree), {**environ, "GITCOORD_HOOK": "1"})
+        processes.detach(outlook.refreshing(tree), {**environ, "GITCOORD_HOOK": "1"})
     return True
 
 

@@ -88,7 +88,7 @@ def _git(words: list[str], environ: Mapping[str, str]) -> None:
     place = _find(environ)
     if place is None:
         return
-    folder = Path(place.git_dir) / "gitcoord"
+    folder = files.own(place.git_dir)
     if not folder.is_dir():
         return  # no session was ever here
     with contextlib.suppress(OSError):  # one at a time, where the file system can: else an older event may come last
@@ -193,7 +193,7 @@ def _events(name: str, arguments: list[str], place: _Place, environ: Mapping[str
             commit, ref = place.commit, place.ref
         yield _Event(name, arguments, commit, ref, time.time(), environ)
     if head:
-        yield from _left(Path(place.git_dir) / "gitcoord")
+        yield from _left(files.own(place.git_dir))
 
 
 def _find(environ: Mapping[str, str]) -> _Place | None:
@@ -311,4 +311,4 @@ def _ask(env: Mapping[str, str], cwd: str, *words: str) -> str:
 def _sync(place: _Place, environ: Mapping[str, str]) -> None:
     """Has it sent in the background."""
     kept = {name: value for name, value in process.outside(environ).items() if name not in _OF_ONE_CALL}
-    background.begin(Path(nearby.common(place.git_dir)) / "gitcoord", place.work_tree, kept)
+    background.begin(files.own(nearby.common(place.git_dir)), place.work_tree, kept)

@@ -13,9 +13,11 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from gitcoord.core.names import Resource
+from gitcoord.git import nearby
 from gitcoord.local import glance
 from gitcoord.local.identity import Binding, Identity, agent_ids
 from gitcoord.views.glance import Glance, line
@@ -44,9 +46,10 @@ def main(path: str = "", *, as_json: bool = False) -> int:
 
 def look(folder: str, environ: Mapping[str, str], given: Mapping[str, Any]) -> Glance | None:
     """What is known of the session that sits in that folder's work tree; None where none does. `given`: what an agent said."""
-    place = glance.git_dir(folder)
-    if place is None:
+    near = nearby.find(os.path.abspath(folder))
+    if near is None:
         return None
+    place = Path(near.git_dir)
     identity = Identity(place)
     binding = _sitting(identity, environ, given)
     if binding is None:

@@ -95,6 +95,7 @@ ALWAYS = (
     "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "core.fsmonitor=false",
     "-c", "protocol.version=2", "-c", "safe.bareRepository=explicit",
     "-c", "i18n.logOutputEncoding=UTF-8", "-c", "advice.detachedHead=false", "-c", "log.showSignature=false",
+    "-c", "advice.graftFileDeprecated=false",
 )  # fmt: skip
 
 
@@ -201,6 +202,7 @@ def clean_environment(
         env |= with_config(env, [("credential.interactive", "never")])
         env |= {"SSH_ASKPASS_REQUIRE": "never"}
     env |= {
+        "PATH": safe_path(env.get("PATH", os.defpath)),
         "GIT_TERMINAL_PROMPT": "0",
         "GCM_INTERACTIVE": "never",
         "GIT_ALLOW_PROTOCOL": ":".join(protocols(environ, config)),
@@ -214,14 +216,40 @@ def clean_environment(
     return env
 
 
-def program() -> str:
-    """The absolute path of git. Raises GitcoordError when there is none."""
-    import shutil
+def safe_path(path: str) -> str:
+    """Return the entries of a PATH that don't depend on where one stands: an empty or relative one runs what a checkout holds."""
+    return os.pathsep.join(filter(os.path.isabs, path.split(os.pathsep))) or os.defpath
 
-    found = shutil.which("git")
-    if found is None:
-        raise GitcoordError("git is not installed, or not on PATH", hint="install git 2.31 or newer")
-    return os.path.abspath(found)
+
+def program(near: str = "") -> str:
+    """Return the absolute path of git, never one that lies in the work tree around `near` ("": around this process's folder).
+
+    Raises GitcoordError when there is none.
+    """
+    tree = _tree(near or _here())
+    for folder in safe_path(os.environ.get("PATH", os.defpath)).split(os.pathsep):
+        found = os.path.join(folder, "git")
+        if os.access(found, os.X_OK) and os.path.isfile(found) and not f"{os.path.realpath(folder)}/".startswith(tree):
+            return found
+    raise GitcoordError("git is not installed, or not on PATH", hint="install git 2.31 or newer")
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it is gone
+        return os.sep
+
+
+def _tree(folder: str) -> str:
+    """The folder around that one in which a `.git` lies, with a slash at its end; where there is none, one that holds nothing."""
+    here = os.path.realpath(folder)
+    while not os.path.lexists(os.path.join(here, ".git")):
+        above = os.path.dirname(here)
+        if above == here:
+            return os.devnull + os.sep
+        here = above
+    return here.rstrip(os.sep) + os.sep
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,8 @@ class Repository:
         """
         if not os.path.isdir(start):
             raise BadInput(f"{start!r} is not a folder")
-        argv = [process.program(), *process.ALWAYS, "rev-parse", "--path-format=absolute"]
+        git = process.program(start)
+        argv = [git, *process.ALWAYS, "rev-parse", "--path-format=absolute"]
         asked = ("--is-bare-repository", "--git-dir", "--git-common-dir", "--show-toplevel")
         named = ("GIT_DIR", "GIT_WORK_TREE") if hooked else ("GIT_DIR",) if _is_named_bare(start, environ) else ()
         meant = {name: environ[name] for name in named if name in environ}
@@ -163,7 +164,12 @@ class Repository:
             ref = head.read(4096).strip()
         branch = process.branch_of(ref.removeprefix("ref: ")) if ref.startswith("ref: ") else ""
         repo = cls(
-            git_dir=git_dir, common_dir=common, work_tree=os.path.realpath(tree) if tree else "", environ=environ, branch=branch
+            git_dir=git_dir,
+            common_dir=common,
+            work_tree=os.path.realpath(tree) if tree else "",
+            environ=environ,
+            branch=branch,
+            git=git,
         )
         # With the reftable backend HEAD is a dummy file that only git itself can read.
         return replace(repo, branch=repo.head().branch) if branch == ".invalid" else repo

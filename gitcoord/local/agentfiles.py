@@ -39,7 +39,7 @@ class Place:
     def kept(self) -> Path:
         """The folder with what files were before: of a project in its git folder, where it goes with the rest of ours."""
         if self.scope == "project" and self.common_dir:
-            return self.common_dir / "gitcoord" / "agents"
+            return files.own(self.common_dir) / "agents"
         state = self.environ.get("XDG_STATE_HOME", "")
         return (Path(state) if os.path.isabs(state) else self.home / ".local" / "state") / "gitcoord" / "agents"
 

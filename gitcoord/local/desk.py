@@ -460,7 +460,7 @@ def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Map
     """
     home = environ.get("HOME") or os.path.expanduser("~")
     state = Path(environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state"))
-    clone = Path(common_dir) / "gitcoord"
+    clone = files.own(common_dir)
     name = digest(parts)
     wanted = clone if place == "clone" else state / "gitcoord" / name if place == "machine" else Path(place).expanduser() / name
     spool = temporary(environ) / name

@@ -87,10 +87,11 @@ def read_bytes(path: Path) -> bytes | None:
             raise
         set_aside(path, error.strerror or "it can't be opened")
         return None
-    with open(handle, "rb", closefd=True) as file:
-        status = os.fstat(handle)
-        if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST:
+    status = os.fstat(handle)
+    if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST:
+        with open(handle, "rb") as file:
             return file.read(_LARGEST)
+    os.close(handle)
     set_aside(path, "it is too large" if stat.S_ISREG(status.st_mode) else "it is no file")
     return None
 
@@ -155,7 +156,8 @@ def append(path: Path, data: bytes, *, limit: int) -> None:
         finally:
             os.close(handle)
         if size > limit:
-            write(path, (read_bytes(path) or b"")[-limit // 2 :].partition(b"\n")[2])
+            kept = (read_bytes(path) or b"")[-limit // 2 :]
+            write(path, kept.partition(b"\n")[2] or kept)
 
 
 def open_log(path: Path) -> IO[bytes]:
@@ -290,6 +292,19 @@ def sweep(folder: Path, *, before: float) -> None:
 
 
 # --- folders -----------------------------------------------------------------------------------------------------------
+
+
+def own(git_dir: str | Path) -> Path:
+    """Return our folder in that git folder. Two users of one clone have one each; what another user left is not looked into."""
+    for name in ("gitcoord", f"gitcoord-{os.geteuid()}"):
+        folder = Path(git_dir) / name
+        try:
+            status = os.lstat(folder)
+        except OSError:
+            return folder  # there is none yet
+        if status.st_uid == os.geteuid() and not stat.S_ISLNK(status.st_mode):
+            return folder
+    return Path(os.devnull) / "gitcoord"  # nothing can be read or made there
 
 
 def private_folder(path: Path) -> Path:

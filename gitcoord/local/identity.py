@@ -117,7 +117,7 @@ class Identity:
     """The bindings of one work tree."""
 
     def __init__(self, git_dir: Path) -> None:
-        self.own = git_dir / "gitcoord"
+        self.own = files.own(git_dir)
         self._folder = self.own / "sessions"
 
     def all(self) -> list[Binding]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from gitcoord.core.guard import Lease
 from gitcoord.core.names import Resource
-from gitcoord.local import files
+from gitcoord.local import files, processes
 
 STALE_AFTER = 60.0
 """Seconds after which a view is looked after again, in the background (design of the guard: allow at once, learn soon)."""
@@ -96,9 +96,9 @@ def take_turn(folder: Path) -> bool:
     return False
 
 
-def refreshing(python: str, work_tree: str) -> list[str]:
+def refreshing(work_tree: str) -> list[str]:
     """The program that looks after the branch in the background."""
-    return [python, "-P", "-m", "gitcoord", "-C", work_tree, "sync", "--quiet"]
+    return processes.of_ours("-C", work_tree, "sync", "--quiet")
 
 
 def _beside(memory: Path) -> Path:

@@ -102,6 +102,17 @@ def boot() -> str:
         return ""
 
 
+def of_ours(*words: str, first: str = "") -> list[str]:
+    """Return the command line that runs this very program on those words: Python takes nothing from its variables, from the folder
+    that it is started in, or from a checkout. `first`: Python that is run before.
+    """
+    import sys
+
+    place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    then, main = f"; {first}" if first else "", "from gitcoord.entry import main; sys.exit(main())"
+    return [sys.executable, "-E", "-P", "-c", f"import sys; sys.path.append({place!r}){then}; {main}", *words]
+
+
 def detach(argv: Sequence[str], env: Mapping[str, str]) -> None:
     """Starts a process that nobody waits for and that keeps nobody's pipes open; not in the work tree: its files are no modules
     of ours. It is no part of what a `run` has started.

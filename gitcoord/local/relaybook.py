@@ -45,7 +45,7 @@ def read_settings(path: Path, name: str, *, outside: str) -> RelayFile:
     Raises BadInput where others could read it, or where it isn't what it should be; no message quotes what is in it.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return RelayFile()
     except OSError as error:

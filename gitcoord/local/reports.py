@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitcoord.errors import mask
+from gitcoord.local import files
 
 
 def write(error: BaseException, environ: Mapping[str, str], version: str, doing: str) -> str:
@@ -20,8 +21,9 @@ def write(error: BaseException, environ: Mapping[str, str], version: str, doing:
     path = folder / f"{now:%Y%m%dT%H%M%S%f}.txt"
     text = mask("".join(traceback.format_exception(error)))
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(f"gitcoord {version}, Python {sys.version}\n{now.isoformat()}\ncommand: {mask(doing)}\n\n{text}")
+        files.private_folder(folder)
+        report = f"gitcoord {version}, Python {sys.version}\n{now.isoformat()}\ncommand: {mask(doing)}\n\n{text}"
+        files.write(path, report.encode("utf-8", "backslashreplace"))
     except OSError:
         return ""
     return str(path)

@@ -17,23 +17,26 @@ from gitcoord.local.hookdir import ALL, Hook, explained, wanted
 
 _SH = b"#!/bin/sh\n"
 _NOTE = "(in: gitcoord hooks install --git --shared; out: gitcoord hooks uninstall --git --shared)"
-_IF = 'if [ "${GITCOORD-}" != 0 ] && [ -z "${GITCOORD_HOOK-}" ] && command -v gitcoord >/dev/null 2>&1; then\n'
+_IF = """\
+if [ "${GITCOORD-}" != 0 ] && [ -z "${GITCOORD_HOOK-}" ] && case $(command -v gitcoord) in /*) ;; *) false ;; esac; then
+"""
+_RUN = "PYTHONPATH= PYTHONHOME= PYTHONUSERBASE= PYTHONPYCACHEPREFIX= gitcoord"  # so Python loads nothing of the checkout
 _TELL = """\
     if [ ! -d "${GIT_DIR:-.git}/rebase-merge" ] && [ ! -d "${GIT_DIR:-.git}/rebase-apply" ]; then
-        gitcoord hook git EVENT "$@" </dev/null >/dev/null 2>&1 &
+        RUN hook git EVENT "$@" </dev/null >/dev/null 2>&1 &
     fi
 """
 _REWRITTEN = """\
-    gitcoord hook git EVENT "$@" </dev/null >/dev/null 2>&1 &
+    RUN hook git EVENT "$@" </dev/null >/dev/null 2>&1 &
 """
 _STAGED = """\
     gitcoord_code=0
-    gitcoord guard --staged </dev/null || gitcoord_code=$?
+    RUN guard --staged </dev/null || gitcoord_code=$?
     case $gitcoord_code in 3 | 4) exit "$gitcoord_code" ;; esac
 """
 _PUSHED = """\
     gitcoord_code=0 gitcoord_input=$(cat)
-    [ -z "$gitcoord_input" ] || printf '%s\\n' "$gitcoord_input" | gitcoord guard --push || gitcoord_code=$?
+    [ -z "$gitcoord_input" ] || printf '%s\\n' "$gitcoord_input" | RUN guard --push || gitcoord_code=$?
     case $gitcoord_code in 3 | 4) exit "$gitcoord_code" ;; esac
     if [ -n "$gitcoord_input" ]; then # once more, for what follows
         exec <<gitcoord_end
@@ -42,14 +45,14 @@ gitcoord_end
     fi
 """
 _SAID = """\
-    gitcoord hook git EVENT "$1" </dev/null >/dev/null 2>&1 || :
+    RUN hook git EVENT "$1" </dev/null >/dev/null 2>&1 || :
 """
 _TEXTS = {"pre-commit": _STAGED, "pre-push": _PUSHED, "commit-msg": _SAID, "post-rewrite": _REWRITTEN, "post-merge": _REWRITTEN}
 
 
 def lines(event: str) -> bytes:
     """What is added to that hook, its marks included."""
-    text = _IF + _TEXTS.get(event, _TELL).replace("EVENT", event) + "fi\n"
+    text = _IF + _TEXTS.get(event, _TELL).replace("EVENT", event).replace("RUN", _RUN) + "fi\n"
     return marked.block(text.encode(), _NOTE)
 
 

@@ -52,13 +52,16 @@ def is_plainly_nobodys(payload: Mapping[str, object], named: str) -> bool:
     if "start" in str(payload.get("hook_event_name") or payload.get("event") or "start").lower():
         return False
     here = os.path.realpath(place)
-    while not os.path.lexists(os.path.join(here, ".git")):
+    while True:
+        own = os.path.join(here, ".git")
+        if os.path.isfile(own):
+            return False  # a linked work tree, or a submodule
+        if os.path.lexists(os.path.join(own, "HEAD")):
+            return not any(name.startswith("gitcoord") for name in os.listdir(own))
         above = os.path.dirname(here)
         if above == here:
             return True
         here = above
-    own = os.path.join(here, ".git")
-    return os.path.isdir(own) and os.path.exists(os.path.join(own, "HEAD")) and not os.path.lexists(os.path.join(own, "gitcoord"))
 
 
 def _named(words: Sequence[str]) -> str:

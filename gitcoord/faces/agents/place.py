@@ -42,12 +42,12 @@ class Here:
     @property
     def own(self) -> Path:
         """Our folder in the work tree's git folder."""
-        return Path(self.near.git_dir) / "gitcoord"
+        return files.own(self.near.git_dir)
 
     @property
     def shared(self) -> Path:
         """Our folder for the whole clone."""
-        return Path(self.near.common_dir) / "gitcoord"
+        return files.own(self.near.common_dir)
 
     @property
     def tray(self) -> Tray:
@@ -68,7 +68,7 @@ def find(occasion: Occasion, environ: Mapping[str, str]) -> Here | None:
     near = nearby.find(occasion.place) if "\0" not in occasion.place else None
     if near is None:
         return None
-    shared = Path(near.common_dir) / "gitcoord"
+    shared = files.own(near.common_dir)
     in_use = next(shared.glob("checked-*.json"), None) is not None
     if not in_use and not (occasion.kind == "start" and nearby.is_coordinated(near.common_dir, BRANCH)):
         return None

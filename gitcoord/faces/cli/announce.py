@@ -14,13 +14,15 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from gitcoord.core.messages import Message
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotInTime, Unreachable
 from gitcoord.faces.cli import output
 from gitcoord.faces.cli.context import connection, options, say
-from gitcoord.local import glance, processes
+from gitcoord.git import nearby
+from gitcoord.local import processes
 from gitcoord.local.identity import Binding, Identity, agent_ids
 
 LIMIT = 200  # characters of a line
@@ -46,12 +48,12 @@ def follow(seconds: float, *, go_on: bool, wake: str) -> None:
     def is_over() -> bool:
         return time.monotonic() >= end or os.getppid() != owner
 
-    place = glance.git_dir(options.path or os.getcwd())
-    if place is None or os.environ.get("GITCOORD") == "0":
+    near = nearby.find(os.path.abspath(options.path or os.getcwd()))
+    if near is None or os.environ.get("GITCOORD") == "0":
         return
     asked = options.session or os.environ.get("GITCOORD_SESSION", "")
     while not is_over():
-        sitting = _sitting(Identity(place), asked, wake)
+        sitting = _sitting(Identity(Path(near.git_dir)), asked, wake)
         if sitting is not None or asked:
             options.session = asked or (sitting.session if sitting else "")
             try:

@@ -141,6 +141,8 @@ def _run(argv: Sequence[str], rest: list[str]) -> int:
     except output.ReaderLeft:
         raise
     except OSError as error:
+        if error.errno in {errno.EACCES, errno.EPERM}:
+            return tell(NotWritten(f"{error.strerror}: {error.filename or 'on this machine'}", hint="see whose it is: ls -ld"))
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
             return _bug(error)
         return tell(

@@ -128,7 +128,7 @@ def _look_after(found: Connection, said: Answer) -> None:
         fold=found.coordinator.folds(said.state),
     )
     if said.stale and os.environ.get("GITCOORD") != "0" and outlook.take_turn(found.memory.path.parent):
-        processes.detach(outlook.refreshing(sys.executable, found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
+        processes.detach(outlook.refreshing(found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
 
 
 def _record(said: Answer) -> dict[str, Any]:

@@ -128,7 +128,8 @@ def _say_then(meant: Sequence[Agent], placed: Sequence[Placed]) -> None:
 
 def own_program() -> str:
     """Where this program lies, for hooks that run with a PATH on which it isn't."""
-    found = shutil.which(sys.argv[0]) or shutil.which("gitcoord") or ""
+    path = os.pathsep.join(filter(os.path.isabs, os.environ.get("PATH", os.defpath).split(os.pathsep)))  # never a checkout's
+    found = shutil.which(sys.argv[0], path=path) or shutil.which("gitcoord", path=path) or ""
     return os.path.abspath(found) if os.path.basename(found) in {"gitcoord", "git-coord"} else ""
 
 
