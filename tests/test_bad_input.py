@@ -172,3 +172,18 @@ def test_a_bare_repository_in_a_checkout_is_used_only_if_it_is_named(pair: tuple
     named = Seat(evil, tmp_path / "desk", extra={"GIT_DIR": "."})
     assert named.run("status").code == 6
     assert (tmp_path / "ran").exists()  # what was kept from running
+
+
+@pytest.mark.parametrize("user", ["S3CR3T", "x-access-token:S3CR3T"])
+def test_a_secret_in_a_url_is_shown_by_nothing_and_named_by_nothing_on_the_branch(pair: tuple[Seat, Seat], user: str) -> None:
+    ada, _ = pair
+    url = f"http://{user}@127.0.0.1:9/team.git?private_token=S3CR3T"
+    ada.git("remote", "set-url", "origin", url)
+    said = [ada.run(*words) for words in (("status",), ("doctor",), ("claim", "x", "--json"), ("send", "ben", "hi"))]
+    said += [ada.run("config", "hub", url), ada.run("config", "hub"), ada.run("config", "--json"), ada.run("doctor", "--json")]
+    assert "S3CR3T" not in "".join(ran.out + ran.err for ran in said)
+    assert "127.0.0.1:9/team.git" in said[0].err
+    ada.git("config", "--unset", "gitcoord.hub")
+    with ada.here() as found:
+        assert found.coordinator.who.repo == "team"
+    assert not [path for path in ada.desk.rglob("*") if path.is_file() and b"S3CR3T" in path.read_bytes()]

@@ -16,7 +16,7 @@ from gitcoord.bootstrap import Connection, connect
 from gitcoord.collecting import collect
 from gitcoord.core import branch
 from gitcoord.core.times import spell
-from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.errors import BadInput, GitcoordError, mask
 from gitcoord.faces.cli import records
 from gitcoord.faces.cli.context import answer, connection, looked_at, options, out, say
 from gitcoord.local import outlook
@@ -114,7 +114,7 @@ def config(
             from gitcoord import setup
 
             setup.set_local(os.path.abspath(options.path or "."), os.environ, key, value)
-            answer({"key": key, "value": value}, f"gitcoord.{key} = {value} in this clone")
+            answer({"key": key, "value": mask(value)}, f"gitcoord.{key} = {mask(value)} in this clone")
             return
     with connection() as found:
         if shared:
@@ -128,7 +128,7 @@ def config(
                     raise BadInput(f"{key!r} is not a shared setting", hint=f"one of: {', '.join(values)}")
                 values[key] = 0  # nobody said how many places it has
         else:
-            values = asdict(found.settings)
+            values = {name: mask(one) if isinstance(one, str) else one for name, one in asdict(found.settings).items()}
         if key is not None:
             answer({"key": key, "value": values[key]}, str(values[key]))
         else:
