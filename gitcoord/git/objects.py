@@ -26,7 +26,6 @@ _USED_MODES = (b"40000", b"100644")  # links, programs and submodules are no rec
 _AT_ONCE = 400  # names that a reading child is given at a time: what it answers is taken whole, or asked for again
 _DAMAGED = "git fsck, then gitcoord doctor"
 _DIFFERENCE = re.compile(rb":(\d{6}) (\d{6}) ([0-9a-f]+) ([0-9a-f]+) ([ADMT])")
-_END = b"that is all"  # what git says after us at the end of a list, so that a short one is seen
 
 
 @dataclass(frozen=True)

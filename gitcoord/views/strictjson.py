@@ -28,8 +28,27 @@ class Number(str):
     __slots__ = ()
 
 
+class Object(dict[str, Any]):
+    """An object; how each of its values is spelled can be had, too."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+        self._places: dict[str, tuple[int, int]] = {}
+
+    def put(self, key: str, value: Any, start: int, end: int) -> None:
+        """Add a value that stands there in the text."""
+        self[key] = value
+        self._places[key] = (start, end)
+
+    def spelled(self, key: str) -> str:
+        """Return the text of a value."""
+        start, end = self._places[key]
+        return self._text[start:end]
+
+
 def read(data: bytes) -> Any:
-    """Return the value: a dict, a list, a string, a whole number, a `Number`, True, False or None. Raises ValueError."""
+    """Return the value: an `Object`, a list, a string, a whole number, a `Number`, True, False or None. Raises ValueError."""
     text = data.decode("utf-8")
     value, end = _value(text, _skip(text, 0), 0)
     if _skip(text, end) != len(text):
@@ -93,8 +112,8 @@ def _list(text: str, at: int, depth: int) -> tuple[list[Any], int]:
         at = _comma(text, at)
 
 
-def _object(text: str, at: int, depth: int) -> tuple[dict[str, Any], int]:
-    values: dict[str, Any] = {}
+def _object(text: str, at: int, depth: int) -> tuple[Object, int]:
+    values = Object(text)
     at = _skip(text, at + 1)
     if text.startswith("}", at):
         return values, at + 1
@@ -105,7 +124,9 @@ def _object(text: str, at: int, depth: int) -> tuple[dict[str, Any], int]:
         at = _skip(text, at)
         if not text.startswith(":", at):
             raise ValueError("not JSON")
-        values[key], at = _value(text, _skip(text, at + 1), depth)
+        start = _skip(text, at + 1)
+        value, at = _value(text, start, depth)
+        values.put(key, value, start, at)
         at = _skip(text, at)
         if text.startswith("}", at):
             return values, at + 1

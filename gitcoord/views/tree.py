@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,6 +30,11 @@ from gitcoord.views.stored import Facts, Listing, Reading, StoredMessages, Store
 BOARD = "STATUS_BOARD.md"
 README = "README.md"
 SETTINGS = "gitcoord.json"
+_Model = TypeVar("_Model", bound=BaseModel)
+
+UNKNOWN_LIMIT = 16 * 1024
+"""Bytes that all fields of a record together may have which the format doesn't name."""
+
 _NAME_LIMIT = 200  # bytes of an encoded name in a path; longer ones are a prefix and a hash, the record has the name
 
 _RAW = re.compile(f"(?!\n){UNSAFE.pattern}")  # JSON is laid out with newlines
@@ -141,8 +146,13 @@ def belongs(name: str) -> bool:
 
 
 def render(record: Record) -> bytes:
-    """A record's file: JSON as it stands on the branch."""
+    """A record's file: JSON as it stands on the branch. Fields of a newer program stand there as they were spelled."""
     text = record.model_dump_json(indent=2, by_alias=True)
+    if _has_unknown(record):
+        mark = hashlib.sha256(text.encode()).hexdigest()  # no text holds its own digest
+        spelled: list[str] = []
+        text = _marked(record, mark, spelled).model_dump_json(indent=2, by_alias=True)
+        text = re.sub(f'"{mark}([0-9]+)"', lambda found: spelled[int(found[1])], text)
     # Within JSON only strings can hold these, and there an escape means the same.
     return (_RAW.sub(lambda found: _escape(found[0]), text) + "\n").encode()
 
@@ -157,16 +167,76 @@ def parse(table: str, data: bytes) -> Record | None:
         values = strictjson.read(data)
     except ValueError:
         return None
-    record = _read(table, data) if isinstance(values, dict) else None
-    return record if record is not None and _is_spelled(record, values) else None
+    record = _read(table, data) if isinstance(values, strictjson.Object) else None
+    return record if record is not None and _is_spelled(record, values) and _unknown_size(record) <= UNKNOWN_LIMIT else None
 
 
 def _read(table: str, data: bytes) -> Record | None:
     """Return the record in a file that a good commit brought, so that somebody has read it strictly before."""
     try:
-        return _KINDS[table].model_validate_json(data) if table in _KINDS else None
+        record = _KINDS[table].model_validate_json(data) if table in _KINDS else None
+        return _as_spelled(record, strictjson.read(data)) if record is not None and _has_unknown(record) else record
     except (ValidationError, ValueError, RecursionError):
         return None
+
+
+class _Spelled(str):
+    """The JSON of a field that this program doesn't know: carried on as it is, never parsed and never laid out anew."""
+
+    __slots__ = ()
+
+
+def _parts(model: BaseModel) -> Iterator[tuple[str, tuple[BaseModel, ...]]]:
+    """The fields that hold further models, by name."""
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield name, (value,)
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            yield name, value
+
+
+def _has_unknown(model: BaseModel) -> bool:
+    return bool(model.model_extra) or any(_has_unknown(part) for _, parts in _parts(model) for part in parts)
+
+
+def _rebuilt(model: _Model, change: Callable[[str, tuple[BaseModel, ...]], Sequence[BaseModel]], unknown: Any) -> _Model:
+    """The model with its parts changed and with those values for its unknown fields."""
+    update = dict(unknown)
+    for name, parts in _parts(model):
+        changed = tuple(change(name, parts))
+        update[name] = changed if isinstance(getattr(model, name), tuple) else changed[0]
+    return model.model_copy(update=update)
+
+
+def _as_spelled(model: _Model, values: strictjson.Object) -> _Model:
+    """The model with each field that it doesn't know as the text says it."""
+
+    def change(name: str, parts: tuple[BaseModel, ...]) -> list[BaseModel]:
+        given = values.get(name)
+        below = given if isinstance(given, list) else [given]
+        return [
+            _as_spelled(part, one) if isinstance(one, strictjson.Object) else part for part, one in zip(parts, below, strict=True)
+        ]
+
+    return _rebuilt(model, change, {key: _Spelled(values.spelled(key)) for key in model.model_extra or ()})
+
+
+def _marked(model: _Model, mark: str, spelled: list[str]) -> _Model:
+    """The model with a mark in the place of each field that is carried on as text; the texts are added to `spelled`."""
+    unknown = {}
+    for key, value in (model.model_extra or {}).items():
+        if isinstance(value, _Spelled):
+            unknown[key] = f"{mark}{len(spelled)}"
+            spelled.append(str(value))
+    return _rebuilt(model, lambda _, parts: [_marked(part, mark, spelled) for part in parts], unknown)
+
+
+def _unknown_size(model: BaseModel) -> int:
+    """Bytes of all unknown fields of a record, as they are written: so carrying them on never makes more of them."""
+    texts = [part for item in (model.model_extra or {}).items() for part in (json.dumps(item[0], ensure_ascii=False), str(item[1]))]
+    own = sum(len(_RAW.sub(lambda found: _escape(found[0]), text).encode()) for text in texts)
+    return own + sum(_unknown_size(part) for _, parts in _parts(model) for part in parts)
 
 
 def _is_spelled(record: BaseModel, values: Any) -> bool:
@@ -194,6 +264,8 @@ def _is_same(value: Any, spelled: Any, given: Any) -> bool:
     if isinstance(value, tuple):
         pairs = zip(value, spelled, given, strict=True) if isinstance(given, list) and len(given) == len(value) else None
         return pairs is not None and all(_is_same(*three) for three in pairs)
+    if isinstance(given, strictjson.Object):
+        given = dict(given)
     return type(spelled) is type(given) and bool(spelled == given)
 
 

@@ -299,6 +299,48 @@ def test_unknown_fields_survive_a_rewrite() -> None:
     assert note.id in story.state.messages
 
 
+def test_unknown_fields_are_carried_on_as_they_are_spelled() -> None:
+    """What this program can't hold exactly, it doesn't hold: a number of any size, a half fraction, a layout."""
+    story = Story.of("ann")
+    odd = '[1.50, 1e999, -0, 123456789012345678901234567890, {"a": "\\u0041",\n "b": {}}]'
+    text = tree.render(story.state.rules).decode()
+    text = text.replace('    "skip_ci": true', f'    "newer": {odd},\n    "skip_ci": true')
+    text = f'{text.rstrip()[:-1].rstrip()},\n  "zz": {odd},\n  "hidden": "\u202e\\u202e"\n}}\n'
+    story.state = loaded({**files_of(story.state), "gitcoord.json": text.encode()}, seq=story.state.seq)
+    story.setting("ann", "grace", "90s")
+    again = files_of(story.state)["gitcoord.json"]
+    assert again.decode().count(odd) == 2
+    assert b'"hidden": "\\u202e\\u202e"' in again
+    record = tree.parse("branch", again)
+    assert record is not None
+    assert tree.render(record) == again
+
+
+@pytest.mark.parametrize("where", ["record", "settings", "both"])
+@pytest.mark.parametrize("filling", ["x", "\u202e", "\U000e0041", "1,"])
+def test_unknown_fields_are_bounded_by_what_they_are_when_written_again(where: str, filling: str) -> None:
+    """Else a record that one writer takes would be too large when the next one has written it."""
+
+    def text(count: int) -> bytes:
+        value = f"[{filling * count}1]" if filling == "1," else json.dumps(filling * count, ensure_ascii=False)
+        branch = tree.render(Branch(opened_at=T0)).decode()
+        if where != "record":
+            branch = branch.replace('"skip_ci"', f'"new": {value}, "skip_ci"')
+        return (branch if where == "settings" else branch.replace('"format"', f'"new": {value}, "format"', 1)).encode()
+
+    low, high = 0, 2 * tree.UNKNOWN_LIMIT
+    assert tree.parse("branch", text(high)) is None
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (middle, high) if tree.parse("branch", text(middle)) else (low, middle)
+    record = tree.parse("branch", text(low))
+    assert record is not None
+    again = tree.render(record)
+    assert len(again) < 2 * tree.UNKNOWN_LIMIT
+    assert tree.parse("branch", again) == record or filling in "\u202e\U000e0041"
+    assert tree.parse("branch", again) is not None
+
+
 def test_fields_that_the_format_does_not_name_do_not_count() -> None:
     for path, data in files_of(full().state).items():
         table = tree.table_of(path)
