@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from gitcoord import hooking
@@ -18,6 +19,7 @@ from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.git.urls import kept_hub
 from gitcoord.local import agentfiles, files
 from gitcoord.local.agentsettings import agents
+from gitcoord.local.desk import count_left
 from gitcoord.settings import KEYS, Settings
 from gitcoord.views.tree import HUB_TEXT
 
@@ -130,6 +132,9 @@ def check_removal(found: Connection) -> None:
     waiting, refused = found.desk.waiting(), found.desk.refused()
     if waiting:
         raise GitcoordError(f"{len(waiting)} commands are not sent yet", hint="gitcoord sync")
+    for path in chain(*found.earlier()):
+        if left := count_left(path):
+            raise GitcoordError(f"{left} commands are unsent on a desk that this clone used before: {path}", hint="gitcoord sync")
     if refused:
         raise GitcoordError(f"{len(refused)} queued commands could not be carried out and would be lost", hint="gitcoord doctor")
 
@@ -140,6 +145,7 @@ def remove(found: Connection) -> list[str]:
     """
     check_removal(found)
     repo, done = found.repo, []
+    desks = (found.desk.path, *found.earlier()[0])
     with contextlib.suppress(GitcoordError):
         hooks = hooking.uninstall(repo)
         done += [f"hook {one.event}: {one.change}" for one in hooks if one.change != "none"]
@@ -155,9 +161,10 @@ def remove(found: Connection) -> list[str]:
     repo.run("config", "--local", "--remove-section", "gitcoord")
     for folder in map(files.own, nearby.git_dirs(repo.common_dir)):
         shutil.rmtree(folder, ignore_errors=True)
-    if found.desk.path.exists():
-        shutil.rmtree(found.desk.path, ignore_errors=True)
-        done.append("the desk")
+    for path in desks:
+        if path.exists():
+            shutil.rmtree(path, ignore_errors=True)
+            done.append("the desk" if path == found.desk.path else "a desk that this clone used before")
     return [*done, "local refs and folders"]
 
 

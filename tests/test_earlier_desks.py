@@ -11,6 +11,8 @@ from seats import Seat
 
 from gitcoord.bootstrap import connect
 from gitcoord.collecting import collect
+from gitcoord.errors import GitcoordError
+from gitcoord.setup import check_removal
 
 CHANGES: dict[str, Callable[[Seat, pytest.MonkeyPatch], object]] = {
     "host": lambda _, patch: patch.setattr(socket, "gethostname", lambda: "mac.office"),
@@ -38,6 +40,8 @@ def test_what_waits_on_an_earlier_desk_is_told_and_sent(
     with ada.here() as found:
         assert found.desk.path != before.path
         assert [text for text in found.left_behind() if "1 unsent" in text]
+        with pytest.raises(GitcoordError, match="unsent"):
+            check_removal(found)
         assert found.desk.take_notes("ada") == ["a note"]
         found.coordinator.view()
         assert [binding.desk for binding in found.coordinator.identity.all()] == [str(found.desk.path)]

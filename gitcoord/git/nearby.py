@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitcoord.git import process
-
 _SECONDS = 5.0  # a git call of ours takes 2 ms; after this long something is wrong with the repository
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SMALL = 4096  # bytes of a file that names a folder
@@ -89,6 +87,7 @@ def _is_trusted(folder: str) -> bool:
 def _ask(folder: str, *words: str) -> bytes | None:
     """The output of a git that only reads; None when it fails."""
     from gitcoord.errors import GitcoordError  # here: nearly no hook has to ask
+    from gitcoord.git import process
 
     try:
         argv = [process.program(folder), *process.ALWAYS, *words]
