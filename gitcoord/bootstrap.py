@@ -13,12 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from gitcoord import __version__
 from gitcoord.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.core.times import spell
-from gitcoord.errors import BadInput
+from gitcoord.errors import BadInput, Damaged
 from gitcoord.flusher import Flusher
 from gitcoord.git import hub
 from gitcoord.git.objects import Objects
@@ -48,6 +49,12 @@ _SANDBOXES = ("CODEX_SANDBOX", "CODEX_SANDBOX_NETWORK_DISABLED")  # set for what
 _HUB = "hub"  # how its tip is called, where a remote's name stands else
 
 
+def _checked(value: Any) -> Checked:
+    record = files.unsealed(value)
+    bad = tuple(Bad(str(oid), str(reason), int(seq)) for oid, reason, seq in record["bad"])
+    return Checked(str(record["tip"]), str(record["good"]), int(record["seq"]), bad)
+
+
 @dataclass(frozen=True)
 class CloneMemory:
     """What this clone has checked of the branch, in a file of its own folder. Losing it costs one full check.
@@ -59,12 +66,11 @@ class CloneMemory:
 
     def load(self) -> Checked:
         """What is remembered; an empty one if nothing is."""
-        record = files.read_json(self.path)
-        try:
-            bad = tuple(Bad(str(oid), str(reason), int(seq)) for oid, reason, seq in record["bad"])
-            return Checked(str(record["tip"]), str(record["good"]), int(record["seq"]), bad)
-        except (TypeError, KeyError, ValueError):
-            return Checked()
+        return files.read(self.path, _checked) or Checked()
+
+    def forget(self, why: str) -> None:
+        """Sets it aside: it is not so."""
+        files.set_aside(self.path, why)
 
     def save(self, checked: Checked) -> None:
         """Remembers it, if there is room."""
@@ -72,7 +78,8 @@ class CloneMemory:
         at = self.read_at()
         with suppress(OSError):
             files.private_folder(self.path.parent)
-            files.write_json(self.path, {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad})
+            record = {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad}
+            files.write_json(self.path, files.sealed(record))
             self._date(at.timestamp() if at else 0.0)
 
     def note_read(self, at: datetime) -> None:
@@ -129,7 +136,9 @@ class Connection:
             elif left_at(used.path):
                 seen = CloneMemory(self.memory.path.with_name(f"{used.branch}.json")).load().good
                 now = self.memory.load().tip
-                is_same = bool(seen and now) and self.home.run("merge-base", "--is-ancestor", seen, now).ok
+                is_same = False
+                with suppress(Damaged):  # it isn't here
+                    is_same = bool(seen and now) and self.home.is_ancestor(seen, now)
                 (same if is_same else others).append(used.path)
         return tuple(same), tuple(others)
 

@@ -10,7 +10,7 @@ A call has these fields; those that don't apply are left out:
 
     op, session, kind, wanted, mode     the operation's id, who asked, what for
     begin, end                          by one clock that all calls share and that never goes back
-    answer                              done, unchanged, queued, refused, unknown, killed (no answer came) or crashed
+    answer                              done, unchanged, queued, refused, unknown, killed (no answer came), crashed or hung
     error                               the name of the error, when refused or unknown
     at, skew                            the asker's clock, and by how many seconds it was set wrong
     seq, commit                         as answered; of `unchanged` the event that the answer rests on
@@ -39,8 +39,12 @@ from typing import Any
 
 from gits import git
 
-CLASSES = ("lost", "false_held", "false_lost", "order", "fences", "messages", "wedged", "invalid", "crashed")
-"""What can be wrong. The last two: the branch does not verify; the program ended in a way that it never should."""
+CLASSES = (
+    "lost", "false_held", "false_lost", "order", "fences", "messages", "wedged", "invalid", "bad_by_fault", "crashed", "hung",
+)  # fmt: skip
+"""What can be wrong. The last four: the branch does not verify; a clone remembers a good commit as bad; the program ended in a way
+that it never should; it didn't end.
+"""
 
 REDELIVER_AFTER = timedelta(seconds=120)
 TAKEOVER_AFTER = timedelta(seconds=1800)
@@ -434,9 +438,15 @@ def _seen(call: Mapping[str, Any], model: Model) -> int | None:
 
 
 def check(
-    calls: Sequence[Mapping[str, Any]], events: Sequence[Event], verified: Mapping[str, Any], strange: Sequence[str] = ()
+    calls: Sequence[Mapping[str, Any]],
+    events: Sequence[Event],
+    verified: Mapping[str, Any],
+    strange: Sequence[str] = (),
+    remembered: Sequence[Sequence[str]] = (),
 ) -> Report:
-    """Judges the calls against the branch. `verified`: what `gitcoord verify --json` said of it; `strange`: what is no event."""
+    """Judges the calls against the branch. `verified`: what `gitcoord verify --json` said of it; `strange`: what is no event;
+    `remembered`: which commits the clones take for bad (where that is noted, the commit, why).
+    """
     report = Report()
     bad = {str(one["commit"]) for one in verified.get("problems", ())}
     for words in strange:
@@ -445,6 +455,9 @@ def check(
         report.add("invalid", f"the branch does not verify: {verified.get('problems')}")
     for one in verified.get("problems", ()):
         report.add("invalid", f"{one['commit'][:12]}: {one['reason']}")
+    for place, commit, reason in remembered:
+        if commit not in bad:
+            report.add("bad_by_fault", f"{place}: {commit[:12]}: {reason}")
     model = Model(report)
     model.walk(event for event in events if event.oid not in bad)
     span = Span(calls, model)
@@ -466,8 +479,8 @@ def _name(call: Mapping[str, Any]) -> str:
 def _judge(call: Mapping[str, Any], model: Model, span: Span, report: Report, skew: timedelta) -> None:
     name, answer = _name(call), call["answer"]
     event = model.by_id.get(call.get("op") or "")
-    if answer == "crashed":
-        report.add("crashed", f"{name}: {call.get('error')}")
+    if answer in {"crashed", "hung"}:
+        report.add(answer, f"{name}: {call.get('error')}")
     over = call.get("error") == "no_session" and not model.lives.get(call["session"], Life()).live
     if call.get("after") and not over and (answer not in {"done", "unchanged"} or call.get("unsent")):
         report.add("wedged", f"{name}: {call.get('error') or ''} {call.get('unsent', 0)} unsent")
@@ -576,7 +589,11 @@ def check_record(folder: Path) -> Report:
         git(repo, "init", "--quiet", "--bare", ".")
         git(repo, "fetch", "--quiet", str((folder / "branch.bundle").resolve()), "+refs/heads/*:refs/heads/*")
         events, strange = read_branch(repo)
-    report = check([json.loads(line) for line in lines], events, json.loads((folder / "verify.json").read_text()), strange)
+    remembered = folder / "remembered.json"
+    report = check(
+        [json.loads(line) for line in lines], events, json.loads((folder / "verify.json").read_text()), strange,
+        json.loads(remembered.read_text()) if remembered.exists() else (),
+    )  # fmt: skip
     verdict = {"ok": report.ok, "counts": report.counts, "violations": report.violations}
     (folder / "verdict.json").write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
     return report

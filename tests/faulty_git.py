@@ -39,7 +39,7 @@ if [ -n "$FAULTY_GIT_AT" ]; then
     echo "$*" >>"$folder/calls"
     number=$(wc -l <"$folder/calls")
     [ "$number" -eq "$FAULTY_GIT_AT" ] && kind=$FAULTY_GIT_KIND
-elif [ "$one_in" -gt 0 ]; then
+elif [ "$one_in" -gt 0 ] && [ -e "$folder/on" ]; then
     RANDOM=$(({seed} * 7919 + $$))
     if [ $(((RANDOM * 32768 + RANDOM) % one_in)) -eq 0 ]; then
         kind=${{kinds[RANDOM % ${{#kinds[@]}}]}}
@@ -78,6 +78,14 @@ class FaultyGit:
         program.chmod(0o755)
         return self
 
+    def on(self) -> None:
+        """From now on calls are spoilt."""
+        (self.folder / "on").touch()
+
+    def off(self) -> None:
+        """From now on it is the real git."""
+        (self.folder / "on").unlink(missing_ok=True)
+
     @property
     def path(self) -> str:
         """PATH with this git in front."""
@@ -110,6 +118,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--kind", action="append", choices=list(KINDS), help="only such faults; may be given several times")
     found = parser.parse_args(argv)
     made = FaultyGit(found.folder.resolve(), found.one_in, found.seed, tuple(found.kind or KINDS)).make()
+    made.on()
     print(f"PATH={made.folder}:$PATH")
     return 0
 

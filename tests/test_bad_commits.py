@@ -18,6 +18,7 @@ from gitcoord.core import rules
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.names import Resource
 from gitcoord.git.objects import BLOB_LIMIT, NewCommit
+from gitcoord.local import files
 from gitcoord.log import wire
 from gitcoord.streaming import Stream
 from gitcoord.views.projection import Projection
@@ -267,7 +268,7 @@ def test_what_a_clone_has_once_seen_as_good_stays_good(pair: tuple[Seat, Seat], 
     [memory] = (ada.path / ".git" / "gitcoord").glob("checked-*.json")
     seen = json.loads(memory.read_text())
     gone = "1" * 40
-    memory.write_text(json.dumps({**seen, "tip": gone, "good": gone}))
+    memory.write_text(json.dumps(files.sealed({**files.unsealed(seen), "tip": gone, "good": gone})))
     before = git(file_remote.path, "rev-parse", REF)
     for command in (("status",), ("claim", "y"), ("status", "--cached")):
         ran = ada.run(*command, "--json")

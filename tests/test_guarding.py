@@ -684,10 +684,13 @@ def test_a_bug_of_the_guard_is_told_and_stops_nobody(day: Day) -> None:
     assert "Traceback" not in ran.stderr
 
 
-def test_a_guard_that_takes_too_long_gives_up(day: Day) -> None:
-    code = (
-        "import sys, time; from gitcoord import guarding; from gitcoord.faces.cli import guard; guard._SECONDS = 0.2; "
-        "guarding.look = lambda *_: time.sleep(50); "
+@pytest.mark.parametrize("patience", ["pass", "time.sleep(50)"])
+def test_a_guard_that_takes_too_long_gives_up(day: Day, patience: str) -> None:
+    code = (  # whoever takes its alarm for a remote that is away goes on without an end
+        "import sys, time\nfrom gitcoord import guarding\nfrom gitcoord.errors import GitcoordError\n"
+        "from gitcoord.faces.cli import guard\nguard._SECONDS = 0.2\n"
+        f"def look(*_):\n  try: time.sleep(50)\n  except GitcoordError: {patience}\n  return guarding.Answer()\n"
+        "guarding.look = look\n"
         "from gitcoord.faces.cli.app import main; sys.exit(main(['guard', 'src/api.py']))"
     )
     ran = subprocess.run(

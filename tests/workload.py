@@ -34,6 +34,8 @@ from pathlib import Path
 from typing import Any
 
 from checker import Report, check_record
+from faulty_git import KINDS as FAULTS
+from faulty_git import FaultyGit
 from gits import git
 from remotes import KINDS, Remote, RemoteFactory
 from sealed import seal
@@ -53,6 +55,7 @@ UNDER_FAKETIME = (
     "from gitcoord.entry import main; sys.exit(main())"
 )
 DRAINS = 10  # looks into every inbox after the storm: with 200 messages a look, one that isn't empty then never will be
+FOR_STORMS = tuple(kind for kind in FAULTS if kind != "garbled")  # a storm's git dies, stalls or answers short; it doesn't lie
 HANGS_AFTER = 240.0  # seconds: no operation may take as long, whatever the machine does
 NAMES = (
     "file:src", "file:src/api.py", "file:src/*.py", "file:docs/**/*.md", "file:docs/guide/start.md", "file:lib/one.py",
@@ -64,7 +67,9 @@ SKEWS = (-2 * 86400, -7200, -600, -90, -20, 20, 90, 600, 7200, 2 * 86400)  # sec
 
 @dataclass(frozen=True)
 class Config:
-    """What a storm is like. `pace`: seconds that the storm's clock moves on with each operation, so that leases run out."""
+    """What a storm is like. `pace`: seconds that the storm's clock moves on with each operation, so that leases run out.
+    `faulty_git`: one in so many calls of git dies, stalls or answers short (`faulty_git.py`); 0: none.
+    """
 
     remote: str = "file"
     seed: int = 1
@@ -80,6 +85,7 @@ class Config:
     cut: float = 0.01
     program: float = 0.02
     pace: float = 6.0
+    faulty_git: int = 0
 
     def command(self, record: Path) -> str:
         """The command line that makes the same storm again."""
@@ -264,7 +270,7 @@ class Storm:
     """Runs calls, many at once, and writes down what came of them. One thread: what it forks is whole."""
 
     def __init__(self, config: Config, work: Path, record: Path) -> None:
-        self.config, self.record = config, record
+        self.config, self.work, self.record = config, work, record
         self.seats = {name: Seat(work / clone, work / "desks" / desk, name) for name, clone, desk in config.places}
         self.book = (record / "calls.jsonl").open("a", encoding="utf-8", buffering=1)
         self.errors = os.open(record / "stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -376,7 +382,7 @@ class Storm:
                 found["answer"] = "killed" if one.killed else "crashed"
                 found["error"] = f"status {status}"
         if one.call.get("hung"):
-            found |= {"answer": "crashed", "error": f"no end after {HANGS_AFTER} s"}
+            found |= {"answer": "hung", "error": f"no end after {HANGS_AFTER} s"}
         if found["answer"] in {"done", "refused", "unchanged"} and not one.call.get("stop"):
             self.usual[how] = 0.9 * self.usual[how] + 0.1 * lasted
         if one.call.get("twice") and found["answer"] in {"killed", "unknown"}:
@@ -434,6 +440,11 @@ class Storm:
         return found
 
 
+def faulty(config: Config, work: Path) -> FaultyGit:
+    """The storm's git: at first it is like any other."""
+    return FaultyGit(work / "faulty-git", config.faulty_git, config.seed, FOR_STORMS)
+
+
 def storm(config: Config, work: Path, record: Path) -> None:
     """The storm itself, in its own process; nothing that it started outlives it."""
     one = Storm(config, work, record)
@@ -457,8 +468,11 @@ def _storm(one: Storm, config: Config) -> None:
     sessions = [session for session, _, _ in config.places]
     one.run(calm("init", sessions[:1]), at_once=1)
     one.run(calm("start", sessions), at_once=config.at_once)
+    faults = faulty(config, one.work)
     begin = time.monotonic()
+    faults.on()
     one.run(plan(config), at_once=config.at_once, until=begin + config.minutes * 60 if config.minutes else None)
+    faults.off()
     took = time.monotonic() - begin
     give_up = time.monotonic() + 60
     while one.orphans() and time.monotonic() < give_up:
@@ -513,10 +527,13 @@ def run(config: Config, remote: Remote, work: Path, record: Path) -> Result:
     (record / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     work.mkdir(parents=True, exist_ok=True)
     for clone, desk in dict.fromkeys((clone, desk) for _, clone, desk in config.places):
-        git(work, "clone", "--quiet", *remote.flags, "-c", f"gitcoord.host={desk}", remote.url, str(work / clone))
+        settings = ["-c", f"gitcoord.host={desk}", *(("-c", "gitcoord.deadline=8") if config.faulty_git else ())]  # stalls cost it
+        git(work, "clone", "--quiet", *remote.flags, *settings, remote.url, str(work / clone))
     words = [sys.executable, __file__, "--inside", str(work), "--record", str(record)]
     seconds = 0.0
     env = {**os.environ, MARK: secrets.token_hex(8)}
+    if config.faulty_git:
+        env["PATH"] = faulty(config, work).make().path
     with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, env=env) as child:
         assert child.stdout is not None
         try:
@@ -538,8 +555,19 @@ def run(config: Config, remote: Remote, work: Path, record: Path) -> Result:
     with (record / "stderr.txt").open("a", encoding="utf-8") as errors:
         errors.write(err)
     (record / "verify.json").write_text(out, encoding="utf-8")
+    (record / "remembered.json").write_text(json.dumps(_remembered(work)) + "\n", encoding="utf-8")
+    if config.faulty_git:
+        shutil.copy(work / "faulty-git" / "spoilt", record / "spoilt.txt")
     git(remote.path, "bundle", "create", "--quiet", str(record.resolve() / "branch.bundle"), "refs/heads/coordination")
     return Result(config, record, check_record(record), seconds)
+
+
+def _remembered(work: Path) -> list[list[str]]:
+    """Which commits the clones take for bad: the clone's file, the commit, and why."""
+    found = []
+    for path in sorted(work.glob("c-*/.git/gitcoord/**/checked-*.json")):
+        found += [[str(path.relative_to(work)), str(bad[0]), str(bad[1])] for bad in json.loads(path.read_bytes())["bad"]]
+    return found
 
 
 def main(argv: Sequence[str]) -> int:

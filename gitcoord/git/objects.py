@@ -25,7 +25,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _USED_MODES = (b"40000", b"100644")  # links, programs and submodules are no records
 _AT_ONCE = 400  # names that a reading child is given at a time: what it answers is taken whole, or asked for again
 _DAMAGED = "git fsck, then gitcoord doctor"
-_DIFFERENCE = re.compile(rb":(\d{6}) (\d{6}) ([0-9a-f]+) ([0-9a-f]+) ([ADMT])")
 
 
 @dataclass(frozen=True)
@@ -216,8 +215,13 @@ class Objects:
 
     def read(self, oids: Sequence[Oid], limit: int) -> list[bytes | None]:
         """The contents of each object of at most `limit` bytes; None for a larger one. Raises Damaged for one that isn't there."""
-        wanted = [oid if size <= limit else None for oid, (_, size) in zip(oids, self.sizes(oids), strict=True)]
-        return self.contents(wanted)
+        sizes = self.sizes(oids)
+        large = [(oid, size) for oid, size in zip(oids, sizes, strict=True) if size[1] > limit]
+        if large:  # it can't be seen by its bytes: another child must say so, too
+            self.close()
+            if self.sizes([oid for oid, _ in large]) != [size for _, size in large]:
+                raise GitFault(f"git told two sizes of object {large[0][0]}", hint="run the same command again")
+        return self.contents([oid if size <= limit else None for oid, (_, size) in zip(oids, sizes, strict=True)])
 
     def contents(self, oids: Sequence[Oid | None]) -> list[bytes | None]:
         """The contents of objects whose size was looked at before; None for None. Raises Damaged for one that isn't there."""

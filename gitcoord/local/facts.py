@@ -63,9 +63,9 @@ class Facts(MutableMapping[str, str]):
 
         with suppress(OSError):
             files.private_folder(self._path.parent)
-            files.update(self._path, _texts, merge)
+            files.update(self._path, _texts, lambda known: files.sealed(merge(known)))
         self._new = 0
 
 
 def _texts(value: Any) -> dict[str, str]:
-    return {key: fact for key, fact in files.mapping(value).items() if isinstance(fact, str)}
+    return {key: fact for key, fact in files.unsealed(value).items() if isinstance(fact, str)}

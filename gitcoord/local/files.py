@@ -12,6 +12,7 @@ import json
 import os
 import stat
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import IO, Any, TypeVar
 T = TypeVar("T")
 
 _LARGEST = 1 << 26  # bytes of a file of ours that are read
+_SUM = "sum"
 _LOCK = "merge.lock"
 _TRIES, _PAUSE = 1000, 0.002  # how often, and after how many seconds each time, a lock is asked for: two seconds in all
 _PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -40,6 +42,23 @@ def mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError("not an object")
     return value
+
+
+def sealed(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the object with a sum of all that is in it, for what must not be believed if anything changed it: see `unsealed`."""
+    return {**value, _SUM: _sum(value)}
+
+
+def unsealed(value: Any) -> dict[str, Any]:
+    """Return what was sealed. Raises ValueError if it isn't what was written."""
+    inside = {key: kept for key, kept in mapping(value).items() if key != _SUM}
+    if value.get(_SUM) != _sum(inside):
+        raise ValueError("its sum is another one")
+    return inside
+
+
+def _sum(value: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(value).encode())
 
 
 def texts(value: Any) -> list[str]:

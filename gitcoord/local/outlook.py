@@ -59,7 +59,8 @@ def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta, rep
     ]
     with suppress(OSError):
         files.write_json(
-            _beside(memory), {"good": good, "grace": grace.total_seconds(), "repo": repo, "fold": fold, "leases": rows}
+            _beside(memory),
+            files.sealed({"good": good, "grace": grace.total_seconds(), "repo": repo, "fold": fold, "leases": rows}),
         )
 
 
@@ -74,14 +75,15 @@ def read(folder: Path) -> Outlook | None:
     if len(memories) != 1:  # of two remotes or branches only the settings can tell which counts
         return None
     with suppress(OSError):
-        good = files.read(memories[0], lambda value: str(value["good"]))
+        good = files.read(memories[0], lambda value: str(files.unsealed(value)["good"]))
         noted = files.read(_beside(memories[0]), _outlook)
         if good and noted is not None and noted.good == good:
             return replace(noted, read_at=memories[0].stat().st_mtime)
     return None
 
 
-def _outlook(value: Any) -> Outlook:
+def _outlook(noted: Any) -> Outlook:
+    value = files.unsealed(noted)
     leases = tuple(
         Held(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
         for who, mode, fence, until, name in value["leases"]

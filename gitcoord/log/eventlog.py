@@ -48,6 +48,10 @@ class Memory(Protocol):
         """Remembers it."""
         ...
 
+    def forget(self, why: str) -> None:
+        """Sets aside what is remembered: it is not so."""
+        ...
+
     def note_read(self, at: datetime) -> None:
         """Notes that the truth was read then, and that it is what is remembered."""
         ...
@@ -185,9 +189,17 @@ class EventLog:
         """The tip that this clone remembers."""
         return self.memory.load().tip
 
+    def _remembered(self) -> Checked:
+        """What is remembered, if the commit that it names bears it out; else nothing: then all is checked anew."""
+        known = self.memory.load()
+        if known.good and not self._history.bears_out(known):
+            self.memory.forget(f"commit {known.good[:12]} is not event {known.seq} of the branch")
+            return Checked()
+        return known
+
     def view(self) -> View:
         """The branch as remembered here, without asking the remote."""
-        checked = self.memory.load()
+        checked = self._remembered()
         try:
             if checked.tip:
                 return View(checked, self._history.state_at(checked.good, checked.seq))
@@ -200,12 +212,12 @@ class EventLog:
     def refresh(self, seconds: float) -> View:
         """The branch as it is now. Raises Unreachable, NotInitialised, Rewritten."""
         end = monotonic() + seconds
-        known = self.memory.load()
+        known = self._remembered()
         try:
             checked = self._seen(self.tip.read(seconds), known)
         except Rewritten:
             # A mirror may lag behind what was seen elsewhere: only the second look in a row counts.
-            checked = self._seen(self.tip.read(max(2.0, end - monotonic())), self.memory.load())
+            checked = self._seen(self.tip.read(max(2.0, end - monotonic())), self._remembered())
         self.memory.note_read(self.now())
         self.keeper.note(checked.good, checked.seq)
         return View(checked, self._history.state_at(checked.good, checked.seq), self.now())
@@ -444,7 +456,7 @@ class EventLog:
     def _overtaken(self, pending: Sequence[Command], end: float) -> tuple[View, bool]:
         """The view at the tip that a lost swap found."""
         try:
-            checked = self._seen(self.tip.found, self.memory.load())
+            checked = self._seen(self.tip.found, self._remembered())
         except (Rewritten, NotInitialised):  # a second look decides about that
             return self._refreshed(pending, end)
         return View(checked, self._history.state_at(checked.good, checked.seq), self.now()), True

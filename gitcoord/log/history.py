@@ -181,6 +181,17 @@ class History:
         self._current = (good, state)
         return state
 
+    def bears_out(self, known: Checked) -> bool:
+        """True if the good commit of what is known says itself that it is that event, and the tip is it or a bad one behind it."""
+        try:
+            message = self.objects.commit(known.good).message or ""
+        except Damaged:
+            if self.objects.is_here(known.good):
+                raise
+            return True  # it was pruned: whoever needs it says so
+        numbered = f"\nCoord-Seq: {known.seq}\n" in f"{message}\n"
+        return numbered and known.tip in {known.good, *(bad.commit for bad in known.unmended)}
+
     def remember(self, good: Oid, state: State) -> None:
         """Keeps the state after a commit that was just written."""
         self._current = (good, state)

@@ -15,7 +15,7 @@ import typer
 from gitcoord import guarding, guardwords
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.core import leases
-from gitcoord.errors import BadInput, GitcoordError, NoRepository, NotInitialised, NotInTime
+from gitcoord.errors import BadInput, GitcoordError, NoRepository, NotInitialised
 from gitcoord.faces.cli.context import answer, here_and_root, options, say, tell
 from gitcoord.guarding import Answer, Asked
 from gitcoord.local import outlook, processes
@@ -44,8 +44,8 @@ def guard(
     except (NoRepository, NotInitialised):  # not a place where anybody claims anything
         answer(_record(Answer()))
         return
-    except (GitcoordError, OSError) as error:
-        words = error.message if isinstance(error, GitcoordError) else f"{error.strerror}: {error.filename or 'on this machine'}"
+    except (GitcoordError, OSError, _Over) as error:
+        words = f"{error.strerror}: {error.filename or 'on this machine'}" if isinstance(error, OSError) else str(error)
         say(f"warning: the guard could not look: {words}")
         answer({**_record(Answer("warned")), "message": words})
         return
@@ -65,12 +65,16 @@ def guard(
     raise typer.Exit(tell(guardwords.refusal(said, why=not options.agent), **_record(said)))
 
 
+class _Over(BaseException):
+    """Its time is over. No error that anybody on the way could take for a doubt of his own."""
+
+
 @contextlib.contextmanager
 def _in_time() -> Iterator[None]:
     """Ends the guard when its time is over, wherever it is."""
 
     def over(*_: object) -> None:
-        raise NotInTime(f"it was not done in {_SECONDS:.0f} seconds")
+        raise _Over(f"it was not done in {_SECONDS:.0f} seconds")
 
     before = signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, _SECONDS)
