@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from gitcoord.asker import Asker, Receipt
-from gitcoord.core import claims, clocks, names, releases, renewals, requests, waiting
+from gitcoord.core import claims, clocks, handoffs, names, releases, renewals, requests, waiting
 from gitcoord.core.leases import Claim, held_by, split_lease, split_renewal
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Event
@@ -181,9 +181,9 @@ class Claiming(Asker):
         self.require_session()
         if told.get("done") is not None:
             told["done"] = names.parse_text(told["done"], "done")
-        for key in ("next_phase", "to"):
-            if told.get(key):
-                told[key] = names.parse_line(told[key], key)
+        if told.get("next_phase"):
+            told["next_phase"] = names.parse_line(told["next_phase"], "next phase")
+        told["to"] = handoffs.parse_receiver(told["to"]) if told.get("to") else None
         asked = {key: value for key, value in told.items() if key not in ("branch", "commit")}
         typed = {**asked, "resources": None if resources is None else sorted(map(str, resources))}
         if (done := self._earlier(releases.ReleaseClaims, op, typed)) is not None:

@@ -101,9 +101,9 @@ def story(environ: Mapping[str, str]) -> Iterator[Line]:
             except GitcoordError as error:
                 yield "see", f"error: {error.message}   (exit {error.exit_code})"
                 yield "see", f"hint: {error.hint}"
-        yield "do", 'ben$ gitcoord send ada "May I have app.py when you are done?"'
+        yield "do", 'ben$ gitcoord send ada "May I have app.py when you are done?" --type question'
         with stage.at("ben") as found:
-            found.coordinator.send("ada", "May I have app.py when you are done?", "", type="question")
+            found.coordinator.send("ada", None, "May I have app.py when you are done?", type="question")
             yield "see", "sent to ada"
         stage.pass_time(2)
         yield "do", "ada$ gitcoord inbox"
@@ -114,7 +114,7 @@ def story(environ: Mapping[str, str]) -> Iterator[Line]:
         stage.pass_time(60)
         yield "say", "An hour passes. Ada's machine is closed: nobody renews her lease, and it expires."
         stage.pass_time(60)
-        yield "do", "ben$ gitcoord claim app.py"
+        yield "do", 'ben$ gitcoord claim app.py --reason "adding tests"'
         with stage.at("ben") as found:
             held = found.coordinator.acquire(app, reason="adding tests")
             yield (

@@ -46,8 +46,10 @@ class Talking(Asker):
 
     in_hand: frozenset[str] = frozenset()
 
-    def send(self, to: str, subject: str, text: str, *, op: str = "", **given: Any) -> Receipt:
-        """Sends a message to a session, to a group, or to all. `op`: the caller's own id for it."""
+    def send(self, to: str, subject: str | None, text: str, *, op: str = "", **given: Any) -> Receipt:
+        """Sends a message to a session, to a group, or to all. `subject` None: the text's first line; `op`: the caller's own id for
+        it. Raises BadInput.
+        """
         self.require_session()
         return self._send(to, subject, text, op=op, **given)
 
@@ -59,10 +61,15 @@ class Talking(Asker):
         return self._send(to, subject, text, op=op, typed={}, **given)
 
     def _send(
-        self, to: str, subject: str, text: str, *, op: str = "", typed: Mapping[str, Any] | None = None, **given: Any
+        self, to: str, subject: str | None, text: str, *, op: str = "", typed: Mapping[str, Any] | None = None, **given: Any
     ) -> Receipt:  # fmt: skip
         to = addresses.parse_receiver(to)
-        subject = names.parse_line(subject, "subject", names.SUBJECT_LIMIT)
+        if given.get("type", messages.SENT[0]) not in messages.SENT:
+            kinds = ", ".join(messages.SENT)
+            raise BadInput(f"{names.show(str(given['type']), 40)!r} is no type of message to send", hint=f"one of: {kinds}")
+        if not (subject or "").strip():
+            subject, text = messages.parted(text)
+        subject = names.parse_line(subject or "", "subject", names.SUBJECT_LIMIT)
         message = names.parse_text(text, "message")
         receipt, _ = self._ask(messages.SendMessage, op=op, typed=typed, to=to, subject=subject, message=message, **given)
         return receipt
@@ -143,12 +150,7 @@ class Talking(Asker):
         NoSession with its last words when the session has ended. `tell` is told, before the wait, if nobody is there to answer;
         `op`: the caller's own id for the question.
         """
-        first = (question.strip().splitlines() or [""])[0].strip()
-        if not first:
-            raise BadInput("a question needs words", hint='gitcoord ask session-002 "Which version?"')
-        subject = names.show(first, names.SUBJECT_LIMIT)
-        text = "" if subject == question.strip() else question
-        receipt = self.send(to, subject, text, op=op, type="question", in_reply_to=reply_to)
+        receipt = self.send(to, None, question, op=op, type="question", in_reply_to=reply_to)
         if receipt.state == "queued":
             raise NotInTime(
                 "the remote is away: the question is queued and goes out with the next command",
@@ -179,21 +181,27 @@ class Talking(Asker):
             data={"messages": [], "id": said},
         )
 
-    def reply(self, request: str | None, text: str, *, wait: float | None = None, op: str = "") -> tuple[Receipt, Mail]:
-        """Answers a question (none named: the only open one). `wait`: seconds to wait for what comes back in turn; `op`: the
-        caller's own id for the answer. Raises BadInput where it isn't clear what is answered.
+    def reply(
+        self,
+        request: str | None,
+        text: str,
+        *,
+        wait: float | None = None,
+        op: str = "",
+        tell: Callable[[str], None] | None = None,
+    ) -> tuple[Receipt, Mail]:
+        """Answers a message (none named: the only open question, else the newest message that has no answer yet). `wait`: seconds
+        to wait for what comes back in turn; `op`: the caller's own id for the answer; `tell` is told what is answered, where it was
+        not named. Raises BadInput where it isn't clear what is answered.
         """
         self.require_session()
         said = {"answers": request or "", "text": text}
         if (done := self._earlier(messages.SendMessage, op, said)) is not None and isinstance(done[1], messages.MessageSent):
             return done[0], Mail([]) if wait is None else self._answer(done[0].id, done[1].to, wait)
         asked = self._asked(request)
-        first = (text.strip().splitlines() or [""])[0].strip()
-        if not first:
-            raise BadInput("an answer needs words")
-        subject = names.show(first, names.SUBJECT_LIMIT)
-        body = "" if subject == text.strip() else text
-        receipt = self._send(asked.sender, subject, body, op=op, typed=said, type="answer", in_reply_to=asked.id)
+        if tell is not None and request is None:
+            tell(f"this answers #{asked.seq} of {asked.sender}")
+        receipt = self._send(asked.sender, None, text, op=op, typed=said, type="answer", in_reply_to=asked.id)
         if wait is None or receipt.state == "queued":
             return receipt, Mail([])
         return receipt, self._answer(receipt.id, asked.sender, wait)
@@ -202,13 +210,15 @@ class Talking(Asker):
         state, me = self.view().state, self.who.session
         if request is not None:
             asked = state.messages.get(request)
-            known = state.sessions.get(me)
-            if asked is None or known is None or asked.sender == me or not addresses.reaches(asked.to, known):
-                raise BadInput(f"{names.show(request, 60)} is no message to {me}", hint="gitcoord inbox --all")
+            if asked is None or asked.sender == me:
+                raise BadInput(f"{names.show(request, 60)} is no message of another session", hint="gitcoord inbox --all")
             return asked
         open_ = inbox.to_answer(state, me, self.now())
         if not open_:
-            raise BadInput("nobody waits for an answer of yours", hint="gitcoord inbox --all")
+            newest = inbox.newest_unanswered(state, me)
+            if newest is None:
+                raise BadInput("there is no message to answer", hint="gitcoord inbox --all")
+            return newest
         if len(open_) > 1:
             listed = "; ".join(f"#{one.seq} of {one.sender}: {names.show(one.subject, 60)}" for one in open_[:5])
             raise BadInput(f"{len(open_)} questions are open: {listed}", hint="gitcoord reply ID ANSWER")

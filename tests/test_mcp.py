@@ -29,6 +29,7 @@ from seats import until as until_now
 
 from gitcoord.bootstrap import connect
 from gitcoord.core.names import UNSAFE
+from gitcoord.errors import GitcoordError
 from gitcoord.faces.mcp import shapes
 from gitcoord.faces.mcp.calls import Patience
 from gitcoord.faces.mcp.place import choose
@@ -597,6 +598,47 @@ def test_any_line_is_looked_at_without_a_fault(data: bytes) -> None:
     for line in (data, b'{"id":7,"method":"x","params":{"a":' + data):
         assert unreadable(line) or not asker(line) or json.loads(line)
     assert asker(b'{"id":7,"method":"x","params":"' + data.replace(b'"', b"").replace(b"\\", b"") + b'"') == "7"
+
+
+@pytest.mark.parametrize("to", ["ben", "role:reviewer", "anyone", "broadcast", "cap:", "Ben", "role:a/b", "a\x07"])
+def test_program_and_server_take_the_same_receivers(pair: tuple[Seat, Seat], to: str) -> None:
+    ada, _ = pair
+    for tool, words in (
+        ("release", ("release", "a.py", "--done", "x", "--to", to)), ("handoff", ("handoff", to, "--next", "x")),
+        ("send", ("send", to, "hi")),
+    ):  # fmt: skip
+        given = {
+            "release": shapes.ReleaseGiven(resources=["a.py"], done="x", to=to), "send": shapes.SendGiven(to=to, message="hi"),
+            "handoff": shapes.HandoffGiven(to=to, next_step="x"),
+        }[tool]  # fmt: skip
+        with ada.here() as found:
+            try:
+                TOOLS[tool].run(At(found, str(ada.path), 0.0), given)
+                code = 0
+            except GitcoordError as error:
+                code = error.exit_code
+        assert ada.run(*words).code == code, (tool, to)
+        assert code == (
+            2 if to in ("cap:", "Ben", "role:a/b", "a\x07") or (to == ("anyone" if tool == "send" else "broadcast")) else 0
+        )
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [(None, "a\x1b[31mb\nmore"), (None, "\n\n  one \n"), ("a\x07", "b"), ("", "b"), (None, " "), (None, "x" * 300)],
+)
+def test_program_and_server_take_the_same_subjects(pair: tuple[Seat, Seat], subject: str | None, text: str) -> None:
+    ada, ben = pair
+    with ada.here() as found:
+        try:
+            TOOLS["send"].run(At(found, str(ada.path), 0.0), shapes.SendGiven(to="ben", subject=subject, message=text))
+            code = 0
+        except GitcoordError as error:
+            code = error.exit_code
+    assert ada.run("send", "ben", *([text] if subject is None else [subject, text])).code == code
+    seen = [(one["subject"], one["message"]) for one in ben.ok("inbox")["messages"]]
+    assert len(seen) == (0 if code else 2)
+    assert len(set(seen)) == (0 if code else 1)
 
 
 HOSTILE = [

@@ -51,7 +51,8 @@ def test_the_quick_start_works_in_two_clones(file_remote: Remote, clone: Clone, 
     expected = {("ben", "gitcoord claim src/api.py"): 3}
     for key, done in ran.items():
         assert done.returncode == expected.get(key, 0), (key, done)
-    assert len(ran) == 10
+    assert len(ran) == 11
+    assert "this answers" in ran[("ada", 'gitcoord reply "In ten minutes."')].stderr
     assert "May I have src/api.py" in ran[("ada", "gitcoord inbox")].stdout
     recipes = _sh("set -e\n" + _block("recipes"), ben, dict(os.environ))
     assert recipes.returncode == 0, recipes
@@ -65,7 +66,8 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
     ran = Seat(tmp_path, tmp_path / "desk").run("demo")
     assert ran.code == 0, ran
     for part in (
-        "held: file:app.py", "(exit 3)", "hint: ", "sent to ada", "question", "expires", "took file:app.py over from ada (expired)",
+        "held: file:app.py", "(exit 3)", "hint: ", "sent to ada", "--type question", "(question)",
+        '--reason "adding tests"', "expires", "took file:app.py over from ada (expired)",
         "(exit 4)", "git commit", "ben: heartbeat: ben committed Greet the world", "# Multi-Session Status Board", "board agree",
     ):  # fmt: skip
         assert part in ran.out, part

@@ -92,7 +92,7 @@ def test_ended_session_can_not_be_asked_and_its_notes_are_told(pair: tuple[Seat,
 
 def test_reply_alone_needs_exactly_one_open_question(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
-    with ben.here() as found, pytest.raises(BadInput, match="nobody waits"):
+    with ben.here() as found, pytest.raises(BadInput, match="no message to answer"):
         found.coordinator.reply(None, "yes")
     with ada.here() as found:
         for text in ("one?", "two?"):
@@ -104,6 +104,23 @@ def test_reply_alone_needs_exactly_one_open_question(pair: tuple[Seat, Seat]) ->
         found.coordinator.reply("01ARZ3NDEKTSV4RRFFQ69G5FAV", "yes")
     with ben.here() as found, pytest.raises(NoSession):
         found.coordinator.ask("nobody", "hm?", seconds=0.0)
+
+
+def test_reply_answers_any_message(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.ok("send", "broadcast", "to all")
+    first = ada.ok("send", "ben", "a note")
+    ada.ok("send", "ben", "another\nwith a text")
+    told = ben.run("reply", "thanks")
+    assert "#" in told.err, told  # which one was answered
+    ben.ok("reply", "thanks for the first")  # the other is answered by now
+    assert ben.run("reply", "and now?").code == 2  # nothing is left; what went to all is named
+    ben.ok("reply", str(first["seq"]), "once more")
+    answers = ada.ok("inbox")["messages"]
+    assert [one["in_reply_to"] == first["id"] for one in answers] == [False, True, True]
+    assert {one["type"] for one in answers} == {"answer"}
+    own = ada.run("reply", str(first["seq"]), "to myself")
+    assert own.code == 2
 
 
 def test_message_of_a_listener_that_was_cut_comes_back_flagged(pair: tuple[Seat, Seat]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TO_ALL = addresses.TO_ALL
 QUESTION, NOTICE = "question", "notice"
+_MADE = frozenset({"release_request", "release_reply", "handoff"})  # told by what they come from
 ASKING = frozenset({QUESTION, "release_request"})  # types that somebody has to answer
 _PRESSING = ASKING | {NOTICE, "alert"}
 _EARLY = 64  # messages from before its start that a session is known to have taken, beside those that are still pinned
@@ -108,6 +109,16 @@ def to_answer(state: State, session: str, now: datetime) -> list[Message]:
     found = sorted((one for one in found if one.sender != session), key=lambda one: (one.seq, one.id))
     near = [one for one in found if one.to != TO_ALL]
     return near or [one for one in found if one.seq > record.start_seq]
+
+
+def newest_unanswered(state: State, session: str) -> Message | None:
+    """Return the newest message to the session or one of its groups, not to all, that nobody it is for has answered; None: there is
+    none. Requests are answered otherwise.
+    """
+    record = state.sessions.get(session)
+    names = [to for to in receivers(record) if to != TO_ALL] if record is not None else []
+    found = (one for one in state.messages.to(*names) if one.sender != session and one.status != "answered")
+    return max((one for one in found if one.type not in _MADE), key=lambda one: (one.seq, one.id), default=None)
 
 
 def notices(state: State, now: datetime) -> list[Message]:

@@ -24,6 +24,8 @@ TYPES = (
     "note", "finding", "work_started", "work_completed", "question", "answer", "release_request", "release_reply",
     "handoff", "alert", "notice",
 )  # fmt: skip
+SENT = tuple(kind for kind in TYPES if kind not in {"release_request", "release_reply", "handoff"})
+"""The types that somebody may choose; the others are made by the request or the handoff that they tell of."""
 AT_ONCE = 200  # messages one look takes: what a reader can bear; the rest stays unread
 MARKS = 2 * AT_ONCE  # messages of a session that may wait for the word that they were shown
 REDELIVER_AFTER = 120  # seconds after which a mark that nothing followed is offered again (protocol, section 9)
@@ -204,6 +206,19 @@ class MessageRead(Event):
             if not addresses.reaches(message.to, session):
                 return f"message {message.id} is for {message.to}"
         return None if state.sessions[self.session].read_seq <= self.read_seq < self.seq else "the cursor can't be there"
+
+
+def parted(text: str) -> tuple[str, str]:
+    """Return subject and text of what was said in one piece: its first line, made inert and cut, and the whole unless that is all.
+
+    Raises BadInput where nothing was said.
+    """
+    whole = text.strip()
+    first = next((line.strip() for line in whole.splitlines() if line.strip()), "")
+    subject = names.show(first, names.SUBJECT_LIMIT)
+    if not subject.strip():
+        raise BadInput("a message needs words", hint='gitcoord send session-002 "Can I help?"')
+    return subject, "" if subject == whole else text
 
 
 def split_detail(entry: str) -> tuple[str, str]:

@@ -10,8 +10,8 @@ import typer
 from gitcoord.bootstrap import utc_now
 from gitcoord.coordinator import Coordinator
 from gitcoord.core.inbox import QUESTION
-from gitcoord.core.messages import TO_ALL, TYPES, Message
-from gitcoord.core.names import SUBJECT_LIMIT, is_session_name, parse_line, show, word
+from gitcoord.core.messages import SENT, TO_ALL, Message
+from gitcoord.core.names import is_session_name, parse_line, show, word
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, NotInTime
 from gitcoord.faces.cli import announce, complete, output, records
@@ -34,35 +34,25 @@ def send(
     who: Annotated[str, typer.Argument(help=_WHO, autocompletion=complete.sessions)],
     subject: Annotated[str, typer.Argument(help="One line; alone it may be a whole text: its first line is the subject.")],
     message: Annotated[str | None, typer.Argument(help="The text; - reads standard input.")] = None,
-    kind: Annotated[str, typer.Option("--type", help=f"One of: {', '.join(TYPES)}.")] = "note",
+    kind: Annotated[str, typer.Option("--type", help=f"One of: {', '.join(SENT)}.")] = "note",
     detail: Annotated[list[str] | None, typer.Option("--detail", metavar="K=V", help="A detail; may be repeated.")] = None,
     reply_to: Annotated[str | None, typer.Option(metavar="ID", help="The message that this answers (its id or seq).")] = None,
     expires: Annotated[str | None, typer.Option(help="When it is of no use any more: 2h, or a time.")] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Mark it as urgent.")] = False,
 ) -> None:
     """Send a message to a session, to whoever has a role, a capability or works in a repository, or to all."""
-    if kind not in TYPES:
-        raise BadInput(f"{kind!r} is not a message type", hint=f"one of: {', '.join(TYPES)}")
     details = tuple(parse_line(entry, "detail") for entry in detail or [])
     for entry in details:
         if not entry.partition("=")[0].strip() or "=" not in entry:
             raise BadInput(f"--detail is KEY=VALUE, not {entry[:60]!r}")
-    if message is None:
-        whole = text_or_stdin(subject)
-        first = whole.strip().splitlines()[0].strip() if whole.strip() else ""
-        short = first if len(first) <= SUBJECT_LIMIT else first[: SUBJECT_LIMIT - 1] + "…"
-        subject, text = short, ("" if whole.strip() == short else whole)
-    else:
-        text = text_or_stdin(message)
-    if not subject.strip():
-        raise BadInput("a message needs a subject", hint='gitcoord send session-002 "Can I help?"')
+    text = text_or_stdin(subject if message is None else message)
     with connection() as found:
         given: dict[str, Any] = {
             "type": kind, "details": details, "priority": "urgent" if urgent else "normal",
             "expires_at": parse_when(expires, now=utc_now(), ahead=True) if expires else None,
             "in_reply_to": found.coordinator.message_id(reply_to, any_receiver=True) if reply_to else None,
         }  # fmt: skip
-        receipt = found.coordinator.send(who, subject, text, op=options.op, **given)
+        receipt = found.coordinator.send(who, None if message is None else subject, text, op=options.op, **given)
         to = "all" if who == TO_ALL else who
         if receipt.state != "queued" and (nobody := found.coordinator.nobody_there(who)):
             say(nobody)
@@ -175,15 +165,15 @@ def reply(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for what comes back in turn.")] = False,
     timeout: Timeout = None,
 ) -> None:
-    """Answer a question; without its id (or seq), the only open one."""
+    """Answer a message; without its id (or seq) the only open question, else the newest message without an answer."""
     if len(words) > 2:
         raise BadInput(f"{len(words)} words are too many: [ID] ANSWER", hint='gitcoord reply 42 "Yes, since version 2."')
     with connection() as found:
         boss = found.coordinator
         boss.require_session()
-        asked = boss.message_id(words[0]) if len(words) == 2 else None
+        asked = boss.message_id(words[0], any_receiver=True) if len(words) == 2 else None
         seconds = patience(boss, timeout) if wait or timeout else None
-        receipt, mail = boss.reply(asked, text_or_stdin(words[-1]), wait=seconds, op=options.op)
+        receipt, mail = boss.reply(asked, text_or_stdin(words[-1]), wait=seconds, op=options.op, tell=say)
         told = records.receipt(receipt)
         if wait or timeout:
             _deliver(boss, mail, **told)

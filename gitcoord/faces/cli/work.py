@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gitcoord.bootstrap import utc_now
-from gitcoord.core.names import branch_or_none, parse_session
+from gitcoord.core.names import branch_or_none
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld, NotInitialised
@@ -204,7 +204,7 @@ def release(
             raise BadInput(f"--tests is pass or fail, not {tests!r}")
         verdict = "pass" if tests == "pass" else "fail"
     with connection() as found:
-        told: dict[str, Any] = {"done": done, "tests": verdict, "next_phase": next_phase, "to": parse_session(to) if to else None}
+        told: dict[str, Any] = {"done": done, "tests": verdict, "next_phase": next_phase, "to": to}
         if done is not None or next_phase:
             head = found.repo.head()
             told |= {"branch": branch_or_none(head.branch), "commit": oid_or_none(head.commit)}

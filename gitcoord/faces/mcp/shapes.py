@@ -70,7 +70,7 @@ class ReleaseGiven(Given):
     done: Text | None = Field(default=None, description="What you finished; told to all.")
     tests: Literal["pass", "fail"] | None = Field(default=None, description="How the tests stand.")
     next_phase: Line | None = Field(default=None, description="The phase for which it is ready to pick up.")
-    to: Line | None = Field(default=None, description="The session for which it is ready.")
+    to: Line | None = Field(default=None, description="For whom it is ready: a session, role:R, cap:C, repo:NAME, or anyone.")
     end_session: bool = Field(default=False, description="Your work here is over: give all back and end your session.")
 
 
@@ -82,7 +82,7 @@ class SendGiven(Given):
     )
     message: Text = Field(description="The text. Its first line is the subject, if none is given.")
     subject: Annotated[str, Field(max_length=SUBJECT_LIMIT)] | None = Field(default=None, description="One line.")
-    type: Kind = Field(default="note", description="answer without reply_to answers the only open question to you.")
+    type: Kind = Field(default="note", description="answer without reply_to: to the only open question, else the newest message.")
     reply_to: Id | None = Field(default=None, description="The message that this answers: its id, or its number (seq).")
     answer: Verdict | None = Field(
         default=None,

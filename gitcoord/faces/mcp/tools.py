@@ -9,7 +9,7 @@ from typing import Any
 
 from gitcoord.bootstrap import Connection, utc_now
 from gitcoord.coordinator import Coordinator
-from gitcoord.core import addresses, messages, names, waiting
+from gitcoord.core import messages, names, waiting
 from gitcoord.core.inbox import unread as unread_of
 from gitcoord.core.names import Resource, branch_or_none
 from gitcoord.core.overlap import overlaps
@@ -172,7 +172,7 @@ def release(at: At, given: shape.ReleaseGiven) -> Answer:
     if bool(given.resources) == given.all:
         raise BadInput("say which resources, or all: true", hint="release with resources, or with all")
     told: dict[str, Any] = {"done": given.done, "tests": given.tests, "next_phase": given.next_phase}
-    told["to"] = addresses.parse_receiver(given.to) if given.to else None
+    told["to"] = given.to
     if given.done is not None or given.next_phase:
         head = at.found.repo.head()
         told |= {"branch": branch_or_none(head.branch), "commit": oid_or_none(head.commit)}
@@ -201,32 +201,19 @@ def send(at: At, given: shape.SendGiven) -> Answer:
         line = said[given.answer] + offered if given.answer in said else f"denied; {event.asker} is told"
         return Answer({**words.receipt(receipt), "asker": event.asker, "offered": event.offered}, [words.sent(receipt, line)])
     if given.to is None and (given.reply_to is not None or given.type == "answer"):
-        receipt, _ = boss.reply(boss.message_id(given.reply_to) if given.reply_to else None, _whole(given))
+        receipt, _ = boss.reply(boss.message_id(given.reply_to, any_receiver=True) if given.reply_to else None, _whole(given))
         return Answer(words.receipt(receipt), [words.sent(receipt, "answered")])
     if given.to is None:
         raise BadInput("to whom? a session, role:R, cap:C, repo:NAME, or broadcast", hint="status shows the sessions")
-    subject, text = _split(given)
     receipt = boss.send(
-        given.to, subject, text, type=given.type, priority="urgent" if given.urgent else "normal",
-        in_reply_to=boss.message_id(given.reply_to) if given.reply_to else None,
+        given.to, given.subject, given.message, type=given.type, priority="urgent" if given.urgent else "normal",
+        in_reply_to=boss.message_id(given.reply_to, any_receiver=True) if given.reply_to else None,
     )  # fmt: skip
     return Answer(words.receipt(receipt), [words.sent(receipt, f"sent to {'all' if given.to == messages.TO_ALL else given.to}")])
 
 
 def _whole(given: shape.SendGiven) -> str:
     return f"{given.subject}\n{given.message}" if given.subject else given.message
-
-
-def _split(given: shape.SendGiven) -> tuple[str, str]:
-    """Subject and text: the text's first line, shortened, where no subject is given."""
-    if given.subject and given.subject.strip():
-        return given.subject, given.message
-    whole = given.message.strip()
-    first = whole.splitlines()[0].strip() if whole else ""
-    if not first:
-        raise BadInput("a message needs words", hint="send with a message")
-    short = names.show(first, names.SUBJECT_LIMIT)
-    return short, "" if whole == short else given.message
 
 
 def inbox(at: At, given: shape.InboxGiven) -> Answer:
