@@ -22,11 +22,12 @@ from gitcoord.core.messages import MessageSent, split_detail
 from gitcoord.core.names import SUBJECT_LIMIT, Resource, is_session_name, show
 from gitcoord.courier import Errand, Way
 from gitcoord.errors import Alarm, BadInput, GitcoordError, Held, NoSession, NotInTime
+from gitcoord.git.repo import NULL
 from gitcoord.hearing import heard
 from gitcoord.keeper import Keeper, Loss
 from gitcoord.local.relaybook import Book
 from gitcoord.log.eventlog import View
-from gitcoord.progress import Before, found, spelled
+from gitcoord.progress import Before, Seen, found, spelled
 from gitcoord.services.delivery import Busy, Inlet, Outlet, Parcel, Said
 from gitcoord.streaming import Happened, Stream
 from gitcoord.views.attention import UNANSWERED_AFTER, UNANSWERED_WITHIN
@@ -218,7 +219,10 @@ class Relay:
     def _load(self, view: View) -> None:
         """Finds out how far this relay came, here or elsewhere."""
         self._view = view
-        self._before = before = found(self.boss, view, self.resource, mine=self.book.session)
+        earlier = Seen.read(self.book.seen)
+        seen = found(self.boss, view, self.resource, mine=self.book.session, known=earlier)
+        self.book.seen = seen.as_record()
+        self._before = before = seen.before
         start = view.checked.seq if self.plan.since is None else self.plan.since
         done, self.ways = self.sent, []
         for outlet in self.plan.outlets:
@@ -227,7 +231,8 @@ class Relay:
             seq, asked = max(seq, here[0]), max(asked, here[1])
             if seq < 0:
                 seq, asked = start, start
-            way = Way(outlet, Stream(self.boss.log, seq), asked=asked)
+            passed = earlier.tip if earlier is not None and seq >= earlier.seq else NULL  # all up to there is dealt with
+            way = Way(outlet, Stream(self.boss.log, seq, passed), asked=asked)
             way.sent = done.get(outlet.name, 0)
             self.ways.append(way)
             self.book.sent[outlet.name] = (seq, asked)

@@ -26,8 +26,10 @@ from seats import PATIENCE, Clock, Seat, until
 
 from gitcoord.bootstrap import Connection
 from gitcoord.core.messages import SendMessage
+from gitcoord.core.names import Resource
 from gitcoord.courier import REFUSALS
 from gitcoord.errors import BadInput
+from gitcoord.git.objects import Objects
 from gitcoord.local.relaybook import Book
 from gitcoord.log.eventlog import View
 from gitcoord.relaying import Plan, Relay
@@ -449,6 +451,34 @@ def test_once_sends_what_is_new_and_writes_nothing_when_nothing_is(pair: tuple[S
         assert [one for one in before["claims"] if one["resource_type"] == "relay"] == []
         assert once(ben, service)["outcome"] == "nothing"
         assert ben.ok("status")["seq"] == before["seq"]
+
+
+def test_once_reads_what_is_new_and_no_more(earlier: tuple[Seat, Seat, Clock], monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, ben, wall = earlier
+    say(ada, wall, 60)
+    read: list[int] = []
+    commits, saying = Objects.commits, Objects.saying
+    monkeypatch.setattr(Objects, "commits", lambda self, names: read.append(len(names)) or commits(self, names))
+    monkeypatch.setattr(Objects, "saying", lambda self, *args: read.append(1000) or saying(self, *args))
+
+    def look() -> tuple[str, int]:
+        with Service() as service, shift(ben, wall, [hook(service)], choice=Choice.parse(("alert",))) as at:
+            read.clear()
+            return at.relay.once(), sum(read)
+
+    assert look()[0] == "nothing"
+    assert look() == ("nothing", 0)
+    say(ada, wall, 3, start=60)
+    outcome, count = look()
+    assert outcome == "nothing"
+    assert count <= 3 * 3  # each is checked, looked at for the relay's place, and offered to its way out
+    with ada.here(wall) as found:  # somebody else had to do with it: then all of it counts
+        found.coordinator.acquire([Resource("relay", "chat")])
+    assert look()[1] > 1000
+    with ada.here(wall) as found:
+        found.coordinator.release([Resource("relay", "chat")])
+    assert look()[1] > 1000
+    assert look() == ("nothing", 0)
 
 
 def test_once_from_another_machine_goes_on_where_the_first_ended(pair: tuple[Seat, Seat]) -> None:

@@ -88,6 +88,7 @@ class Book:
     heard: dict[str, str] = field(default_factory=dict)  # by inlet: the place
     ran: int = 0  # the last message for which a command was run
     aside: list[tuple[str, int, str]] = field(default_factory=list)  # outlet, event, why
+    seen: dict[str, Any] = field(default_factory=dict)  # what the branch said, and up to where it was read for that
 
     @classmethod
     def open(cls, folder: Path, name: str) -> Book:
@@ -100,7 +101,10 @@ class Book:
             trying = {str(key): str(one) for key, one in record["trying"].items()}
             heard = {str(key): str(one) for key, one in record["heard"].items()}
             aside = [(str(one[0]), int(one[1]), str(one[2])) for one in record["aside"]]
-            return cls(book.path, str(record["session"]), str(record["run"]), sent, trying, heard, int(record["ran"]), aside)
+            seen = record.get("seen")
+            known = seen if isinstance(seen, dict) else {}
+            session, run = str(record["session"]), str(record["run"])
+            return cls(book.path, session, run, sent, trying, heard, int(record["ran"]), aside, known)
 
         return files.read(book.path, parse) or book
 
@@ -108,7 +112,7 @@ class Book:
         """Writes it down. Raises OSError: what can't be noted must not be done."""
         record = {
             "session": self.session, "run": self.run, "sent": self.sent, "trying": self.trying, "heard": self.heard,
-            "ran": self.ran, "aside": self.aside[-_ASIDE:],
+            "ran": self.ran, "aside": self.aside[-_ASIDE:], "seen": self.seen,
         }  # fmt: skip
         files.update(self.path, files.mapping, lambda known: {**(known or {}), **record}, durable=durable)
 
