@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gitcoord import glancing
-from gitcoord.core import clocks, leases, names, requests, waiting
+from gitcoord.core import clocks, leases, names, requests, trespasses, waiting
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
 from gitcoord.core.names import Resource
@@ -364,6 +364,7 @@ def _resources(event: Event) -> tuple[str, ...]:
         ("renewed", leases.split_renewal),
         ("leases", leases.split_lease),
         ("taken", leases.split_taken),
+        ("touched", trespasses.split_touched),
         ("granted", waiting.split_granted),
     ):
         for entry in getattr(event, key, ()):

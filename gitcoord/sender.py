@@ -22,6 +22,7 @@ from gitcoord.core.leases import holding
 from gitcoord.core.names import LINE_LIMIT, branch_or_none, is_session_name, show
 from gitcoord.core.records import Command
 from gitcoord.core.times import read_instant
+from gitcoord.core.trespasses import committed
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import Alarm, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
@@ -273,10 +274,12 @@ def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHear
     usable.sort(key=lambda pair: pair[0])
     last = usable[-1][1]
     files: dict[str, None] = {}
-    for _, entry in reversed(usable):
+    commits: list[str] = []
+    for at, entry in reversed(usable):
         names = entry.get("files")
-        names = names if isinstance(names, list) else ()
-        files |= dict.fromkeys(show(secrecy.hide(str(name)), LINE_LIMIT) for name in names)
+        shown = [show(secrecy.hide(str(name)), LINE_LIMIT) for name in names] if isinstance(names, list) else []
+        files |= dict.fromkeys(shown)
+        commits += [committed(at, name) for name in shown if entry.get("action") == "committed" and len(name) < LINE_LIMIT - 30]
 
     def line(key: str) -> str | None:
         value = last.get(key)
@@ -288,7 +291,7 @@ def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHear
             op=op, session=session, run_id=str(last.get("run_id", "")), at=usable[-1][0], action=line("action"),
             target=line("target"), files_touched=tuple(files)[:FILES_LIMIT],
             branch=branch_or_none(branch) if not secrecy.find(branch) else None, commit=oid_or_none(str(last.get("commit") or "")),
-            folded=len(usable),
+            folded=len(usable), committed=tuple(commits[:FILES_LIMIT]),
         )  # fmt: skip
     except ValidationError:
         return None

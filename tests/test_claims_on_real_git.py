@@ -12,6 +12,7 @@ from seats import Clock, Seat, file
 
 from gitcoord.core.names import Resource
 from gitcoord.errors import ClockSkew, Held, NotHeld
+from gitcoord.local import spool
 
 
 def test_shared_leases_live_together_and_exclusive_ones_do_not(pair: tuple[Seat, Seat]) -> None:
@@ -236,6 +237,24 @@ def test_check_says_of_a_folder_what_a_claim_would(pair: tuple[Seat, Seat]) -> N
     for seat in (ada, ben):
         seat.ok("claim", "docs", "--shared")
     assert ada.run("check", "docs").code == 0
+
+
+def test_a_holder_hears_of_another_s_commit_everywhere(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.ok("claim", "src")
+    with ben.here() as found:
+        binding = found.coordinator.identity.get("ben")
+        assert binding is not None
+        entry = {"action": "committed", "target": "mend it", "files": ["src/a.py"], "commit": "0d2f" * 10}
+        spool.heartbeat(binding, {"at": spool.stamp(), **entry})
+    ben.ok("send", "broadcast", "it rides along")
+    board = ada.run("board").out
+    assert "ben committed src/a" in board.split("## ⚠️ Coordination Needed")[1].strip().splitlines()[0]
+    assert "ben committed src/a.py" in ada.run("status").out
+    assert [one["event"] for one in ada.ok("log", "--resource", "src/a.py")["events"]][-1] == "heartbeat.recorded"
+    assert "ben committed file:src while ada held it" in ada.run("history", "src").out
+    assert "ben committed src/a.py" in ada.run("inbox").out
+    assert "- none" in ada.run("board").out.split("## ⚠️ Coordination Needed")[1].strip().splitlines()[0]
 
 
 def test_other_types_need_equal_names(pair: tuple[Seat, Seat]) -> None:

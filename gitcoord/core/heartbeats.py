@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import leases
+from gitcoord.core import leases, trespasses
 from gitcoord.core.names import LINE_LIMIT
 from gitcoord.core.records import Clock, CodeBranch, Command, CommitId, Count, Event, Line, Record, SessionName
 from gitcoord.core.sessions import lapse
@@ -71,6 +71,7 @@ class RecordHeartbeat(Command):
     commit: CommitId | None = None
     blocked_by: Line | None = None
     folded: int = 0
+    committed: tuple[Line, ...] = ()  # which files were committed when: see `trespasses`
 
 
 class HeartbeatRecorded(Event):
@@ -91,6 +92,7 @@ class HeartbeatRecorded(Event):
     blocked_by: Line | None = None
     folded: Count = 0
     renewed: tuple[leases.RenewalEntry, ...] = ()
+    touched: Annotated[tuple[trespasses.TouchedEntry, ...], Field(max_length=trespasses.AT_ONCE)] = ()
 
     @property
     def is_work(self) -> bool:
@@ -99,8 +101,8 @@ class HeartbeatRecorded(Event):
 
     @property
     def makes(self) -> bool:
-        """Nothing under its own id."""
-        return False
+        """A message to each whose file was committed."""
+        return bool(self.touched)
 
     def headline(self) -> str:
         """The commit's subject."""
@@ -135,10 +137,14 @@ class HeartbeatRecorded(Event):
         update |= {name: getattr(self, name) for name in ("phase", "progress", "branch") if getattr(self, name) is not None}
         draft.put("sessions", self.session, session.model_copy(update=update))
         leases.apply_renewals(draft, self.session, self.renewed, self.at)
+        trespasses.tell(
+            draft, self.touched, self.files_touched, id=self.id, seq=self.seq, session=self.session, at=self.at, commit=self.commit
+        )
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
-        """It renews only the session's own live leases."""
-        return leases.renewal_problem(state, self.session, self.renewed, committed_at)
+        """It renews only the session's own live leases, and names only leases on what was committed."""
+        wrong = leases.renewal_problem(state, self.session, self.renewed, committed_at)
+        return wrong or trespasses.problem(state, self.session, self.touched, self.files_touched)
 
 
 def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> tuple[Event, ...]:
@@ -149,9 +155,11 @@ def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> tu
     if late and command.folded:
         return ()  # nobody said it, and it has no effect: not worth a commit
     renewed = () if late else leases.due_renewals(state, command.session, command.at, clock)
+    named = [entry for entry in command.committed if trespasses.split_committed(entry)[1] in files]
+    touched = () if late else trespasses.touched(state, command.session, named)
     return (
         HeartbeatRecorded(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            files_touched=files, folded=command.folded, renewed=renewed, lapsed=late, **said,
+            files_touched=files, folded=command.folded, renewed=renewed, lapsed=late, touched=touched, **said,
         ),
     )  # fmt: skip

@@ -113,7 +113,7 @@ def _is_used(state: State, event: Event) -> bool:
     """Whether a record stands under the event's id, or under one that it would give to what it makes."""
     if not event.makes:  # it can't get into anybody's way, and looking for an id means to list all that is kept
         return False
-    made = len(getattr(event, "taken", ())) + 1
+    made = max(len(getattr(event, "taken", ())) + 1, len(getattr(event, "touched", ())))
     return event.id in state.messages or event.id in state.handoffs or any(f"{event.id}.{n}" in state.messages for n in range(made))
 
 

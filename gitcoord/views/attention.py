@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import inbox, requests, waiting
+from gitcoord.core import inbox, requests, trespasses, waiting
 from gitcoord.core.addresses import TO_ALL, is_group, reaches
 from gitcoord.core.branch import way_back
 from gitcoord.core.housekeeping import not_made_before
@@ -42,6 +42,7 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), 
     own = {one.id for one in inbox.to_answer(state, me, now)} if me else set()
     return [
         *_raised(state),
+        *_trespassed(state, notes),
         *_unanswered(state, now, [one for one in notes if one.id in own]),
         *_waiting(state),
         *_in_line(state, now),
@@ -100,6 +101,20 @@ def _requested(state: State, notes: Iterable[Message]) -> list[Item]:
             what = note.details.get("resource")
             text = f"{note.to} has not answered {note.sender}, who asks for {what}"
             found.append(Item("request", text, (note.sender, note.to), what))
+    return found
+
+
+def _trespassed(state: State, notes: Iterable[Message]) -> list[Item]:
+    """Files that were committed while another held them, as long as the holder hasn't read it and holds them still."""
+    held = {(lease.claimed_by, f"{lease.fence} {lease.resource}") for lease in state.claims.values()}
+    found = []
+    for note in notes:
+        lease = note.details.get(trespasses.DETAIL)
+        if note.type == "alert" and lease is not None and (note.to, lease) in held:
+            commit = note.details.get("commit", "")[:12]
+            what = f"{note.details.get('file')}{f' ({commit})' if commit else ''}"
+            text = f"{note.sender} committed {what}, which {note.to} holds"
+            found.append(Item("trespass", text, (note.sender, note.to), lease.partition(" ")[2]))
     return found
 
 

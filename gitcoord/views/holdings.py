@@ -24,6 +24,7 @@ from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.requests import RequestAnswered
 from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted
 from gitcoord.core.superseding import SessionSuperseded
+from gitcoord.core.trespasses import split_touched
 from gitcoord.core.values import is_whole
 from gitcoord.core.waiting import OFFER, ClaimQueued, LinePassed, split_granted
 
@@ -74,6 +75,8 @@ class Holding:
     done: str | None = None
     tests: str | None = None
     next_phase: str | None = None
+    touched: tuple[tuple[str, int], ...] = ()
+    """Who else committed it meanwhile, each with the event that says so."""
 
     @property
     def entry(self) -> str:
@@ -154,6 +157,8 @@ class Holdings:
                 self._leave(event.previous, at, "session_ended")
             if isinstance(event, ClaimAcquired | ClaimRenewed | HeartbeatRecorded):
                 self._renew(event.session, event.renewed)
+            if isinstance(event, HeartbeatRecorded):
+                self._touch(event)
             if isinstance(event, ClaimAcquired | ClaimRenewed):
                 named = [*getattr(event, "resources", ()), *(str(split_renewal(entry)[2]) for entry in event.renewed)]
                 self._serve(event.session, set(map(resource_of, named)), at)
@@ -167,6 +172,13 @@ class Holdings:
         places = dict(self.in_line)
         for entry in event.granted:
             self._offer(entry, places, event, step)
+
+    def _touch(self, event: HeartbeatRecorded) -> None:
+        for entry in event.touched:
+            fence, holder, resource = split_touched(entry)
+            known = self.open.get((holder, f"{fence} {resource}"))
+            if known is not None:
+                self.open[holder, known.entry] = replace(known, touched=(*known.touched, (event.session, event.seq)))
 
     def all(self, now: datetime) -> list[Holding]:
         """Every holding at that instant, in the order of their grants."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import pytest
-from story import COMMIT, T0, Story, hours, minutes
+from story import COMMIT, T0, Story, hours, minutes, resource
 
 from gitcoord.core.heartbeats import FILES_LIMIT, HeartbeatRecorded, RecordHeartbeat
+from gitcoord.core.trespasses import committed
+from gitcoord.views.attention import attention
 
 
 @pytest.fixture
@@ -94,3 +99,61 @@ def test_heartbeat_of_a_session_that_never_was_is_recorded_without_effect(story:
     event = story.beat("nobody", "building")
     assert event.lapsed == "no such session"
     assert "nobody" not in story.state.heartbeats
+
+
+# --- a file that another holds was committed ----------------------------------------------------------------------------
+
+
+def _commit(story: Story, session: str, *paths: str, at: datetime | None = None) -> Any:
+    at = at or story.now
+    noted = tuple(committed(at, path) for path in paths)
+    return story.beat(session, "committed", folded=1, files_touched=paths, committed=noted, commit="0d2f" * 10)
+
+
+@pytest.mark.parametrize(
+    ("held", "path", "told"),
+    [("src/a.py", "src/a.py", True), ("src", "src/a.py", True), ("src/*.py", "src/a.py", True), ("src/b.py", "src/a.py", False),
+     ("slot:x", "x", False)],
+)  # fmt: skip
+def test_holder_is_told_once_of_a_commit_of_its_file(held: str, path: str, told: bool) -> None:
+    story = Story.of("ann", "bob")
+    fence = story.claim("ann", held).seq
+    story.wait(minutes(1))
+    event = _commit(story, "bob", "README.md", path)
+    assert event.touched == ((f"{fence} ann {resource(held)}",) if told else ())
+    assert story.subjects("ann") == ([f"bob committed {path} (0d2f0d2f0d2f), which you hold"] if told else [])
+    story.beat("bob", "building")
+    assert len(story.unread("ann")) == told
+    items = [item.kind for item in attention(story.state, story.now)]
+    assert (items[0] == "trespass" if told else "trespass" not in items) if items else not told
+    assert story.lease(held) is not None
+
+
+def test_nobody_is_told_of_what_it_did_not_hold_when_it_was_committed() -> None:
+    story = Story.of("ann", "bob")
+    story.claim("bob", "shared", mode="shared")
+    story.claim("ann", "shared", mode="shared")
+    story.claim("ann", "early", ttl_seconds=300)
+    before = story.wait(minutes(4)).now
+    story.wait(minutes(10)).claim("ann", "late")
+    assert _commit(story, "bob", "late", at=before).touched == ()  # kept while the remote was away
+    assert _commit(story, "bob", "early", "shared").touched == ()
+    assert _commit(story, "bob", "early", at=before).touched
+    assert _commit(story, "ann", "late").touched == ()
+    old = story.command(RecordHeartbeat, "bob", folded=1, files_touched=("late",), committed=(committed(story.now, "late"),))
+    story.start("bob", succeeds="bob-1")
+    assert story.ask(old) is None
+
+
+def test_no_event_names_a_lease_that_no_file_of_it_meets() -> None:
+    story = Story.of("ann", "bob")
+    fence = story.claim("ann", "a").seq
+    for touched, files, wrong in [
+        (f"{fence} ann file:a", ("a",), ""),
+        (f"{fence} ann file:a", ("b",), "no file"),
+        (f"{fence} bob file:a", ("a",), "doesn't hold"),
+        (f"{fence + 1} ann file:a", ("a",), "doesn't hold"),
+    ]:
+        said = story.problem(story.event(HeartbeatRecorded, "bob", touched=(touched,), files_touched=files)) or ""
+        assert wrong in said
+        assert bool(wrong) == bool(said)

@@ -248,6 +248,9 @@ def history(
     ]  # fmt: skip
     with others_words():
         table(["WHAT", "HOLDER", "MODE", "FROM", "UNTIL", "HELD FOR", "RENEWED", "FENCE", "ENDED"], rows, title=f"{wanted[0]}")
+        for lease in leases:
+            for session, seq in lease.touched:
+                out(f"{session} committed {lease.resource} while {lease.session} held it (event {seq})")
         if waits:
             out("")
             lines = [

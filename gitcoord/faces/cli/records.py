@@ -69,6 +69,7 @@ def holding(value: Holding, now: datetime, about: Resource) -> dict[str, Any]:
         "ended_at": spell(value.ended_at) if value.ended_at else None,
         "seconds": value.seconds(now), "renewals": value.renewals, "how": value.how, "by": value.by, "why": value.why,
         "done": value.done, "tests": value.tests, "next": value.next_phase, "commits": list(value.commits),
+        "touched": [{"session": session, "seq": seq} for session, seq in value.touched],
     }  # fmt: skip
 
 
