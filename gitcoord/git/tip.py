@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,6 +29,7 @@ from gitcoord.git.urls import protocol_of, unrewritten
 
 _ALL = (1 << 31) - 2  # commits deep: one more means to git "the whole repository", and deepens the user's branches too
 _WITNESS = 5.0  # seconds that a clock may take to be told; after that nobody tells it
+_METHOD = re.compile(r"=> Send header: ([A-Z]+) ")
 _DATE = re.compile(r"<= Recv header: date: *(.+?)\s*$", re.IGNORECASE)  # in git's trace of a connection over HTTP
 _COMPLETING = 60.0  # seconds for a history that was cut off: it is fetched once, and may be long
 _FAULTS = re.compile(
@@ -500,13 +501,25 @@ class RemoteTip:
             )  # fmt: skip
             try:
                 with open(trace, encoding="utf-8", errors="replace") as lines:
-                    stamps = [match[1] for match in map(_DATE.search, lines) if match]
+                    return newest_date(lines)
             except FileNotFoundError:
                 return None
-        try:
-            return parsedate_to_datetime(stamps[-1]).astimezone(UTC) if stamps else None
-        except (TypeError, ValueError, OverflowError):
-            return None
+
+
+def newest_date(trace: Iterable[str]) -> datetime | None:
+    """The newest `Date` that a server sent, by git's trace of the headers; None if none did. What a proxy answers for itself, when
+    it is asked for a way through, is not the server's.
+    """
+    stamp, method = "", ""
+    for line in trace:
+        if match := _METHOD.search(line):
+            method = match[1]
+        elif (match := _DATE.search(line)) and method != "CONNECT":
+            stamp = match[1]
+    try:
+        return parsedate_to_datetime(stamp).astimezone(UTC) if stamp else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 _AGAIN = "run the same command again"

@@ -20,7 +20,7 @@ from remotes import KINDS, Remote, RemoteFactory
 from gitcoord.errors import BadInput, Refused, Unknown, Unreachable
 from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Repository
-from gitcoord.git.tip import LocalTip, RemoteTip, Swap, Tip
+from gitcoord.git.tip import LocalTip, RemoteTip, Swap, Tip, newest_date
 from gitcoord.git.urls import check_url, push_url
 
 WHEN = datetime(2025, 11, 15, 10, tzinfo=UTC)
@@ -329,3 +329,18 @@ def test_a_witness_is_followed_nowhere_and_one_that_makes_no_sense_is_none(tmp_p
     assert asked
     assert not [path for path in asked if path.startswith("/elsewhere")]
     assert RemoteTip(repo, "origin", f"{where}/repo", "coordination", time.sleep).witness() is None  # nobody there
+
+
+def test_what_a_proxy_says_of_itself_is_not_the_servers_time() -> None:
+    trace = """\
+=> Send header: CONNECT host:443 HTTP/1.1
+<= Recv header: Date: Thu, 01 Jan 2099 00:00:00 GMT
+""".splitlines()
+    assert newest_date(trace) is None
+    more = [
+        "=> Send header: GET /r HTTP/2",
+        "<= Recv header: date: Sat, 15 Nov 2025 10:00:00 GMT\r",
+        "<= Recv header: Date: nonsense",
+    ]
+    assert newest_date([*trace, *more[:2]]) == WHEN
+    assert newest_date([*trace, *more]) is None
