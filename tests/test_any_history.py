@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,10 +22,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from remotes import RemoteFactory
 from seats import Seat, file
-from story import plain
+from story import T0, plain
 
 from gitcoord.bootstrap import Connection, connect
 from gitcoord.core import branch, rules
+from gitcoord.core.branch import BranchOpened
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import Draft, State
 from gitcoord.errors import Divided, Rewritten, TooOld
@@ -135,6 +137,68 @@ def test_all_readers_agree_whatever_they_saw_before(
     assert fresh.seq == len(seen)  # there is one line: every good event counts, wherever lines were merged
     assert [good.event.seq for good in seen] == list(range(1, fresh.seq + 1))
     assert {*parents} == {good.commit for good in seen} | {bad.commit for bad in fresh.bad}
+
+
+SHAPES = {
+    "a pull after an edit": (["good a 0", "edit b 0", "merge m b a", "good n m"], 2),
+    "an octopus of edits": (["good a 0", "edit b 0", "edit c 0", "merge m c a b", "good n m"], 2),
+    "a criss-cross": (["good a 0", "edit b 0", "merge m a b", "merge w b a", "good n m", "merge z w n"], 2),
+    "merges of merges, from before what was known": (
+        ["good a 0", "good b a", "edit c 0", "merge m c a", "merge n m b", "good o n"],
+        3,
+    ),
+    "the same line twice": (["good a 0", "good b a", "merge m a b", "merge n m 0", "good o n"], 3),
+    "another project's code": (["good a 0", "root c", "merge m c a", "good n m"], 2),
+    "two lines": (["good a 0", "good b 0", "merge m a b"], None),
+    "two lines, one long": (["good a 0", "good b 0", "good c b", "good d c", "merge m a d"], None),
+    "two lines in an octopus": (["edit e 0", "good a e", "edit c 0", "good b 0", "merge m c a b"], None),
+    "two lines far below": (["good a 0", "good b 0", "merge m a b", "edit c m", "merge n c a", "edit o n"], None),
+    "two lines by way of edits": (["good a 0", "edit c a", "good b 0", "edit d b", "merge m c 0", "merge n d m"], None),
+    "another beginning": (["good a 0", "open b", "merge m a b"], None),
+    "another beginning, with more behind it": (["good a 0", "open b", "good c b", "good d c", "merge m d a"], None),
+}
+"""What is done (word, its name, its parents; 0: where all begins), and how many good events come of it; None: an alarm."""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("turned", [False, True])
+def test_good_events_stand_on_one_line_or_it_is_an_alarm(library: Library, shape: str, turned: bool) -> None:
+    steps, good = SHAPES[shape]
+    maker = histories.make([])
+    began = len(maker.nodes)
+    nodes = {"0": maker.heads[0]}
+    for number, step in enumerate(steps):
+        word, name, *names = step.split()
+        parents = [nodes[one] for one in (reversed(names) if turned else names)]
+        head = max(parents, key=lambda one: one.state.seq, default=None)
+        if word in ("good", "open"):
+            event = BranchOpened(id=maker.op(), seq=1, session="gitcoord-init", at=T0 + timedelta(seconds=number))
+            blank = histories.Node(0, {}, State(), {}, T0)
+            at = event.at
+            if head is not None:
+                event = maker.event(head, number, 21 + 105 * number) or pytest.fail("no event")
+                at = max(head.state.at, event.at)
+            state, files = maker.true_files(head or blank, event, at)
+            nodes[name] = maker.commit(parents, files, histories.text_of(event), at=at, said=event.at, state=state)
+        else:
+            files = {**(head.files if head else {}), f"{name}.txt": ("100644", b"x")}
+            nodes[name] = maker.commit(parents, files, word, at=T0)
+    oids = maker.write(library.path)
+    tip = oids[nodes[steps[-1].split()[1]].mark - 1]
+    fresh = library.verdict(tip)
+    parents_of = library.parents(tip)
+    for oid in [oid for oid in oids if oid in parents_of]:  # whoever had seen any of it
+        known = library.verdict(oid)
+        if isinstance(known, Checked) and known.good:
+            assert library.verdict(tip, known) == fresh
+    if good is None:
+        assert fresh == "divided"
+    else:
+        assert isinstance(fresh, Checked)
+        assert fresh.seq == began + good
+        assert {one.commit for one in fresh.bad} == set(parents_of) - set(oids[:began]) - {
+            oids[nodes[step.split()[1]].mark - 1] for step in steps if step.startswith("good")
+        }
 
 
 def test_the_moves_make_good_commits_and_bad_ones_of_all_kinds(library: Library) -> None:
