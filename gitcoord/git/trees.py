@@ -125,6 +125,11 @@ class Trees:
                 found.append(None)
         return found
 
+    def plain(self, root: Folder, names: Collection[str]) -> list[Oid]:
+        """The blobs of those names in that folder, as far as they are plain files."""
+        lines = [root.line(name) for name in names]
+        return [self._oid(line) for line in lines if line is not None and line.startswith(_PLAIN)]
+
     def compare(
         self, old: Folder, new: Folder, expected: Mapping[str, Oid | None], pages: Collection[str], may_go: Callable[[str], bool]
     ) -> Compared:

@@ -157,6 +157,7 @@ class History:
     _current: tuple[Oid, State] | None = field(default=None, init=False)
     _top: tuple[Oid, Folder] | None = field(default=None, init=False)
     _trees: Trees = field(init=False)
+    _sizes: dict[Oid, tuple[str, int]] = field(default_factory=dict, init=False)  # of the pages in the commits that are being read
 
     def __post_init__(self) -> None:
         self._trees = Trees(self.objects)
@@ -274,13 +275,17 @@ class History:
         return Checked(tip, places[tip].good, places[tip].seq, (*known.bad, *bad))
 
     def _read(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> Iterator[tuple[Commit, Folder | None]]:
-        """Yield the commits, each with its topmost folder."""
+        """Yield the commits, each with its topmost folder. What will be asked for each is asked for all at once."""
         for start in range(0, len(names), _AT_ONCE):
             part = names[start : start + _AT_ONCE]
             commits = self.objects.commits(part)
-            roots = iter(self._trees.roots([commit.tree for commit in commits if commit.tree]))
+            roots = self._trees.roots([commit.tree for commit in commits if commit.tree])
+            pages = self.projection.page_names(first=True)
+            oids = list(dict.fromkeys(oid for root in roots if root for oid in self._trees.plain(root, pages)))
+            self._sizes = dict(zip(oids, self.objects.sizes(oids), strict=True))
+            following = iter(roots)
             for commit in commits:
-                yield commit, next(roots) if commit.tree else None
+                yield commit, next(following) if commit.tree else None
 
     def _judge(self, commit: Commit, base: _Place, root: Folder | None) -> Good | str:
         """The good commit, or why it is bad."""
@@ -336,8 +341,9 @@ class History:
         }
         pages = self.projection.page_names(first=before.seq == 0)
         compared = self._trees.compare(old, new, blobs, pages, lambda name: not self.projection.belongs(name))
-        for path, (_, size) in zip(compared.pages, self.objects.sizes(list(compared.pages.values())), strict=True):
-            if size > BLOB_LIMIT:
+        for path, oid in compared.pages.items():
+            kind, size = self._sizes.get(oid, ("", 0))
+            if kind != "blob" or size > BLOB_LIMIT:
                 raise Strange("{} is too large", path)
         differing: dict[str, Record] = {}
         for path, oid in sorted(compared.differing.items()):
