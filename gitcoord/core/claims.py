@@ -148,7 +148,7 @@ class ClaimAcquired(Event):
         forced = False
         for entry in self.taken:
             fence, holder, why, resource = split_taken(entry)
-            lease = leases.find(state.claims.values(), holder, fence, resource)
+            lease = leases.find(state.claims.get, holder, fence, resource)
             if lease is None:
                 return f"{holder} doesn't hold {resource} with fence {fence}"
             if not leases.may_take(state, lease, why, committed_at):
@@ -376,7 +376,7 @@ def _others_had_their_time(state: State, expired: Sequence[str], number: int, cl
     ends = []
     for entry in expired:
         fence, holder, _, resource = split_taken(entry)
-        lease = leases.find(state.claims.values(), holder, fence, resource)
+        lease = leases.find(state.claims.get, holder, fence, resource)
         if lease is not None:
             ends.append(lease.expires_at + (state.rules.grace if lease.offered_until is None else timedelta(0)))
     return bool(ends) and clock.now > max(ends) + number * HEAD_START

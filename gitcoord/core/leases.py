@@ -132,12 +132,18 @@ def split(entry: str, parts: int) -> list[str]:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def find(leases: Iterable[Claim], holder: str, fence: int, resource: Resource) -> Claim | None:
-    """The lease of that holder, fence and resource, or None."""
-    for lease in leases:
-        if lease.claimed_by == holder and lease.fence == fence and lease.resource == resource:
+def find(get: Callable[[ClaimKey], Claim | None], holder: str, fence: int, resource: Resource) -> Claim | None:
+    """Return the lease of that holder, fence and resource, or None. `get`: of a table of leases, by key."""
+    for key in keys_of(resource, holder):
+        lease = get(key)
+        if lease is not None and lease.claimed_by == holder and lease.fence == fence:
             return lease
     return None
+
+
+def keys_of(resource: Resource, holder: str) -> tuple[ClaimKey, ClaimKey]:
+    """Return the places where the holder's leases on that resource stand: held alone, and shared."""
+    return (resource.type, resource.name, ""), (resource.type, resource.name, holder)
 
 
 def held_by(state: State, session: str) -> list[Claim]:
@@ -233,7 +239,7 @@ def heard(state: State, session: str) -> tuple[str, datetime] | None:
 
 def sign_of_life(state: State, lease: Claim) -> object:
     """Return what changes with each sign of life of the lease's holder; None where that lease isn't."""
-    same = find(state.claims.values(), lease.claimed_by, lease.fence, lease.resource)
+    same = find(state.claims.get, lease.claimed_by, lease.fence, lease.resource)
     return (same.renewed_at, same.expires_at, heard(state, lease.claimed_by)) if same else None
 
 
@@ -283,7 +289,7 @@ def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:
 def how_lost(state: State, session: str, entry: str, now: datetime) -> str:
     """Say how it stands with a lease (`42 file:a`) that the session had and doesn't hold any more."""
     fence, resource = split_lease(entry)
-    old = find(state.claims.values(), session, fence, resource)
+    old = find(state.claims.get, session, fence, resource)
     if old is not None and is_over(old, now):
         return (
             f"your lease on {resource} (fence {fence}) ended {spell(old.expires_at)}, and you no longer hold it: "
@@ -315,15 +321,16 @@ def ways_out(lease: Claim, wanted: Sequence[Resource], *, flags: str = "") -> st
 
 def drop(draft: Draft, holder: str, fence: int, resource: Resource) -> None:
     """The lease goes, if it is there."""
-    lease = find(draft.claims().values(), holder, fence, resource)
+    lease = find(draft.claim, holder, fence, resource)
     if lease is not None:
         draft.put("claims", lease.key, None)
 
 
 def drop_own(draft: Draft, session: str, resource: Resource) -> None:
     """What the session held of the resource goes, whatever its mode."""
-    for key, lease in draft.claims().items():
-        if lease.claimed_by == session and lease.resource == resource:
+    for key in keys_of(resource, session):
+        lease = draft.claim(key)
+        if lease is not None and lease.claimed_by == session:
             draft.put("claims", key, None)
 
 
@@ -331,10 +338,9 @@ def apply_renewals(draft: Draft, session: str, renewed: Sequence[str], at: datet
     """Moves the expiry of the session's leases that the entries name; others are left alone. `at`: when it was asked."""
     if not renewed:
         return
-    leases = draft.claims()
     for entry in renewed:
         fence, until, resource = split_renewal(entry)
-        lease = find(leases.values(), session, fence, resource)
+        lease = find(draft.claim, session, fence, resource)
         if lease is not None and until > lease.expires_at:
             # The first renewal of an offer takes it up.
             update = {"expires_at": until, "renewed_at": max(at, lease.renewed_at), "offered_until": None}
@@ -395,7 +401,7 @@ def renewal_problem(state: State, session: str, renewed: Sequence[str], committe
     latest = longest(state, committed_at)
     for entry in renewed:
         fence, until, resource = split_renewal(entry)
-        lease = find(state.claims.values(), session, fence, resource)
+        lease = find(state.claims.get, session, fence, resource)
         if lease is None:
             return f"{session} doesn't hold {resource} with fence {fence}"
         if lease.expires_at <= committed_at:

@@ -107,7 +107,7 @@ class HandoffOffered(Event):
             return f"{self.to} is nobody"
         for entry in self.leases:
             fence, resource = split_lease(entry)
-            if leases.find(state.claims.values(), self.session, fence, resource) is None:
+            if leases.find(state.claims.get, self.session, fence, resource) is None:
                 return f"{self.session} doesn't hold {resource} with fence {fence}"
         return None
 
@@ -205,7 +205,7 @@ def move(
     old: dict[Resource, Claim] = {}
     for entry in moved:
         fence, resource = split_lease(entry)
-        lease = leases.find(draft.claims().values(), giver, fence, resource)
+        lease = leases.find(draft.claim, giver, fence, resource)
         if lease is not None:
             old[resource] = lease
             draft.put("claims", lease.key, None)
@@ -244,7 +244,7 @@ def move_problem(
     going: dict[str, Claim] = {}
     for entry in moved:
         fence, resource = split_lease(entry)
-        lease = leases.find(state.claims.values(), giver, fence, resource)
+        lease = leases.find(state.claims.get, giver, fence, resource)
         if lease is None or lease.offered_until is not None:
             return f"{giver} doesn't hold {resource} with fence {fence}"
         if str(resource) in going or str(resource) not in granted:

@@ -102,7 +102,7 @@ class ClaimReleased(Event):
         """Own leases, by their fences."""
         for entry in self.released:
             fence, resource = split_lease(entry)
-            if leases.find(state.claims.values(), self.session, fence, resource) is None:
+            if leases.find(state.claims.get, self.session, fence, resource) is None:
                 return f"{self.session} doesn't hold {resource} with fence {fence}"
         if self.to is not None and not handoffs.is_receiver(self.to):
             return f"{self.to} is nobody"

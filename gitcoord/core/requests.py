@@ -93,7 +93,7 @@ class ClaimRequested(Event):
         """Those asked hold it; only who takes no requests denies by itself."""
         for one in self.holders:
             fence, holder, how, resource = split_asked(one)
-            lease = leases.find(state.claims.values(), holder, fence, resource)
+            lease = leases.find(state.claims.get, holder, fence, resource)
             if lease is None or holder == self.session:
                 return f"{holder} doesn't hold {resource} with fence {fence}"
             if how != _attitude(lease):
@@ -132,7 +132,7 @@ class RequestAnswered(Event):
         if asked is not None:
             draft.put("messages", asked.id, asked.model_copy(update={"status": "answered"}))
         fence, held = split_lease(self.lease)
-        lease = leases.find(draft.claims().values(), self.session, fence, held)
+        lease = leases.find(draft.claim, self.session, fence, held)
         if lease is not None and self.answer != "deny":
             draft.put("claims", lease.key, None)
             if self.answer == "share":
@@ -173,7 +173,7 @@ class RequestAnswered(Event):
         if asked.sender != self.asker or asked.details.get("resource") != self.resource:
             return "it was not asked for that"
         fence, held = split_lease(self.lease)
-        lease = leases.find(state.claims.values(), self.session, fence, held)
+        lease = leases.find(state.claims.get, self.session, fence, held)
         if self.answer != "deny" and lease is None:
             return f"{self.session} doesn't hold {held} with fence {fence}"
         if self.offered and not _can_offer(state, self.asker, leases.resource_of(self.resource), lease, self.answer):
@@ -228,7 +228,7 @@ def decide_answer(state: State, command: AnswerRequest, clock: Clock) -> tuple[E
         raise BadInput(f"the request of {asked.sender} was answered already", hint="gitcoord inbox --all --sent")
     wanted = Resource.read(asked.details.get("resource", ""))
     fence, held = split_lease(asked.details.get("lease", ""))
-    lease = leases.find(state.claims.values(), command.session, fence, held)
+    lease = leases.find(state.claims.get, command.session, fence, held)
     if lease is not None and lease.expires_at <= clocks.date_of(state, clock):
         lease = None
     if lease is None and command.answer != "deny":

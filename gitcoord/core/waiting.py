@@ -142,7 +142,7 @@ class LinePassed(Event):
         """Only what is over goes."""
         for entry in self.taken:
             fence, holder, why, resource = split_taken(entry)
-            lease = leases.find(state.claims.values(), holder, fence, resource)
+            lease = leases.find(state.claims.get, holder, fence, resource)
             if lease is None or why != "expired" or not leases.may_take(state, lease, why, committed_at):
                 return f"the lease of {holder} on {resource} is not over"
         return None
