@@ -155,7 +155,7 @@ def _desk(found: Connection, *, fix: bool) -> Iterator[Finding]:
         yield Finding("warning", f"{len(waiting)} commands are unsent", "gitcoord sync")
     unreadable = [one for one in waiting if one.command is None]
     if unreadable:
-        yield Finding("warning", f"{len(unreadable)} of them were written by a newer program", "upgrade gitcoord")
+        yield Finding("warning", f"{len(unreadable)} of them can't be read by this program", "upgrade gitcoord")
     for record in desk.refused():
         body = record.get("command", {})
         yield Finding(

@@ -81,7 +81,7 @@ class Sender:
         since = self.log.known()
         flights = self.desk.flights()
         waiting = [one for one in self.desk.waiting() if not alone or (own is not None and one.op == own.handle)]
-        batch = _readable(waiting)
+        batch = self._legible(waiting)
         if not batch:
             return {}
         # Asked for once more: its first run may have landed after that one's last look, and before this flush began.
@@ -145,7 +145,8 @@ class Sender:
             # The notes first: what waits and is in none of them now can only have been sent after the tip that was just read.
             sent = {op for push in self.desk.flights() for op in push.ops}
             waiting = [one for one in self.desk.waiting() if not one.since]
-            found = [one for one in _readable(waiting) if one.handle not in by_op and one.handle not in sent]
+            found = [one.command for one in waiting if one.command is not None]
+            found = [one for one in found if one.handle not in by_op and one.handle not in sent]
             found = [one for one in found if not self._caller_is_gone(one)]
             batch.extend(found)
             by_op.update((one.handle, one) for one in found)
@@ -227,6 +228,22 @@ class Sender:
         rest = lost * seconds / (lost + 1) if lost else before / 2
         return min(_REST, rest) if rest > _SHORTEST else 0.0
 
+    def _legible(self, waiting: Sequence[Waiting]) -> list[Command]:
+        """Return the commands to send. One that this program can't read is left to the process that waits for it, which can; where
+        nobody does it is set aside, and named: it must not keep what its session says after it.
+        """
+        batch = []
+        for one in waiting:
+            if one.command is not None:
+                batch.append(one.command)
+            elif not self._is_waited_for(one):
+                self.desk.set_aside(one.op, "this program can't read it: a newer one wrote it, or something changed it")
+        return batch
+
+    def _is_waited_for(self, one: Waiting) -> bool:
+        caller = one.caller
+        return caller is not None and self.now() <= caller.deadline and processes.alive(caller.pid, caller.born) is not False
+
     def _caller_is_gone(self, command: Command) -> bool:
         """Whether nobody waits for the answer any more: then a lease must not be taken on the caller's behalf."""
         caller = command.caller
@@ -295,18 +312,6 @@ def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHear
         )  # fmt: skip
     except ValidationError:
         return None
-
-
-def _readable(waiting: Sequence[Waiting]) -> list[Command]:
-    """The commands to send: of each session those before the first that this program can't fully read."""
-    stopped: set[str] = set()
-    batch = []
-    for one in waiting:
-        if one.command is None:
-            stopped.add(one.session)
-        elif one.session not in stopped:
-            batch.append(one.command)
-    return batch
 
 
 def _record(outcome: Done) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def theft(maker: Maker, head: Node, a: int, b: int) -> Node | None:
         thief = next(one for one in SESSIONS if one != record["claimed_by"])
         name = f"{record['resource_type']}:{record['resource_name']}"
         taken = f"{record['fence']} {record['claimed_by']} expired {name}"
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     files = {**head.files, path: (PLAIN, json.dumps({**record, "claimed_by": thief}, indent=2).encode())}
     if b % 2:

@@ -27,6 +27,7 @@ from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.state import State
+from gitcoord.core.times import spell
 from gitcoord.errors import Held, NotHeld, Unknown
 from gitcoord.flusher import Flusher
 from gitcoord.git.tip import RemoteTip, Swap
@@ -313,21 +314,32 @@ def test_a_bug_in_one_command_stops_no_other_and_writes_nothing(
     assert ben.ok("verify")["ok"]
 
 
-def test_a_newer_program_s_command_waits_for_it_and_holds_back_only_its_session(pair: tuple[Seat, Seat]) -> None:
+def test_a_command_that_this_program_can_not_read_keeps_nobody_from_speaking(pair: tuple[Seat, Seat]) -> None:
+    """A newer program's, or one that something changed: it is set aside, named, and kept, unless a process waits for it."""
     ada, ben = pair
-    ada.ok("start", "other", "--new")
     with ada.here() as found:
-        desk = found.desk
-        first = desk.next_id()
-        strange = {"kind": "teleport", "command": {"op": first, "session": "ada", "at": "2026-01-01T00:00:00Z", "where": "moon"}}
-        (desk.path / "outbox" / f"{first}.json").write_text(json.dumps(strange))
+        desk, now = found.desk, found.coordinator.now()
+        own = Caller(pid=os.getpid(), born=processes.born(os.getpid()), deadline=now + timedelta(seconds=600))
+        said = {"session": "ada", "at": spell(now)}
+        strange: tuple[dict[str, Any], ...] = (
+            {"kind": "teleport", "command": {**said, "where": "moon"}},
+            {"kind": "message.send", "command": {**said, "to": "ben", "subject": "x", "later": 1}},
+            {"kind": "message.send", "command": {**said, "to": "ben", "subject": 7}},
+            {"kind": "teleport", "command": {**said, "caller": own.model_dump(mode="json")}},
+        )
+        ops = []
+        for record in strange:
+            ops.append(desk.next_id())
+            record["command"]["op"] = ops[-1]
+            (desk.path / "outbox" / f"{ops[-1]}.json").write_text(json.dumps(record))
         later = SendMessage(op=desk.next_id(), session="ada", at=found.coordinator.now(), to="ben", subject="later")
         desk.put(later)
-        free = SendMessage(op=desk.next_id(), session="other", at=found.coordinator.now(), to="ben", subject="free")
-        desk.put(free)
     ada.run("sync")
-    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["free"]
-    assert {path.stem for path in (desk.path / "outbox").glob("*.json")} == {first, later.op}
+    assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["later"]
+    assert {path.stem for path in (desk.path / "outbox").glob("*.json")} == {ops[3]}
+    assert {path.stem for path in (desk.path / "refused").glob("*.json")} == set(ops[:3])
+    assert "3 queued command(s) could not be carried out" in ada.run("status").err
+    assert "this program can't read it" in ada.run("doctor").out
 
 
 def test_a_machine_with_many_clones_flushes_through_any_of_them(file_remote: Remote, seats: Seats) -> None:

@@ -146,6 +146,7 @@ class ClaimAcquired(Event):
         wanted = [Resource.read(text) for text in self.resources]
         gone: set[tuple[int, str, str]] = set()
         forced = False
+        everywhere = leases.nearby(state.rules.settings, state.claims.values())
         for entry in self.taken:
             fence, holder, why, resource = split_taken(entry)
             lease = leases.find(state.claims.get, holder, fence, resource)
@@ -153,11 +154,12 @@ class ClaimAcquired(Event):
                 return f"{holder} doesn't hold {resource} with fence {fence}"
             if not leases.may_take(state, lease, why, committed_at):
                 return f"the lease of {holder} on {resource} is not {why}"
-            if not any(lease in leases.in_the_way(state, one, self.mode, self.session) for one in wanted):
+            if not any(lease in leases.in_the_way(state, one, self.mode, self.session, everywhere) for one in wanted):
                 return f"the lease of {holder} on {resource} is not in the way"
             gone.add((fence, holder, str(resource)))
             forced |= why == "broken"
-        left = [lease for lease in state.claims.values() if (lease.fence, lease.claimed_by, str(lease.resource)) not in gone]
+        still = (lease for lease in state.claims.values() if (lease.fence, lease.claimed_by, str(lease.resource)) not in gone)
+        left = leases.nearby(state.rules.settings, still) if gone else everywhere
         for one in wanted:
             met = leases.blocking(state.rules.settings, left, one, self.mode, self.session)
             if met:
@@ -266,6 +268,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
     blocked: list[Claim] = []
     before: list[waiting.Waiting] = []
     settings = state.rules.settings
+    everywhere = leases.nearby(settings, state.claims.values())
     place = waiting.place_of(state, command.session, wanted, command.mode, now, any_of=command.any_of)
     own_of = {one: leases.own(state, command.session, one, command.mode, now) for one in wanted}
     offered = [one for one in wanted if any(lease.offered_until is not None for lease in own_of[one])]
@@ -279,7 +282,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
             continue
         here: dict[ClaimKey, str] = {}
         stuck: list[Claim] = []
-        met = in_the_way(state, resource, command.mode, command.session)
+        met = in_the_way(state, resource, command.mode, command.session, everywhere)
         full = leases.blocking(settings, met, resource, command.mode, command.session)
         for lease in met:
             why = _reason_to_take(state, lease, command, clock)

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 
 from gitcoord.core import clocks
 from gitcoord.core.names import Resource, is_session_name, word
-from gitcoord.core.overlap import overlaps
+from gitcoord.core.overlap import Nearby, overlaps
 from gitcoord.core.records import Clock, Record, ResourceType, SessionName
 from gitcoord.core.term import is_over
 from gitcoord.core.times import Instant, read_instant, spell
@@ -199,22 +199,35 @@ def can_meet(settings: Settings, one: Resource, mode: Mode, other: Resource, oth
     return "exclusive" in (mode, other_mode) and overlaps(one, other, fold=settings.ignorecase)
 
 
-def blocking(settings: Settings, held: Iterable[Claim], resource: Resource, mode: Mode, session: str) -> list[Claim]:
+def blocking(
+    settings: Settings, held: Iterable[Claim] | Nearby[Claim], resource: Resource, mode: Mode, session: str
+) -> list[Claim]:
     """Which of those leases keep the session from that resource: every one that conflicts; all holders where no place is left."""
     mode = mode_of(settings, resource, mode)
+    candidates = held.to(resource) if isinstance(held, Nearby) else held
     met = [
-        lease for lease in held if lease.claimed_by != session and can_meet(settings, lease.resource, lease.mode, resource, mode)
+        lease
+        for lease in candidates
+        if lease.claimed_by != session and can_meet(settings, lease.resource, lease.mode, resource, mode)
     ]
     return met if len(met) >= max(1, settings.capacity(resource)) else []
 
 
-def in_the_way(state: State, resource: Resource, mode: Mode, session: str) -> list[Claim]:
-    """The leases of others that overlap and conflict, expired or not."""
+def nearby(settings: Settings, held: Iterable[Claim]) -> Nearby[Claim]:
+    """Return those leases in such a way that asking for many resources doesn't cost going through all for each; the oldest first,
+    so that every reader names the same one.
+    """
+    ordered = sorted(held, key=lambda one: (one.fence, one.key))
+    return Nearby(((lease.resource, lease) for lease in ordered), fold=settings.ignorecase)
+
+
+def in_the_way(state: State, resource: Resource, mode: Mode, session: str, among: Nearby[Claim] | None = None) -> list[Claim]:
+    """Return the leases of others that overlap and conflict, expired or not. `among`: all leases, by what is near."""
     settings = state.rules.settings
     mode = mode_of(settings, resource, mode)
     return [
         lease
-        for lease in state.claims.values()
+        for lease in (state.claims.values() if among is None else among.to(resource))
         if lease.claimed_by != session and can_meet(settings, lease.resource, lease.mode, resource, mode)
     ]
 

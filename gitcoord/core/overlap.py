@@ -6,10 +6,16 @@ too wide costs a question, one that is too narrow costs somebody's work.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import takewhile
+from typing import Generic, TypeVar
 from unicodedata import ucd_3_2_0
 
 from gitcoord.core.names import Resource
+
+T = TypeVar("T")
+_Place = tuple[str, ...]
 
 
 def overlaps(one: Resource, other: Resource, *, fold: bool = False) -> bool:
@@ -21,6 +27,37 @@ def overlaps(one: Resource, other: Resource, *, fold: bool = False) -> bool:
     if one.name == other.name:
         return True
     return one.type == "file" and _paths_meet(spelled(one.name, fold=fold), spelled(other.name, fold=fold))
+
+
+class Nearby(Generic[T]):
+    """Things by the resources that they are about: who looks for what meets one resource need not go through all.
+
+    Two files can meet only where one's folders, up to the first pattern, begin with the other's; other types need equal names.
+    """
+
+    def __init__(self, things: Iterable[tuple[Resource, T]], *, fold: bool = False) -> None:
+        self._fold = fold
+        self._at: dict[_Place, list[tuple[int, T]]] = {}
+        self._below: dict[_Place, list[tuple[int, T]]] = {}
+        for number, (resource, thing) in enumerate(things):
+            place = self._place(resource)
+            self._at.setdefault(place, []).append((number, thing))
+            for depth in range(1, len(place)):
+                self._below.setdefault(place[:depth], []).append((number, thing))
+
+    def _place(self, resource: Resource) -> _Place:
+        if resource.type != "file":
+            return ("", str(resource))
+        return ("file", *takewhile(lambda part: not _is_glob(part), _parts(spelled(resource.name, fold=self._fold))))
+
+    def to(self, resource: Resource) -> list[T]:
+        """Return what may meet that resource, in the order in which it was given; all that does is among it."""
+        place = self._place(resource)
+        found = [
+            *self._below.get(place, ()),
+            *(one for depth in range(1, len(place) + 1) for one in self._at.get(place[:depth], ())),
+        ]
+        return [thing for _, thing in sorted(found, key=lambda one: one[0])]
 
 
 def covers(resource: Resource, path: str, *, fold: bool = False) -> bool:

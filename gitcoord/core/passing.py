@@ -184,7 +184,8 @@ def fitting(state: State, going: Iterable[Claim], session: str, without: Collect
     moving = list(going)
     while True:
         keys = {one.key for one in moving}
-        left = [one for one in state.claims.values() if one.key not in keys and one.claimed_by not in without]
+        others = (one for one in state.claims.values() if one.key not in keys and one.claimed_by not in without)
+        left = leases.nearby(state.rules.settings, others)
         stuck = [one for one in moving if leases.blocking(state.rules.settings, left, one.resource, one.mode, session)]
         if not stuck:
             return moving
@@ -251,7 +252,8 @@ def move_problem(
             return f"{resource} goes and is not granted"
         going[str(resource)] = lease
     gone = {one.key for one in going.values()}
-    left = [one for one in state.claims.values() if one.key not in gone and not (ends and one.claimed_by == giver)]
+    others = (one for one in state.claims.values() if one.key not in gone and not (ends and one.claimed_by == giver))
+    left = leases.nearby(state.rules.settings, others)
     for text in granted:
         lease = going.get(text)
         resource, mode = resource_of(text), lease.mode if lease else "exclusive"
@@ -336,7 +338,7 @@ def _granted(state: State, offer: Handoff, session: str, now: datetime) -> tuple
     ]  # fmt: skip
     moving = fitting(state, candidates, session)
     keys = {one.key for one in moving}
-    left = [one for one in state.claims.values() if one.key not in keys]
+    left = leases.nearby(state.rules.settings, (one for one in state.claims.values() if one.key not in keys))
     granted = [one.resource for one in moving]
     had = {one.resource for one in leases.held_by(state, session) if one.expires_at > now}
     for resource in listed:

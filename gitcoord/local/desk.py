@@ -31,7 +31,7 @@ from typing import Any, Literal, TypeVar
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from gitcoord.core.records import Command
+from gitcoord.core.records import Caller, Command
 from gitcoord.core.rules import COMMANDS
 from gitcoord.core.times import read_instant, spell
 from gitcoord.errors import GitcoordError, NotWritten
@@ -48,7 +48,8 @@ _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
 
 @dataclass(frozen=True)
 class Waiting:
-    """A command in the outbox. `command` None: written by a newer program, not to be carried out by this one.
+    """A command in the outbox. `command` None: this program can't fully read it, a newer one perhaps can; `caller` is who waits
+    for it, as far as that can be read.
 
     `since`: the tip up to which its operation was looked for before it was put here; "" when it is new.
     """
@@ -57,6 +58,7 @@ class Waiting:
     session: str
     command: Command | None
     since: str = ""
+    caller: Caller | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ class Desk:
             record = files.read(path, _asked)
             if record is not None:
                 session = str(record["command"].get("session", ""))
-                found.append(Waiting(path.stem, session, _command(record), str(record.get("since", ""))))
+                found.append(
+                    Waiting(path.stem, session, _command(record), str(record.get("since", "")), _caller(record["command"]))
+                )
         return found
 
     def is_waiting(self, op: str) -> bool:
@@ -416,6 +420,13 @@ def _command(record: Mapping[str, Any]) -> Command | None:
     kind = COMMANDS.get(str(record.get("kind")))
     try:
         return kind.model_validate(record.get("command")) if kind else None
+    except ValidationError:
+        return None
+
+
+def _caller(body: Mapping[str, Any]) -> Caller | None:
+    try:
+        return Caller.model_validate(body.get("caller"))
     except ValidationError:
         return None
 

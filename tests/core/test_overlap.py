@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gitcoord.core import overlap
 from gitcoord.core.names import Resource
-from gitcoord.core.overlap import covers, overlaps, spelled, within
+from gitcoord.core.overlap import Nearby, covers, overlaps, spelled, within
 
 
 def meet(one: str, other: str) -> bool:
@@ -258,3 +258,24 @@ def test_one_spelling_is_spelled_as_itself(name: str, fold: bool) -> None:
 )  # fmt: skip
 def test_within_is_all_of_it(inner: str, outer: str, expected: bool) -> None:
     assert within(Resource("file", inner), Resource("file", outer)) is expected
+
+
+# --- many at once ------------------------------------------------------------------------------------------------------
+
+_NAMES = st.lists(st.sampled_from(("a", "A", "b", "é", "**", "*", "a?", "a*b", ".", "src")), max_size=4).map("/".join)
+_THINGS = st.builds(Resource, st.sampled_from(("file", "file", "file", "ci")), _NAMES.map(lambda name: name or "."))
+
+
+@given(st.lists(_THINGS, max_size=12), _THINGS, st.booleans())
+def test_what_is_near_is_all_that_meets(things: list[Resource], wanted: Resource, fold: bool) -> None:
+    near = Nearby([(one, number) for number, one in enumerate(things)], fold=fold).to(wanted)
+    assert near == sorted(set(near))
+    assert {number for number, one in enumerate(things) if overlaps(one, wanted, fold=fold)} <= set(near)
+
+
+def test_what_is_elsewhere_is_not_even_looked_at() -> None:
+    """A first look at many events of many leases would take minutes, if each were held against all."""
+    things = Nearby((Resource("file", f"src/m{folder}/f{number}.py"), number) for folder in range(60) for number in range(64))
+    assert things.to(Resource("file", "src/m7/f7.py")) == [7]
+    assert things.to(Resource("file", "src/new.py")) == []
+    assert len(things.to(Resource("file", "src/m7/*.py"))) == 64
