@@ -94,7 +94,7 @@ def problem(state: State, session: str, touched: Sequence[str], files: Sequence[
     """Return why the event may not name those leases, or None."""
     for entry in touched:
         fence, holder, resource = split_touched(entry)
-        lease = leases.find(state.claims.values(), holder, fence, resource)
+        lease = leases.find(state.claims.get, holder, fence, resource)
         if lease is None:
             return f"{holder} doesn't hold {resource} with fence {fence}"
         if not any(_is_trespass(state, lease, session, path) for path in files):
