@@ -160,10 +160,8 @@ SHAPES = {
 """What is done (word, its name, its parents; 0: where all begins), and how many good events come of it; None: an alarm."""
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("turned", [False, True])
-def test_good_events_stand_on_one_line_or_it_is_an_alarm(library: Library, shape: str, turned: bool) -> None:
-    steps, good = SHAPES[shape]
+def _shaped(library: Library, steps: list[str], *, turned: bool = False) -> tuple[dict[str, str], list[str]]:
+    """Makes those commits: each by its name, and those that were there before."""
     maker = histories.make([])
     began = len(maker.nodes)
     nodes = {"0": maker.heads[0]}
@@ -184,10 +182,18 @@ def test_good_events_stand_on_one_line_or_it_is_an_alarm(library: Library, shape
             files = {**(head.files if head else {}), f"{name}.txt": ("100644", b"x")}
             nodes[name] = maker.commit(parents, files, word, at=T0)
     oids = maker.write(library.path)
-    tip = oids[nodes[steps[-1].split()[1]].mark - 1]
+    return {name: oids[node.mark - 1] for name, node in nodes.items()}, oids[:began]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("turned", [False, True])
+def test_good_events_stand_on_one_line_or_it_is_an_alarm(library: Library, shape: str, turned: bool) -> None:
+    steps, good = SHAPES[shape]
+    made, began = _shaped(library, steps, turned=turned)
+    tip = made[steps[-1].split()[1]]
     fresh = library.verdict(tip)
     parents_of = library.parents(tip)
-    for oid in [oid for oid in oids if oid in parents_of]:  # whoever had seen any of it
+    for oid in [oid for oid in (*began, *made.values()) if oid in parents_of]:  # whoever had seen any of it
         known = library.verdict(oid)
         if isinstance(known, Checked) and known.good:
             assert library.verdict(tip, known) == fresh
@@ -195,10 +201,24 @@ def test_good_events_stand_on_one_line_or_it_is_an_alarm(library: Library, shape
         assert fresh == "divided"
     else:
         assert isinstance(fresh, Checked)
-        assert fresh.seq == began + good
-        assert {one.commit for one in fresh.bad} == set(parents_of) - set(oids[:began]) - {
-            oids[nodes[step.split()[1]].mark - 1] for step in steps if step.startswith("good")
+        assert fresh.seq == len(began) + good
+        assert {one.commit for one in fresh.bad} == set(parents_of) - set(began) - {
+            made[step.split()[1]] for step in steps if step.startswith("good")
         }
+
+
+def test_a_merge_from_before_what_is_known_needs_no_check_of_the_whole_history(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = _shaped(library, ["good a 0", "good b a", "edit c 0", "edit d c", "merge m d b", "good e m", "merge n d e"])
+    whole = library.objects.range
+    for known, tip in (("b", "m"), ("e", "n")):
+        before = library.verdict(made[known])
+        assert isinstance(before, Checked)
+        fresh = library.verdict(made[tip])
+        with monkeypatch.context() as patch:
+            patch.setattr(library.objects, "range", lambda tip, known="": whole(tip, known) if known else pytest.fail("all"))
+            assert library.verdict(made[tip], before) == fresh
 
 
 def test_the_moves_make_good_commits_and_bad_ones_of_all_kinds(library: Library) -> None:

@@ -329,7 +329,8 @@ class Objects:
 
     def commit(self, oid: Oid) -> Commit:
         """A commit that was read before. Raises Damaged when it isn't in this clone any more."""
-        return _parse(oid, (), self.contents([oid])[0])
+        data = self.contents([oid])[0] or b""
+        return _parse(oid, _parents(data), data)
 
     def write_chain(self, base: Oid, tree_of: Oid, commits: Sequence[NewCommit], *, keep: str = "") -> list[Oid]:
         """Writes the commits one behind the other on `base` (NULL: the first is a root) and returns their names.

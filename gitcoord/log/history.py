@@ -144,6 +144,7 @@ class _Place:
         return other.seq == 0 or self.at(other.seq) is other
 
 
+_FAR_BACK = 100  # commits that are read to find the good one before a bad one; beyond that the whole history is checked
 BAD_KEPT = 1000  # bad commits remembered per clone; `verify` finds them all again in the history
 
 
@@ -213,9 +214,11 @@ class History:
         if names is not None and (known.tip or not known.good):
             inside = {oid for oid, _ in names}
             outside = {parent for _, parents in names for parent in parents} - inside
-            if outside <= {known.tip}:
-                return self._walk(tip, known, names, seen, known.tip)
-        # The known tip was pruned from this clone, or a line from before it was merged: only the whole history can judge it.
+            base = self._places(known, outside - {known.tip})
+            checked = self._walk(tip, known, names, seen, known.tip, base) if base is not None else None
+            if checked is not None:
+                return checked
+        # The known tip was pruned from this clone, or what is remembered says too little of a line that was merged.
         names = self.objects.range(tip) or []
         if known.good and not any(known.good == oid for oid, _ in names):
             raise _rewritten(known, tip)
@@ -226,7 +229,8 @@ class History:
             if seen is not None:
                 seen(good)
 
-        checked = self._walk(tip, Checked(), names, note, known.tip or known.good)
+        checked = self._walk(tip, Checked(), names, note, known.tip or known.good, {})
+        assert checked is not None
         if known.good and known.good not in found:
             raise _rewritten(known, tip)
         return checked
@@ -238,11 +242,13 @@ class History:
         names: Sequence[tuple[Oid, tuple[Oid, ...]]],
         seen: Callable[[Good], None] | None,
         before: Oid,
-    ) -> Checked:
-        """Check those commits, which stand on `known`. `before`: the tip that this clone had seen, for the alarm's words."""
-        places: dict[Oid, _Place] = {NULL: _Place(NULL, 0)}
-        if known.tip:
-            places[known.tip] = _Place(known.good, known.seq)
+        base: Mapping[Oid, _Place],
+    ) -> Checked | None:
+        """Check those commits, which stand on `known`, and on older commits whose places are in `base`. `before`: the tip that this
+        clone had seen, for the alarm's words. None where the line doesn't go by the known tip: then only the whole history says in
+        which order its bad commits stand.
+        """
+        places: dict[Oid, _Place] = {NULL: _Place(NULL, 0), **base}
         followed: dict[Oid, Oid] = {}
         reasons: dict[Oid, str] = {}
         # Nobody is told of events that turn out to be one of two lines.
@@ -268,11 +274,45 @@ class History:
             else:
                 places[commit.oid] = place
                 reasons[commit.oid] = show(verdict, REASON_LIMIT)  # it may quote the commit; it goes to every screen and board
+        first = tip
+        while first in followed:
+            first = followed[first]
+        if first != known.tip:
+            return None
         for good in told or ():
             if seen is not None:
                 seen(good)
         bad = (Bad(oid, reasons[oid], seq) for oid, seq in _in_order(tip, dict(names), followed, places) if oid in reasons)
         return Checked(tip, places[tip].good, places[tip].seq, (*known.bad, *bad))
+
+    def _places(self, known: Checked, older: Collection[Oid]) -> dict[Oid, _Place] | None:
+        """The places of the known tip and of commits behind it, on its line; None where what is remembered can't tell them."""
+        if not known.tip:
+            return {} if not older else None
+        found = {known.tip: (known.seq, known.good)}
+        if older and len(known.bad) >= BAD_KEPT:
+            return None
+        bad = {one.commit for one in known.bad}
+        for oid in older:
+            good = oid
+            for _ in range(_FAR_BACK):
+                commit = self.objects.commit(good)
+                if good not in bad:
+                    break
+                if len(commit.parents) != 1:
+                    return None
+                good = commit.parents[0]
+            else:
+                return None
+            try:
+                found[oid] = (wire.decode(commit.message or "", at=commit.authored_at).event.seq, good)
+            except wire.Malformed:
+                return None
+        line: dict[tuple[int, Oid], _Place] = {}
+        before: _Place | None = None
+        for seq, good in sorted(set(found.values())):
+            before = line[seq, good] = _Place(good, seq, before)
+        return {oid: line[place] for oid, place in found.items()}
 
     def _read(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> Iterator[tuple[Commit, Folder | None]]:
         """Yield the commits, each with its topmost folder. What will be asked for each is asked for all at once."""
