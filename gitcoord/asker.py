@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from gitcoord.core import clocks, names, secrecy, sessions
+from gitcoord.core import clocks, leases, names, secrecy, sessions
 from gitcoord.core.records import Caller, Command, Event, digest
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
@@ -141,6 +141,14 @@ class Asker(Reader):
         # Another clone of this machine may have flushed for us: then this one's view is older than the answer.
         if known.checked.seq >= result.seq:
             self._note_losses(known.state)
+
+    def _tell_regained(self, regained: Sequence[str], event: Event) -> None:
+        """Says what a renewal or heartbeat took again: it was over, and has a new fence."""
+        for entry in regained:
+            fence, until, resource = leases.split_renewal(entry)
+            text = leases.taken_again(resource, fence, until, event.seq)
+            if text not in self.warnings:  # a look at the branch has found it, too
+                self.warnings.append(text)
 
     def require_session(self) -> None:
         """Makes sure that somebody acts: under an agent a session is started by itself, and says so. Raises NoSession."""

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitcoord.coordinator import Coordinator
-from gitcoord.core import guard
+from gitcoord.core import guard, leases
 from gitcoord.core.guard import Target
 from gitcoord.core.leases import AT_ONCE as LEASES
-from gitcoord.core.leases import Claim, held_by, split_lease
+from gitcoord.core.leases import Claim, held_by, held_now, split_lease
 from gitcoord.core.names import Resource, is_resource_name
 from gitcoord.core.overlap import covers
-from gitcoord.core.times import spell
 from gitcoord.errors import GitcoordError, Held
 from gitcoord.git import changes, nearby
 from gitcoord.git.repo import Repository
@@ -99,6 +98,10 @@ def _attend(boss: Coordinator, repo: Repository, settings: Settings, seat: Seat,
     boss.look_at(boss.log.view())  # who was dispossessed is told so
     tree = nearby.work_tree(seat.git_dir) or repo.work_tree
     told = list(boss.warnings)
+    for text in boss.ending():
+        if not seat.tray.told(text):
+            seat.tray.tell(text)
+            told.append(text)
     seat.tray.set_claims(on=settings.autoclaim)
     if seat.tray.edits() or seat.tray.claimed():
         there = repo if tree == repo.work_tree else Repository.find(tree, repo.environ)
@@ -151,11 +154,11 @@ def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
     if notes and seat.tray.claims:
         state = boss.log.view().state
         now = boss.time_now()
-        mine = [one.resource for one in held_by(state, boss.who.session) if one.expires_at > now]
+        mine = [one.resource for one in held_now(state, boss.who.session, now)]
         wanted = [name for name in notes if not any(covers(one, name, fold=boss.folds(state)) for one in mine)][:LEASES]
         for _ in range(2):  # a second time without what was claimed by another meanwhile
             taken = _in_the_way(boss, wanted)
-            told += [_refused(name, lease) for name, lease in taken.items()]
+            told += [f"not claimed for you: {name}: {leases.words(state, lease, now)}" for name, lease in taken.items()]
             wanted = [name for name in wanted if name not in taken]
             if not wanted:
                 break
@@ -186,10 +189,6 @@ def _in_the_way(boss: Coordinator, names: Sequence[str]) -> dict[str, Claim]:
         fold=boss.folds(state),
     )
     return {target.path: lease for lease, hit in found for target in hit}
-
-
-def _refused(name: str, lease: Claim) -> str:
-    return f"not claimed for you: {name} is held by {lease.claimed_by} until {spell(lease.expires_at)} (fence {lease.fence})"
 
 
 def _give_back(boss: Coordinator, repo: Repository, seat: Seat) -> None:

@@ -14,6 +14,7 @@ from gitcoord.core.leases import Claim, held_by, split_lease, split_renewal
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Event
 from gitcoord.core.state import State
+from gitcoord.core.term import is_over
 from gitcoord.errors import NotHeld, NotInTime, Unknown, Unreachable
 from gitcoord.watcher import Watcher
 
@@ -59,7 +60,7 @@ class Claiming(Asker):
         end = self.flusher.clock() + (wait or 0.0)
         receipt, event = self._ask(claims.AcquireClaims, op=op, **asked)
         if wait is None or isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
-            return self._leases(receipt, event, again=bool(op))
+            return self._leases(receipt, event, resources, again=bool(op))
         last = ""
         view = self.log.view()
         if view.checked.seq < receipt.seq:
@@ -73,7 +74,7 @@ class Claiming(Asker):
                 with contextlib.suppress(Unreachable, Unknown, NotInTime):
                     receipt, event = self._ask(claims.AcquireClaims, **asked)
                     if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
-                        return self._leases(receipt, event)
+                        return self._leases(receipt, event, resources)
                 continue
             line = waiting.tell(view.state, self.who.session, resources, asked["mode"], self.time_of(view), any_of=asked["any_of"])
             if line != last:
@@ -113,15 +114,28 @@ class Claiming(Asker):
         assert isinstance(event, requests.RequestAnswered)
         return receipt, event
 
-    def renew(self, resources: Sequence[Resource], ttl_seconds: int | None = None, *, op: str = "") -> Leases:
-        """Renews those leases, or all of the session's. `op`: the caller's own id for it."""
+    def renew(
+        self, resources: Sequence[Resource], ttl_seconds: int | None = None, *, again: bool = True, op: str = ""
+    ) -> Leases:  # fmt: skip
+        """Renews those leases, or all of the session's. `again`: what is over by now, and nobody's, is taken again under a new
+        fence; `op`: the caller's own id for it. Raises NotHeld for what is over for good.
+        """
         self.require_session()
-        receipt, event = self._ask(renewals.RenewClaims, op=op, resources=tuple(map(str, resources)), ttl_seconds=ttl_seconds)
-        return self._leases(receipt, event, again=bool(op))
+        had = self.identity.held(self.who.session)
+        receipt, event = self._ask(
+            renewals.RenewClaims, op=op, resources=tuple(map(str, resources)), ttl_seconds=ttl_seconds, again=again
+        )
+        if event is None and had:
+            lost = ", ".join(str(split_lease(entry)[1]) for entry in had[:3])
+            raise NotHeld(f"{self.who.session} holds nothing any more: {lost} is lost", hint="gitcoord claims")
+        if isinstance(event, renewals.ClaimRenewed):
+            self._tell_regained(event.regained, event)
+        return self._leases(receipt, event, resources, again=bool(op))
 
-    def _leases(self, receipt: Receipt, event: Event | None, *, again: bool = False) -> Leases:
-        """The leases that an event granted or renewed, read from what it says: no further look at the branch is needed. `again`: it
-        may have been asked for before, so what it gave may be over. Raises NotHeld then.
+    def _leases(self, receipt: Receipt, event: Event | None, wanted: Sequence[Resource] = (), *, again: bool = False) -> Leases:
+        """The leases that an event granted or renewed, read from what it says: no further look at the branch is needed. `wanted`:
+        only these, for others that are renewed on the way are no answer; `again`: it may have been asked for before, so what it
+        gave may be over. Raises NotHeld then.
         """
         found: list[Claim] = []
         taken: tuple[str, ...] = ()
@@ -138,8 +152,12 @@ class Claiming(Asker):
                     )
                 )  # fmt: skip
         renewed = event.renewed if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed) else ()
-        for entry in renewed:
-            fence, until, resource = split_renewal(entry)
+        ends = [split_renewal(entry) for entry in renewed]
+        if isinstance(event, renewals.ClaimRenewed):
+            ends += [(event.seq, *split_renewal(entry)[1:]) for entry in event.regained]
+        for fence, until, resource in ends:
+            if wanted and resource not in wanted:
+                continue
             found.append(
                 Claim(
                     claimed_by=self.who.session, run_id=self.who.run_id, claimed_at=until, resource_type=resource.type,
@@ -150,8 +168,8 @@ class Claiming(Asker):
         if again:
             found = self._still(receipt, found)
         start = event.at.timestamp() if event is not None else 0.0
-        ends = {lease.entry: lease.expires_at.timestamp() for lease in found}
-        self.identity.add(self.who.session, {entry: (end, int(end - start)) for entry, end in ends.items()}, receipt.seq)
+        known = {lease.entry: lease.expires_at.timestamp() for lease in found}
+        self.identity.add(self.who.session, {entry: (end, int(end - start)) for entry, end in known.items()}, receipt.seq)
         collected = event.collected if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed) else ()
         return Leases(tuple(found), receipt, taken, collected)
 
@@ -164,7 +182,7 @@ class Claiming(Asker):
         now = clocks.shown_at(state, self.log.clock(), ask=False)[0]
         for lease in given:
             known = own.get(lease.entry)
-            if known is None or known.expires_at <= now:
+            if known is None or is_over(known, now):
                 raise NotHeld(
                     f"this operation was carried out before (event {receipt.seq}), and what it gave is over: "
                     f"{lease.resource} (fence {lease.fence})",

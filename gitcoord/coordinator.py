@@ -10,14 +10,17 @@ from gitcoord.asker import Receipt
 from gitcoord.briefer import Briefer
 from gitcoord.claiming import Claiming
 from gitcoord.core import branch, names
-from gitcoord.core.heartbeats import RecordHeartbeat
-from gitcoord.core.leases import held_by
+from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
+from gitcoord.core.leases import due_renewals
+from gitcoord.core.records import Clock
+from gitcoord.core.renewals import regained_by
 from gitcoord.errors import Alarm, BadInput, GitcoordError, NotInitialised, Unknown, Unreachable
 from gitcoord.handing import Handing
 from gitcoord.log.eventlog import View
 from gitcoord.talking import Talking
 
 _AGAIN = 2  # flushes more while something waits
+_BY_ITSELF = 2 / 3  # of a lease is left: then a sign of life that nobody else sends is worth a commit
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Coordinator(Claiming, Talking, Handing, Briefer):
         )  # fmt: skip
         if event is not None and event.lapsed:
             self.warnings.append(f"this heartbeat has no effect: {event.lapsed}")
+        if isinstance(event, HeartbeatRecorded):
+            self._tell_regained(event.regained, event)
         return receipt
 
     def set_shared(self, key: str, value: str, *, op: str = "") -> Receipt:
@@ -96,7 +101,6 @@ class Coordinator(Claiming, Talking, Handing, Briefer):
             session = state.sessions.get(name)
             if session is None or now - session.last_heartbeat >= share:
                 return True
-            for lease in held_by(state, name):
-                if timedelta(0) < lease.expires_at - now < timedelta(seconds=lease.ttl_seconds) / 2:
-                    return True
+            if due_renewals(state, name, now, Clock(now=now), left=_BY_ITSELF) or regained_by(state, name, now, Clock(now=now)):
+                return True
         return False

@@ -16,6 +16,7 @@ from gitcoord.core.guard import Remembered, Target, Work
 from gitcoord.core.leases import Claim, split_lease
 from gitcoord.core.names import Resource
 from gitcoord.core.state import State
+from gitcoord.core.term import is_over
 from gitcoord.core.times import read_instant
 from gitcoord.errors import GitcoordError
 from gitcoord.git import changes
@@ -54,11 +55,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Hindrance:
-    """A lease of another, and the paths that it covers. `new`: none of them is there yet, so it never blocks."""
+    """A lease of another, and the paths that it covers. `new`: none of them is there yet, so it never blocks; `over`: it has ended,
+    and only its grace keeps others away.
+    """
 
     lease: Claim
     paths: tuple[str, ...]
     new: bool
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def _judge(boss: Reader, state: State, subject: _Subject) -> tuple[tuple[Hindran
     found, fold = [], boss.folds(state)
     for lease, hit in guard.in_the_way(claims, subject.targets, session=me, now=now, grace=state.rules.grace, fold=fold):
         there = tuple(one.path for one in hit if not one.new)
-        found.append(Hindrance(lease, there or tuple(one.path for one in hit), new=not there))
+        found.append(Hindrance(lease, there or tuple(one.path for one in hit), new=not there, over=is_over(lease, now)))
     over = guard.over(claims, subject.works, remembered=_remembered(boss), session=me, now=now, fold=fold) if subject.works else []
     return tuple(found), tuple(over)
 

@@ -42,6 +42,11 @@ def _line(one: Hindrance, *, why: bool) -> str:
     what = " is new, and" if one.new else ""
     words = lease.reason or lease.phase or ""
     said = f": {show(words, 100)}" if words and why else ""
+    if one.over:
+        return (
+            f"{paths}{what}{',' if one.new else ':'} the lease of {lease.claimed_by}{through} ended {spell(lease.expires_at)} "
+            f"(fence {lease.fence}), and its grace runs{said}"
+        )
     return f"{paths}{what} is held by {lease.claimed_by}{through} until {spell(lease.expires_at)} (fence {lease.fence}){said}"
 
 

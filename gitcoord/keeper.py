@@ -20,6 +20,7 @@ from gitcoord.core.leases import Claim, held_by
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.state import State
+from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld
 
@@ -100,7 +101,7 @@ class Keeper:
         self.boss.require_session()
         mode = asked.get("mode", "exclusive")
         for one in self._own():
-            if one.resource in resources and one.mode != mode and one.expires_at > self.boss.now():
+            if one.resource in resources and one.mode != mode and not is_over(one, self.boss.now()):
                 raise BadInput(
                     f"you hold {one.resource} already, {one.mode} (fence {one.fence}), and ask for it {mode}",
                     hint="gitcoord claims --mine",
@@ -184,7 +185,7 @@ class Keeper:
 
     def _renew(self) -> dict[str, datetime]:
         self._as_the_newest_run()
-        given = self.boss.renew([one.resource for one in self.kept])
+        given = self.boss.renew([one.resource for one in self.kept], again=False)
         return {f"{one.fence} {one.resource}": one.expires_at for one in given.claims}
 
     def _as_the_newest_run(self) -> None:
@@ -204,7 +205,7 @@ class Keeper:
         self.boss.warnings.clear()
         if isinstance(work.error, NotHeld | NoSession):
             now = self.boss.now()
-            mine = {f"{one.fence} {one.resource}" for one in self._own() if one.expires_at > now}
+            mine = {f"{one.fence} {one.resource}" for one in self._own() if not is_over(one, now)}
             gone = [one for one in self.kept if one.entry not in mine] or list(self.kept)
             self._forget(gone)  # it is told here, and need not be told again by the next look
             return self._lose(gone, work.error.message)

@@ -9,12 +9,15 @@ from datetime import datetime
 from typing import Any
 
 from gitcoord import glancing
-from gitcoord.core import clocks, leases, names, requests, trespasses, waiting
+from gitcoord.core import clocks, leases, names, requests, term, trespasses, waiting
+from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.handoffs import Handoff
+from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.leases import Claim
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps, within
 from gitcoord.core.records import Event
+from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
@@ -188,6 +191,26 @@ class Reader:
         """Return the time by which the view that was read last is shown."""
         return self.time_of(self._view or self.log.view())
 
+    def remind(self) -> None:
+        """Tells the session which of its leases runs out soon, or is over: also where nobody has looked at the branch."""
+        if not (self.who.session and self.heard):
+            return
+        self.warnings += [text for text in self.ending() if text not in self.warnings]
+
+    def ending(self) -> list[str]:
+        """What is to be said of leases that run out soon or are over, by what is noted here."""
+        found = []
+        for entry, held in self.identity.holding(self.who.session).items():
+            if not term.ending(entry, held.until, held.ttl, self.now().timestamp()):
+                continue
+            now = self.time_now()
+            state = (self._view or self.log.view()).state
+            fence, resource = leases.split_lease(entry)
+            known = leases.find(state.claims.get, self.who.session, fence, resource)
+            until = max(held.until, known.expires_at.timestamp()) if known is not None else held.until  # another process renewed it
+            found.append(term.ending(entry, until, held.ttl, now.timestamp()))
+        return [text for text in found if text]
+
     def _glance(self, view: View) -> None:
         """Notes what a status line shows, where the branch was just read where it lives."""
         if view.read_at is not None:
@@ -216,24 +239,31 @@ class Reader:
         return known, self.identity.get(self.who.session)
 
     def check(self, resources: Sequence[Resource], fence: int | None) -> tuple[Claim, ...]:
-        """The session's own leases on them. Raises Held when another holds one, NotHeld when the fence is an old one."""
+        """The session's own leases on them. Raises Held when another holds one, NotHeld when the session's own lease is over, or
+        the fence is an old one.
+        """
         view = self.view()
         state, now = view.state, self.time_of(view, tell=True)
         mine: list[Claim] = []
         for resource in resources:
             fold = self.folds(state)
-            own = [lease for lease in leases.held_by(state, self.who.session) if overlaps(lease.resource, resource, fold=fold)]
-            if fence is not None and not any(lease.fence == fence and lease.expires_at > now for lease in own):
+            had = [lease for lease in leases.held_by(state, self.who.session) if overlaps(lease.resource, resource, fold=fold)]
+            own = [lease for lease in had if not is_over(lease, now)]
+            if fence is not None and not any(lease.fence == fence for lease in own):
                 raise NotHeld(
                     f"the lease on {resource} with fence {fence} is over", hint=f"gitcoord claim {names.word(str(resource))}"
                 )
             others = self._in_the_way(state, resource, own, now)
             if others:
                 raise Held(
-                    f"{resource} is held by {others[0].claimed_by} until {spell(others[0].expires_at)} (fence {others[0].fence})",
+                    leases.words(state, others[0], now),
                     hint=leases.ways_out(others[0], [resource]),
                     data={"blocked_by": [leases.describe(state, lease, now) for lease in others]},
                 )
+            over = [lease for lease in had if lease.offered_until is None]
+            if over and not own:
+                text = f"your lease on {over[0].resource} ended {spell(over[0].expires_at)} (fence {over[0].fence})"
+                raise NotHeld(f"{text}; nobody has taken it", hint=f"gitcoord renew {names.word(str(over[0].resource))}")
             mine += own
         return tuple(mine)
 
@@ -241,20 +271,30 @@ class Reader:
         """Return the leases of others for which a claim of it would be refused; `own`: what the session has of it already."""
         state = state.folding() if self.folds(state) else state
         settings = state.rules.settings
-        has = [lease for lease in own if lease.expires_at > now and within(resource, lease.resource, fold=settings.ignorecase)]
+        has = [lease for lease in own if not is_over(lease, now) and within(resource, lease.resource, fold=settings.ignorecase)]
         if has and settings.capacity(resource):
             return []
-        live = [lease for lease in state.claims.values() if lease.expires_at + state.rules.grace >= now]
+        live = [lease for lease in state.claims.values() if not is_over(lease, now, state.rules.grace)]
         mode: leases.Mode = "shared" if has and all(lease.mode == "shared" for lease in has) else "exclusive"
         return leases.blocking(settings, live, resource, mode, self.who.session)
 
     def leases(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
-        """The leases there are."""
-        state = self.view().state
+        """The leases there are, without those that are over."""
+        return self._leases_that(lambda lease, now: not is_over(lease, now), self.view().state, mine, overlapping)
+
+    def over(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
+        """The leases that are over and that nobody has taken or given back, by the view that was read last."""
+        return self._leases_that(is_over, (self._view or self.log.view()).state, mine, overlapping)
+
+    def _leases_that(
+        self, counts: Callable[[Claim, datetime], bool], state: State, mine: bool, overlapping: Resource | None
+    ) -> list[Claim]:  # fmt: skip
+        now = self.time_now()
         found = [
             lease
             for lease in state.claims.values()
-            if (not mine or lease.claimed_by == self.who.session)
+            if counts(lease, now)
+            and (not mine or lease.claimed_by == self.who.session)
             and (overlapping is None or overlaps(lease.resource, overlapping, fold=self.folds(state)))
         ]
         return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
@@ -354,6 +394,10 @@ def entry_of(entry: Entry, now: datetime) -> LogEntry:
     return LogEntry(commit.oid, event.at, event.seq, event.session, event.kind, entry.subject, None, about, event.id, data)
 
 
+_RENEWING = ClaimAcquired | ClaimRenewed | HeartbeatRecorded
+"""The events that are about what they renew; any other may renew something on its way."""
+
+
 def _resources(event: Event) -> tuple[str, ...]:
     """What an event is about, for a reader who asks for one resource."""
     found = [*getattr(event, "resources", ()), *getattr(event, "left", ())]
@@ -361,7 +405,8 @@ def _resources(event: Event) -> tuple[str, ...]:
         found.append(event.resource)
     for key, split in (
         ("released", leases.split_lease),
-        ("renewed", leases.split_renewal),
+        *((("renewed", leases.split_renewal),) if isinstance(event, _RENEWING) else ()),
+        ("regained", leases.split_renewal),
         ("leases", leases.split_lease),
         ("taken", leases.split_taken),
         ("touched", trespasses.split_touched),

@@ -288,6 +288,8 @@ class Model:
             self._end(event.session, event)
         for entry in event.all("Renewed"):
             self._renew(event, entry)
+        for entry in event.all("Regained"):
+            self._regain(event, entry)
         life.heard = max(life.heard, event.at)
         if event.run in ("", life.run):  # an old run's message is no sign of life of this one
             if event.kind == "message.read":
@@ -360,6 +362,24 @@ class Model:
         else:
             lease.expires, lease.renewed = max(lease.expires, _instant(until)), max(lease.renewed, event.at)
             lease.ends.append((event.seq, lease.expires))
+
+    def _regain(self, event: Event, entry: str) -> None:
+        fence, until, resource = entry.split(" ", 2)
+        lease = self.tenures.get((event.session, resource, int(fence)))
+        if lease is None or lease.until != FOR_EVER:
+            self.report.add("fences", f"seq {event.seq} takes {resource} again, which {event.session} had not under fence {fence}")
+            return
+        if lease.expires > event.committed:
+            self.report.add("false_held", f"seq {event.seq} takes {resource} again for {event.session}, whose lease was not over")
+        self._close(lease, event.seq)
+        for other in self.held:
+            if other.session != event.session and other.conflicts(resource, lease.mode):
+                self.report.add("false_held", f"seq {event.seq} takes {resource} again beside {other.session}'s {other.resource}")
+        new = Tenure(resource, event.session, lease.mode, event.seq, _instant(until), event.at, ends=[(event.seq, _instant(until))])
+        self.tenures[event.session, resource, event.seq] = new
+        self.of.setdefault((event.session, resource), []).append(new)
+        self.held.append(new)
+        self.newest_fence[resource] = max(event.seq, self.newest_fence.get(resource, 0))
 
     def _end(self, session: str, event: Event) -> None:
         life = self.lives.setdefault(session, Life())

@@ -138,7 +138,9 @@ def fields(kind: type[Event]) -> dict[str, st.SearchStrategy[Any]]:
     for name, info in kind.model_fields.items():
         if name == _TEXTS.get(kind):
             found[name] = st.none() | texts
-        elif name == "renewed":
+        elif name == "asked":
+            found[name] = st.sampled_from(("", "0123456789abcdef" * 2))
+        elif name in ("renewed", "regained"):
             found[name] = st.lists(renewed, min_size=1, max_size=3).map(tuple)
         elif name == "taken" and kind.kind == "claim.passed":
             found[name] = st.lists(taken, min_size=1, max_size=3).map(tuple)

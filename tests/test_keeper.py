@@ -243,7 +243,7 @@ def test_a_renewal_that_hangs_does_not_hold_up_the_look_at_the_clock(
     answer = threading.Event()
     boss = watch.keeper.boss
     renew = boss.renew
-    monkeypatch.setattr(boss, "renew", lambda *args: (answer.wait(), renew(*args))[1])
+    monkeypatch.setattr(boss, "renew", lambda *args, **given: (answer.wait(), renew(*args, **given))[1])
     steps = iter([lambda: watch.move(TTL / 3), lambda: None, lambda: watch.move(TTL * 2 / 3)])
 
     def wait(seconds: float) -> bool:

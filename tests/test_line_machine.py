@@ -90,6 +90,8 @@ class Plain:
         self.asked: dict[str, Rec] = {}
         self.wrong = False
         """Whether the remote's clock contradicts who acts now."""
+        self.wanted: set[tuple[str, int, str]] = set()
+        """Leases, by holder, fence and name, that somebody has asked for, and that nobody has answered about."""
 
     # --- what every commit does --------------------------------------------------------------------------------------
 
@@ -97,8 +99,12 @@ class Plain:
         """The date of a commit that is written then. A clock that the remote contradicts never goes back behind the newest."""
         return self.at if now < self.at and (self.wrong or self.at - now <= GRACE) else now
 
-    def commit(self, who: str, now: int) -> None:
-        """One more event: a sign of life, and whoever fits now is served."""
+    def commit(self, who: str, now: int, *, keeps: bool = True) -> None:
+        """One more event: a sign of life, by which the session keeps what it held before, and whoever fits now is served."""
+        for one in self.leases if keeps and not self.wrong else ():
+            mine = one["who"] == who and not one["offered"] and one.get("changed") != self.seq + 1
+            if mine and self.date(now) < one["until"] < self.date(now) + one["ttl"] * 0.9:
+                self.renewed(one, now, None)
         self.at = self.date(now)
         self.seq += 1
         if who in self.live:
@@ -171,7 +177,7 @@ class Plain:
         """A session begins, or goes on as a new run."""
         self.live.add(who)
         self.heard.setdefault(who, 0)
-        self.commit(who, now)
+        self.commit(who, now, keeps=False)
         return "done"
 
     def end(self, who: str, now: int) -> str:
@@ -256,7 +262,7 @@ class Plain:
         """Whether the session may take it over."""
         if lease["fence"] == breaks:
             return True
-        late = now > lease["until"] + (0 if lease["offered"] else GRACE)
+        late = now >= lease["until"] if lease["offered"] else now > lease["until"] + GRACE
         silent = stale and now - max(lease["renewed"], self.heard[lease["who"]]) >= STALE
         return late or (silent and full)
 
@@ -311,23 +317,42 @@ class Plain:
             lease |= {"until": until, "renewed": max(min(now, self.date(now)), lease["renewed"]), "offered": False}
 
     def renew(self, who: str, now: int) -> str:
-        """All that it holds goes on."""
+        """All that it holds goes on, and what is over and free begins anew."""
         if self.wrong and any(one["who"] == who for one in self.leases):
             raise No("skew")
         mine = [one for one in self.leases if one["who"] == who and one["until"] > self.date(now)]
+        over = [one for one in self.leases if one["who"] == who and one not in mine and not one["offered"]]
+        back = [one for one in over if self.is_free(one, now)]
+        if over and not mine and not back:
+            raise No("not_held")
         for one in mine:
             self.renewed(one, now, None)
-        self.served(who, {one["what"] for one in mine})
-        if mine:
+        self.again(back, now)
+        self.served(who, {one["what"] for one in (*mine, *back)})
+        if mine or back:
             self.commit(who, now)
         return "done"
 
+    def is_free(self, lease: Rec, now: int) -> bool:
+        """Whether nobody has, waits for or asked for what that lease, which is over, was on."""
+        who, what = lease["who"], lease["what"]
+        held = blockers(self.leases, who, what, lease["mode"])
+        first = self.ahead(who, [what], lease["mode"], self.date(now), float("inf"))
+        return not held and not first and (who, lease["fence"], what) not in self.wanted
+
+    def again(self, back: Sequence[Rec], now: int) -> None:
+        """What was over begins anew, under a new fence."""
+        for one in back:
+            one |= {"fence": self.seq + 1, "until": self.date(now) + one["ttl"], "renewed": min(now, self.date(now))}
+
     def beat(self, who: str, now: int) -> str:
-        """It says what it does; what is past half of its time goes on."""
+        """It says what it does; what is over and free begins anew."""
         at = self.date(now)
-        for one in self.leases:
-            if not self.wrong and one["who"] == who and not one["offered"] and at < one["until"] < at + one["ttl"] / 2:
-                self.renewed(one, now - max(0, now - at), None)
+        back = [one for one in self.leases if one["who"] == who and one["until"] <= at and not one["offered"]]
+        back = [one for one in back if not self.wrong and self.is_free(one, now)]
+        self.again(back, now)
+        if back:
+            self.served(who, {one["what"] for one in back})
         self.commit(who, now)
         return "done"
 
@@ -349,6 +374,7 @@ class Plain:
         if not any(one["until"] + GRACE > self.date(now) for one in found):
             raise No("bad")
         self.commit(who, now)
+        self.wanted |= {(one["who"], one["fence"], one["what"]) for one in found if one["asks"]}
         return [
             {"asker": who, "to": one["who"], "fence": one["fence"], "lease": one["what"], "what": what, "asks": one["asks"]}
             for one in found
@@ -368,7 +394,7 @@ class Plain:
         if lease is not None and answer != "deny":
             self.leases.remove(lease)
             if answer == "share":
-                self.leases.append({**lease, "mode": "shared"})
+                self.leases.append({**lease, "mode": "shared", "changed": self.seq + 1})
             mode = "shared" if answer == "share" else mode_of(what, "exclusive")
             if asker in self.live and not blockers(self.leases, asker, what, mode):
                 until = min(now, at) + OFFER
@@ -376,6 +402,7 @@ class Plain:
                 self.leases.append({"who": asker, "what": what, "mode": mode, "fence": self.seq + 1, "ttl": 3600, "until": until,
                                     "offered": True, "renewed": min(now, at), "asks": True})  # fmt: skip
                 self.served(asker, {what})
+        self.wanted.discard(named)
         self.commit(who, now)
         return "done"
 
@@ -586,7 +613,11 @@ class OnGit:
 
     def renew(self, step: Step) -> None:
         """All that it holds."""
-        self._boss(step).renew([])
+        try:
+            self._boss(step).renew([])
+        except NotHeld as error:
+            if "holds nothing any more" not in error.message:  # what it was seen to hold is gone, and it is told so
+                raise
 
     def beat(self, step: Step) -> None:
         """A heartbeat."""

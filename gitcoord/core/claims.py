@@ -17,7 +17,6 @@ from gitcoord.core.leases import (
     Claim,
     LeaseEntry,
     Mode,
-    RenewalEntry,
     TakenEntry,
     in_the_way,
     split_renewal,
@@ -84,7 +83,6 @@ class ClaimAcquired(Event):
     reason: Text | None = None
     estimated_duration: Line | None = None
     allow_coordination: bool = True
-    renewed: tuple[RenewalEntry, ...] = ()
     collected: tuple[LeaseEntry, ...] = ()
     taken: tuple[TakenEntry, ...] = ()
     witnessed: bool | None = None
@@ -130,7 +128,6 @@ class ClaimAcquired(Event):
                 renewed_at=self.at, expires_at=self.expires_at, fence=self.seq, allow_coordination=self.allow_coordination,
             )  # fmt: skip
             draft.put("claims", claim.key, claim)
-        leases.apply_renewals(draft, self.session, self.renewed, self.at)
         handoffs.take_for(draft, self.session, self.resources, self.at)
         held = [*self.resources, *(str(split_renewal(entry)[2]) for entry in self.renewed)]
         waiting.served(draft, self.session, map(leases.resource_of, held))
@@ -138,9 +135,6 @@ class ClaimAcquired(Event):
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """What is granted is free by this commit's own date, or named among the taken with a reason that holds."""
         state = state.folding() if self.folds else state
-        problem = leases.renewal_problem(state, self.session, self.renewed, committed_at)
-        if problem:
-            return problem
         if self.expires_at > leases.longest(state, committed_at) or not 300 <= self.ttl_seconds <= state.rules.settings.max_ttl:
             return "the lease is not as long as the branch allows"
         wanted = [Resource.read(text) for text in self.resources]
@@ -188,7 +182,7 @@ def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: C
     if command.breaks is not None and lease.fence == command.breaks:
         return "broken"
     # An offer that nobody collected passes on at once: its grace would be as long as itself.
-    late = clock.now > lease.expires_at + (state.rules.grace if lease.offered_until is None else timedelta(0))
+    late = leases.is_over(lease, clock.now, state.rules.grace)
     stale = command.if_stale and clock.now - leases.silent_since(state, lease) >= state.rules.takeover_after
     ahead = leases.is_ahead(state, lease, clock.now)
     length = max(lease.expires_at - lease.renewed_at, timedelta(0))
@@ -234,9 +228,8 @@ def _refusal(
     first = blocked[0]
     more = f" (and {len(blocked) - 1} more)" if len(blocked) > 1 else ""
     why = f": {names.show(first.phase or first.reason or '', 80)}" if first.phase or first.reason else ""
-    message = f"{first.resource} is held by {first.claimed_by} until {spell(first.expires_at)} (fence {first.fence}){why}{more}"
     return Held(
-        message,
+        f"{leases.words(state, first, now)}{why}{more}",
         hint=leases.ways_out(first, wanted, flags=flags),
         data=data,
     )
@@ -381,5 +374,5 @@ def _others_had_their_time(state: State, expired: Sequence[str], number: int, cl
         fence, holder, _, resource = split_taken(entry)
         lease = leases.find(state.claims.get, holder, fence, resource)
         if lease is not None:
-            ends.append(lease.expires_at + (state.rules.grace if lease.offered_until is None else timedelta(0)))
+            ends.append(lease.expires_at + (state.rules.grace if lease.offered_until is None else leases.NO_GRACE))
     return bool(ends) and clock.now > max(ends) + number * HEAD_START

@@ -23,7 +23,7 @@ def cycle(state: State, newcomer: Waiting, now: datetime) -> list[str]:
     """
     settings = state.rules.settings
     places = [*waiting.line(state, now), newcomer]
-    held = [lease for lease in state.claims.values() if lease.expires_at > now]
+    held = [lease for lease in state.claims.values() if not leases.is_over(lease, now)]
 
     def hindrances(place: Waiting, standing: Sequence[Waiting], option: Sequence[Resource]) -> dict[str, str]:
         stuck = {one.session_id for one in standing}

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import covers
+from gitcoord.core.term import is_over
 
 
 class Lease(Protocol):
@@ -90,7 +91,7 @@ def in_the_way(
     `fold`: capital and small letters name one file. A lease counts until the grace after its end is over. A shared one is no
     hindrance to who holds a shared one of the same file.
     """
-    live = [one for one in leases if one.expires_at + grace >= now]
+    live = [one for one in leases if not is_over(one, now, grace)]
     own = [one.resource for one in live if one.claimed_by == session and one.mode == "shared"]
     found = []
     for lease in sorted((one for one in live if one.claimed_by != session), key=lambda one: (one.fence, one.resource)):
@@ -118,7 +119,7 @@ def over(
 
     The holder has no grace: it must know that it holds.
     """
-    live = [one for one in leases if one.expires_at > now]
+    live = [one for one in leases if not is_over(one, now)]
     known = {(one.fence, one.resource) for one in live}
     mine = [one.resource for one in live if one.claimed_by == session and one.resource.type == "file"]
     found: dict[tuple[int, Resource], list[str]] = {}

@@ -1,6 +1,6 @@
 """Heartbeats: what a session is doing. Spoken ones are typed; automatic ones are folded from what hooks saw.
 
-Any heartbeat renews the session's leases past half of their ttl, in the same commit.
+Any heartbeat takes again what is over and in nobody's hands, in the same commit, under a new fence.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import leases, trespasses
+from gitcoord.core import renewals, trespasses
 from gitcoord.core.names import LINE_LIMIT
 from gitcoord.core.records import Clock, CodeBranch, Command, CommitId, Count, Event, Line, Record, SessionName
 from gitcoord.core.sessions import lapse
@@ -75,7 +75,7 @@ class RecordHeartbeat(Command):
 
 
 class HeartbeatRecorded(Event):
-    """A session said what it does; due leases are renewed with it."""
+    """A session said what it does; what was over and is nobody's is its own again."""
 
     kind: ClassVar[str] = "heartbeat.recorded"
     trailers: ClassVar[dict[str, str]] = {"files_touched": "File", "next_action": "Next", "estimated_completion": "Eta"}
@@ -91,8 +91,8 @@ class HeartbeatRecorded(Event):
     commit: CommitId | None = None
     blocked_by: Line | None = None
     folded: Count = 0
-    renewed: tuple[leases.RenewalEntry, ...] = ()
     touched: Annotated[tuple[trespasses.TouchedEntry, ...], Field(max_length=trespasses.AT_ONCE)] = ()
+    regained: renewals.Regained = ()
 
     @property
     def is_work(self) -> bool:
@@ -136,14 +136,14 @@ class HeartbeatRecorded(Event):
                 update["current_work"] = self.target or self.action
         update |= {name: getattr(self, name) for name in ("phase", "progress", "branch") if getattr(self, name) is not None}
         draft.put("sessions", self.session, session.model_copy(update=update))
-        leases.apply_renewals(draft, self.session, self.renewed, self.at)
+        renewals.regain(draft, self, self.regained)
         trespasses.tell(
             draft, self.touched, self.files_touched, id=self.id, seq=self.seq, session=self.session, at=self.at, commit=self.commit
         )
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
-        """It renews only the session's own live leases, and names only leases on what was committed."""
-        wrong = leases.renewal_problem(state, self.session, self.renewed, committed_at)
+        """What it takes again is its own, and free, and it names only leases on what was committed."""
+        wrong = renewals.regain_problem(state, self.session, self.regained, committed_at)
         return wrong or trespasses.problem(state, self.session, self.touched, self.files_touched)
 
 
@@ -154,12 +154,12 @@ def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> tu
     late = lapse(state, command)
     if late and command.folded:
         return ()  # nobody said it, and it has no effect: not worth a commit
-    renewed = () if late else leases.due_renewals(state, command.session, command.at, clock)
+    regained = () if late else renewals.regained_by(state, command.session, command.at, clock)
     named = [entry for entry in command.committed if trespasses.split_committed(entry)[1] in files]
     touched = () if late else trespasses.touched(state, command.session, named)
     return (
         HeartbeatRecorded(
             id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            files_touched=files, folded=command.folded, renewed=renewed, lapsed=late, touched=touched, **said,
+            files_touched=files, folded=command.folded, regained=regained, lapsed=late, touched=touched, **said,
         ),
     )  # fmt: skip

@@ -9,17 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import AfterValidator, Field
+from typing import TYPE_CHECKING, Any, Literal
 
 from gitcoord.core import clocks
-from gitcoord.core.names import Resource, is_session_name, word
+from gitcoord.core.entries import BY_TIME as BY_TIME
+from gitcoord.core.entries import WHY as WHY
+from gitcoord.core.entries import LeaseEntry as LeaseEntry
+from gitcoord.core.entries import RenewalEntry as RenewalEntry
+from gitcoord.core.entries import TakenEntry as TakenEntry
+from gitcoord.core.entries import split as split
+from gitcoord.core.entries import split_lease as split_lease
+from gitcoord.core.entries import split_renewal as split_renewal
+from gitcoord.core.entries import split_taken as split_taken
+from gitcoord.core.names import Resource, word
 from gitcoord.core.overlap import Nearby, overlaps
 from gitcoord.core.records import Clock, Record, ResourceType, SessionName
-from gitcoord.core.term import is_over
-from gitcoord.core.times import Instant, read_instant, spell
-from gitcoord.core.values import read_whole
+from gitcoord.core.term import NO_GRACE as NO_GRACE
+from gitcoord.core.term import is_over as is_over
+from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
@@ -28,35 +35,6 @@ if TYPE_CHECKING:
 
 Mode = Literal["exclusive", "shared"]
 AT_ONCE = 64  # resources or leases of one command and event: what an event can name and a person can read
-WHY = {
-    "expired": "it had expired",
-    "ended": "your session had ended",
-    "stale": "you had been silent for long",
-    "broken": "it was broken by name",
-    "ahead": "it was granted by a clock far ahead",
-}
-BY_TIME = frozenset({"expired", "stale", "ahead"})
-"""The reasons that rest on time: who gives one must be right about it."""
-
-
-def entry(split: Callable[[str], object]) -> AfterValidator:
-    """A validator that takes what can be split so."""
-
-    def check(value: str) -> str:
-        split(value)
-        return value
-
-    return AfterValidator(check)
-
-
-LeaseEntry = Annotated[str, Field(max_length=1024), entry(lambda value: split_lease(value))]
-"""`42 file:a`: a lease by its fence and resource."""
-RenewalEntry = Annotated[str, Field(max_length=1024), entry(lambda value: split_renewal(value))]
-"""`42 2025-11-15T14:00:00Z file:a`: a lease and its new expiry."""
-TakenEntry = Annotated[str, Field(max_length=1024), entry(lambda value: split_taken(value))]
-"""`42 session-002 expired file:a`: a lease, who had it, and why it could be taken."""
-
-
 _resource = lru_cache(maxsize=4096)(Resource)  # asked of every lease at every event
 resource_of = lru_cache(maxsize=4096)(Resource.read)
 
@@ -95,38 +73,6 @@ class Claim(Record):
     def key(self) -> ClaimKey:
         """Its place in the state."""
         return (self.resource_type, self.resource_name, self.claimed_by if self.mode == "shared" else "")
-
-
-# --- how an event names leases: "42 file:a", "42 2025-11-15T14:00:00Z file:a", "42 session-002 expired file:a" -------
-
-
-def split_lease(entry: str) -> tuple[int, Resource]:
-    """Fence and resource of an entry of `released`. Raises ValueError."""
-    fence, _, resource = entry.partition(" ")
-    return read_whole(fence), Resource.read(resource)
-
-
-def split_renewal(entry: str) -> tuple[int, datetime, Resource]:
-    """Fence, new expiry and resource of an entry of `renewed`. Raises ValueError."""
-    fence, _, rest = entry.partition(" ")
-    until, _, resource = rest.partition(" ")
-    return read_whole(fence), read_instant(until), Resource.read(resource)
-
-
-def split_taken(entry: str) -> tuple[int, str, str, Resource]:
-    """Fence, previous holder, reason and resource of an entry of `taken`. Raises ValueError."""
-    fence, holder, why, resource = split(entry, 4)
-    if why not in WHY or not is_session_name(holder):
-        raise ValueError("not a lease, its holder and a reason")
-    return read_whole(fence), holder, why, Resource.read(resource)
-
-
-def split(entry: str, parts: int) -> list[str]:
-    """Return so many parts of an entry, one blank between two; the last one may hold blanks. Raises ValueError."""
-    found = entry.split(" ", parts - 1)
-    if len(found) != parts:
-        raise ValueError("something is missing")
-    return found
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -178,7 +124,7 @@ def _shown_first(lease: Claim) -> tuple[Resource, int, str]:
 def own(state: State, session: str, resource: Resource, asked: Mode, now: datetime) -> list[Claim]:
     """The session's good leases on exactly that, held (or offered) as it is asked for."""
     mode = mode_of(state.rules.settings, resource, asked)
-    found = (lease for lease in held_by(state, session) if lease.resource == resource and lease.expires_at > now)
+    found = (lease for lease in held_by(state, session) if lease.resource == resource and not is_over(lease, now))
     return [lease for lease in found if lease.mode == mode]
 
 
@@ -238,6 +184,17 @@ def holder_gone(state: State, lease: Claim) -> bool:
     return holder is None or not holder.live
 
 
+def words(state: State, lease: Claim, now: datetime) -> str:
+    """Say that another's lease is in the way at that time, or still is although it is over."""
+    if not is_over(lease, now):
+        return f"{lease.resource} is held by {lease.claimed_by} until {spell(lease.expires_at)} (fence {lease.fence})"
+    free = lease.expires_at if lease.offered_until is not None else lease.expires_at + state.rules.grace
+    return (
+        f"the lease of {lease.claimed_by} on {lease.resource} ended {spell(lease.expires_at)} (fence {lease.fence}); "
+        f"it can be taken from {spell(free)} on"
+    )
+
+
 def silent_since(state: State, lease: Claim) -> datetime:
     """When the holder was last heard of: its heartbeat or this renewal."""
     holder = state.sessions.get(lease.claimed_by)
@@ -259,7 +216,7 @@ def sign_of_life(state: State, lease: Claim) -> object:
 def may_take(state: State, lease: Claim, why: str, when: datetime) -> bool:
     """Whether the reason holds at that instant. Validity: no grace, no clock but the commit's own."""
     if why == "expired":
-        return lease.expires_at <= when
+        return is_over(lease, when)
     if why == "ended":
         return holder_gone(state, lease)
     if why == "stale":
@@ -280,8 +237,8 @@ def is_ahead(state: State, lease: Claim, when: datetime) -> bool:
 def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:
     """A lease in the way, as `blocked_by` has it: the record's main fields and the reason in words."""
     reason = "held"
-    if lease.expires_at + state.rules.grace < now:
-        reason = "expired"
+    if is_over(lease, now):
+        reason = "expired" if is_over(lease, now, state.rules.grace) else "expired, its grace runs"
     elif now - silent_since(state, lease) >= state.rules.takeover_after:
         reason = "held, but its holder is silent"
     return {
@@ -311,13 +268,15 @@ def how_lost(state: State, session: str, entry: str, now: datetime) -> str:
     meets = [one for one in live(state, now) if overlaps(one.resource, resource, fold=state.rules.settings.ignorecase)]
     again = next((one for one in meets if one.claimed_by == session and one.resource == resource), None)
     if again is not None:
-        return (
-            f"your lease on {resource} with fence {fence} had ended; it is yours again until {spell(again.expires_at)}, "
-            f"with fence {again.fence}"
-        )
+        return taken_again(resource, fence, again.expires_at, again.fence)
     others = [one for one in meets if one.claimed_by != session]
     by = f"{others[0].claimed_by} holds it now (fence {others[0].fence})" if others else "nobody holds it now"
     return f"you no longer hold {resource} (fence {fence}): {by}"
+
+
+def taken_again(resource: Resource, fence: int, until: datetime, new: int) -> str:
+    """Say that a session holds something again whose lease was over."""
+    return f"your lease on {resource} (fence {fence}) had ended: it is yours again until {spell(until)}, under fence {new}"
 
 
 def ways_out(lease: Claim, wanted: Sequence[Resource], *, flags: str = "") -> str:
@@ -392,21 +351,20 @@ def _renewal(lease: Claim, until: datetime) -> str:
     return f"{lease.fence} {spell(max(until, lease.expires_at))} {lease.resource}"
 
 
-def due_renewals(state: State, session: str, at: datetime, clock: Clock) -> tuple[str, ...]:
-    """The session's live leases past half of their ttl, renewed for another, counted from when the heartbeat was said (`at`):
-    one that waited for the remote must not hold longer than the session was heard of.
+def due_renewals(state: State, session: str, at: datetime, clock: Clock, *, left: float = 0.9) -> tuple[str, ...]:
+    """Return the renewals of the session's live leases of which less than that part is left, as a sign of life at `at` gives them:
+    counted from then, for one that waited for the remote must not hold longer than the session was heard of. In a commit that is
+    made anyway, what is older than a tenth of its length is renewed.
     """
     now = clocks.date_of(state, clock)
     said = now - max(timedelta(0), clock.now - at)
     due = []
-    for lease in held_by(state, session):
-        if lease.offered_until is not None:
-            continue  # an offer is taken up by who asked for it, not by a sign of life
+    for lease in held_now(state, session, now):  # an offer is taken up by who asked for it, not by a sign of life
         span = timedelta(seconds=lease_seconds(state, None, lease))
-        if lease.expires_at > now and lease.expires_at - now < span / 2 and said + span > lease.expires_at:
+        if lease.expires_at - now < span * left and said + span > lease.expires_at:
             due.append(_renewal(lease, said + span))
     # A clock that is contradicted says only that its session is there.
-    return () if due and clocks.doubt(state, clock) else tuple(due)
+    return () if due and clocks.doubt(state, clock) else tuple(due[:AT_ONCE])
 
 
 def renewal_problem(state: State, session: str, renewed: Sequence[str], committed_at: datetime) -> str | None:
@@ -417,7 +375,7 @@ def renewal_problem(state: State, session: str, renewed: Sequence[str], committe
         lease = find(state.claims.get, session, fence, resource)
         if lease is None:
             return f"{session} doesn't hold {resource} with fence {fence}"
-        if lease.expires_at <= committed_at:
+        if is_over(lease, committed_at):
             return f"the lease on {resource} had expired"
         if until > max(latest, lease.expires_at):
             return f"the lease on {resource} would be longer than the branch allows"

@@ -260,7 +260,7 @@ def move_problem(
         met = leases.blocking(state.rules.settings, left, resource, mode, event.session)
         if met:
             return f"{met[0].claimed_by} holds {met[0].resource}"
-        consented = lease is not None and not ends and lease.expires_at > committed_at
+        consented = lease is not None and not ends and not leases.is_over(lease, committed_at)
         if not consented and others_come_first(state, resource, mode, event.session, committed_at, giver if ends else ""):
             return f"others wait for {resource} and come first"
     return None
@@ -276,7 +276,7 @@ def decide_offer(state: State, command: OfferHandoff, clock: Clock) -> tuple[Eve
     late = lapse(state, command)
     if not late and names.is_session_name(command.to) and command.to not in state.sessions:
         raise NoSession(f"no session is called {command.to}", hint="gitcoord peers, or: gitcoord handoff anyone")
-    own = [one for one in leases.held_by(state, command.session) if one.offered_until is None]
+    own = leases.held_now(state, command.session, clocks.date_of(state, clock))
     going = () if late else (own if command.leases is None else _named(own, command.leases))
     return (
         HandoffOffered(
@@ -334,13 +334,13 @@ def _granted(state: State, offer: Handoff, session: str, now: datetime) -> tuple
         one
         for one in leases.held_by(state, offer.sender)
         if offer.sender != session and one.resource in listed and one.fence < offer.seq and one.offered_until is None
-        and (one.expires_at > now or not others_come_first(state, one.resource, one.mode, session, now, ""))
+        and (not leases.is_over(one, now) or not others_come_first(state, one.resource, one.mode, session, now, ""))
     ]  # fmt: skip
     moving = fitting(state, candidates, session)
     keys = {one.key for one in moving}
     left = leases.nearby(state.rules.settings, (one for one in state.claims.values() if one.key not in keys))
     granted = [one.resource for one in moving]
-    had = {one.resource for one in leases.held_by(state, session) if one.expires_at > now}
+    had = {one.resource for one in leases.held_by(state, session) if not leases.is_over(one, now)}
     for resource in listed:
         if resource in granted or resource in had:
             continue

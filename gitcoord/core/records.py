@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gitcoord.core import names, values
+from gitcoord.core.entries import RenewalEntry
 from gitcoord.core.times import Instant
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ class Event(BaseModel):
     abandoned: Annotated[tuple[SessionName, ...], Field(max_length=64)] = ()
     ignored: Annotated[tuple[IgnoredEntry, ...], Field(max_length=8)] = ()
     granted: Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=64)] = ()
+    renewed: Annotated[tuple[RenewalEntry, ...], Field(max_length=64)] = ()
 
     def headline(self) -> str:
         """The commit's subject, for people."""

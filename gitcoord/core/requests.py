@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from gitcoord.core import clocks, leases, messages, names, waiting
-from gitcoord.core.leases import Claim, LeaseEntry, entry, split_lease
+from gitcoord.core.entries import entry
+from gitcoord.core.leases import Claim, LeaseEntry, split_lease
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Command, Event, Id, ResourceText, SessionName, Text
 from gitcoord.core.sessions import acting
@@ -203,7 +204,7 @@ def decide_request(state: State, command: RequestClaims, clock: Clock) -> tuple[
     now = clocks.date_of(state, clock)
     found = leases.in_the_way(state, wanted, "exclusive", command.session)
     found = sorted((one for one in found if not leases.holder_gone(state, one)), key=lambda one: one.fence)[:_AT_ONCE]
-    if not any(one.expires_at + state.rules.grace > now for one in found):
+    if all(leases.is_over(one, now, state.rules.grace) for one in found):
         raise BadInput(f"nobody is in the way of {names.show(str(wanted), 80)}", hint=f"gitcoord claim {names.word(str(wanted))}")
     return (
         ClaimRequested(
@@ -229,7 +230,7 @@ def decide_answer(state: State, command: AnswerRequest, clock: Clock) -> tuple[E
     wanted = Resource.read(asked.details.get("resource", ""))
     fence, held = split_lease(asked.details.get("lease", ""))
     lease = leases.find(state.claims.get, command.session, fence, held)
-    if lease is not None and lease.expires_at <= clocks.date_of(state, clock):
+    if lease is not None and leases.is_over(lease, clocks.date_of(state, clock)):
         lease = None
     if lease is None and command.answer != "deny":
         raise NotHeld(f"you no longer hold {held} (fence {fence}): there is nothing to give", hint="gitcoord claims --mine")

@@ -12,6 +12,7 @@ from gitcoord.core import (
     clocks,
     heartbeats,
     housekeeping,
+    leases,
     messages,
     passing,
     releases,
@@ -92,6 +93,9 @@ def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
         return events
     if _is_used(state, events[0]):
         raise BadInput(f"the operation id {command.op} is used already", hint="leave --op away, or choose another")
+    renewed = _kept_on(state, events[0], clock)
+    if renewed:
+        events = (events[0].model_copy(update={"renewed": (*events[0].renewed, *renewed)}), *events[1:])
     removed, abandoned = housekeeping.sweep(state, events[0].session, clock.now, _host(events[0]))
     if removed or abandoned:
         events = (events[0].model_copy(update={"removed": removed, "abandoned": abandoned}), *events[1:])
@@ -101,6 +105,20 @@ def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
         if granted:
             events = (events[0].model_copy(update={"granted": granted}), *events[1:])
     return events
+
+
+def _kept_on(state: State, event: Event, clock: Clock) -> tuple[str, ...]:
+    """Return the renewals that come with any sign of life of a session: of what it holds and the event leaves as it is."""
+    if event.lapsed is not None or isinstance(event, sessions.SessionEnded):
+        return ()
+    due = leases.due_renewals(state, event.session, event.at, clock)
+    if not due or sessions.run_problem(state, event) is not None:
+        return ()
+    left = evolve(state, event, state.at).claims
+    keys = {one.entry: one.key for one in leases.held_by(state, event.session)}
+    entries = [(entry, leases.split_renewal(entry)) for entry in due]
+    stay = [(entry, keys[f"{fence} {resource}"]) for entry, (fence, _, resource) in entries]
+    return tuple(entry for entry, key in stay if left.get(key) == state.claims.get(key))[: leases.AT_ONCE - len(event.renewed)]
 
 
 def _host(event: Event) -> str | None:
@@ -141,6 +159,7 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
     if not event.known:
         return draft.state(seq=event.seq, at=committed_at)
     if event.lapsed is None:
+        leases.apply_renewals(draft, event.session, event.renewed, event.at)
         event.evolve(draft)
         _sign_of_life(draft, event)
     housekeeping.apply(draft, event.removed, event.abandoned, event.at)
@@ -191,6 +210,8 @@ def problem(state: State, event: Event, committed_at: datetime) -> str | None:
     if _is_used(state, event):
         return f"the id {event.id} is used already"
     wrong = event.problem(state, committed_at) if event.lapsed is None else None
+    if event.renewed and event.lapsed is None and wrong is None:
+        wrong = sessions.run_problem(state, event) or leases.renewal_problem(state, event.session, event.renewed, committed_at)
     wrong = wrong or housekeeping.sweep_problem(state, event.session, event.removed, event.abandoned, committed_at)
     if wrong or not event.granted:
         return wrong

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gitcoord.core import handoffs, names
@@ -64,6 +64,13 @@ class Session(Record):
     def live(self) -> bool:
         """Whether it hasn't ended."""
         return self.status not in ENDED
+
+
+def standing(session: Session, now: datetime, quiet_after: timedelta) -> str:
+    """Return how a session stands, in one word for every face: `quiet` if it is live and was not heard for so long that nobody
+    should count on it, else its status.
+    """
+    return "quiet" if session.live and now - session.last_heartbeat >= quiet_after else session.status
 
 
 class StartSession(Command):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from gitcoord.core import leases, messages, names
+from gitcoord.core import entries, leases, messages, names
 from gitcoord.core.leases import Claim
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import covers
@@ -34,7 +34,7 @@ def split_touched(entry: str) -> tuple[int, str, Resource]:
     return leases.split_lease(f"{fence} {resource}")[0], holder, Resource.read(resource)
 
 
-TouchedEntry = Annotated[str, Field(max_length=1024), leases.entry(split_touched)]
+TouchedEntry = Annotated[str, Field(max_length=1024), entries.entry(split_touched)]
 """`42 ada file:src/api.py`: a lease of another session, on a file that was committed."""
 
 

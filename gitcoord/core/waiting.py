@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import leases
+from gitcoord.core import entries, leases
 from gitcoord.core.leases import Claim, Mode, TakenEntry, split_taken
 from gitcoord.core.names import Resource, is_session_name, show
 from gitcoord.core.records import Count, Event, Line, Record, ResourceText, SessionName, Text
@@ -34,7 +34,7 @@ STRETCH = timedelta(minutes=10)
 """For how long ahead somebody who goes on asking keeps a place: that often it costs a commit."""
 
 
-GrantedEntry = Annotated[str, Field(max_length=1024), leases.entry(lambda value: split_granted(value))]
+GrantedEntry = Annotated[str, Field(max_length=1024), entries.entry(lambda value: split_granted(value))]
 """`57 session-003 file:a`: the place that is served, whose it is, and what is offered."""
 
 
@@ -218,7 +218,7 @@ def _has(state: State, place: Waiting, resource: Resource, now: datetime) -> boo
     """Whether the session has that already, at least as good as it waits for it."""
     return any(
         lease.resource == resource
-        and lease.expires_at > now
+        and not leases.is_over(lease, now)
         and leases.serves(state.rules.settings, lease.mode, resource, place.mode)
         for lease in leases.held_by(state, place.session_id)
     )
@@ -357,7 +357,7 @@ def tell(state: State, session: str, wanted: Sequence[Resource], mode: Mode, now
     if place is None:
         return ""
     held, _ = in_front(state, place, now)
-    by = "; ".join(f"{lease.resource} is held by {lease.claimed_by} until {spell(lease.expires_at)}" for lease in held[:3])
+    by = "; ".join(leases.words(state, lease, now) for lease in held[:3])
     return f"waiting, number {number(state, place, now)} in line" + (f": {by}" if by else "")
 
 

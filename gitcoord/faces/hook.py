@@ -130,7 +130,9 @@ def _trail(path: str, environ: Mapping[str, str]) -> None:
     ).split("\0")
     names = [file_in(binding.repo, unicodedata.normalize("NFC", name)) for name in staged if name]
     said = [f"Coord-Session: {binding.session}"]
-    for entry in Identity(Path(place.git_dir)).held(binding.session):
+    for entry, held in Identity(Path(place.git_dir)).holding(binding.session).items():
+        if held.until <= time.time():
+            continue  # a commit is not made under a lease that is over
         fence, _, what = entry.partition(" ")
         with contextlib.suppress(ValueError):
             resource = Resource.read(what)

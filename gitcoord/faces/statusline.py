@@ -54,7 +54,8 @@ def look(folder: str, environ: Mapping[str, str], given: Mapping[str, Any]) -> G
     binding = _sitting(identity, environ, given)
     if binding is None:
         return None
-    held = tuple(_named(entry, binding.repo) for entry in identity.held(binding.session))
+    notes = identity.holding(binding.session)
+    held = tuple(_named(entry, binding.repo) for entry, held in notes.items() if held.until > time.time())
     seen = glance.read(place, binding.session)
     if seen is None or seen.run_id != binding.run_id:
         return Glance(binding.session, held)

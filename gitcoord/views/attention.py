@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import inbox, requests, trespasses, waiting
+from gitcoord.core import inbox, leases, requests, trespasses, waiting
 from gitcoord.core.addresses import TO_ALL, is_group, reaches
 from gitcoord.core.branch import way_back
 from gitcoord.core.housekeeping import not_made_before
+from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
@@ -19,6 +20,7 @@ EXPIRES_SOON = timedelta(minutes=10)
 UNANSWERED_AFTER = timedelta(minutes=15)
 UNANSWERED_WITHIN = timedelta(days=2)  # an older unanswered message is history, not news
 _MEMBERS = 5  # sessions of a group named by an item
+_HOLDERS, _NAMED = 5, 3  # sessions whose leases are over that are told of, and leases of each
 _PAIRS = 200  # overlaps looked at before the list is long enough
 
 
@@ -40,18 +42,21 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), 
     young = state.messages.waiting(lambda keys: not_made_before(keys, now - UNANSWERED_WITHIN))  # ids tell their age
     notes = sorted((one for one in young if not one.is_over(now)), key=lambda one: (one.seq, one.id))
     own = {one.id for one in inbox.to_answer(state, me, now)} if me else set()
-    return [
+    others = _unanswered(state, now, [one for one in notes if one.id not in own])
+    return [  # people and questions first: what is over is in nobody's way
         *_raised(state),
-        *_trespassed(state, notes),
+        *_trespassed(state, now, notes),
         *_unanswered(state, now, [one for one in notes if one.id in own]),
+        *(one for one in others if one.kind == "unanswered"),
         *_waiting(state),
         *_in_line(state, now),
-        *_requested(state, notes),
+        *_requested(state, now, notes),
+        *(one for one in others if one.kind != "unanswered"),
         *(Item("bad_commit", f"commit {oid[:12]} is ignored: {reason}; the next event mends it") for oid, reason in bad),
         *_overlaps(state, now),
-        *_leases(state, now),
-        *_unanswered(state, now, [one for one in notes if one.id not in own]),
         *_handed(state),
+        *_silent(state, now),
+        *_over(state, now),
     ]
 
 
@@ -82,8 +87,9 @@ def _in_line(state: State, now: datetime) -> list[Item]:
     found = []
     for place in waiting.line(state, now):
         held, _ = waiting.in_front(state, place, now)
-        by = f", held by {', '.join(dict.fromkeys(lease.claimed_by for lease in held[:3]))}" if held else ""
-        until = f" until {min(lease.expires_at for lease in held):%H:%M} UTC" if held else ""
+        live = [lease for lease in held if not leases.is_over(lease, now)]
+        by = f", held by {', '.join(dict.fromkeys(lease.claimed_by for lease in live[:3]))}" if live else ""
+        until = f" until {min(lease.expires_at for lease in live):%H:%M} UTC" if live else ""
         what = f" {'or' if place.any_of else 'and'} ".join(place.resources[:3])
         spot = waiting.number(state, place, now)
         text = f"{place.session_id} waits for {what}{by}{until} (number {spot} in line)"
@@ -91,9 +97,9 @@ def _in_line(state: State, now: datetime) -> list[Item]:
     return found
 
 
-def _requested(state: State, notes: Iterable[Message]) -> list[Item]:
+def _requested(state: State, now: datetime, notes: Iterable[Message]) -> list[Item]:
     """Requests that their holder has not answered, while it still holds what was asked for."""
-    held = {(lease.claimed_by, f"{lease.fence} {lease.resource}") for lease in state.claims.values()}
+    held = {(lease.claimed_by, lease.entry) for lease in leases.live(state, now)}
     found = []
     for note in notes:
         asked = note.type == requests.REQUEST and note.status != "answered"
@@ -104,9 +110,9 @@ def _requested(state: State, notes: Iterable[Message]) -> list[Item]:
     return found
 
 
-def _trespassed(state: State, notes: Iterable[Message]) -> list[Item]:
+def _trespassed(state: State, now: datetime, notes: Iterable[Message]) -> list[Item]:
     """Files that were committed while another held them, as long as the holder hasn't read it and holds them still."""
-    held = {(lease.claimed_by, f"{lease.fence} {lease.resource}") for lease in state.claims.values()}
+    held = {(lease.claimed_by, lease.entry) for lease in leases.live(state, now)}
     found = []
     for note in notes:
         lease = note.details.get(trespasses.DETAIL)
@@ -136,29 +142,54 @@ def _overlaps(state: State, now: datetime) -> list[Item]:
         if len(names) < 2 or len(found) >= _PAIRS:
             continue
         resource = Resource("file", path)
-        covered = any(lease.claimed_by in names and overlaps(lease.resource, resource) for lease in state.claims.values())
+        covered = any(lease.claimed_by in names and overlaps(lease.resource, resource) for lease in leases.live(state, now))
         if not covered:
             text = f"{' and '.join(names)} touched {path}, and none of them claims it"
             found.append(Item("overlap", text, tuple(names), str(resource)))
     return found
 
 
-def _leases(state: State, now: datetime) -> list[Item]:
-    found = []
-    for lease in sorted(state.claims.values(), key=lambda one: (one.resource, one.fence)):
-        holder = state.sessions.get(lease.claimed_by)
-        heard = max(lease.renewed_at, holder.last_heartbeat) if holder else lease.renewed_at
+def _silent(state: State, now: datetime) -> list[Item]:
+    """Live leases whose holder is not heard of, in one line for each; then those that are about to run out."""
+    silent: dict[str, list[Claim]] = {}
+    soon = []
+    for lease in leases.live(state, now):
         who, what = lease.claimed_by, str(lease.resource)
-        if lease.expires_at <= now:
-            free = "free to take over" if now > lease.expires_at + state.rules.grace else "its grace is running"
-            text = f"the claim of {who} on {what} expired {lease.expires_at:%Y-%m-%d %H:%M} UTC: {free}"
-            found.append(Item("expired", text, (who,), what))
-        elif now - heard >= state.rules.quiet_after:
-            text = f"{who} holds {what} and was last heard {heard:%Y-%m-%d %H:%M} UTC"
-            found.append(Item("silent_holder", text, (who,), what))
+        if now - leases.silent_since(state, lease) >= state.rules.quiet_after:
+            silent.setdefault(who, []).append(lease)
         elif lease.offered_until is None and lease.expires_at - now <= EXPIRES_SOON:
             text = f"the claim of {who} on {what} expires {lease.expires_at:%H:%M} UTC"
-            found.append(Item("expires_soon", text, (who,), what))
+            soon.append(Item("expires_soon", text, (who,), what))
+    found = []
+    for who, held in sorted(silent.items()):
+        heard = max(leases.silent_since(state, lease) for lease in held)
+        text = f"{who} holds {_several(held)} and was last heard {heard:%Y-%m-%d %H:%M} UTC"
+        found.append(Item("silent_holder", text, (who,), str(held[0].resource)))
+    return [*found, *soon]
+
+
+def _several(held: list[Claim]) -> str:
+    """The first leases by name, and how many more there are."""
+    more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
+    return ", ".join(str(lease.resource) for lease in held[:_NAMED]) + more
+
+
+def _over(state: State, now: datetime) -> list[Item]:
+    """Leases that are over, in one line for each session that had them: they are in nobody's way."""
+    had: dict[tuple[str, bool], list[Claim]] = {}
+    for lease in leases.over(state, now):
+        had.setdefault((lease.claimed_by, leases.is_over(lease, now, state.rules.grace)), []).append(lease)
+    found = []
+    for (who, free), gone in sorted(had.items())[:_HOLDERS]:
+        first = gone[0]
+        how = "free to take over" if free else "its grace is running" if len(gone) == 1 else "their grace is running"
+        if len(gone) == 1:
+            text = f"the claim of {who} on {first.resource} expired {first.expires_at:%Y-%m-%d %H:%M} UTC: {how}"
+        else:
+            text = f"{len(gone)} claims of {who} have expired, {how}: {_several(gone)}"
+        found.append(Item("expired", text, (who,), str(first.resource)))
+    if len(had) > _HOLDERS:
+        found.append(Item("expired", f"the claims of {len(had) - _HOLDERS} more sessions have expired"))
     return found
 
 

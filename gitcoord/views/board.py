@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TypeVar
 
+from gitcoord.core import leases
 from gitcoord.core.handoffs import ANYONE, Handoff
 from gitcoord.core.housekeeping import not_made_before
 from gitcoord.core.inbox import notices
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TO_ALL, Message
 from gitcoord.core.names import show, unblank
-from gitcoord.core.sessions import Session
+from gitcoord.core.sessions import Session, standing
 from gitcoord.core.state import State
 from gitcoord.views.attention import attention
 
@@ -69,12 +70,14 @@ def _bounded(records: Sequence[T], line: Callable[[T], str], what: str, rows: in
 def render(state: State) -> str:
     """The board of that state, at the time of its newest commit."""
     now = state.at
-    live = sorted(state.sessions.live(), key=lambda one: (one.start_seq, one.session_id))
+    everybody = sorted(state.sessions.live(), key=lambda one: (one.start_seq, one.session_id))
+    live = [one for one in everybody if standing(one, now, state.rules.quiet_after) != "quiet"]
+    quiet = [one for one in everybody if one not in live]
     parts = [
         "# Multi-Session Status Board",
         "",
         f"**Last Updated:** {now:%Y-%m-%d %H:%M:%S} UTC (event {state.seq})  ",
-        f"**Active Sessions:** {len(live)}",
+        f"**Active Sessions:** {len(live)}" + (f" ({len(quiet)} quiet)" if quiet else ""),
         "",
         "## ⚠️ Coordination Needed",
         "",
@@ -83,14 +86,16 @@ def render(state: State) -> str:
         "## 🟢 Active Sessions",
         "",
     ]
-    several = len({one.repo for one in live}) > 1
+    several = len({one.repo for one in everybody}) > 1
     for session in live[:ROWS]:
         parts += _session(state, session, now, several=several)
     if not live:
         parts += ["- none", ""]
     if len(live) > ROWS:
         parts += [f"… and {len(live) - ROWS} more sessions", ""]
-    claims = sorted(state.claims.values(), key=lambda one: (one.resource, one.fence, one.claimed_by))
+    if quiet:
+        parts += ["## 💤 Quiet Sessions", "", *_bounded(quiet, partial(_quiet, now), "sessions"), ""]
+    claims = leases.live(state, now)
     parts += ["## 🔒 Active Claims", "", *_bounded(claims, partial(_claim, now), "claims"), ""]
     offers = sorted((one for one in state.handoffs.values() if one.status == "open"), key=lambda one: one.seq)
     parts += ["## 📦 Ready To Pick Up", "", *_bounded(offers, partial(_offer, now), "offers"), ""]
@@ -133,6 +138,11 @@ def _session(state: State, session: Session, now: datetime, *, several: bool) ->
     return [*lines, ""]
 
 
+def _quiet(now: datetime, session: Session) -> str:
+    work = f": {inert(session.current_work)}" if session.current_work else ""
+    return f"- **{session.session_id}**, last heard {_clock(session.last_heartbeat, now)}{work}"
+
+
 def _text(value: str | None) -> str | None:
     return inert(value) if value else None
 
@@ -146,10 +156,9 @@ def _claim(now: datetime, claim: Claim) -> str:
     extra = [f"fence {claim.fence}"]
     extra += ["shared"] if claim.mode == "shared" else []
     extra += [inert(claim.phase, 60)] if claim.phase else []
-    over = "expired" if claim.expires_at <= now else "expires"
     return (
         f"- **{claim.resource_type}/{inert(claim.resource_name)}**: {claim.claimed_by} "
-        f"({over} {_clock(claim.expires_at, now)}, {', '.join(extra)})"
+        f"(expires {_clock(claim.expires_at, now)}, {', '.join(extra)})"
     )
 
 

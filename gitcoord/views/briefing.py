@@ -11,13 +11,13 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import handoffs, inbox
+from gitcoord.core import handoffs, inbox, leases
 from gitcoord.core.handoffs import Handoff
-from gitcoord.core.leases import Claim, held_by
+from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TO_ALL, Message
 from gitcoord.core.names import Resource, show, unblank
 from gitcoord.core.overlap import overlaps
-from gitcoord.core.sessions import Session
+from gitcoord.core.sessions import Session, standing
 from gitcoord.core.state import State
 from gitcoord.core.times import spell
 from gitcoord.views import fence
@@ -28,7 +28,7 @@ HISTORY = 10  # messages to all, and lines of a chat, that are told as history
 LETTER = 800  # bytes of a message's text that an agent is given unasked
 LATELY = timedelta(days=1)  # how long ago a session may have ended to be told of in a first briefing
 KEPT = 1000  # names of sessions that are remembered as having been there
-ALL = frozenset({"own", "handoffs", "messages", "notices", "near", "sessions", "claims", "ended", "history"})
+ALL = frozenset({"own", "over", "handoffs", "messages", "notices", "near", "sessions", "claims", "ended", "history"})
 CONCERNS = frozenset({"handoffs", "near"})
 """What concerns a session beside its messages: what is handed to it, and claims near its work; not who comes and goes."""
 NEAR = 100  # paths that a claim is held against: a branch that changes more is near to everything
@@ -128,19 +128,27 @@ def _sections(
     notices = [one for one in inbox.notices(state, now) if one.sender != session and one.seq > since]
     told = {one.id for one in [*unread, *notices]}
     history = [one for one in _said_lately(state, session, now) if one.id not in told and one.seq > since][-HISTORY:]
-    close, far = _claims(state, session, near, since)
-    own = held_by(state, session) if seen is None and session else []
+    close, far = _claims(state, session, near, since, now)
+    own = leases.held_now(state, session, now) if seen is None and session else []
+    gone = [one for one in leases.over(state, now) if one.claimed_by == session and one.offered_until is None] if session else []
+    gone = gone if seen is None else []
     others = [one for one in state.sessions.live() if one.session_id != session and one.start_seq > since]
     others.sort(key=lambda one: (one.last_heartbeat, one.session_id), reverse=True)
     far = far if seen is None else []
     return [
-        _Section("own", "You hold:", tuple(_claim(one, now, mine=True) for one in own), 8),
+        _Section("own", "You hold:", tuple(_claim(one, mine=True) for one in own), 8),
+        _Section("over", "Over, and no longer yours (gitcoord renew takes it again):", tuple(_gone(one) for one in gone), 4),
         _Section("handoffs", "Handed over, yours to take:", tuple(_offer(one) for one in offers), 20),
         _Section("messages", "Unread, to you:", tuple(_message(one, _TEXT) for one in unread), 20),
         _Section("notices", "Notices:", tuple(_message(one, _TEXT) for one in sorted(notices, key=lambda one: one.seq)), 10),
-        _Section("near", "Claims near your work:", tuple(_claim(one, now) for one in close), 12),
-        _Section("sessions", "Who is there:" if seen is None else "Who came:", tuple(_session(one) for one in others), 10),
-        _Section("claims", "Other claims:", tuple(_claim(one, now) for one in far), 4),
+        _Section("near", "Claims near your work:", tuple(_claim(one) for one in close), 12),
+        _Section(
+            "sessions",
+            "Who is there:" if seen is None else "Who came:",
+            tuple(_session(one, now, state.rules.quiet_after) for one in others),
+            10,
+        ),
+        _Section("claims", "Other claims:", tuple(_claim(one) for one in far), 4),
         _Section("ended", "Who ended:", tuple(_ended(one) for one in _over(state, session, now, seen)), 8),
         _Section("history", "Said to all lately:", tuple(_message(one, 0) for one in history), 8),
     ]
@@ -158,14 +166,16 @@ def _said_lately(state: State, session: str, now: datetime) -> list[Message]:
     return sorted(found, key=lambda one: (one.seq, one.id))
 
 
-def _claims(state: State, session: str, near: Sequence[Resource], since: int) -> tuple[list[Claim], list[Claim]]:
+def _claims(
+    state: State, session: str, near: Sequence[Resource], since: int, now: datetime
+) -> tuple[list[Claim], list[Claim]]:  # fmt: skip
     """The claims of others that meet what the session works on, and the rest."""
     beat = state.heartbeats.get(session)
     touched = [Resource("file", path) for path in beat.files_touched if path] if beat else []
-    work = list(dict.fromkeys([*(one.resource for one in held_by(state, session)), *touched, *near]))[:NEAR]
+    work = list(dict.fromkeys([*(one.resource for one in leases.held_by(state, session)), *touched, *near]))[:NEAR]
     close: list[Claim] = []
     far: list[Claim] = []
-    for lease in sorted(state.claims.values(), key=lambda one: (one.resource, one.fence, one.claimed_by)):
+    for lease in leases.live(state, now):
         if lease.claimed_by != session and lease.fence > since:
             (close if any(overlaps(lease.resource, one) for one in work) else far).append(lease)
     return close, far
@@ -221,18 +231,24 @@ def _message(one: Message, text: int) -> str:
     )
 
 
-def _claim(one: Claim, now: datetime, *, mine: bool = False) -> str:
+def _gone(one: Claim) -> str:
+    return f"{_cut(str(one.resource), _SUBJECT)} ended {spell(one.expires_at)} (fence {one.fence})"
+
+
+def _claim(one: Claim, *, mine: bool = False) -> str:
     who = "" if mine else f" by {one.claimed_by}"
     mode = " (shared)" if one.mode == "shared" else ""
-    when = f"expired {spell(one.expires_at)}" if one.expires_at <= now else f"until {spell(one.expires_at)}"
     what = f": {_cut(one.phase or one.reason, _NAME)}" if one.phase or one.reason else ""
-    return f"{_cut(str(one.resource), _SUBJECT)}{who}{mode} {when} (fence {one.fence}){what}"
+    return f"{_cut(str(one.resource), _SUBJECT)}{who}{mode} until {spell(one.expires_at)} (fence {one.fence}){what}"
 
 
-def _session(one: Session) -> str:
+def _session(one: Session, now: datetime, quiet_after: timedelta) -> str:
     does = [_cut(part, limit) for part, limit in ((one.current_work, _SUBJECT), (one.phase, 40), (one.progress, 20)) if part]
     extra = [f"{label} {_cut(part, 60)}" for label, part in (("role", one.role), ("branch", one.branch)) if part]
-    return f"{one.session_id}: {', '.join(does) or one.status} ({'; '.join([f'heard {spell(one.last_heartbeat)}', *extra])})"
+    quiet = ["quiet"] if standing(one, now, quiet_after) == "quiet" else []
+    return (
+        f"{one.session_id}: {', '.join(does) or one.status} ({'; '.join([*quiet, f'heard {spell(one.last_heartbeat)}', *extra])})"
+    )
 
 
 def _ended(one: Session) -> str:

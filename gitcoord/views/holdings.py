@@ -24,6 +24,7 @@ from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.requests import RequestAnswered
 from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted
 from gitcoord.core.superseding import SessionSuperseded
+from gitcoord.core.term import is_over
 from gitcoord.core.trespasses import split_touched
 from gitcoord.core.values import is_whole
 from gitcoord.core.waiting import OFFER, ClaimQueued, LinePassed, split_granted
@@ -85,7 +86,7 @@ class Holding:
 
     def at(self, now: datetime) -> Holding:
         """The holding as it stands at that instant: one whose time ran out is over, also while its record lies in the tree."""
-        if self.how is not None or self.expires_at > now:
+        if self.how is not None or not is_over(self, now):
             return self
         return replace(self, ended_at=self.expires_at, how="expired")
 
@@ -143,6 +144,7 @@ class Holdings:
                 self.runs[event.session] = event.run_id
             elif isinstance(event, SettingsChanged):
                 self.settings = with_setting(self.settings, event.key, event.value) or self.settings
+            self._renew(event.session, event.renewed)
             self._see_waits(event, at)
             self._see_ends(event, at, step.commit)
             if isinstance(event, ClaimAcquired):
@@ -155,8 +157,8 @@ class Holdings:
                 self._move(event, event.previous, at, step.commit, "taken_over")
                 self._end_all(event.previous, at, step.commit, "abandoned")
                 self._leave(event.previous, at, "session_ended")
-            if isinstance(event, ClaimAcquired | ClaimRenewed | HeartbeatRecorded):
-                self._renew(event.session, event.renewed)
+            if isinstance(event, ClaimRenewed | HeartbeatRecorded):
+                self._regain(event, at, step.commit)
             if isinstance(event, HeartbeatRecorded):
                 self._touch(event)
             if isinstance(event, ClaimAcquired | ClaimRenewed):
@@ -333,6 +335,21 @@ class Holdings:
 
     def _hold(self, given: Holding) -> None:
         self.open[(given.session, given.entry)] = given
+
+    def _regain(self, event: ClaimRenewed | HeartbeatRecorded, at: datetime, commit: str) -> None:
+        """What was over begins anew, under the event's fence."""
+        for entry in event.regained:
+            fence, until, resource = split_renewal(entry)
+            old = self.open.get((event.session, f"{fence} {resource}"))
+            self._end(event.session, f"{fence} {resource}", at, commit, "expired")
+            self._hold(
+                Holding(
+                    session=event.session, run_id=event.run_id, resource=resource, fence=event.seq, granted_at=at,
+                    mode=old.mode if old else mode_of(self.settings, resource, "exclusive"), expires_at=until, commits=(commit,),
+                    phase=old.phase if old else None, reason=old.reason if old else None,
+                )
+            )  # fmt: skip
+        self._serve(event.session, {split_renewal(entry)[2] for entry in event.regained}, at)
 
     def _renew(self, session: str, renewed: Sequence[str]) -> None:
         for entry in renewed:

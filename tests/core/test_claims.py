@@ -13,10 +13,11 @@ from story import T0, Story, days, hours, minutes, seconds
 from gitcoord.core import claims
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
-from gitcoord.core.leases import held_by
+from gitcoord.core.leases import held_by, split_renewal
 from gitcoord.core.records import Event
 from gitcoord.core.releases import ClaimReleased, ReleaseClaims
 from gitcoord.core.renewals import ClaimRenewed
+from gitcoord.core.requests import RequestClaims
 from gitcoord.core.sessions import EndSession
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, ClockSkew, Held, NoSession, NotHeld
@@ -336,13 +337,13 @@ def test_renewal_written_by_hand_never_shortens_either(story: Story) -> None:
     assert lease.expires_at == T0 + HOUR
 
 
-def test_renewal_of_all_leaves_out_what_expired(story: Story) -> None:
+def test_renewal_of_all_takes_what_is_over_again_under_a_new_fence(story: Story) -> None:
     story.claim("ann", "a", ttl_seconds=300)
-    story.claim("ann", "b")
-    story.wait(minutes(10)).renew("ann")
-    assert {one.resource_name: one.expires_at for one in held_by(story.state, "ann")} == {
-        "a": T0 + minutes(5),
-        "b": T0 + minutes(10) + HOUR,
+    kept = story.claim("ann", "b").seq
+    event = story.wait(minutes(10)).renew("ann")
+    assert {one.resource_name: (one.expires_at, one.fence) for one in held_by(story.state, "ann")} == {
+        "a": (T0 + minutes(15), event.seq),
+        "b": (T0 + minutes(10) + HOUR, kept),
     }
 
 
@@ -350,15 +351,81 @@ def test_renewal_of_nothing_is_no_event(story: Story) -> None:
     assert story.renew("ann") is None
 
 
-@pytest.mark.parametrize(("late", "revived"), [(-seconds(1), True), (seconds(0), False), (seconds(1), False)])
-def test_renewal_cannot_revive_an_expired_lease(story: Story, late: timedelta, revived: bool) -> None:
-    story.claim("ann", "a")
+@pytest.mark.parametrize(("late", "over"), [(-seconds(1), False), (seconds(0), True), (seconds(1), True), (hours(30), True)])
+@pytest.mark.parametrize("how", ["renew", "beat"])
+def test_what_is_over_and_nobodys_is_taken_again_under_a_new_fence(story: Story, how: str, late: timedelta, over: bool) -> None:
+    fence = story.claim("ann", "a", phase="BUILD").seq
     story.wait(HOUR + late)
-    if revived:
-        assert story.renew("ann", "a") is not None
-    else:
-        with pytest.raises(NotHeld, match="expired"):
-            story.renew("ann", "a")
+    event = story.renew("ann", "a") if how == "renew" else story.beat("ann", "building")
+    lease = story.lease("a", "ann")
+    assert lease is not None
+    assert (lease.fence, lease.expires_at, lease.phase) == (event.seq if over else fence, story.now + HOUR, "BUILD")
+    assert (len(event.renewed), len(event.regained)) == ((0, 1) if over else (1, 0))
+
+
+def _taken(story: Story) -> None:
+    story.wait(minutes(2)).claim("bob", "a")
+
+
+def _taken_above(story: Story) -> None:
+    story.wait(minutes(2)).claim("bob", "*")
+
+
+def _waited_for(story: Story) -> None:
+    story.claim("bob", "a", wait=True)
+
+
+def _asked_for(story: Story) -> None:
+    story.ask(story.command(RequestClaims, "bob", resource="file:a"))
+
+
+@pytest.mark.parametrize("meanwhile", [_taken, _taken_above, _waited_for, _asked_for])
+def test_what_another_took_or_wants_is_not_taken_again(story: Story, meanwhile: Callable[[Story], None]) -> None:
+    fence = story.claim("ann", "a").seq
+    story.wait(HOUR)
+    meanwhile(story)
+    assert story.beat("ann", "building").regained == ()
+    assert story.lease("a", "ann") is None or story.lease("a", "ann").fence == fence  # type: ignore[union-attr]
+    with pytest.raises(NotHeld):
+        story.renew("ann", "a")
+    if meanwhile is not _asked_for:  # who was asked may still claim it as anybody
+        stolen = story.event(HeartbeatRecorded, "ann", regained=(f"{fence} 2025-11-15T12:00:00Z file:a",))
+        assert story.problem(stolen) is not None
+
+
+def test_no_reader_takes_a_forged_return(story: Story) -> None:
+    fence = story.claim("ann", "a").seq
+    entry = f"{fence} 2025-11-15T12:00:00Z file:a"
+    assert "not over" in (story.problem(story.event(HeartbeatRecorded, "ann", regained=(entry,))) or "")
+    story.wait(HOUR)
+    assert story.problem(story.event(HeartbeatRecorded, "ann", regained=(entry,))) is None
+    assert "didn't hold" in (story.problem(story.event(HeartbeatRecorded, "bob", regained=(entry,))) or "")
+    for wrong in (
+        f"{fence + 1} 2025-11-15T12:00:00Z file:a",
+        f"{fence} 2025-11-15T11:00:00Z file:a",
+        f"{fence} 2025-11-17T11:00:00Z file:a",
+    ):
+        assert story.problem(story.event(ClaimRenewed, "ann", regained=(wrong,))) is not None
+    assert story.problem(story.event(ClaimRenewed, "ann")) == "it renews nothing"
+
+
+def test_any_sign_of_life_renews_what_is_older_than_a_tenth(story: Story) -> None:
+    for name in ("a", "b", "c", "d"):
+        story.claim("ann", name)
+    for after, act in (
+        (minutes(5), lambda: story.send("ann", "bob", "hi")),
+        (minutes(7), lambda: story.send("ann", "bob", "hi")),
+        (minutes(7), lambda: story.claim("ann", "new")),
+        (minutes(7), lambda: story.release("ann", "d")),
+        (minutes(50), lambda: story.take("ann")),
+    ):
+        before = {one.resource_name: one.expires_at for one in held_by(story.state, "ann")}
+        story.wait(after)
+        event = act()
+        kept = {name: one.expires_at for one in held_by(story.state, "ann") if (name := one.resource_name) in before}
+        if event is not None:
+            assert set(kept.values()) == ({story.now + HOUR} if after > minutes(6) else set(before.values())), event
+            assert len({split_renewal(one)[2] for one in event.renewed}) == len(event.renewed) <= 64
 
 
 def test_renewal_of_anothers_lease_is_refused(story: Story) -> None:
@@ -386,9 +453,10 @@ def test_heartbeat_goes_on_when_the_longest_ttl_shrinks(story: Story) -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "renews"), [(minutes(29), False), (minutes(30), False), (minutes(30) + seconds(1), True), (minutes(59), True)]
+    ("after", "renews"),
+    [(minutes(5), False), (minutes(6), False), (minutes(6) + seconds(1), True), (minutes(29), True), (minutes(59), True)],
 )
-def test_heartbeat_renews_past_half_of_the_ttl_only(story: Story, after: timedelta, renews: bool) -> None:
+def test_heartbeat_renews_past_a_tenth_of_the_ttl(story: Story, after: timedelta, renews: bool) -> None:
     fence = story.claim("ann", "a").seq
     story.wait(after).beat("ann", "building")
     lease = story.lease("a")
@@ -405,14 +473,6 @@ def test_heartbeat_renews_by_each_leases_own_ttl(story: Story) -> None:
         "a": T0 + minutes(9),
         "b": T0 + hours(4),
     }
-
-
-def test_heartbeat_does_not_revive_an_expired_lease(story: Story) -> None:
-    story.claim("ann", "a")
-    event = story.wait(HOUR).beat("ann", "building")
-    assert event.renewed == ()
-    with pytest.raises(NotHeld):
-        story.renew("ann", "a")
 
 
 def test_late_heartbeat_renews_from_the_time_it_was_said(story: Story) -> None:

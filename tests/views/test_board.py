@@ -97,15 +97,22 @@ def test_board_shows_claims_with_holder_expiry_and_fence(example_story: Story) -
     lease = example_story.lease("droplet:church-guidance-ministry")
     assert lease is not None
     assert f"- **droplet/church-guidance-ministry**: session-001 (expires 14:00 UTC, fence {lease.fence}, BUILD)" in text
-    assert "**droplet/dashboard**: session-002 (expires 10:30 UTC" in text
+    assert "**droplet/dashboard**: session-002 (expires 10:35 UTC" in text
     assert text.count("\n- ") == 3
 
 
-def test_expired_claim_is_said_to_be_expired(example_story: Story) -> None:
+def test_what_is_over_or_silent_is_not_said_to_be_active(example_story: Story) -> None:
     example_story.wait(minutes(30)).beat("session-001", "Building")
     text = section(board.render(example_story.state), "🔒 Active Claims")
-    assert "**droplet/dashboard**: session-002 (expired 10:30 UTC" in text
+    assert "droplet/dashboard" not in text
     assert "session-001 (expires " in text
+    whole = board.render(example_story.state)
+    assert re.findall(r"(?m)^### (\S+)", section(whole, "🟢 Active Sessions")) == ["session-001"]
+    quiet = section(whole, "💤 Quiet Sessions")
+    assert re.findall(r"(?m)^- \*\*(\S+)\*\*, last heard (\S+ UTC)", quiet) == [
+        ("session-002", "10:05 UTC"), ("session-003", "10:00 UTC"),
+    ]  # fmt: skip
+    assert "**Active Sessions:** 1 (2 quiet)" in whole
     assert "the claim of session-002 on droplet:dashboard expired" in section(board.render(example_story.state), SECTIONS[0])
 
 
@@ -165,7 +172,7 @@ def test_day_is_told_when_it_is_another(example_story: Story) -> None:
     example_story.wait(days(1)).beat("session-001", "Building")
     text = board.render(example_story.state)
     assert "(Started: 2025-11-15 10:00 UTC)" in text
-    assert "- **Last Update:** 2025-11-15 10:05 UTC" in text
+    assert "- **session-002**, last heard 2025-11-15 10:05 UTC" in text
 
 
 def test_board_of_nothing_is_a_board() -> None:

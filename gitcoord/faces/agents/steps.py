@@ -7,15 +7,18 @@ are guarded and counted as it is; they start nothing, end nothing and get no mes
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gitcoord.core import term
 from gitcoord.core.guard import Target, in_the_way
 from gitcoord.core.names import LINE_LIMIT, show
 from gitcoord.core.overlap import covers
+from gitcoord.core.term import is_over
 from gitcoord.faces.agents.occasion import NOTHING, Answer, Occasion
 from gitcoord.faces.agents.place import Here, is_first
 from gitcoord.git import nearby
@@ -25,6 +28,7 @@ from gitcoord.local.tray import Handful
 from gitcoord.views import fence
 
 _ROOM = 4096  # bytes that one hook puts into an agent's context (protocol, section 9)
+_ENDS_SHOWN = 5  # leases that are about to run out, of which one hook tells
 _FILES = 50  # as many as a heartbeat names (core/heartbeats.py, which would load pydantic)
 _ENDS_NOTHING = frozenset({"clear", "resume"})  # the agent's process goes on, under another id
 
@@ -88,7 +92,8 @@ def _before_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
 
         return asking.guard(here, occasion, takes=takes)
     if not hit:
-        mine = [one.resource for one in seen.leases if one.claimed_by == session]
+        now = datetime.now(UTC)
+        mine = [one.resource for one in seen.leases if one.claimed_by == session and not is_over(one, now)]
         note(here, [one for one in wanted if not any(covers(held, one.path) for held in mine)])
     here.background()
     return Said()
@@ -165,15 +170,26 @@ def _show(here: Here, binding: Binding, *, asking: bool = False) -> Said:
     foot = "Answer a question by: gitcoord reply NUMBER TEXT\n"
     room = _ROOM - len((head + foot).encode()) - fence.size(nonce)
     desk, tray = Path(binding.desk), here.tray
-    hand = tray.take(room, shown=shown.known(desk, binding.session), asking=asking)
-    if not hand.lines:
+    ends = [] if asking else _ending(here, binding)
+    hand = tray.take(room - sum(len(line.encode()) + 3 for line in ends), shown=shown.known(desk, binding.session), asking=asking)
+    if not hand.lines and not ends:
         tray.done(hand)
         return Said()
-    text = head + fence.fenced(hand.lines, nonce) + (foot if hand.asks else "")
-    return Said(Answer(context=text, go_on=asking), lambda: _shown(here, binding, hand))
+    text = head + fence.fenced([*(f"- {line}" for line in ends), *hand.lines], nonce) + (foot if hand.asks else "")
+    return Said(Answer(context=text, go_on=asking), lambda: _shown(here, binding, hand, ends))
 
 
-def _shown(here: Here, binding: Binding, hand: Handful) -> None:
+def _ending(here: Here, binding: Binding) -> list[str]:
+    """What is to be said, once, of the session's leases that run out soon or are over, as far as is known here."""
+    now = time.time()
+    held = Identity(Path(here.near.git_dir)).holding(binding.session)
+    ends = [term.ending(entry, one.until, one.ttl, now) for entry, one in held.items()]
+    return [text for text in ends if text and not here.tray.told(text)][:_ENDS_SHOWN]
+
+
+def _shown(here: Here, binding: Binding, hand: Handful, ends: Sequence[str] = ()) -> None:
+    for text in ends:
+        here.tray.tell(text)
     if hand.ids:
         shown.note(Path(binding.desk), binding.session, hand.ids)
     here.tray.done(hand)

@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,8 @@ def connection() -> Iterator[Connection]:
 def _warn(found: Connection) -> None:
     """Tell the warnings; what is told once and could not be told now is left for the session's next command."""
     boss = found.coordinator
+    with suppress(GitcoordError):
+        boss.remind()
     for warning in boss.warnings:
         say(f"warning: {warning}")
     if boss.warnings and boss.who.session and output.fault("stderr"):

@@ -14,8 +14,9 @@ import typer
 
 from gitcoord import streaming
 from gitcoord.bootstrap import Connection, utc_now
-from gitcoord.core import inbox, waiting
+from gitcoord.core import inbox, leases, waiting
 from gitcoord.core.names import parse_session, show, word
+from gitcoord.core.sessions import standing
 from gitcoord.core.times import parse_when, spell, spell_span
 from gitcoord.errors import BadInput
 from gitcoord.faces.cli import output, records
@@ -43,7 +44,6 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
     state = now.state
     notes = sorted(state.messages.values() if everything else recent_messages(state, now.as_of), key=lambda one: (one.seq, one.id))
     sessions = list(state.sessions.values() if everything else state.sessions.live())
-    quiet = state.rules.quiet_after
     return {
         "as_of": spell(now.as_of),
         "tip": now.tip,
@@ -52,12 +52,13 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
         "sessions": [
             {
                 **records.record(one),
-                "quiet": one.live and now.as_of - one.last_heartbeat >= quiet,
+                "quiet": standing(one, now.as_of, state.rules.quiet_after) == "quiet",
                 "heartbeat": records.record(state.heartbeats[one.session_id]) if one.session_id in state.heartbeats else None,
             }
             for one in sorted(sessions, key=lambda one: (one.start_seq, one.session_id))
         ],
-        "claims": [records.claim(one) for one in sorted(state.claims.values(), key=lambda one: (one.resource, one.fence))],
+        "claims": [records.claim(one) for one in leases.live(state, now.as_of)],
+        "over": [records.claim(one) for one in leases.over(state, now.as_of)],
         "waiting": [
             *(
                 {**records.record(one), "waiting_for": "claim", "place": waiting.number(state, one, now.as_of)}
@@ -82,7 +83,7 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
         out(f"as known at {spell(state.at)} (event {now.seq})")
     if me and own:
         known = state.sessions.get(me)
-        mine = [one for one in state.claims.values() if one.claimed_by == me]
+        mine = [one for one in leases.live(state, now.as_of) if one.claimed_by == me]
         unread = inbox.unread(state, me, now.as_of)
         work = f": {known.current_work}" if known and known.current_work else ""
         out(f"you are {me}{show(work, 100)}, with {len(mine)} claim(s) and {len(unread)} unread message(s)")
@@ -108,11 +109,10 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
         if len(now.attention) > 10:
             out(f"  … and {len(now.attention) - 10} more")
         out("")
-    quiet = state.rules.quiet_after
     rows = [
         [
             one.session_id + (" *" if one.session_id == me else ""), *([one.repo or ""] if found.settings.hub else []),
-            "quiet" if one.live and now.as_of - one.last_heartbeat >= quiet else one.status,
+            standing(one, now.as_of, state.rules.quiet_after),
             one.current_work or "", one.phase or "", one.progress or "", spell(one.last_heartbeat),
         ]
         for one in sorted(
@@ -125,11 +125,11 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
         title="sessions",
     )
     out("")
-    leases = [
+    held = [
         [str(one.resource), one.claimed_by, spell(one.expires_at), str(one.fence), one.phase or one.reason or ""]
-        for one in sorted(state.claims.values(), key=lambda one: (one.resource, one.fence))
+        for one in leases.live(state, now.as_of)
     ]
-    table(["CLAIM", "HOLDER", "UNTIL", "FENCE", "FOR"], leases, title="claims")
+    table(["CLAIM", "HOLDER", "UNTIL", "FENCE", "FOR"], held, title="claims")
     ready = [one for one in state.handoffs.values() if one.status == "open"]
     if ready:
         out("")
@@ -225,30 +225,30 @@ def history(
             raise BadInput(f"one thing at a time, not {len(wanted)}", hint=f"gitcoord history {word(str(wanted[0]))}")
         held, now = found.coordinator.history(wanted[0])
     every, waits = held.all(now), held.all_waits(now)
-    leases = every[-limit:]
+    shown = every[-limit:]
     if options.json:
         answer(
             {
                 "resource_type": wanted[0].type, "resource_name": wanted[0].name, "as_of": spell(now),
-                "earlier": len(every) - len(leases),
-                "leases": [records.holding(one, now, wanted[0]) for one in leases],
+                "earlier": len(every) - len(shown),
+                "leases": [records.holding(one, now, wanted[0]) for one in shown],
                 "waits": [records.wait(one) for one in waits[-limit:]],
             }
         )  # fmt: skip
         return
-    if len(every) > len(leases):
-        out(f"{len(every) - len(leases)} earlier ones are not shown (--limit)")
+    if len(every) > len(shown):
+        out(f"{len(every) - len(shown)} earlier ones are not shown (--limit)")
     rows = [
         [
             str(one.resource) if one.resource != wanted[0] else "it", one.session, one.mode, spell(one.granted_at),
             spell(one.ended_at) if one.ended_at else f"held until {spell(one.expires_at)}",
             spell_span(timedelta(seconds=one.seconds(now))), str(one.renewals), str(one.fence), records.ending(one),
         ]
-        for one in leases
+        for one in shown
     ]  # fmt: skip
     with others_words():
         table(["WHAT", "HOLDER", "MODE", "FROM", "UNTIL", "HELD FOR", "RENEWED", "FENCE", "ENDED"], rows, title=f"{wanted[0]}")
-        for lease in leases:
+        for lease in shown:
             for session, seq in lease.touched:
                 out(f"{session} committed {lease.resource} while {lease.session} held it (event {seq})")
         if waits:

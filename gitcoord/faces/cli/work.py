@@ -10,6 +10,7 @@ import typer
 
 from gitcoord.bootstrap import utc_now
 from gitcoord.core.names import branch_or_none
+from gitcoord.core.sessions import standing
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld, NotInitialised
@@ -78,13 +79,15 @@ def peers(
             and (capability is None or capability in one.capabilities)
             and role in (None, one.role)
         ]
+        now, quiet = boss.time_now(), state.rules.quiet_after
+        stands = {one.session_id: standing(one, now, quiet) for one in others}
         if options.json:
-            answer({"sessions": [records.record(one) for one in others]})
+            answer({"sessions": [{**records.record(one), "quiet": stands[one.session_id] == "quiet"} for one in others]})
             return
         rows = [
             [
-                one.session_id, one.status, one.current_work or "", one.role or "", ", ".join(one.capabilities), one.repo or "",
-                spell(one.last_heartbeat),
+                one.session_id, stands[one.session_id], one.current_work or "", one.role or "", ", ".join(one.capabilities),
+                one.repo or "", spell(one.last_heartbeat),
             ]
             for one in others
         ]  # fmt: skip
@@ -226,27 +229,32 @@ def claims(
         boss = found.coordinator
         over = resource(found, overlapping) if overlapping else None
         leases = boss.leases(mine=mine, overlapping=over)
+        ended = boss.over(mine=mine, overlapping=over)
         places = boss.places(mine=mine, overlapping=over)
         ready = boss.ready(over) if not mine else []
         if options.json:
             told = {
                 "claims": [records.claim(one) for one in leases],
+                "over": [records.claim(one) for one in ended],
                 "waiting": [{**records.record(place), "place": number} for number, place in places],
                 "ready": [records.record(one) for one in ready],
             }
             answer(told)
             return
-        now = boss.time_now()
         rows = [
             [
                 str(one.resource), one.claimed_by + (" (you)" if one.claimed_by == boss.who.session else ""), one.mode,
-                ("expired " if one.expires_at <= now else "") + spell(one.expires_at), str(one.fence),
-                one.phase or one.reason or "",
+                spell(one.expires_at), str(one.fence), one.phase or one.reason or "",
             ]
             for one in leases
         ]  # fmt: skip
         with others_words():
             table(["WHAT", "HOLDER", "MODE", "UNTIL", "FENCE", "FOR"], rows)
+            for one in ended[:10]:
+                whose = "yours" if one.claimed_by == boss.who.session else f"that of {one.claimed_by}"
+                out(f"over: {one.resource}, {whose} until {spell(one.expires_at)} (fence {one.fence})")
+            if len(ended) > 10:
+                out(f"… and {len(ended) - 10} more that are over (--json has them all)")
             if places:
                 out("")
                 table(

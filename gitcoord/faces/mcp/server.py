@@ -154,6 +154,7 @@ class Served:
                 answer = words.failure(error, below=bool(found.below(place)[0]))
             finally:
                 if patience.gone.is_set() and boss.who.session:  # what is told once must not be told to nobody
+                    boss.remind()
                     for text in boss.warnings:
                         found.desk.leave_note(boss.who.session, text)
             return Ready(answer, (*boss.warnings, *found.left_behind()), boss.who.session)

@@ -9,10 +9,11 @@ from typing import Any
 
 from gitcoord.bootstrap import Connection, utc_now
 from gitcoord.coordinator import Coordinator
-from gitcoord.core import messages, names, waiting
+from gitcoord.core import leases, messages, names, waiting
 from gitcoord.core.inbox import unread as unread_of
 from gitcoord.core.names import Resource, branch_or_none
 from gitcoord.core.overlap import overlaps
+from gitcoord.core.sessions import standing
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, GitcoordError, Held, NotInTime
@@ -91,7 +92,7 @@ def status(at: At, given: shape.StatusGiven) -> Answer:
     state, me = now.state, at.boss.who.session
     about = at.resources(given.about or [])
     everyone = sorted((one for one in state.sessions.values() if one.live), key=lambda one: (one.start_seq, one.session_id))
-    claims = sorted(state.claims.values(), key=lambda one: (one.claimed_by != me, one.resource, one.fence))
+    claims = sorted(leases.live(state, now.as_of), key=lambda one: (one.claimed_by != me, one.resource, one.fence))
     claims = [one for one in claims if not about or any(overlaps(one.resource, other) for other in about)]
     line = waiting.line(state, now.as_of)
     unread = unread_of(state, me, now.as_of) if me else []
@@ -107,7 +108,7 @@ def status(at: At, given: shape.StatusGiven) -> Answer:
             {
                 **{key: words.record(one)[key] for key in ("session_id", "status", "current_work", "phase", "progress", "role")},
                 "branch": one.branch,
-                "quiet": now.as_of - one.last_heartbeat >= state.rules.quiet_after,
+                "quiet": standing(one, now.as_of, state.rules.quiet_after) == "quiet",
                 "last_heartbeat": spell(one.last_heartbeat),
             }
             for one in everyone[:_LISTED]
@@ -126,14 +127,15 @@ def status(at: At, given: shape.StatusGiven) -> Answer:
         "attention": [asdict(item) for item in now.attention[:_LISTED]],
         "more": {key: size - _LISTED for key, size in sizes.items() if size > _LISTED},
     }  # fmt: skip
-    mine = sum(1 for one in state.claims.values() if one.claimed_by == me)
+    mine = sum(1 for one in leases.live(state, now.as_of) if one.claimed_by == me)
     ours = [f"you are {me}, with {mine} claim(s) and {len(unread)} unread message(s)" if me else "you have no session yet"]
     if now.read_at is None:
         ours.append(f"as known at {spell(state.at)} (event {now.seq})")
     ours += [f"{size - _SAID} more {key}: in the structured answer" for key, size in sizes.items() if size > _SAID]
     others = [f"needs attention: {item.text}" for item in now.attention[:_SAID]]
     others += [
-        f"session {one.session_id} ({one.status})" + (f": {names.show(one.current_work, 100)}" if one.current_work else "")
+        f"session {one.session_id} ({standing(one, now.as_of, state.rules.quiet_after)})"
+        + (f": {names.show(one.current_work, 100)}" if one.current_work else "")
         for one in everyone[:_SAID]
     ]
     others += [
