@@ -131,13 +131,13 @@ def test_no_refusal_is_told_while_an_earlier_push_of_the_command_may_still_land(
     with monkeypatch.context() as patch:
         patch.setattr(RemoteTip, "swap", note_and_die)
         with ada.here(clock) as found, pytest.raises(Killed):
-            found.coordinator.renew(file("x"), op="renewal")
+            found.coordinator.renew(file("x"), again=False, op="renewal")
     clock.move(seconds=20)  # by now the lease is over: decided anew, the same command is refused
     with ada.here(clock) as found, pytest.raises(Unknown):
-        found.coordinator.renew(file("x"), op="renewal")
+        found.coordinator.renew(file("x"), again=False, op="renewal")
     ada.git("push", "-q", "origin", f"{sent[0]}:refs/heads/coordination")  # the killed process's push arrives now
     with ada.here(clock) as found:
-        assert [lease.fence for lease in found.coordinator.renew(file("x"), op="renewal").claims] == [4]
+        assert [lease.fence for lease in found.coordinator.renew(file("x"), again=False, op="renewal").claims] == [4]
 
 
 def test_a_push_that_never_came_keeps_no_refusal_back_for_long(
@@ -150,13 +150,13 @@ def test_a_push_that_never_came_keeps_no_refusal_back_for_long(
     with monkeypatch.context() as patch:
         patch.setattr(RemoteTip, "swap", _die)
         with ada.here(clock) as found, pytest.raises(Killed):
-            found.coordinator.renew(file("x"), op="renewal")
+            found.coordinator.renew(file("x"), again=False, op="renewal")
     clock.move(seconds=20)
     with ada.here(clock) as found:
         for note in (found.desk.path / "flights").iterdir():  # no process that git's deadline has ended can send any more
             os.utime(note, (time.time() - 3600,) * 2)
         with pytest.raises(NotHeld):
-            found.coordinator.renew(file("x"), op="renewal")
+            found.coordinator.renew(file("x"), again=False, op="renewal")
 
 
 def test_an_unknown_outcome_converges_when_the_command_is_run_again(

@@ -36,7 +36,7 @@ Run = Callable[..., Ran]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], earlier: tuple[Seat, Seat, Clock]) -> Run:
     """Runs the real command line in this process, by the clock of the test."""
     _, _, clock = earlier
-    monkeypatch.setattr(context, "connect", partial(connect, now=clock))
+    monkeypatch.setattr(context, "connect", partial(connect, now=clock, witness=clock))
     for room in (look, work):
         monkeypatch.setattr(room, "utc_now", clock)
 
