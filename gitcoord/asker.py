@@ -15,7 +15,7 @@ from gitcoord.core import clocks, leases, names, secrecy, sessions
 from gitcoord.core.records import Caller, Command, Event, digest
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
-from gitcoord.errors import BadInput, GitcoordError, Held, NoSession, NotInitialised, NotWritten, Unknown, Unreachable
+from gitcoord.errors import BadInput, GitcoordError, GitFault, Held, NoSession, NotInitialised, NotWritten, Unknown, Unreachable
 from gitcoord.flusher import Queued, Result
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
@@ -52,6 +52,8 @@ class Asker(Reader):
     """One caller who may change the branch. `about_secrets`: what is done with what looks like one."""
 
     about_secrets: secrecy.Manner = "hide"
+    landed: int = 0
+    """The last event that this caller's commands made; 0 for none."""
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -79,8 +81,7 @@ class Asker(Reader):
             names.parse_id(op)
             asked = self._asked_for(kind, command.wishes if typed is None else typed, given)
             command = command.model_copy(update={"asked": asked})
-            known = self.log.view().checked
-            done = self._done(op, command.made, known)
+            known, done = self._done(op, command.made)
             if done is not None:
                 return done
             since = known.tip or _NOWHERE
@@ -91,6 +92,7 @@ class Asker(Reader):
             raise (self._from_outside(command.kind) if self.boxed else error) from error
         if isinstance(result, Queued):
             return Receipt("queued", op), None
+        self.landed = result.seq if result.event is not None else self.landed
         given_back = set(getattr(result.event, "released", ()))
         if given_back:  # what this command gave back is no loss
             self.identity.drop(command.session, given_back)
@@ -111,13 +113,22 @@ class Asker(Reader):
         if not op:
             return None
         asked = self._asked_for(kind, request, {"session": self.who.session})
-        return self._done(names.parse_id(op), lambda event: event.asked == asked, self.log.view().checked)
+        return self._done(names.parse_id(op), lambda event: event.asked == asked)[1]
 
-    def _done(self, op: str, is_mine: Callable[[Event], bool], known: Checked) -> tuple[Receipt, Event | None] | None:
-        done = self.log.outcome(op, is_mine, known)
+    def _done(self, op: str, is_mine: Callable[[Event], bool]) -> tuple[Checked, tuple[Receipt, Event | None] | None]:
+        """Return what is known of the branch, and what came of the operation in that. Raises Unknown where git can't tell: it may
+        have been done before.
+        """
+        try:
+            known = self.log.view().checked
+            done = self.log.outcome(op, is_mine, known)
+        except GitFault as error:
+            raise Unknown(
+                f"whether {op} was done before can't be told ({error.message})", hint="run the same command again"
+            ) from error
         if isinstance(done, GitcoordError):
             raise done
-        return None if done is None else (Receipt("committed", op, done.seq, done.commit), done.event)
+        return known, None if done is None else (Receipt("committed", op, done.seq, done.commit), done.event)
 
     def _from_outside(self, kind: str) -> Unreachable:
         """That this can't be had from within a sandbox, and who stands outside of it."""
@@ -137,7 +148,10 @@ class Asker(Reader):
         if result.held is not None and set(self.identity.held(self.who.session)) <= result.held.leases.keys():
             self._note_held(result.held.leases, result.held.seq)
             return
-        known = self.log.view()
+        try:
+            known = self.log.view()
+        except GitFault:  # the command is done; what else is new is told by the next one
+            return
         # Another clone of this machine may have flushed for us: then this one's view is older than the answer.
         if known.checked.seq >= result.seq:
             self._note_losses(known.state)

@@ -19,7 +19,7 @@ from gitcoord import __version__
 from gitcoord.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.core.times import spell
-from gitcoord.errors import BadInput, Damaged
+from gitcoord.errors import BadInput, Damaged, GitFault, Unknown
 from gitcoord.flusher import Flusher
 from gitcoord.git import hub
 from gitcoord.git.objects import Objects
@@ -251,7 +251,7 @@ def connect(
             host=_host(settings),
         )
         flusher = Flusher(desk=desk, log=log, now=now, sleep=sleep, seconds=settings.deadline, wall=time.time)
-        yield Connection(
+        found = Connection(
             repo=repo,
             home=home,
             settings=settings,
@@ -266,6 +266,13 @@ def connect(
                 now=now, seconds=settings.deadline, cached=cached, boxed=boxed,
             ),
         )  # fmt: skip
+        try:
+            yield found
+        except GitFault as fault:
+            if not (landed := found.coordinator.landed):
+                raise
+            text = f"it is done, as event {landed}, but git failed before all of the answer was there: {fault.message}"
+            raise Unknown(text, hint="gitcoord status shows what came of it", data={"seq": landed}) from fault
         facts.keep()
 
 

@@ -135,9 +135,9 @@ class Flusher(Sender):
         """What came of a command that another process took, and for whose answer there was no room: the history knows."""
         try:
             view = self.log.refresh(max(1.0, end - self.clock()))
+            return self.log.outcome(command.op, command.made, view.checked)
         except GitcoordError as error:
             return Unknown(f"it may have landed; {error.message}", hint="run the same command again")
-        return self.log.outcome(command.op, command.made, view.checked)
 
     def _fresh(self, end: float) -> float:
         """The deadline of a flush that begins now: waiting for one's turn at the desk was no waiting for the remote."""

@@ -42,7 +42,7 @@ def is_allowed(words: Sequence[str], environ: Mapping[str, str]) -> bool:
         staged = _ask(
             env, "diff-index", "--cached", "--name-only", "-z", "--no-renames", "--ignore-submodules=none", "HEAD", "--"
         )  # fmt: skip
-        if staged is None:
+        if not staged or not staged.endswith(b"\0"):  # silence is no answer, and a commit of nothing is rare
             return False
         names = unicodedata.normalize("NFC", staged.decode("utf-8", "surrogateescape")).split("\0")
         binding = Identity(Path(os.path.realpath(git_dir))).sitting(environ)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitcoord.errors import GitcoordError
+from gitcoord.errors import GitcoordError, GitFault
 from gitcoord.git.repo import Oid, Repository
 
 COMMITS = 1000  # newest commits of a push that are looked at: the first push of a long history must not take minutes
@@ -73,6 +73,8 @@ def staged(repo: Repository, index: str = "") -> list[Changed]:
         done = repo.run(*words, extra=extra)
         if not done.ok or not _is_whole(done.stdout):
             raise GitcoordError(f"git can't tell what is staged: {done.how}", hint="git status")
+        if not done.stdout and not repo.run("diff-index", "--cached", "--quiet", *words[6:], extra=extra).ok:
+            raise GitFault("git told nothing of what is staged, and something is", hint="git status")
         changes = {path: status == "A" for _, status, path in _entries(done.stdout)}
         found = changes if found is None else {path: added and changes[path] for path, added in found.items() if path in changes}
     return [Changed(path, added) for path, added in (found or {}).items()]
@@ -80,11 +82,11 @@ def staged(repo: Repository, index: str = "") -> list[Changed]:
 
 def dirty(repo: Repository, paths: Sequence[str]) -> set[str]:
     """Those of the paths that are not as in the newest commit: changed, staged, or new."""
-    words = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignored=no", "--"]
+    words = ["status", "--porcelain=v1", "--branch", "-z", "--untracked-files=all", "--no-renames", "--ignored=no", "--"]
     done = repo.run("--literal-pathspecs", *words, *paths)
-    if not done.ok or not _is_whole(done.stdout):
+    if not done.ok or not done.stdout.startswith(b"## ") or not _is_whole(done.stdout):  # the branch is told even of a clean tree
         raise GitcoordError(f"git can't tell what is changed: {done.how}", hint="git status")
-    entries = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+    entries = done.stdout.decode("utf-8", "surrogateescape").split("\0")[1:]
     return {entry[3:] for entry in entries if len(entry) > 3}
 
 

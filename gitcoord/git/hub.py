@@ -37,7 +37,9 @@ def home(repo: Repository, folder: str, url: str) -> Repository:
         if not done.ok:
             raise GitcoordError(f"git can't make the hub's repository here: {done.words}", hint="gitcoord doctor")
         for key, value in _own_credentials(repo):
-            process.run([repo.git, *process.ALWAYS, "config", "--add", key, value], env=env, cwd=aside)
+            done = process.run([repo.git, *process.ALWAYS, "config", "--add", key, value], env=env, cwd=aside)
+            if not done.ok:  # without them it would never be reached
+                raise GitFault(f"git can't make the hub's repository here: {done.how}", hint="run the same command again")
         try:
             os.rename(aside, folder)  # whole or not at all: others of this desk may be making it, too
         except OSError:
@@ -52,6 +54,8 @@ def _hash_of(repo: Repository, url: str) -> str:
     """The hash of the hub: by the names that it lists; that of this clone where it lists none."""
     word, meaning = unrewritten(repo, url)
     done = repo.run("ls-remote", "--", word, seconds=_SECONDS, extra=meaning)
+    if not done.ended_itself and done.in_time:
+        raise GitFault(f"git can't list what the hub has: {done.how}", hint="run the same command again")
     first = re.match(rb"[0-9a-f]+", done.stdout) if done.ok else None
     return repo.hash_name if first is None else "sha256" if len(first[0]) == 64 else "sha1"
 

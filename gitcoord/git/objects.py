@@ -160,7 +160,7 @@ class Objects:
             raise fault
         try:
             mend()
-        except GitcoordError:
+        except (GitcoordError, OSError):
             raise fault from None
         self.close()  # they know the old packs only
 

@@ -27,6 +27,7 @@ Oid = str
 _OWN = "refs/gitcoord/"  # where our own refs are
 _PASSING = ("fetch", "chain", "sending")
 """Those that stand only while something goes on: what is being fetched; what is written and not pushed yet."""
+_SHORTLY = 10.0  # seconds that git may take to say where it is and how it is set, before anybody knows the deadline
 _LEFT_AFTER = 3600.0  # seconds after which one of them was left behind by a killed process
 NULL: Oid = ""
 """Nothing there: an absent ref, "must not exist" in a swap."""
@@ -144,7 +145,7 @@ class Repository:
         meant = {name: environ[name] for name in named if name in environ}
         lines: list[str] = []
         for last in (False, True):
-            done = process.run([*argv, *asked], env={**process.clean_environment(environ), **meant}, cwd=start)
+            done = process.run([*argv, *asked], env={**process.clean_environment(environ), **meant}, cwd=start, idle=_SHORTLY)
             lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")
             # All but the work tree is there in a bare repository, and in a .git; then git's last word is a complaint.
             whole = lines.pop() == "" and lines and lines[0] in {"true", "false"} and all(map(os.path.isabs, lines[1:]))
@@ -152,7 +153,7 @@ class Repository:
                 break
             if done.ended_itself and not done.ok and done.words:
                 raise _no_repository(start, done)
-            if last:
+            if last or not done.in_time:
                 raise GitFault(f"git can't tell which repository {start!r} lies in: {done.how}", hint="git status")
         if lines[0] == "true" and not meant and os.path.basename(os.path.realpath(lines[1])) != ".git":
             raise _bare(start)  # git before 2.38 knows no `safe.bareRepository`
@@ -288,10 +289,12 @@ class Repository:
         env = {**process.clean_environment(self.environ), **self._pins()}
         last = process.ALWAYS[-1].lower().replace("=", "\n") + "\0"  # what we say ourselves comes last: by it the list is whole
         for _ in range(2):
-            done = process.run(self.argv("config", "-z", "--list", "--includes"), env=env, cwd=self.cwd, idle=self.seconds)
-            if done.ok and done.stdout.endswith(last.encode()):
+            done = process.run(
+                self.argv("config", "-z", "--list", "--includes"), env=env, cwd=self.cwd, idle=min(_SHORTLY, self.seconds)
+            )
+            if not done.in_time or (done.ok and done.stdout.endswith(last.encode())):
                 break
-        else:
+        if not done.ok or not done.stdout.endswith(last.encode()):
             raise GitFault(f"git can't read its configuration: {done.how}", hint="git config --list")
         found: dict[str, list[str]] = {}
         for entry in done.stdout.decode("utf-8", "surrogateescape").split("\0"):
