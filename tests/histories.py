@@ -338,7 +338,10 @@ def midnight(maker: Maker, head: Node, a: int, b: int) -> Node | None:
     day = story.now.replace(hour=0, minute=0, second=0) + timedelta(days=1 + b % 9)
     op = maker.op()
     story.op = lambda: op  # type: ignore[method-assign]
-    event = story.beat(SESSIONS[a % 3], "soon", estimated_completion=day)
+    try:
+        event = story.beat(SESSIONS[a % 3], "soon", estimated_completion=day)
+    except GitcoordError:  # it goes on where there is no branch, or an alarm
+        return None
     at = stamp(head.state, event.at)
     _, files = maker.true_files(head, event, at)
     odd = f"{day - timedelta(days=1):%Y-%m-%dT24:00:00Z}"
