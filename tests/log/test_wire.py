@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from story import T0, Story, hours, seconds, stamp
+from story import COMMIT, T0, Story, hours, seconds, stamp
 from strategies import NASTY, UNSAFE, any_event, events, lines, many, texts, wild_texts
 
 from gitcoord.core import rules
@@ -264,6 +264,16 @@ def test_good_message_is_read() -> None:
         ("Coord-Expires: 2025-11-15T14:00:00Z", "Coord-Expires: soon"),
         ("Coord-Ttl: 14400", "Coord-Ttl: -5"),
         ("Coord-Ttl: 14400", "Coord-Ttl: 1e999"),
+        *(("Coord-Ttl: 14400", f"Coord-Ttl: {odd}") for odd in (" 14400", "14400 ", "+14400", "014400", "14_400", "14400.0",
+        "1\u06644400")),
+        *(("Coord-Phase: BUILD", f"Coord-Phase: BUILD\nCoord-Coordination: {odd}") for odd in ("t", "no", "0", "False", "\\u{}")),
+        ("Coord-Ttl: 14400", "Coord-Ttl: 1440\\u{30}"),
+        ("Coord-Expires: 2025-11-15T14:00:00Z", "Coord-Expires: 2025-11-14T24:00:00Z"),
+        ("Coord-Phase: BUILD", "Coord-Phase: BUILD\nCoord-Ignored: <b>@everyone</b> call me"),
+        ("Coord-Phase: BUILD", f"Coord-Phase: BUILD\nCoord-Ignored: {COMMIT} a\\u{{202E}}b"),
+        ("Coord-Phase: BUILD", "Coord-Phase: BUILD\nCoord-Taken: 04 ann expired file:src/api.py"),
+        ("Coord-Phase: BUILD", "Coord-Phase: BUILD\nCoord-Later: \\u{110000}"),
+        ("Coord-Event: claim.acquired", "Coord-Event: <b>later</b>"),
         ("Coord-Phase: BUILD", "Coord-Phase: a\\u{0}b"),
         ("Coord-Phase: BUILD", "Coord-Phase: a\\u{A}b"),
         ("Coord-Phase: BUILD", "Coord-Phase: \\u{110000}"),
