@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from seats import Seat
-from story import Story, minutes
+from story import COMMIT, Story, minutes
 
 from gitcoord.core.requests import RequestClaims
 from gitcoord.errors import GitcoordError
+from gitcoord.faces.cli.handoff import show_handoff
 
 # What another session may have called a thing (names are any plain line), with a mark that appears if a shell takes it for its own.
 NAMES = [
@@ -117,3 +118,17 @@ def test_release_of_all_leaves_every_line(pair: tuple[Seat, Seat]) -> None:
     assert ben.run("claim", "a.py", "--wait", "--timeout", "0s").code == 9
     ben.ok("release", "--all")  # with nothing held
     assert ada.ok("status")["waiting"] == []
+
+
+@pytest.mark.parametrize(
+    "branch", ["feature/x", "a;touch${IFS}pwned", "$(touch${IFS}pwned)", "`touch${IFS}pwned`", "it's", "a&b|c", "!!"]
+)
+def test_what_is_shown_to_check_out_is_one_word(branch: str, empty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """git takes these as names of branches; those with blanks or a dash in front never get onto the branch."""
+    story = Story.of("ann")
+    story.handoff("ann", branch=branch, commit=COMMIT)
+    [offer] = story.state.handoffs.values()
+    show_handoff(offer)
+    shown = capsys.readouterr().out.partition("to check out: branch ")[2].partition(", commit ")
+    assert shown[2].strip() == COMMIT
+    assert paste(f"gitcoord {shown[0]}", empty) == [branch]
