@@ -21,14 +21,12 @@ def look(found: Connection, error: Divided) -> Iterator[Finding]:
     seen = error.data["seen"]
     known = {oid for oid, _ in (objects.range(seen) or [])} if seen else set()
     for line in error.data["lines"]:
-        if not line["first"]:
-            continue
-        own = [name for name in objects.range(line["good"], line["first"]) or [] if name[0] != line["first"]]
-        commits = [objects.commit(line["first"]), *objects.commits(own[-_NAMED:])]
+        own = objects.range(line["good"], error.data["fork"]) or []
+        commits = objects.commits(own[-_NAMED:])
         authors = ", ".join(dict.fromkeys(show(commit.author, 64) for commit in commits))
         dates = [spell(commit.committed_at) for commit in commits if commit.committed_at is not None]
         when = f", {dates[0]} to {dates[-1]}" if dates else ""
-        mine = ", and this clone has seen it" if line["first"] in known else ""
+        mine = ", and this clone has seen it" if known & {oid for oid, _ in own} else ""
         count = f"events {error.data['common'] + 1} to {line['events']}"
         yield Finding("warning", f"one line has {count}, by {authors}{when}; it ends at {line['commit'][:12]}{mine}")
         steps = found.tip.way_back(line["commit"], now)

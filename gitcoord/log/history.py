@@ -437,15 +437,13 @@ def _divided(merge: Commit, tip: Oid, one: tuple[Oid, _Place], other: tuple[Oid,
     while low < high:  # the last event that both lines have
         middle = (low + high + 1) // 2
         low, high = (middle, high) if one[1].at(middle) is other[1].at(middle) else (low, middle - 1)
-    lines = [
-        {"commit": parent, "good": place.good, "first": place.at(low + 1).good if place.seq > low else "", "events": place.seq}
-        for parent, place in (one, other)
-    ]
+    fork = one[1].at(low)
+    lines = [{"commit": parent, "good": place.good, "events": place.seq} for parent, place in (one, other)]
     return Divided(
         f"the merge {merge.oid[:12]} joins two lines of events that can't both have happened: after event {low} one goes on to "
         f"event {one[1].seq}, the other to event {other[1].seq}; nothing is written until a person has chosen",
         hint="gitcoord doctor",
-        data={"merge": merge.oid, "by": merge.author, "common": low, "lines": lines, "seen": before, "now": tip},
+        data={"merge": merge.oid, "by": merge.author, "common": low, "fork": fork.good, "lines": lines, "seen": before, "now": tip},
     )
 
 
