@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from gitcoord import glancing
@@ -36,6 +37,9 @@ from gitcoord.views import board as board_view
 from gitcoord.views.attention import Item, attention
 from gitcoord.views.holdings import Holdings, How, Step
 from gitcoord.views.repository import of_repository
+
+_COUNTED = 1000
+"""Commits behind a limit that are still looked at, to say how many are not shown."""
 
 
 @dataclass(frozen=True)
@@ -340,26 +344,31 @@ class Reader:
             raise NotInitialised(f"the branch has no event at {at}", hint="gitcoord log")
         return board_view.render(last[0].state)
 
-    def entries(
-        self, *, session: str | None, resource: Resource | None, since: datetime | None, limit: int, after: int | None = None
-    ) -> list[LogEntry]:
-        """The newest events that match, oldest first; `after`: only those behind that event."""
-        view = self.view()
-        found: list[LogEntry] = []
-        for one in self.log.entries(view.checked, newest_first=True):
+    def entries(self, *, limit: int, **asked: Any) -> list[LogEntry]:
+        """The newest events that match (see `counted`), oldest first."""
+        return list(islice((entry for entry in self._matching(**asked) if entry is not None), limit))[::-1]
+
+    def counted(self, *, limit: int, **asked: Any) -> tuple[list[LogEntry], int, bool]:
+        """Return the newest events that match, oldest first; how many earlier ones match; and False where not all of them were
+        counted: for that alone no long past is read. `session`, `resource`, `since`: what must fit; `after`: only those behind
+        that event.
+        """
+        walk = self._matching(**asked)
+        found = list(islice((entry for entry in walk if entry is not None), limit))
+        rest = list(islice(walk, _COUNTED + 1))
+        return found[::-1], sum(entry is not None for entry in rest[:_COUNTED]), len(rest) <= _COUNTED
+
+    def _matching(
+        self, *, session: str | None, resource: Resource | None, since: datetime | None, after: int | None = None
+    ) -> Iterator[LogEntry | None]:
+        """Yield the events, the newest first; None for each that doesn't match."""
+        for one in self.log.entries(self.view().checked, newest_first=True):
             entry = entry_of(one, self.now())
             if after is not None and 0 < entry.seq <= after:
-                break
-            if since is not None and entry.at < since:
-                continue
-            if session is not None and entry.session != session:
-                continue
-            if resource is not None and not any(overlaps(Resource.read(one), resource) for one in entry.resources):
-                continue
-            found.append(entry)
-            if len(found) >= limit:
-                break
-        return list(reversed(found))
+                return
+            fits = (since is None or entry.at >= since) and (session is None or entry.session == session)
+            about = resource is None or any(overlaps(Resource.read(text), resource) for text in entry.resources)
+            yield entry if fits and about else None
 
     def history(self, resource: Resource) -> tuple[Holdings, datetime]:
         """Who held that, or what overlaps it, and when: from the good events alone; and the instant until which that is known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,6 +70,12 @@ class Settings:
         autoclaim = values.get("autoclaim", "false").lower()
         if autoclaim not in {"true", "false"}:
             raise BadInput(f"gitcoord.autoclaim {autoclaim!r} is not true or false", hint="gitcoord config autoclaim true")
+        desk = environ.get("GITCOORD_DESK") or values.get("desk", cls.desk)
+        if desk not in {"machine", "clone"} and not os.path.isabs(desk):
+            raise BadInput(
+                f"gitcoord.desk {desk!r} is not machine, clone or an absolute path: a folder would appear wherever you stand",
+                hint="gitcoord config desk machine",
+            )
         repo = values.get("repo", cls.repo)
         if repo and not _REPO.fullmatch(repo):
             raise BadInput(
@@ -87,7 +94,7 @@ class Settings:
             autoclaim=autoclaim == "true",
             remote=values.get("remote", cls.remote),
             branch=branch,
-            desk=environ.get("GITCOORD_DESK") or values.get("desk", cls.desk),
+            desk=desk,
             deadline=deadline,
             host=values.get("host", cls.host),
         )

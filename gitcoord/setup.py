@@ -73,6 +73,11 @@ def set_local(start: str, environ: Mapping[str, str], key: str, value: str) -> N
     """Sets one of a clone's settings. Raises BadInput for a value that it can't have."""
     repo = Repository.find(start, environ)
     Settings.read({f"gitcoord.{key}": value}, {})
+    if not value:
+        raise BadInput(f"gitcoord.{key} can't be empty", hint=f"to have none: git config --unset gitcoord.{key}")
+    if key == "remote" and value != "." and value not in repo.remotes:
+        known = ", ".join(repo.remotes) or "none"
+        raise BadInput(f"there is no remote called {value!r} here (there is: {known})", hint="git remote -v")
     if key == "hub":
         value = kept_hub(repo, value)
     repo.set_config(f"gitcoord.{key}", value)

@@ -47,7 +47,7 @@ def test_the_board_has_every_section(busy: tuple[Seat, Seat, Clock]) -> None:
         "# Multi-Session Status Board", "**Active Sessions:** 2", "### ada (Started: ", "- **Status:** Building",
         "- **Working On:** church-guidance-ministry", "- **Phase:** BUILD - implementing landing page", "- **Progress:** 30%",
         "- **Last Update:** ", "fresh until", "- **Next:** Implement intake form", "- **Est. Complete:** ",
-        "- **file/src/api.py**: ada (expires ", "ada → all: Starting BUILD phase", "ada → ben: Can I help?",
+        "- **file:src/api.py**: ada (expires ", "ada → all: Starting BUILD phase", "ada → ben: Can I help?",
         "ben is blocked by missing credentials", "src/shared.py", "ben has not answered ada", "Ready To Pick Up", "for **REVIEW**",
         "## 🏁 Ended Today",
     ):  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from conftest import Seats
@@ -255,6 +256,48 @@ def test_a_holder_hears_of_another_s_commit_everywhere(pair: tuple[Seat, Seat]) 
     assert "ben committed file:src while ada held it" in ada.run("history", "src").out
     assert "ben committed src/a.py" in ada.run("inbox").out
     assert "- none" in ada.run("board").out.split("## ⚠️ Coordination Needed")[1].strip().splitlines()[0]
+
+
+def test_what_was_hardly_meant_is_said_or_asked_about(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, _ = pair
+    for name in ("src", "tests"):
+        (ada.path / name).mkdir()
+    for words, told in [
+        (("claim", "src", "tests"), "the files: file src tests | of the type src: src:tests"),
+        (("check", "src", "tests"), "src:tests"),
+        (("claim", "the landing page"), "gitcoord claim task 'the landing page'"),
+        (("config", "remote", "nope"), "no remote called 'nope'"),
+        (("config", "hub", ""), "can't be empty"),
+        (("config", "desk", ""), "absolute path"),
+        (("config", "desk", "here/there"), "absolute path"),
+        (("config", "host", ""), "can't be empty"),
+    ]:
+        ran = ada.run(*words)
+        assert (ran.code, told in ran.err) == (2, True), ran
+    assert ada.ok("claims")["claims"] == []
+    assert "there is no nosuchfile.py here" in ada.run("claim", "nosuchfile.py").err
+    assert "there is no" not in ada.run("claim", "src").err
+    assert "there is no" not in ada.run("claim", "file", "new/*.py").err
+    assert ada.run("claim", "file", "the landing page").code == 0
+    assert "file:notmine is nobody's" in ada.run("release", "notmine").out
+    both = ada.run("release", "file", "src", "notmine")
+    assert ("released: file:src" in both.out, "file:notmine was not held" in both.err) == (True, True)
+    assert "no session is called nobody" in ada.run("log", "--session", "nobody").err
+    cut = ada.run("log", "--limit", "3")
+    assert f"{len(ada.ok('log', '--limit', '99')['events']) - 3} earlier ones are not shown" in cut.out
+    ada.ok("config", "desk", str(tmp_path / "desk"))
+
+
+def test_the_board_spells_a_name_as_commands_take_it_and_they_take_what_it_spelled(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.ok("claim", "deploy", "staging")
+    assert "**deploy:staging**: ada" in ada.run("board").out
+    for name in ("deploy:staging", "deploy/staging"):
+        assert ben.run("check", name).code == 3
+        assert ben.run("claim", name).code == 3
+    assert ben.run("check", "deploy/other").code == 0
+    (ben.path / "deploy").mkdir()
+    assert ben.run("check", "deploy/staging").code == 0  # here it is a folder: a file is meant
 
 
 def test_other_types_need_equal_names(pair: tuple[Seat, Seat]) -> None:

@@ -156,10 +156,7 @@ def _claim(now: datetime, claim: Claim) -> str:
     extra = [f"fence {claim.fence}"]
     extra += ["shared"] if claim.mode == "shared" else []
     extra += [inert(claim.phase, 60)] if claim.phase else []
-    return (
-        f"- **{claim.resource_type}/{inert(claim.resource_name)}**: {claim.claimed_by} "
-        f"(expires {_clock(claim.expires_at, now)}, {', '.join(extra)})"
-    )
+    return f"- **{inert(str(claim.resource))}**: {claim.claimed_by} (expires {_clock(claim.expires_at, now)}, {', '.join(extra)})"
 
 
 def _offer(now: datetime, offer: Handoff) -> str:

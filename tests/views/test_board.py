@@ -96,15 +96,15 @@ def test_board_shows_claims_with_holder_expiry_and_fence(example_story: Story) -
     text = section(board.render(example_story.state), "🔒 Active Claims")
     lease = example_story.lease("droplet:church-guidance-ministry")
     assert lease is not None
-    assert f"- **droplet/church-guidance-ministry**: session-001 (expires 14:00 UTC, fence {lease.fence}, BUILD)" in text
-    assert "**droplet/dashboard**: session-002 (expires 10:35 UTC" in text
+    assert f"- **droplet:church-guidance-ministry**: session-001 (expires 14:00 UTC, fence {lease.fence}, BUILD)" in text
+    assert "**droplet:dashboard**: session-002 (expires 10:35 UTC" in text
     assert text.count("\n- ") == 3
 
 
 def test_what_is_over_or_silent_is_not_said_to_be_active(example_story: Story) -> None:
     example_story.wait(minutes(30)).beat("session-001", "Building")
     text = section(board.render(example_story.state), "🔒 Active Claims")
-    assert "droplet/dashboard" not in text
+    assert "droplet:dashboard" not in text
     assert "session-001 (expires " in text
     whole = board.render(example_story.state)
     assert re.findall(r"(?m)^### (\S+)", section(whole, "🟢 Active Sessions")) == ["session-001"]

@@ -184,10 +184,14 @@ def log(
                     boss.warnings.clear()
                     _print_entry(one)
             return
-        entries = boss.entries(session=who, resource=wanted, since=start, after=after, limit=limit)
+        entries, left, all_counted = boss.counted(session=who, resource=wanted, since=start, after=after, limit=limit)
         if options.json:
-            answer({"events": [_entry(one) for one in entries]})
+            answer({"events": [_entry(one) for one in entries], "earlier": left})
             return
+        if who is not None and not entries and who not in boss.view(fresh=False).state.sessions:
+            say(f"no session is called {who}: gitcoord peers")
+        if left:
+            out(f"{left}{'' if all_counted else ' or more'} earlier ones are not shown (--limit)")
         with others_words():
             for one in entries:
                 _print_entry(one)
@@ -253,6 +257,8 @@ def history(
                 out(f"{session} committed {lease.resource} while {lease.session} held it (event {seq})")
         if waits:
             out("")
+            if len(waits) > limit:
+                out(f"{len(waits) - limit} earlier ones who waited are not shown (--limit)")
             lines = [
                 [one.session, spell(one.since), spell(one.until) if one.until else "waits still", one.how or ""]
                 for one in waits[-limit:]

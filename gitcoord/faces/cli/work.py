@@ -15,7 +15,7 @@ from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld, NotInitialised
 from gitcoord.faces.cli import complete, handoff, records
-from gitcoord.faces.cli.arguments import patience, resource, resources
+from gitcoord.faces.cli.arguments import missing, patience, refuse_words, resource, resources
 from gitcoord.faces.cli.context import answer, connection, options, others_words, out, say, table, tell
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", autocompletion=complete.claims, show_default=False)]
@@ -147,6 +147,7 @@ def claim(
         raise BadInput("--timeout says how long to --wait", hint="gitcoord claim … --wait --timeout 90s")
     with connection() as found:
         boss = found.coordinator
+        refuse_words(found, names)
         wanted = resources(found, names)
         asked: dict[str, Any] = {
             "mode": "shared" if shared else "exclusive", "any_of": any_of, "ttl_seconds": _seconds(ttl), "phase": phase,
@@ -166,6 +167,8 @@ def claim(
         for entry in held.taken:
             fence, holder, why, what = entry.split(" ", 3)
             say(f"took {what} over from {holder} (fence {fence}, {why})")
+        for name in missing(found, wanted):
+            say(f"warning: there is no {name} here: it is held as the name of a file to come")
         lines = [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in held.claims]
         answer(
             {
@@ -211,12 +214,19 @@ def release(
         if done is not None or next_phase:
             head = found.repo.head()
             told |= {"branch": branch_or_none(head.branch), "commit": oid_or_none(head.commit)}
-        receipt, freed = found.coordinator.release(resources(found, names) if names else None, op=options.op, **told)
+        wanted = resources(found, names) if names else None
+        receipt, freed = found.coordinator.release(wanted, op=options.op, **told)
         words = [f"released: {entry.split(' ', 1)[1]}" for entry in freed]
+        given = {entry.split(" ", 1)[1] for entry in freed}
+        unheld = [str(one) for one in wanted or () if str(one) not in given]
+        nothing = f"nothing was held: {', '.join(unheld)} is nobody's" if unheld else "nothing was held"
+        for name in unheld if freed else ():
+            say(f"warning: {name} was not held by you, nor by anybody")
         if receipt.state == "queued":
             words = [f"{line} (queued: the remote is away)" for line in words]
         answer(
-            {**records.receipt(receipt), "released": [entry.split(" ", 1)[1] for entry in freed]}, *(words or ["nothing was held"])
+            {**records.receipt(receipt), "released": [entry.split(" ", 1)[1] for entry in freed]},
+            *(words or [nothing]),
         )
 
 
