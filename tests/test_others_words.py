@@ -48,7 +48,7 @@ def test_an_agent_reads_others_words_between_marks(pair: tuple[Seat, Seat]) -> N
     ben.extra = {"CLAUDECODE": "1", "CLAUDE_CODE_SESSION_ID": "c-1"}
     ben.ok("start", "bot", "--new")
     for number in range(3):
-        ada.ok("send", "bot", evil, f"{evil} {number}")
+        asked = ada.ok("send", "bot", evil, f"{evil} {number}", "--type", "question")["seq"]
     for words in (
         ["inbox", "--peek"], ["inbox", "--all"], ["inbox"], ["status"], [], ["board"], ["log"], ["peers"], ["claims"],
         ["history", "a.py"], ["handoffs"], ["claim", "a.py"], ["start", "bot2", "--new"], ["take"],
@@ -60,4 +60,6 @@ def test_an_agent_reads_others_words_between_marks(pair: tuple[Seat, Seat]) -> N
             assert (evil in text) <= (RULE in text)
         assert words[:1] in (["history"],) or evil in ran.out + ran.err, (words, ran)
         assert len(ran.out.splitlines()) < 150
+        if words == ["inbox"]:  # what we say to it stands outside
+            assert f"gitcoord reply {asked}" in ran.out.rpartition(" end -----")[2]
     assert ada.run("inbox", "--all").out.count(RULE) == 0  # a person needs none

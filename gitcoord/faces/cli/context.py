@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gitcoord.bootstrap import Connection, connect
@@ -35,6 +35,8 @@ class Globals:
     """Whether a coding agent reads what is printed."""
     nonce: str = ""
     """What the marks around others' words are made of, while such words are printed to an agent."""
+    behind: list[str] = field(default_factory=list)
+    """Lines of ours that follow behind the marks."""
     separated: bool = False
     """Whether `--` stood on the line: what follows it is not this program's."""
     serve: Callable[..., int] | None = None
@@ -158,6 +160,17 @@ def others_words() -> Iterator[None]:
     finally:
         options.nonce = ""
         print(fence.end(nonce), end="")
+        for line in options.behind:
+            out(line)
+        options.behind.clear()
+
+
+def ours(text: str) -> None:
+    """A line of ours under what others wrote; where that stands between marks, it follows behind them."""
+    if options.nonce:
+        options.behind.append(text.strip())
+    else:
+        out(text)
 
 
 def answer(record: Mapping[str, Any], *lines: str) -> None:

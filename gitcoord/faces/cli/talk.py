@@ -16,7 +16,7 @@ from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, NotInTime
 from gitcoord.faces.cli import announce, complete, output, records
 from gitcoord.faces.cli.arguments import patience, text_or_stdin
-from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, options, others_words, out, say
+from gitcoord.faces.cli.context import PLAIN_LINES, answer, connection, options, others_words, ours, out, say
 from gitcoord.talking import Mail
 from gitcoord.views import fence
 
@@ -224,7 +224,7 @@ class _Room:
             out(f"  | {line}")
         self.lines -= len(lines)
         if lines != every:
-            out(f"  … {len(every)} lines, {len(message.message)} characters in all: gitcoord inbox {message.seq}")
+            ours(f"  … {len(every)} lines, {len(message.message)} characters in all: gitcoord inbox {message.seq}")
 
 
 def _print(message: Message, room: _Room, *, again: bool, readers: tuple[str, ...] | None) -> None:
@@ -243,14 +243,14 @@ def _print(message: Message, room: _Room, *, again: bool, readers: tuple[str, ..
     for key, value in details[:_DETAILS] if room.each else details:
         out(f"  {key}: {value}")
     if room.each and len(details) > _DETAILS:
-        out(f"  … {len(details) - _DETAILS} more details: gitcoord inbox {message.seq}")
+        ours(f"  … {len(details) - _DETAILS} more details: gitcoord inbox {message.seq}")
     if readers is not None:
         if not alone:
             out(f"  read by: {', '.join(readers[:_READERS]) or 'nobody yet'}{' …' if len(readers) > _READERS else ''}")
     elif message.asks and message.type == QUESTION:
-        out(f'  answer: gitcoord reply {message.seq} "…"')
+        ours(f'  answer: gitcoord reply {message.seq} "…"')
     elif message.asks:
-        out(f"  answer: gitcoord respond {message.seq} approve|deny|share")
+        ours(f"  answer: gitcoord respond {message.seq} approve|deny|share")
 
 
 def _person(message: Message) -> str:
