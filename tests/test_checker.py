@@ -22,6 +22,7 @@ class Story:
         self.events: list[Event] = []
         self.calls: list[dict[str, Any]] = []
         self.verified: dict[str, Any] = {"ok": True, "problems": []}
+        self.remembered: list[list[str]] = []
         self.event("branch.opened", "init")
         self.event("session.started", "ada")
         self.event("session.started", "ben")
@@ -96,7 +97,7 @@ class Story:
 
     def judge(self) -> Report:
         """What the checker says."""
-        return check(self.calls, self.events, self.verified)
+        return check(self.calls, self.events, self.verified, remembered=self.remembered)
 
 
 # --- what is right ---------------------------------------------------------------------------------------------------
@@ -383,6 +384,14 @@ def _crashed(story: Story) -> None:
     story.call("claim", "ada", "crashed", error="AssertionError")
 
 
+def _did_not_end(story: Story) -> None:
+    story.call("claim", "ada", "hung")
+
+
+def _a_clone_takes_a_good_commit_for_bad(story: Story) -> None:
+    story.remembered.append(["c-0-0", "a" * 40, "its message can't be read"])
+
+
 WRONG: dict[str, list[Callable[[Story], None]]] = {
     "lost": [
         _done_and_not_there, _told_another_commit, _queued_and_never_came, _queued_release_never_came, _carried_out_for_another,
@@ -404,7 +413,9 @@ WRONG: dict[str, list[Callable[[Story], None]]] = {
     ],
     "wedged": [_refused_after_the_storm, _left_on_the_desk],
     "invalid": [_does_not_verify, _a_bad_commit],
+    "bad_by_fault": [_a_clone_takes_a_good_commit_for_bad],
     "crashed": [_crashed],
+    "hung": [_did_not_end],
 }  # fmt: skip
 
 

@@ -470,7 +470,8 @@ def _storm(one: Storm, config: Config) -> None:
     one.run(calm("start", sessions), at_once=config.at_once)
     faults = faulty(config, one.work)
     begin = time.monotonic()
-    faults.on()
+    if config.faulty_git:
+        faults.on()
     one.run(plan(config), at_once=config.at_once, until=begin + config.minutes * 60 if config.minutes else None)
     faults.off()
     took = time.monotonic() - begin
@@ -557,7 +558,7 @@ def run(config: Config, remote: Remote, work: Path, record: Path) -> Result:
     (record / "verify.json").write_text(out, encoding="utf-8")
     (record / "remembered.json").write_text(json.dumps(_remembered(work)) + "\n", encoding="utf-8")
     if config.faulty_git:
-        shutil.copy(work / "faulty-git" / "spoilt", record / "spoilt.txt")
+        (record / "spoilt.txt").write_text("\n".join(faulty(config, work).spoilt()) + "\n", encoding="utf-8")
     git(remote.path, "bundle", "create", "--quiet", str(record.resolve() / "branch.bundle"), "refs/heads/coordination")
     return Result(config, record, check_record(record), seconds)
 
