@@ -230,7 +230,8 @@ def test_offered_offline_is_queued_and_delivered_with_its_own_time(giver: tuple[
 def test_queued_handoff_of_leases_that_are_anothers_by_then_takes_nothing_from_it(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("a.py", "b.py"))
+        found.coordinator.acquire(file("a.py"))
+        found.coordinator.acquire(file("b.py"), ttl_seconds=4 * 3600)  # what is over goes along no more
     git(ada.path, "remote", "set-url", "origin", str(ada.path / "nowhere"))
     with ada.here(clock) as found, pytest.raises(Unreachable):
         found.coordinator.take("x")
