@@ -71,7 +71,7 @@ class Settings:
         if autoclaim not in {"true", "false"}:
             raise BadInput(f"gitcoord.autoclaim {autoclaim!r} is not true or false", hint="gitcoord config autoclaim true")
         desk = environ.get("GITCOORD_DESK") or values.get("desk", cls.desk)
-        if desk not in {"machine", "clone"} and not os.path.isabs(desk):
+        if desk not in {"machine", "clone"} and not os.path.isabs(os.path.expanduser(desk)):
             raise BadInput(
                 f"gitcoord.desk {desk!r} is not machine, clone or an absolute path: a folder would appear wherever you stand",
                 hint="gitcoord config desk machine",

@@ -285,7 +285,8 @@ def test_what_was_hardly_meant_is_said_or_asked_about(pair: tuple[Seat, Seat], t
     assert "no session is called nobody" in ada.run("log", "--session", "nobody").err
     cut = ada.run("log", "--limit", "3")
     assert f"{len(ada.ok('log', '--limit', '99')['events']) - 3} earlier ones are not shown" in cut.out
-    ada.ok("config", "desk", str(tmp_path / "desk"))
+    for desk in (str(tmp_path / "desk"), "~/desk", "clone", "machine"):
+        ada.ok("config", "desk", desk)
 
 
 def test_the_board_spells_a_name_as_commands_take_it_and_they_take_what_it_spelled(pair: tuple[Seat, Seat]) -> None:
