@@ -58,12 +58,13 @@ class Asker(Reader):
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _ask(
-        self, kind: type[Command], *, op: str = "", typed: Mapping[str, Any] | None = None, **fields: Any
+        self, kind: type[Command], *, op: str = "", typed: Mapping[str, Any] | None = None, shared: bool = False, **fields: Any
     ) -> tuple[Receipt, Event | None]:
         """Submits a command on the session's behalf: the receipt, and the event that came of it (None: none needed).
 
         `op`: the id that the caller chose for this very command; the same request under it has one effect, another request is
         refused (BadInput). `typed`: what the caller asked for, where the command's fields also say what was found out since.
+        `shared`: the id names something outside of the branch, so that it stands for the same whichever session asks.
         """
         clocks.check_date(self.now())
         if kind is not sessions.StartSession:
@@ -79,7 +80,8 @@ class Asker(Reader):
         since = ""
         if op:
             names.parse_id(op)
-            asked = self._asked_for(kind, command.wishes if typed is None else typed, given)
+            asker = {**given, "session": ""} if shared else given
+            asked = self._asked_for(kind, command.wishes if typed is None else typed, asker)
             command = command.model_copy(update={"asked": asked})
             known, done = self._done(op, command.made)
             if done is not None:

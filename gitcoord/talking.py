@@ -55,14 +55,22 @@ class Talking(Asker):
 
     def bring(self, to: str, subject: str, text: str, *, op: str, **given: Any) -> Receipt:
         """Sends what somebody said elsewhere, once: `op` is made of what that place calls it. To whom it goes may be seen otherwise
-        the next time; it is the same message all the same.
+        the next time, and by another session that relays; it is the same message all the same.
         """
         self.require_session()
-        return self._send(to, subject, text, op=op, typed={}, **given)
+        return self._send(to, subject, text, op=op, typed={}, shared=True, **given)
 
     def _send(
-        self, to: str, subject: str | None, text: str, *, op: str = "", typed: Mapping[str, Any] | None = None, **given: Any
-    ) -> Receipt:  # fmt: skip
+        self,
+        to: str,
+        subject: str | None,
+        text: str,
+        *,
+        op: str = "",
+        typed: Mapping[str, Any] | None = None,
+        shared: bool = False,
+        **given: Any,
+    ) -> Receipt:
         to = addresses.parse_receiver(to)
         if given.get("type", messages.SENT[0]) not in messages.SENT:
             kinds = ", ".join(messages.SENT)
@@ -71,7 +79,9 @@ class Talking(Asker):
             subject, text = messages.parted(text)
         subject = names.parse_line(subject or "", "subject", names.SUBJECT_LIMIT)
         message = names.parse_text(text, "message")
-        receipt, _ = self._ask(messages.SendMessage, op=op, typed=typed, to=to, subject=subject, message=message, **given)
+        receipt, _ = self._ask(
+            messages.SendMessage, op=op, typed=typed, shared=shared, to=to, subject=subject, message=message, **given
+        )
         return receipt
 
     def inbox(
