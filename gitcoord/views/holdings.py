@@ -344,7 +344,8 @@ class Holdings:
             self._end(event.session, f"{fence} {resource}", at, commit, "expired")
             self._hold(
                 Holding(
-                    session=event.session, run_id=event.run_id, resource=resource, fence=event.seq, granted_at=at,
+                    session=event.session, run_id=old.run_id if old else event.run_id, resource=resource, fence=event.seq,
+                    granted_at=at,
                     mode=old.mode if old else mode_of(self.settings, resource, "exclusive"), expires_at=until, commits=(commit,),
                     phase=old.phase if old else None, reason=old.reason if old else None,
                 )
