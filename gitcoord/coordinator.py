@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from gitcoord.core.leases import due_renewals
 from gitcoord.core.records import Clock
 from gitcoord.core.renewals import regained_by
 from gitcoord.errors import Alarm, BadInput, GitcoordError, NotInitialised, Unknown, Unreachable
+from gitcoord.git.repo import Oid
 from gitcoord.handing import Handing
 from gitcoord.log.eventlog import View
 from gitcoord.talking import Talking
@@ -31,6 +33,16 @@ class Coordinator(Claiming, Talking, Handing, Briefer):
         """Makes the branch, or finds it there. `op`: the caller's own id for it."""
         who = self.who.session or self.who.human or "gitcoord-init"
         receipt, _ = self._ask(branch.OpenBranch, op=op, session=who, run_id="")
+        return receipt
+
+    def join(self, root: Oid, is_here: Callable[[Oid], bool]) -> Receipt:
+        """Says on the hub which repository this one's name stands for. `root`: its first commit; `is_here`: True for a commit that
+        this clone has. Raises BadInput where the name stands for another repository.
+        """
+        known = self.log.view().state.rules.repositories.get(self.who.repo)
+        own = (known,) if known and is_here(known) else ()
+        session = self.who.session or self.who.human or "gitcoord-init"
+        receipt, _ = self._ask(branch.JoinHub, session=session, run_id="", repo=self.who.repo, root=root, own=own)
         return receipt
 
     def heartbeat(self, *, op: str = "", **said: Any) -> Receipt:

@@ -112,10 +112,22 @@ def init(found: Connection, *, op: str = "") -> tuple[Receipt, str]:
                 f"the branch is on {tip.where} already; the local record was set aside as {ref}, "
                 "and what it held must be claimed anew"
             )
-    if there:
-        return Receipt("unchanged", ""), f"the branch is there already: {tip.ref}"
-    receipt = boss.init(op=op)
-    return receipt, f"made the branch {tip.ref}"
+    if not there:
+        receipt = boss.init(op=op)
+        _join(found)
+        return receipt, f"made the branch {tip.ref}"
+    joined = _join(found)
+    if joined.state == "committed":
+        return joined, f"the branch is there already: {tip.ref}; this repository is {boss.who.repo} there from now on"
+    return Receipt("unchanged", ""), f"the branch is there already: {tip.ref}"
+
+
+def _join(found: Connection) -> Receipt:
+    """Enters this repository's name on a hub. Raises BadInput where another repository has it."""
+    root = found.repo.first_commit() if found.settings.hub else NULL
+    if root == NULL:
+        return Receipt("unchanged", "")
+    return found.coordinator.join(root, lambda commit: not found.repo.is_missing(commit))
 
 
 def _is_coordination(found: Connection, tip: str) -> bool:

@@ -57,6 +57,28 @@ def test_an_empty_hub_gets_a_first_branch_of_its_own(hub: Remote, projects: Hub)
     assert app.ok("init")["state"] == "unchanged"  # what was said once is remembered
 
 
+def test_two_repositories_of_one_name_never_share_a_hub_unsaid(hub: Remote, projects: Hub, tmp_path: Path) -> None:
+    """They would hold each other's files. Clones of one repository are one repository, whatever branch is checked out in them."""
+    app, again = projects(hub, "app", "app")
+    git(again.path, "switch", "-q", "--orphan", "pages")
+    git(again.path, "commit", "-q", "--allow-empty", "-m", "pages")
+    assert again.ok("init", "--hub", hub.url)["state"] == "unchanged"
+    (tmp_path / "there" / "app").mkdir(parents=True)
+    git(tmp_path / "there" / "app", "init", "-q")
+    other = Seat(tmp_path / "there" / "app", tmp_path / "desks" / "there")  # called app by its folder
+    git(other.path, "commit", "-q", "--allow-empty", "-m", "another beginning")
+    refused = other.run("init", "--hub", hub.url)
+    assert refused.code == 2
+    assert "app" in refused.err
+    assert "gitcoord config repo NAME" in refused.err
+    assert not attempt(other.path, "config", "gitcoord.hub").out  # and nothing is half set
+    other.ok("config", "repo", "shop")
+    other.ok("init", "--hub", hub.url)
+    for seat, name in ((app, "ada"), (other, "zoe")):
+        seat.ok("start", name)
+        assert seat.ok("claim", "src/api.py")["outcome"] == "held"
+
+
 @pytest.mark.usually("ssh")  # ssh: what a clone itself says about how to get there; the dialogue below is on http
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=() if kind == "file" else pytest.mark.servers) for kind in KINDS])
 def test_files_of_two_repositories_never_meet_and_all_else_is_shared(kind: str, remotes: RemoteFactory, projects: Hub) -> None:

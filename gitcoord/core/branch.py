@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gitcoord.core.inbox import NOTICE, TO_ALL
 from gitcoord.core.messages import Message
 from gitcoord.core.names import SUBJECT_LIMIT, Resource, is_resource_name, is_resource_type, show
-from gitcoord.core.records import Clock, Command, Event, Line, Record
+from gitcoord.core.records import Clock, Command, CommitId, Event, Line, Record, RepoName
 from gitcoord.core.sessions import acting
 from gitcoord.core.times import Instant, parse_duration
 from gitcoord.core.values import is_whole, read_switch, read_whole
@@ -72,6 +72,9 @@ CAPACITY = "capacity."
 
 CAPACITIES = 256  # resources that have one: the record of the branch stays one that every reader reads
 
+REPOSITORIES = 256
+"""Repositories that a hub knows by name: the record of the branch stays one that every reader reads."""
+
 _SINGLE = tuple(name for name in Settings.model_fields if name != "capacities")
 
 
@@ -93,6 +96,7 @@ class Branch(Record):
     opened_at: Instant | None = None
     settings: Settings = Settings()
     ignored: tuple[Ignored, ...] = ()
+    repositories: dict[str, str] = Field(default_factory=dict)  # of a hub: the first commit of each, by its name
 
     @property
     def grace(self) -> timedelta:
@@ -124,6 +128,16 @@ class OpenBranch(Command):
     """Makes the root commit."""
 
     kind: ClassVar[str] = "branch.open"
+
+
+class JoinHub(Command):
+    """Says which repository a name stands for. `root`: its first commit; `own`: what this clone has of the name's root."""
+
+    kind: ClassVar[str] = "hub.join"
+
+    repo: RepoName
+    root: CommitId
+    own: tuple[CommitId, ...] = ()
 
 
 class ChangeSetting(Command):
@@ -161,6 +175,33 @@ class BranchOpened(Event):
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Only valid before everything else."""
         return None if state.seq == 0 else "the branch is open already"
+
+
+class RepositoryJoined(Event):
+    """A repository shares this branch from here on; its name stands for it alone."""
+
+    kind: ClassVar[str] = "repository.joined"
+    needs_session: ClassVar[bool] = False
+
+    repo: RepoName
+    root: CommitId
+
+    def headline(self) -> str:
+        """The commit's subject."""
+        return f"join: the repository {self.repo}, by {self.session}"
+
+    def evolve(self, draft: Draft) -> None:
+        """The branch's record knows the repository."""
+        if draft.branch is not None:
+            joined = draft.branch.repositories | {self.repo: self.root}
+            draft.branch = draft.branch.model_copy(update={"repositories": dict(sorted(joined.items()))})
+
+    def problem(self, state: State, committed_at: datetime) -> str | None:
+        """The name is free, and there is room for it."""
+        known = state.rules.repositories
+        if self.repo in known:
+            return f"the name {self.repo} stands for a repository already"
+        return None if len(known) < REPOSITORIES else "there are too many repositories"
 
 
 class SettingsChanged(Event):
@@ -354,6 +395,24 @@ def decide_open(state: State, command: OpenBranch, clock: Clock) -> tuple[Event,
     if state.seq:
         return ()
     return (BranchOpened(id=command.op, seq=1, session=command.session, at=command.at),)
+
+
+def decide_join(state: State, command: JoinHub, clock: Clock) -> tuple[Event, ...]:
+    """Enters the repository's name; nothing where it stands for this one already. Raises BadInput where it stands for another."""
+    root = state.rules.repositories.get(command.repo)
+    if root is not None and root != command.root and root not in command.own:
+        raise BadInput(
+            f"another repository is called {command.repo} on this hub (its first commit is {root[:12]}): "
+            "each would hold the files of the other",
+            hint="gitcoord config repo NAME, with another name for this one, then: gitcoord init --hub again",
+        )
+    if root is not None or len(state.rules.repositories) >= REPOSITORIES:
+        return ()
+    return (
+        RepositoryJoined(
+            id=command.op, seq=state.seq + 1, session=command.session, at=command.at, repo=command.repo, root=command.root
+        ),
+    )
 
 
 def way_back(rules: Branch) -> str:

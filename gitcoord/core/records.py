@@ -45,6 +45,7 @@ RunId = Annotated[str, _checked(lambda value: not value or names.is_id(value), "
 Count = Annotated[int, Field(ge=0, le=values.WHOLE_LIMIT)]
 Word = Annotated[str, _checked(values.is_word, "a word of the protocol")]
 CodeBranch = Annotated[str, _checked(names.is_code_branch, "a branch that git takes")]
+RepoName = Annotated[str, _checked(names.is_repo, "a repository's name")]
 CommitId = Annotated[str, _checked(values.is_oid, "a commit's full name")]
 Detail = Annotated[str, _checked(names.is_detail, "a detail of the form key=value")]
 IgnoredEntry = Annotated[str, _checked(names.is_ignored, "a commit's full name and one plain line")]

@@ -29,6 +29,7 @@ from gitcoord.errors import BadInput, NotInitialised, TooOld
 
 _DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] = {
     branch.OpenBranch: branch.decide_open,
+    branch.JoinHub: branch.decide_join,
     branch.ChangeSetting: branch.decide_setting,
     branch.WithdrawFormat: branch.decide_withdraw,
     sessions.StartSession: sessions.decide_start,
@@ -53,6 +54,7 @@ EVENTS: dict[str, type[Event]] = {
     event.kind: event
     for event in (
         branch.BranchOpened,
+        branch.RepositoryJoined,
         branch.SettingsChanged,
         branch.FormatRaised,
         branch.FormatUsed,

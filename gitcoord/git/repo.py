@@ -353,6 +353,15 @@ class Repository:
         cut = self.boundary()
         return bool(cut) and not cut.isdisjoint(self.reading("rev-list", "--max-parents=0", *asked, "--", parse=_oids))
 
+    def first_commit(self) -> Oid:
+        """Return the commit with which the checked out history began; NULL where nothing is committed or a
+        fetch with a depth cut it off. Raises GitFault.
+        """
+        if self.oid_of("HEAD") == NULL or self.is_cut("HEAD"):
+            return NULL
+        roots = self.reading("rev-list", "--first-parent", "--max-parents=0", "HEAD", "--", parse=_oids)
+        return roots[0] if roots else NULL
+
     def subject(self, commit: Oid) -> str:
         """The subject line of a commit."""
         done = self.run("show", "-s", "--format=%s", commit)
