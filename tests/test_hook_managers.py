@@ -435,7 +435,8 @@ def test_in_a_linked_work_tree_the_hooks_are_the_same(tree: Tree, tmp_path: Path
 
 def test_a_bare_repository_has_hooks_too(tree: Tree, tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "--bare", "bare.git")
-    bare = Tree(tmp_path / "bare.git", tree.notes, tree.path)
+    named = {"GIT_DIR": str(tmp_path / "bare.git")}  # as git has it with safe.bareRepository=explicit
+    bare = Tree(tmp_path / "bare.git", tree.notes, tree.path, extra=named)
     before = {path: path.read_bytes() for path in bare.top.rglob("*") if path.is_file()}
     assert {hook.state for hook in bare.install().values()} == {"installed"}
     bare.uninstall()

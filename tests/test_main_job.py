@@ -76,7 +76,8 @@ def test_two_clones_of_each_kind_of_remote_do_the_whole_job(remote: Remote, seat
         fsck = attempt(seat.path, "fsck", "--strict")
         assert fsck.code == 0, fsck
         assert "error" not in fsck.err
-        assert git(seat.path, "for-each-ref", "refs/gitcoord/") == ""
+        kept = git(seat.path, "for-each-ref", "--format=%(refname)", "refs/gitcoord/")
+        assert kept.split() == ["refs/gitcoord/last/origin/coordination"]  # the last tip that was accepted, and nothing else
     assert attempt(remote.path, "fsck", "--strict").code == 0
 
     # The user's own work goes on: commits, and `git push --all`.
