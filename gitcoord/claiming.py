@@ -178,17 +178,19 @@ class Claiming(Asker):
         state = self.log.view().state
         if state.seq < receipt.seq:  # another clone of this machine sent it
             return given
-        own = {one.entry: one for one in held_by(state, self.who.session)}
+        own = {
+            lease.resource: lease for lease in held_by(state, self.who.session)
+        }  # the newest: a later claim may have replaced it
         now = clocks.shown_at(state, self.log.clock(), ask=False)[0]
         for lease in given:
-            known = own.get(lease.entry)
+            known = own.get(lease.resource)
             if known is None or is_over(known, now):
                 raise NotHeld(
                     f"this operation was carried out before (event {receipt.seq}), and what it gave is over: "
                     f"{lease.resource} (fence {lease.fence})",
                     hint=f"gitcoord claim {names.word(str(lease.resource))}, with another --op or none",
                 )
-        return [own[lease.entry] for lease in given]
+        return [own[lease.resource] for lease in given]
 
     def release(
         self, resources: Sequence[Resource] | None, *, op: str = "", **told: Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -131,7 +131,7 @@ class Reader:
                 self.flusher.flush()
                 self._view = self.log.refresh(self.seconds)
         except Unreachable as error:
-            view = self._view or self.log.view()
+            view = replace(self._view or self.log.view(), read_at=None)
             if not view.checked.tip:
                 raise
             self.warnings.append(f"{error.message}; this is what was known at {spell(view.state.at)}")

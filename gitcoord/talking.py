@@ -14,7 +14,7 @@ from gitcoord.core import addresses, inbox, messages, names, secrecy
 from gitcoord.core.messages import Message
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
-from gitcoord.errors import BadInput, NoSession, NotInTime
+from gitcoord.errors import BadInput, NoSession, NotInTime, Unreachable
 from gitcoord.local.tray import Tray
 from gitcoord.log.eventlog import View
 from gitcoord.watcher import Watcher
@@ -304,6 +304,10 @@ class Talking(Asker):
         session = self.who.session
         known = view.state.sessions.get(session)
         if known is None:
+            if session and view.read_at is None and not self.cached:  # it may have started since: an old view can't say no
+                raise Unreachable(
+                    f"{self.log.tip.where} was not reached, and what was known before has no session {session}", hint="try again"
+                )
             raise NoSession(f"no session is called {session}" if session else "no session is known here", hint="gitcoord start")
         unread = inbox.matching(inbox.unread(view.state, session, self.now()), sender, kind, thread)
         if peek:
