@@ -65,6 +65,11 @@ asked = st.builds(
 )  # fmt: skip
 
 oids = st.integers(0, 2**160 - 1).map(lambda number: f"{number:040x}")
+touched = st.builds(lambda fence, holder, what: f"{fence} {holder} {what}", fences, session_names, resources)
+repositories = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?", fullmatch=True).filter(
+    lambda name: not name.endswith((".claim", ".d", ".lock"))
+)
+
 ignored = st.builds(lambda oid, why: f"{oid} {why or 'x'}", oids, lines.filter(lambda text: not names.UNSAFE.search(text)))
 code_branches = st.sampled_from(("main", "feature/x", "ü", "a;b", "v1.0", "x" * 250))
 words = st.sampled_from(("note", "question", "normal", "urgent", "some_later_word"))
@@ -73,6 +78,8 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "ignored": st.lists(ignored, max_size=3).map(tuple),
     "branch": st.none() | code_branches,
     "commit": st.none() | oids,
+    "root": oids,
+    "touched": st.lists(touched, max_size=3).map(tuple),
     "type": words,
     "priority": words,
     "details": st.lists(lines.map(lambda text: f"key={text}"), max_size=3).map(tuple),
@@ -142,6 +149,8 @@ def fields(kind: type[Event]) -> dict[str, st.SearchStrategy[Any]]:
             found[name] = st.sampled_from(("", "0123456789abcdef" * 2))
         elif name in ("renewed", "regained"):
             found[name] = st.lists(renewed, min_size=1, max_size=3).map(tuple)
+        elif name == "repo" and kind.kind == "repository.joined":
+            found[name] = repositories
         elif name == "taken" and kind.kind == "claim.passed":
             found[name] = st.lists(taken, min_size=1, max_size=3).map(tuple)
         elif name == "resources":

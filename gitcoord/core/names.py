@@ -200,8 +200,9 @@ class Resource:
 
 
 def is_repo(text: str) -> bool:
-    """Whether `text` can be the name of a repository."""
-    return bool(_REPO.fullmatch(f"{text}//."))
+    """True if `text` can be the name of a repository."""
+    found = _REPO.fullmatch(f"{text}//.")
+    return found is not None and found[1] == text
 
 
 def file_in(repo: str, path: str) -> str:

@@ -468,7 +468,9 @@ def test_names_of_repositories(name: str) -> None:
     assert is_repo(name)
 
 
-@pytest.mark.parametrize("name", ["", ".a", "-a", "a/b", "a.claim", "file-x.d", "a.lock", "a.", "A" * 65, "ä"])
+@pytest.mark.parametrize(
+    "name", ["", ".a", "-a", "a/b", "a.claim", "file-x.d", "a.lock", "a.", "A" * 65, "ä", "a//b", "a//\u202eb", "a//\x1b[2J", "a\n"]
+)
 def test_what_is_no_name_of_a_repository(name: str) -> None:
     assert not is_repo(name)
 
