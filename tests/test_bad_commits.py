@@ -164,7 +164,7 @@ def test_every_reader_of_the_log_passes_over_what_a_merge_brought(
             assert {good.commit for good in log.line(view.checked)} == behind - bad
             assert log.find("forged", view.checked) == []
             assert boss.history(Resource("file", "y"))[0].all(boss.now()) == []
-            assert progress.found(boss, view, Resource("file", "y"), mine="") == progress.Before()
+            assert progress.found(boss, view, Resource("file", "y"), mine="").before == progress.Before()
             assert {one.commit for one in boss.verify().problems} == bad
             assert {one.commit for one in view.checked.unmended} == bad
 

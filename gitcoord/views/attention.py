@@ -35,9 +35,9 @@ class Item:
 
 
 def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), me: str = "") -> list[Item]:
-    """Everything that needs somebody: a raised format, the questions that `me` should answer, who waits for whom, bad commits,
-    overlapping work, silent holders, leases about to expire, unanswered messages, work handed over. `bad`: commits (name, reason)
-    behind which no good one stands yet.
+    """Everything that needs somebody: a raised format, files that another committed, the questions that `me` should answer, other
+    unanswered messages, who waits for whom, bad commits, overlapping work, work handed over, silent holders, leases that are over.
+    `bad`: commits (name, reason) behind which no good one stands yet.
     """
     young = state.messages.waiting(lambda keys: not_made_before(keys, now - UNANSWERED_WITHIN))  # ids tell their age
     notes = sorted((one for one in young if not one.is_over(now)), key=lambda one: (one.seq, one.id))

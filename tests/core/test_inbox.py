@@ -252,11 +252,11 @@ def test_question_that_was_taken_and_not_answered_shows_and_the_asked_ones_own_c
     assert texts == [
         "eve has not answered ann: to eve?",
         "nobody of role:reviewer has answered ann: to the group?",
-        "ann is blocked by the tests",
         "nobody has answered bob: to all?",
+        "ann is blocked by the tests",
     ]
     story.send("bob", "ann", "yes", type="answer", in_reply_to=group)
-    assert [one.kind for one in attention(story.state, story.now)] == ["blocked", "unanswered", "unanswered"]
+    assert [one.kind for one in attention(story.state, story.now)] == ["unanswered", "unanswered", "blocked"]
 
 
 def test_question_to_all_is_answered_by_anyone_but_its_sender(story: Story) -> None:

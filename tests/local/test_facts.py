@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gitcoord.local import files
 from gitcoord.local.desk import Desk
 from gitcoord.local.facts import Facts
 
@@ -41,7 +42,7 @@ def test_file_that_can_not_be_read_holds_no_facts(tmp_path: Path, text: str) -> 
 
 def test_with_too_many_only_those_stay_that_are_used(tmp_path: Path) -> None:
     path = tmp_path / "facts.json"
-    path.write_text(json.dumps({f"old-{number}": "x" for number in range(20_000)}))
+    path.write_text(json.dumps(files.sealed({f"old-{number}": "x" for number in range(20_000)})))
     facts = Facts(path)
     assert facts["old-5"] == "x"
     facts.update({f"new-{number}": "y" for number in range(20)})

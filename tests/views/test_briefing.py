@@ -179,7 +179,7 @@ def check(state: State, session: str, seen: Seen | None, line: str = "") -> None
     assert given.text.count(nonce) == 2
     assert UNSAFE.search(given.text.replace("\n", "")) is None
     for row in inside(given.text, nonce):
-        assert row.startswith("- ") or re.fullmatch(r"[A-Za-z ,]+:|nothing to tell", row), row
+        assert row.startswith("- ") or re.fullmatch(r"[A-Za-z ,]+( \(gitcoord renew takes it again\))?:|nothing to tell", row), row
     assert re.fullmatch(
         r"gitcoord briefing for [a-z0-9._ -]+: event \d+ of \S+(, new since event \d+)?"
         r"(, branch read \S+|, as this clone knew it last)\n"
