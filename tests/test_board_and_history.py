@@ -30,7 +30,7 @@ def busy(earlier: tuple[Seat, Seat, Clock]) -> tuple[Seat, Seat, Clock]:
         )  # fmt: skip
         boss.send("broadcast", "Starting BUILD phase", "")
         boss.send("ben", "Can I help?", "", type="question")
-    clock.move(minutes=20)
+    clock.move(minutes=14)
     with ben.here(clock) as found:
         boss = found.coordinator
         boss.inbox()

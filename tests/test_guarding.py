@@ -740,8 +740,11 @@ def test_the_short_way_allows_what_the_long_way_would(day: Day) -> None:
     day.ben.git("add", "--all")
     assert not short(day)
     day.ben.git("reset", "-q", "--hard")
+    assert not short(day)  # git names no file: that is no answer
+    write(day.ben, "free.txt")
+    day.ben.git("add", "--all")
     assert short(day)
-    day.claim("free.txt", see=False)
+    day.claim("else.txt", see=False)
     assert short(day)  # nobody here has seen that
     day.see()
     assert not short(day)  # the list is older than the view
