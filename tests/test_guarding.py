@@ -557,7 +557,7 @@ def test_work_under_a_lease_that_is_over_is_named_before_it_is_pushed(long_day: 
     day, clock = long_day, long_day.clock
     assert clock
     fence = day.claim("src/api.py", by=day.ben, ttl_seconds=300)
-    commit(day.ben, "work", "src/api.py")
+    commit(day.ben, "work", "src/api.py", at=clock.now)
     assert day.pushed().outcome == "allowed"
     clock.move(minutes=5)
     said = day.pushed()
