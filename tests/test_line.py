@@ -1,7 +1,7 @@
 """The line with real processes: who waits, is killed, cut off or resumed, and who gets it next.
 
-The clock of every process here is one file that the test sets (`Times`): minutes pass when the test says so. All of it lies
-in the past of the machine, so that the remote's own clock has nothing against it.
+The clock of every process here, and of the remote as it tells it, is one file that the test sets (`Times`): minutes pass when
+the test says so, for all of them.
 """
 
 from __future__ import annotations
@@ -36,18 +36,25 @@ UNDER_ITS_CLOCK = """
 import datetime, os, signal, sys
 from pathlib import Path
 from gitcoord import bootstrap
+from gitcoord.git.tip import RemoteTip
+def shift():
+    return datetime.timedelta(seconds=float(Path(os.environ["TEST_CLOCK"]).read_text()))
 class Shifted(datetime.datetime):
     @classmethod
     def now(cls, tz=None):
-        return datetime.datetime.now(tz) + datetime.timedelta(seconds=float(Path(os.environ["TEST_CLOCK"]).read_text()))
+        return datetime.datetime.now(tz) + shift()
 bootstrap.datetime = Shifted
+tells = RemoteTip.at_hand
+def at_hand(self):
+    time = tells(self)  # None, where the remote is away
+    return time and time + shift()
+RemoteTip.at_hand = at_hand
 if "TEST_STOPS" in os.environ:
-    from gitcoord.git.tip import RemoteTip
     real = RemoteTip.swap
-    def swap(*args):
+    def swap(*args, **more):
         RemoteTip.swap = real
         os.kill(os.getpid(), signal.SIGSTOP)
-        return real(*args)
+        return real(*args, **more)
     RemoteTip.swap = swap
 from gitcoord.entry import main
 sys.exit(main())
@@ -428,11 +435,11 @@ def test_no_step_of_a_wait_that_fails_for_the_moment_ends_it(
         boss = found.coordinator
         ask = boss._ask
 
-        def fails_twice(command: type[Command], *, further: bool = False, **asked: Any) -> Any:
-            if further and len(told) < 2:
+        def fails_twice(command: type[Command], **asked: Any) -> Any:
+            if "op" not in asked and len(told) < 2:  # a later step of the wait: only the first one takes the caller's operation
                 told.append("failed")
                 raise kind("for the moment")
-            return ask(command, further=further, **asked)
+            return ask(command, **asked)
 
         pauses = Pauses(times, lambda: release(ann, times, *file("x")))
         monkeypatch.setattr(boss, "_ask", fails_twice)
@@ -558,6 +565,7 @@ def test_a_session_that_was_stopped_until_another_took_over_learns_it_with_its_n
         stderr=subprocess.PIPE,
     )  # fmt: skip
     assert shell.stderr is not None
+    assert "there is no x here" in shell.stderr.readline()
     assert "held: file:x" in shell.stderr.readline()
     shell.send_signal(signal.SIGSTOP)
     times.move(minutes=7)
