@@ -60,13 +60,21 @@ class Running:
 WAITS = (
     "import os, sys, time; open(sys.argv[1] + '.new', 'w').write(str(os.getpid())); os.rename(sys.argv[1] + '.new', sys.argv[1])"
 )
+AND_THE_REMOTE = (
+    "from datetime import UTC, datetime; from gitcoord.git.tip import RemoteTip; RemoteTip.at_hand = lambda tip: datetime.now(UTC);"
+    f"{UNDER_FAKETIME}"
+)
 LASTS = f"{WAITS}\nwhile True: time.sleep(60)"
 
 
-def begin(seat: Seat, note: Path, *words: str, script: str = LASTS, env: dict[str, str] | None = None) -> Running:
-    """Starts `run` with a command in Python, and waits until that is there. `env`: of `run` alone."""
+def begin(
+    seat: Seat, note: Path, *words: str, script: str = LASTS, env: dict[str, str] | None = None, agreed: bool = False
+) -> Running:
+    """Starts `run` with a command in Python, and waits until that is there. `env`: of `run` alone; `agreed`: the remote tells the
+    time that this sets.
+    """
     extra = {} if env is None else env
-    program = [sys.executable, "-c", UNDER_FAKETIME] if env else PROGRAM
+    program = [sys.executable, "-c", AND_THE_REMOTE if agreed else UNDER_FAKETIME] if env else PROGRAM
     plain = ["env", *(f"--unset={name}" for name in extra)] if env else []
     child = subprocess.Popen(
         [*program, "run", *words, "--", *plain, *PY, script, str(note)], cwd=seat.path, env={**seat.env, **extra}, text=True,
@@ -525,7 +533,7 @@ def test_while_the_remote_is_away_the_command_runs_to_the_end_of_the_lease(
 
 def test_it_is_renewed_as_long_as_the_command_runs(pair: tuple[Seat, Seat], tmp_path: Path, fake: Fake) -> None:
     ada, ben = pair
-    running = begin(ada, tmp_path / "pid", "--claim", "slot:x", "--claim", "slot:y", "--ttl", "5m", env=fake.env)
+    running = begin(ada, tmp_path / "pid", "--claim", "slot:x", "--claim", "slot:y", "--ttl", "5m", env=fake.env, agreed=True)
 
     def renewals() -> list[str]:
         return [one["subject"] for one in ben.ok("log", "--limit", "100")["events"] if one["event"] == "claim.renewed"]
