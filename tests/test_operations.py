@@ -161,3 +161,22 @@ def test_a_start_under_an_id_is_one_session_in_one_work_tree_and_another_elsewhe
                 with pytest.raises(BadInput, match="build-7 is used already"):
                     found.coordinator.start(None, new=True, work="the same", op="build-7")
     assert len(names) == 1
+
+
+def test_a_claim_that_a_later_one_of_the_same_session_replaced_is_held_and_not_over(pair: tuple[Seat, Seat]) -> None:
+    ada, _ = pair
+    with ada.here() as found:
+        boss = found.coordinator
+        boss.acquire(file("x"), mode="shared", op="build-7")
+        newer = boss.acquire(file("x")).claims[0]
+        assert [lease.fence for lease in boss.acquire(file("x"), mode="shared", op="build-7").claims] == [newer.fence]
+
+
+def test_an_old_view_never_says_that_a_session_is_not_there(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
+    ada, _ = pair
+    assert ada.run("--session", "later", "inbox").code == 2
+    file_remote.away()
+    try:
+        assert ada.run("--session", "later", "inbox").code == 6  # it may have started since
+    finally:
+        file_remote.back()
