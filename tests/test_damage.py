@@ -40,13 +40,19 @@ def objects_of(seat: Seat) -> dict[str, str]:
     """The objects of the newest state that are looked at, by what they are: the last commit and some that its tree names."""
     seat.ok("sync")
     tip = seat.git("rev-parse", "origin/coordination")
-    names = {"commit": tip, "an older commit": f"{tip}~1", "tree": f"{tip}^{{tree}}", "folder": f"{tip}:sessions"}
+    names = {
+        "commit": tip,
+        "an older commit": f"{tip}~1",
+        "a much older commit": f"{tip}~2",
+        "tree": f"{tip}^{{tree}}",
+        "folder": f"{tip}:sessions",
+    }
     names["record"] = f"{tip}:{seat.git('ls-tree', '-r', '--name-only', tip, 'sessions/').splitlines()[0]}"
     return {what: seat.git("rev-parse", name) for what, name in names.items()}
 
 
 @pytest.mark.parametrize("damage", [gone, cut, emptied, other])
-@pytest.mark.parametrize("what", ["commit", "tree", "folder", "record"])
+@pytest.mark.parametrize("what", ["commit", "an older commit", "a much older commit", "tree", "folder", "record"])
 def test_a_damaged_object_is_fetched_again(what: str, damage: Callable[[Path], None], pair: tuple[Seat, Seat]) -> None:
     ada, _ = pair
     oid = objects_of(ada)[what]

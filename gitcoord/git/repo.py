@@ -277,8 +277,13 @@ class Repository:
             text = done.stdout.decode("ascii", "replace")
             if done.ok and text.endswith("\n") and OID.fullmatch(text[:-1]):
                 return text[:-1] == commit
-            if last and done.returncode == 1 and not text:  # told twice: they have nothing in common
-                return False
+            if last and done.returncode == 1 and not text:
+                # Told twice that they have nothing in common. git says the same where it can't read a commit between the two:
+                # only a walk that reaches every commit shows which it is.
+                walk = self.run("rev-list", "--count", commit, tip, "--")
+                if walk.ok and walk.stdout.strip().isdigit():
+                    return False
+                done = walk
         if done.returncode > 1:
             raise Damaged(f"git can't compare commits: {done.how}", hint="git fsck, then gitcoord doctor")
         raise _fault(("merge-base",), done)
