@@ -294,17 +294,21 @@ class Asker(Reader):
 
         `can_wait`: what is asked for can be queued, so that a remote that was away just now is not waited for.
         """
-        for binding, age in self.identity.intended():
-            if binding.agent != self.who.agent:
+        intended = [(binding, age) for binding, age in self.identity.intended() if binding.agent == self.who.agent]
+        state = self.log.view().state if intended else None
+        away = looked = False
+        for binding, age in intended:
+            mine = _of_run(state, binding.run_id)
+            if mine is None and not looked:  # one look is enough for all of them
+                looked, away = True, can_wait and self.flusher.is_away()
+                if not away:
+                    try:
+                        state = self.look_again(self.seconds).state
+                    except (Unreachable, NotInitialised):
+                        away = True
+                mine = _of_run(state, binding.run_id)
+            if mine is None and away:
                 continue
-            mine = _of_run(self.log.view().state, binding.run_id)
-            if mine is None:
-                if can_wait and self.flusher.is_away():
-                    continue
-                try:
-                    mine = _of_run(self.look_again(self.seconds).state, binding.run_id)
-                except (Unreachable, NotInitialised):
-                    continue
             if mine is None:
                 if age > _LANDS_WITHIN:
                     self.identity.settle(binding.run_id)
@@ -312,5 +316,5 @@ class Asker(Reader):
                 self._bind(replace(binding, session=mine.session_id, seq=mine.start_seq), binding.run_id)
 
 
-def _of_run(state: State, run_id: str) -> Session | None:
-    return next((one for one in state.sessions.live() if one.run_id == run_id), None)
+def _of_run(state: State | None, run_id: str) -> Session | None:
+    return next((one for one in state.sessions.live() if one.run_id == run_id), None) if state is not None else None

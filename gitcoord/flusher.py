@@ -14,7 +14,7 @@ from typing import Any
 
 from gitcoord.core.records import Command
 from gitcoord.core.rules import EVENTS
-from gitcoord.errors import Alarm, GitcoordError, NotInTime, NotWritten, Refused, Unknown
+from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.local.desk import STALLED_AFTER, Waiting
 from gitcoord.log.eventlog import PATIENCE, Done, Holding, Outcome, used
@@ -24,6 +24,7 @@ _LOOK = 0.01  # seconds between two looks for a result: one small system call
 _TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later
 _GATHER = 0.05  # seconds a flusher waits for others to put their commands down, when there were others the last time
 _AWAY_PATIENCE = 10.0  # seconds after a failed try in which deferrable commands don't try again
+_LEAVES_IT = (GitFault, Unreachable, Unknown, NotInTime, NotWritten)  # a command that can wait stays in the outbox after these
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,20 @@ class Flusher(Sender):
             return outcome
         if command.can_wait and self.desk.is_waiting(command.handle) and not isinstance(outcome, Alarm | Refused):
             return self._queued(command)
+        if command.can_wait and isinstance(outcome, _LEAVES_IT):
+            return self._taken_meanwhile(command, outcome)
         raise outcome
+
+    def _taken_meanwhile(self, command: Command, outcome: GitcoordError) -> Done:
+        """Return what another process made of the command, which took it after this one had failed. Raises that one's finding, or
+        Unknown where it left none: this one's own failure says nothing about the command any more.
+        """
+        found = self.desk.result(command.handle, _outcome)
+        if found is None:
+            raise Unknown(f"another process has taken it to send it; {outcome.message}", hint="run the same command again")
+        if isinstance(found, GitcoordError):
+            raise found
+        return found
 
     def _check_id(self, command: Command) -> None:
         """Make sure that the id which the caller chose waits on this desk for nothing else. Raises BadInput."""

@@ -24,7 +24,7 @@ from gitcoord.core.records import Command
 from gitcoord.core.times import read_instant
 from gitcoord.core.trespasses import committed
 from gitcoord.core.values import oid_or_none
-from gitcoord.errors import Alarm, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
+from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.local import processes
 from gitcoord.local.desk import Desk, Flight, Waiting
@@ -110,6 +110,8 @@ class Sender:
                 untold = True
             elif outcome is not None:
                 outcomes[command.handle] = self._settle(command, outcome, command.handle in mentioned, mine=mine)
+                if mine and alone and not isinstance(outcome, Done):
+                    outcomes[command.handle] = self._under_way(command, flight, outcomes[command.handle])
         if not untold and not any(isinstance(outcome, Unknown) for op, outcome in outcomes.items() if op not in gone):
             flight.settled()
         self._tidy_flights(flights)
@@ -202,6 +204,15 @@ class Sender:
         if mine:
             self.desk.drop_result(command.handle)  # one's own finding needs no file
         return outcome
+
+    def _under_way(self, command: Command, flight: _Flight, outcome: Outcome) -> Outcome:
+        """Return the outcome of a command that this process sent past the one that holds the lock: Unknown where that one, which
+        was only slow, has noted it for a push by now. (It notes, then looks whether the command waits; here it is taken out first.)
+        """
+        if command.can_wait or not any(command.handle in push.ops for push in self.desk.flights() if push.name not in flight.names):
+            return outcome
+        words = outcome.message if isinstance(outcome, GitcoordError) else ""
+        return Unknown(f"another process is sending it; {words}", hint="run the same command again")
 
     def _tidy_flights(self, flights: Sequence[Flight]) -> None:
         """Forgets old pushes of which nothing waits any more."""

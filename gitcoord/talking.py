@@ -333,8 +333,8 @@ class Talking(Asker):
         return Mail(found, frozenset(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found)))
 
     def _texts(self, taken: Sequence[str], state: State) -> list[Message]:
-        """The messages that were taken. They are on the branch by now; what can't be read after several looks comes again, marked,
-        since it was never shown.
+        """The messages that were taken. They are on the branch by now; what can't be read after several looks comes again with the
+        next look, marked: it was never shown.
         """
         for look in range(_LOOKS):
             if all(key in state.messages for key in taken):
@@ -343,6 +343,7 @@ class Talking(Asker):
             state = (self.log.view() if look == 0 else self.view(fresh=True)).state
         found = [state.messages[key] for key in taken if key in state.messages]
         if len(found) < len(taken):
+            self.desk.give_back(self.who.session, [key for key in taken if key not in state.messages])
             self.warnings.append(f"{len(taken) - len(found)} message(s) were taken and can't be read now; they come again, marked")
         return found
 

@@ -483,10 +483,13 @@ def check(
     span = Span(calls, model)
     skew = timedelta(seconds=max((abs(call.get("skew", 0)) for call in calls), default=0))
     given: dict[tuple[str, str], float] = {}
+    again: dict[str, set[str]] = {}
+    for call in calls:
+        again.setdefault(call["session"], set()).update(call.get("again") or ())
     for call in sorted(calls, key=lambda one: one["begin"]):
         _judge(call, model, span, report, skew)
         if call["kind"] == "inbox" and call["answer"] == "done":
-            _judge_inbox(call, model, span, report, given)
+            _judge_inbox(call, model, span, report, given, again.get(call["session"], set()))
     _judge_order(span, model, report)
     _count(calls, model, report)
     return report
@@ -559,11 +562,14 @@ def _judge_refusal(call: Mapping[str, Any], model: Model, span: Span, report: Re
                 report.add("false_lost", f"{name}: it held {lease.resource} (fence {lease.fence}) all the time")
 
 
-def _judge_inbox(call: Mapping[str, Any], model: Model, span: Span, report: Report, given: dict[tuple[str, str], float]) -> None:
+def _judge_inbox(
+    call: Mapping[str, Any], model: Model, span: Span, report: Report, given: dict[tuple[str, str], float], again: set[str]
+) -> None:
     name, shown = _name(call), call.get("messages", [])
     event = model.by_id.get(call.get("op") or "")
     taken = list(event.all("Message")) if event is not None and event.kind == "message.read" else []
-    if sorted(shown) != sorted(taken):
+    unread = set(taken) - set(shown)  # taken, and not to be read at that moment: such a message comes again, and is marked
+    if not unread <= again or sorted([*shown, *unread]) != sorted(taken):
         report.add("messages", f"{name}: it was shown {shown}, and took {taken}")
     for key in shown:
         before = given.get((call["session"], key))

@@ -16,7 +16,7 @@ from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.names import Resource
 from gitcoord.core.records import digest
-from gitcoord.errors import BadInput, Held, NotHeld, NotInTime
+from gitcoord.errors import BadInput, GitFault, Held, NotHeld, NotInTime
 from gitcoord.keeper import Keeper
 
 Use = Callable[[Coordinator, str], Any]
@@ -180,3 +180,36 @@ def test_an_old_view_never_says_that_a_session_is_not_there(pair: tuple[Seat, Se
         assert ada.run("--session", "later", "inbox").code == 6  # it may have started since
     finally:
         file_remote.back()
+
+
+def test_a_message_that_another_process_sent_once_this_one_had_failed_is_told_as_sent(
+    pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = pair
+
+    def fail(*_: object) -> GitFault:
+        ada.ok("sync")
+        return GitFault("git cat-file failed: no answer in time")
+
+    with ada.here() as found:
+        monkeypatch.setattr(found.coordinator.flusher, "_carry_out", fail)
+        receipt = found.coordinator.send("ben", "hello", "", op="seven")
+    assert (receipt.state, receipt.seq) == ("committed", seq(ben))
+
+
+def test_a_message_that_was_taken_and_could_not_be_read_comes_with_the_next_look(
+    pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = pair
+    ben.ok("send", "ada", "early")
+    with ada.here() as found:
+        boss = found.coordinator
+        old = boss.view(fresh=True)
+        ben.ok("send", "ada", "late")
+        with monkeypatch.context() as unread:
+            unread.setattr(boss, "view", lambda **_: old)
+            unread.setattr(boss.log, "view", lambda: old)
+            assert [message.subject for message in boss.inbox().found] == ["early"]
+        mail = boss.inbox()
+    assert [message.subject for message in mail.found] == ["late"]
+    assert mail.again == {message.id for message in mail.found}
