@@ -21,7 +21,7 @@ from remotes import Remote
 from bench import plain
 from bench.measure import Row, percentile
 from bench.places import Place
-from gitcoord.bootstrap import connect
+from gitcoord.connection.connect import connect
 from gitcoord.core.names import Resource
 
 SESSIONS = 32

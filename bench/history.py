@@ -21,7 +21,7 @@ from bench.measure import Row, at_most, middle, ms, turns
 from bench.one_command import PROGRAM
 from bench.places import GIT, Place
 from gitcoord import __version__
-from gitcoord.core import housekeeping
+from gitcoord.core import retention
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import State
 from gitcoord.git.objects import NewCommit, Objects
@@ -76,13 +76,13 @@ class Sparing(Story):
 
     def decide(self, command: Command, clock: Clock | None = None) -> Event | None:
         """What the command makes happen."""
-        looks = housekeeping.sweep
+        looks = retention.sweep
         if self.state.seq % 24:
-            housekeeping.sweep = lambda *_: ((), ())
+            retention.sweep = lambda *_: ((), ())
         try:
             return super().decide(command, clock)
         finally:
-            housekeeping.sweep = looks
+            retention.sweep = looks
 
     def problem(self, event: Event, committed_at: datetime | None = None) -> str | None:
         """Nothing: the measured program judges every one of them."""

@@ -25,7 +25,7 @@ from remotes import Remote
 
 from bench.measure import Row, middle, ms, turns
 from bench.places import Place, place
-from gitcoord.bootstrap import connect
+from gitcoord.connection.connect import connect
 from gitcoord.core.names import Resource
 
 SESSIONS, MACHINES = 16, 4

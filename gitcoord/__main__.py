@@ -2,6 +2,6 @@
 
 import sys
 
-from gitcoord.entry import main
+from gitcoord.main import main
 
 sys.exit(main())

@@ -18,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
 
-from gitcoord.bootstrap import Connection, connect
+from gitcoord.connection.connect import Connection, connect
 from gitcoord.core.names import Resource
 from gitcoord.core.times import spell
 from gitcoord.errors import GitcoordError
 from gitcoord.git.sandbox import Sandbox
-from gitcoord.local import hookdir
-from gitcoord.setup import init
+from gitcoord.githooks import folder as hookdir
+from gitcoord.setup.init import init
 from gitcoord.views.tree import BOARD
 
 Line = tuple[str, str]

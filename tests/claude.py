@@ -12,10 +12,11 @@ from typing import Any
 import boxes
 from seats import PROGRAM, Ran, Seat, at_work, until
 
-from gitcoord import arriving, attending
-from gitcoord.local import outlook, processes
-from gitcoord.local.identity import Binding, Identity
-from gitcoord.local.tray import Tray
+from gitcoord.agents import arrival, background
+from gitcoord.guard import cache
+from gitcoord.machine import processes
+from gitcoord.machine.identity import Binding, Identity
+from gitcoord.agents.mailbox import Tray
 
 HOST = """
 import json, os, subprocess, sys
@@ -163,11 +164,11 @@ class Claude:
     def look(self) -> None:
         """What the background does, in this process: it is quicker."""
         with self.seat.here() as found:
-            _, view, there = attending.look_after(found.coordinator, found.repo, found.settings)
+            _, view, there = background.look_after(found.coordinator, found.repo, found.settings)
             assert there
             assert view is not None
             claims = view.state.claims.values()
-            outlook.note(found.memory.path, view.checked.good, claims, view.state.rules.grace, found.coordinator.who.namespace)
+            cache.note(found.memory.path, view.checked.good, claims, view.state.rules.grace, found.coordinator.who.namespace)
 
     def arrive(self, source: str = "startup") -> None:
         """It starts, in this process: the same without the hook."""
@@ -175,10 +176,10 @@ class Claude:
             boss, agent = found.coordinator, {"CLAUDE_CODE_SESSION_ID": self.id}
             pid = self.host.child.pid
             boss.who = replace(boss.who, agent=agent, agent_name="claude-code", owner=(pid, processes.born(pid)))
-            arrived = arriving.arrive(boss, source)
+            arrived = arrival.arrive(boss, source)
             assert arrived is not None
             Tray.of(self.own, arrived.session).touch()
-            arriving.shown(boss, arrived)
+            arrival.shown(boss, arrived)
 
     def fetch(self) -> None:
         """Has the background look once, now."""

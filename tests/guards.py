@@ -12,8 +12,8 @@ from gits import git
 from remotes import Remote
 from seats import Clock, Seat, file
 
-from gitcoord import guarding
-from gitcoord.guarding import Answer, Asked
+from gitcoord.guard import check
+from gitcoord.guard.check import Answer, Asked
 
 FILES = ("src/api.py", "src/b.py", "docs/x.md", "free.txt")
 
@@ -67,7 +67,7 @@ class Day:
         seat = seat or self.ben
         with seat.here(self.clock) as found:
             wanted = Asked(paths=paths, here=str(here or seat.path), **asked)
-            return guarding.look(found.coordinator, found.repo, found.settings, wanted)
+            return check.look(found.coordinator, found.repo, found.settings, wanted)
 
     def staged(self, **asked: Any) -> Answer:
         """What it says of what is staged."""

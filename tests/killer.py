@@ -76,7 +76,7 @@ def _hook(
 
 def _be(asked: dict[str, Any], out: int, err: int, steps: int) -> int:
     """The child's whole life; at its end, if it gets there, it writes down its steps."""
-    from gitcoord.entry import main
+    from gitcoord.main import main
 
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the mould's own stdin is not for it
     os.dup2(out, 1)

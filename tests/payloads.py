@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitcoord.faces.agents.occasion import NOTHING, Answer
+from gitcoord.agents.hook.event import NOTHING, Answer
 
 TELL = Answer(context="[news]")
 DENY = Answer(verdict="deny", reason="ada has it until 14:00")

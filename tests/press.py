@@ -121,7 +121,7 @@ def _be(args: list[str], cwd: str, env: dict[str, str], handles: Sequence[int]) 
     sys.stdout = sys.__stdout__ = open(1, "w", encoding=out.encoding, errors=out.errors, closefd=False)  # noqa: SIM115
     sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, encoding=err.encoding, errors=err.errors, closefd=False)  # noqa: SIM115
     sys.argv = ["gitcoord", *args]
-    from gitcoord.entry import main
+    from gitcoord.main import main
 
     try:
         code = main()

@@ -19,7 +19,7 @@ from gits import git
 from press import Press
 from remotes import living
 
-from gitcoord.bootstrap import Connection, connect
+from gitcoord.connection.connect import Connection, connect
 from gitcoord.core.names import Resource
 
 PROGRAM = [sys.executable, "-m", "gitcoord"]

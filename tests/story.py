@@ -19,13 +19,13 @@ from gitcoord.core.heartbeats import RecordHeartbeat
 from gitcoord.core.inbox import unread
 from gitcoord.core.leases import Claim, held_by
 from gitcoord.core.messages import Message, SendMessage, TakeMessages
-from gitcoord.core.passing import OfferHandoff, TakeHandoff
+from gitcoord.core.handover import OfferHandoff, TakeHandoff
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.releases import ReleaseClaims
 from gitcoord.core.renewals import RenewClaims
 from gitcoord.core.sessions import EndSession, StartSession
 from gitcoord.core.state import TABLES, State
-from gitcoord.core.superseding import SupersedeSession
+from gitcoord.core.succession import SupersedeSession
 
 T0 = datetime(2025, 11, 15, 10, 0, tzinfo=UTC)
 """When every story begins."""

@@ -239,8 +239,8 @@ def test_in_a_repository_without_gitcoord_nothing_is_done_and_nothing_is_made(
 
 def test_a_call_that_is_not_for_us_loads_nothing_of_the_rest(ada: Seat, agent: Agent, seats: Seats, file_remote: Remote) -> None:
     code = (
-        "import os, sys; from gitcoord.entry import main; sys.argv = ['gitcoord', 'hook']; main(); "
-        "print('gitcoord.faces.agents.answering' in sys.modules, file=open(os.environ['TOLD'], 'w'))"
+        "import os, sys; from gitcoord.main import main; sys.argv = ['gitcoord', 'hook']; main(); "
+        "print('gitcoord.agents.hook.answer' in sys.modules, file=open(os.environ['TOLD'], 'w'))"
     )
     (other,) = seats(file_remote, "other")
     told = ada.path.parent / "told"
@@ -358,7 +358,7 @@ def test_a_prompt_and_an_edit_load_nothing_but_the_standard_library(ada: Seat, a
     claude.start()
     claude.settle()
     code = (
-        "import os, sys; before = set(sys.modules); from gitcoord.entry import main; sys.argv = ['gitcoord', 'hook']; main(); "
+        "import os, sys; before = set(sys.modules); from gitcoord.main import main; sys.argv = ['gitcoord', 'hook']; main(); "
         "tops = {name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names; "
         "print(*sorted(tops), file=open(os.environ['TOLD'], 'w'))"
     )
@@ -372,7 +372,7 @@ def test_a_prompt_and_an_edit_load_nothing_but_the_standard_library(ada: Seat, a
 
 
 def test_an_agent_that_exports_no_id_is_known_by_its_mark_while_it_is_the_only_one(ada: Seat) -> None:
-    from gitcoord.local.identity import Binding, Identity, agent_name
+    from gitcoord.machine.identity import Binding, Identity, agent_name
 
     identity = Identity(ada.path / ".git")
     identity.bind(Binding("alone", "r1", 1, "gone", str(ada.desk), {"COPILOT_CLI": "id-1"}))

@@ -15,8 +15,8 @@ from guards import commit
 from remotes import Remote
 from seats import Seat, at_work, file, until
 
-from gitcoord.local import background
-from gitcoord.local.tray import Tray
+from gitcoord.machine import background
+from gitcoord.agents.mailbox import Tray
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from guards import commit
 from payloads import ALL, DENY, TELL, Sent
 from seats import PROGRAM, Seat, at_work, file, until
 
-from gitcoord.local.identity import Identity
+from gitcoord.machine.identity import Identity
 
 AGENTS = sorted({one.agent for one in ALL} - {"generic"})  # whose table has only what is its own
 HELD = {"/w/a.py", "src/api.py"}

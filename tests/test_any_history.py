@@ -24,7 +24,7 @@ from remotes import RemoteFactory
 from seats import Seat, file
 from story import T0, plain
 
-from gitcoord.bootstrap import Connection, connect
+from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import branch, rules
 from gitcoord.core.branch import BranchOpened
 from gitcoord.core.records import Clock, Command, Event

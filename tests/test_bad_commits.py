@@ -14,14 +14,14 @@ from gits import attempt, git
 from remotes import Remote
 from seats import Seat
 
-from gitcoord import progress
+from gitcoord.relay import progress
 from gitcoord.core import rules
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.names import Resource
 from gitcoord.git.objects import BLOB_LIMIT, NewCommit
-from gitcoord.local import files
+from gitcoord.machine import files
 from gitcoord.log import wire
-from gitcoord.streaming import Stream
+from gitcoord.log.stream import Stream
 from gitcoord.views.projection import Projection
 from gitcoord.views.tree import BOARD
 

@@ -12,7 +12,7 @@ from gits import git
 from remotes import Remote
 from seats import Clock, Seat, file
 
-from gitcoord import verifier
+from gitcoord.coordinator import verify as verifier
 from gitcoord.views.tree import BOARD
 
 

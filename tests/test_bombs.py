@@ -33,12 +33,12 @@ def limited(seat: Seat, *args: str) -> Any:
     """The program's answer, from a process that tells the most memory it had, now and when it had just been loaded."""
     # Not ru_maxrss: a child inherits it from whoever started it.
     script = (
-        "import sys, gitcoord.bootstrap, gitcoord.faces.cli.app\n"
+        "import sys, gitcoord.connection.connect, gitcoord.cli.app\n"
         "def most():\n"
         "    return next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith('VmHWM'))\n"
         "before = most()\n"
         f"sys.argv = ['gitcoord', *{list(args)!r}, '--json']\n"
-        "code = gitcoord.faces.cli.app.main(sys.argv[1:])\n"
+        "code = gitcoord.cli.app.main(sys.argv[1:])\n"
         "sys.stdout.flush()\n"
         "sys.stderr.write(str(most() - before))\n"
         "sys.exit(code)\n"

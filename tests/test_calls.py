@@ -9,7 +9,7 @@ import pytest
 from agents import play
 
 from gitcoord.errors import BadInput, NotInTime
-from gitcoord.faces.mcp.calls import Calls, Patience
+from gitcoord.mcp.calls import Calls, Patience
 
 STEPS = 1000  # of a wait: far more than it takes, and not for ever
 
@@ -115,7 +115,7 @@ def test_the_end_waits_for_what_is_under_way_and_lets_nothing_in() -> None:
 
 
 def test_who_asks_is_told_that_a_long_call_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gitcoord.faces.mcp.calls.PULSE", 0.01)
+    monkeypatch.setattr("gitcoord.mcp.calls.PULSE", 0.01)
     ticks: list[int] = []
 
     async def story() -> None:

@@ -13,7 +13,7 @@ from seats import Clock, Seat, file
 
 from gitcoord.core.names import Resource
 from gitcoord.errors import ClockSkew, Held, NotHeld
-from gitcoord.local import spool
+from gitcoord.outbox import spool
 
 
 def test_shared_leases_live_together_and_exclusive_ones_do_not(pair: tuple[Seat, Seat]) -> None:
@@ -354,9 +354,9 @@ def test_a_claim_that_landed_for_a_dead_caller_is_told(pair: tuple[Seat, Seat], 
     ada, _ = pair
     ada.ok("sync")
     with monkeypatch.context() as patch:
-        patch.setattr("gitcoord.local.desk.Desk.answer", die)
+        patch.setattr("gitcoord.outbox.store.Desk.answer", die)
         with ada.here() as found:
-            patch.setattr("gitcoord.local.processes.born", lambda pid: "long ago")
+            patch.setattr("gitcoord.machine.processes.born", lambda pid: "long ago")
             with pytest.raises(Killed):
                 found.coordinator.acquire(file("x"))
     assert "the claim landed after its command was gone" in ada.run("sync").err

@@ -20,9 +20,9 @@ from gits import git
 from remotes import LOOPBACK, Remote, RemoteFactory
 from seats import Seat, at_work, collect, file, until
 
-from gitcoord.claiming import Leases
+from gitcoord.coordinator.claims import Leases
 from gitcoord.errors import GitcoordError, Unknown, Unreachable
-from gitcoord.local import ids
+from gitcoord.machine import ids
 
 pytestmark = pytest.mark.servers
 TRANSPORTS = ("git", "http", "ssh")

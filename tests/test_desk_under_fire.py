@@ -27,7 +27,7 @@ from seats import PATIENCE, Seat, collect
 
 from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.records import Caller
-from gitcoord.local import processes
+from gitcoord.machine import processes
 
 BRANCH = "refs/heads/coordination"
 KILLED = -signal.SIGKILL

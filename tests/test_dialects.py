@@ -14,10 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from payloads import ALL, ASK, GO_ON, PATCH, Sent
 
-from gitcoord.faces.agents import fields, patches
-from gitcoord.faces.agents.dialect import LIMIT
-from gitcoord.faces.agents.dialects import NAMES, choose
-from gitcoord.faces.agents.occasion import NOTHING, Answer, Occasion
+from gitcoord.agents.dialects import fields, patches
+from gitcoord.agents.dialects.base import LIMIT
+from gitcoord.agents.dialects.choose import NAMES, choose
+from gitcoord.agents.hook.event import NOTHING, Answer, Occasion
 
 WRONG: list[Any] = [
     None,
@@ -247,7 +247,7 @@ def test_the_place_is_never_a_relative_one() -> None:
 
 def test_a_dialect_loads_nothing_but_the_standard_library() -> None:
     script = (
-        "import sys\nfrom gitcoord.faces.agents import dialects\n"
+        "import sys\nfrom gitcoord.agents.hook import dialects\n"
         "for name in dialects.NAMES: dialects.choose({}, {}, name).read({}, {})\n"
         "print(*{name.partition('.')[0] for name in sys.modules} & {'pydantic', 'typer', 'git', 'rich', 'filelock'})"
     )

@@ -22,10 +22,10 @@ from gitcoord.core.messages import TYPES, Message
 from gitcoord.core.rules import EVENTS
 from gitcoord.core.sessions import Session
 from gitcoord.core.times import spell_ttl
-from gitcoord.core.waiting import Waiting
+from gitcoord.core.queue import Waiting
 from gitcoord.errors import GitcoordError
-from gitcoord.faces.cli import context
-from gitcoord.faces.cli.app import program
+from gitcoord.cli import connect
+from gitcoord.cli.app import program
 from gitcoord.log import wire
 from gitcoord.settings import KEYS
 
@@ -40,7 +40,7 @@ DOCS = [
 PROTOCOL = (TOP / "docs" / "protocol.md").read_text(encoding="utf-8")
 GUARANTEES = (TOP / "docs" / "guarantees.md").read_text(encoding="utf-8")
 PAGE = TOP / "man" / "gitcoord.1"
-GLOBALS = {*context._FLAGS, *context._VALUES, "--help", "-h", "--version"}
+GLOBALS = {*connect._FLAGS, *connect._VALUES, "--help", "-h", "--version"}
 
 
 Command = TyperCommand | TyperGroup

@@ -12,9 +12,9 @@ from gits import git
 from remotes import Remote
 from seats import Seat, snapshot
 
-from gitcoord import hooking
-from gitcoord.checks import builds, hooks, remote
-from gitcoord.git import programs
+from gitcoord.githooks import install as hooking
+from gitcoord.setup.checks import builds, hooks, remote
+from gitcoord.git import versions
 
 
 def said(seat: Seat) -> dict[str, str]:
@@ -81,11 +81,11 @@ def test_hooks_that_git_does_not_run_are_a_warning(seat: Seat) -> None:
 
 
 def test_an_old_git_beside_hooks_in_the_configuration_is_a_warning(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "versions", lambda _: {"/new/git": (2, 55)})
+    monkeypatch.setattr(versions, "versions", lambda _: {"/new/git": (2, 55)})
     put(seat)
     assert told(seat, "git hooks in this clone's configuration: ") == "ok"
     assert told(seat, "does not run hooks from the configuration") == ""
-    monkeypatch.setattr(programs, "versions", lambda _: {"/new/git": (2, 55), "/old/git": (2, 39)})
+    monkeypatch.setattr(versions, "versions", lambda _: {"/new/git": (2, 55), "/old/git": (2, 39)})
     assert told(seat, "does not run hooks from the configuration: /old/git") == "warning"
 
 

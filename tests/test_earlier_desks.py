@@ -9,10 +9,10 @@ import pytest
 from remotes import Remote, RemoteFactory
 from seats import Seat
 
-from gitcoord.bootstrap import connect
-from gitcoord.collecting import collect
+from gitcoord.connection.connect import connect
+from gitcoord.connection.collect import collect
 from gitcoord.errors import GitcoordError
-from gitcoord.setup import check_removal
+from gitcoord.setup.init import check_removal
 
 CHANGES: dict[str, Callable[[Seat, pytest.MonkeyPatch], object]] = {
     "host": lambda _, patch: patch.setattr(socket, "gethostname", lambda: "mac.office"),

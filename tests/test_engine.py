@@ -21,7 +21,7 @@ from conftest import Seats
 from remotes import Remote
 from seats import Clock, Seat, collect, file
 
-from gitcoord.bootstrap import Connection
+from gitcoord.connection.connect import Connection
 from gitcoord.core import rules
 from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.messages import SendMessage
@@ -29,10 +29,10 @@ from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.state import State
 from gitcoord.core.times import spell
 from gitcoord.errors import Held, NotHeld, Unknown
-from gitcoord.flusher import Flusher
+from gitcoord.outbox.submit import Flusher
 from gitcoord.git.tip import RemoteTip, Swap
-from gitcoord.local import processes
-from gitcoord.local.desk import STALLED_AFTER, Desk
+from gitcoord.machine import processes
+from gitcoord.outbox.store import STALLED_AFTER, Desk
 from gitcoord.log import wire
 from gitcoord.log.eventlog import EventLog
 

@@ -15,7 +15,7 @@ from guards import Day, begin, commit, write
 from remotes import Remote, RemoteFactory
 from seats import Seat, snapshot
 
-from gitcoord.local import hookdir
+from gitcoord.githooks import folder as hookdir
 
 ROOT = Path(__file__).parents[1]
 PRE_COMMIT = shutil.which("pre-commit") or shutil.which("pre-commit", path=str(Path(sys.executable).parent))

@@ -17,7 +17,7 @@ from remotes import Remote, RemoteFactory
 from seats import Clock, Seat, file, snapshot, until
 
 from gitcoord.git import changes
-from gitcoord.local import outlook
+from gitcoord.guard import cache
 
 
 @pytest.fixture
@@ -155,14 +155,14 @@ def test_the_view_is_refreshed_in_the_background_when_it_is_old(day: Day) -> Non
     until(lambda: memory.path.stat().st_mtime > then + 1, "nobody looked")
     until(lambda: day.ask("src/api.py").outcome == "blocked", "it saw nothing new")
     os.utime(memory.path, (then, then))
-    assert not outlook.take_turn(memory.path.parent)  # one a minute
+    assert not cache.take_turn(memory.path.parent)  # one a minute
 
 
 def test_a_fresh_view_starts_nothing(day: Day) -> None:
     day.see()
     assert day.ben.run("guard", "free.txt").code == 0
     with day.ben.here() as found:
-        assert outlook.take_turn(found.memory.path.parent)
+        assert cache.take_turn(found.memory.path.parent)
 
 
 # --- whose leases count --------------------------------------------------------------------------------------------------
@@ -674,7 +674,7 @@ def test_a_fault_of_the_guard_is_a_warning(day: Day) -> None:
 def test_a_bug_of_the_guard_is_told_and_stops_nobody(day: Day) -> None:
     code = (
         "import sys; from gitcoord import guarding; guarding.look = None; "
-        "from gitcoord.faces.cli.app import main; sys.exit(main(['guard', 'src/api.py']))"
+        "from gitcoord.cli.app import main; sys.exit(main(['guard', 'src/api.py']))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=day.ben.path, env=day.ben.env, capture_output=True, text=True, check=False
@@ -688,10 +688,10 @@ def test_a_bug_of_the_guard_is_told_and_stops_nobody(day: Day) -> None:
 def test_a_guard_that_takes_too_long_gives_up(day: Day, patience: str) -> None:
     code = (  # whoever takes its alarm for a remote that is away goes on without an end
         "import sys, time\nfrom gitcoord import guarding\nfrom gitcoord.errors import GitcoordError\n"
-        "from gitcoord.faces.cli import guard\nguard._SECONDS = 0.2\n"
+        "from gitcoord.cli import guard\nguard._SECONDS = 0.2\n"
         f"def look(*_):\n  try: time.sleep(50)\n  except GitcoordError: {patience}\n  return guarding.Answer()\n"
         "guarding.look = look\n"
-        "from gitcoord.faces.cli.app import main; sys.exit(main(['guard', 'src/api.py']))"
+        "from gitcoord.cli.app import main; sys.exit(main(['guard', 'src/api.py']))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=day.ben.path, env=day.ben.env, capture_output=True, text=True, check=False, timeout=40
@@ -716,7 +716,7 @@ def test_the_guard_touches_nothing(day: Day) -> None:
 
 def short(day: Day, *words: str, **extra: str) -> bool:
     """Whether the short way allows it by itself, as its own process sees it."""
-    code = "import os, sys; from gitcoord.faces.guard import is_allowed; print(is_allowed(sys.argv[1:], os.environ))"
+    code = "import os, sys; from gitcoord.guard.fast import is_allowed; print(is_allowed(sys.argv[1:], os.environ))"
     done = subprocess.run(
         [sys.executable, "-c", code, *(words or ["--staged"])],
         cwd=day.ben.path, env={**day.ben.env, **extra}, capture_output=True, text=True, check=True,
@@ -784,6 +784,6 @@ def test_a_broken_list_is_a_doubt(day: Day) -> None:
 def test_the_list_holds_what_is_claimed(day: Day) -> None:
     day.claim("src", mode="shared")
     assert day.ben.run("guard", "--staged").code == 0
-    seen = outlook.read(day.ben.path / ".git" / "gitcoord")
+    seen = cache.read(day.ben.path / ".git" / "gitcoord")
     assert seen is not None
     assert [(one.claimed_by, one.mode, one.resource) for one in seen.leases] == [("ada", "shared", *file("src"))]

@@ -13,7 +13,7 @@ from story import COMMIT, Story, minutes
 
 from gitcoord.core.requests import RequestClaims
 from gitcoord.errors import GitcoordError
-from gitcoord.faces.cli.handoff import show_handoff
+from gitcoord.cli.commands.handoff import show_handoff
 
 # What another session may have called a thing (names are any plain line), with a mark that appears if a shell takes it for its own.
 NAMES = [

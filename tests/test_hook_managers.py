@@ -16,12 +16,12 @@ import pytest
 from filelock import FileLock
 from gits import Outcome, attempt, git
 
-from gitcoord import hooking
+from gitcoord.githooks import install as hooking
 from gitcoord.errors import GitcoordError
-from gitcoord.git import programs
+from gitcoord.git import versions as programs
 from gitcoord.git.repo import Repository
-from gitcoord.local import hookdir
-from gitcoord.local.hookdir import Hook
+from gitcoord.githooks import folder as hookdir
+from gitcoord.githooks.folder import Hook
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30.0  # seconds: only a hang gets there

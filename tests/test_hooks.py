@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 import pytest
 from gits import Outcome, attempt, git
 
-from gitcoord.local import hookdir, sharedhooks
-from gitcoord.local.identity import AGENTS, Binding, Identity
-from gitcoord.sender import fold
+from gitcoord.githooks import folder as hookdir, shared
+from gitcoord.machine.identity import AGENTS, Binding, Identity
+from gitcoord.outbox.batch import fold
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30.0  # seconds: only a hang gets there
@@ -521,7 +521,7 @@ def test_the_recorded_program_is_for_a_path_without_one(bare_desk: Desk, tmp_pat
 
 def run(desk: Desk, *words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """The hook face, with warnings as errors, as it would be seen on a terminal."""
-    code = "import sys; from gitcoord.faces.hook import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from gitcoord.githooks.run import main; sys.exit(main(sys.argv[1:]))"
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *words], cwd=desk.tree, env={**desk.env, **(env or {})},
         capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL,
@@ -572,7 +572,7 @@ def test_a_strange_environment_is_answered_with_nothing_and_0(desk: Desk, env: d
 
 
 def test_a_broken_installation_is_answered_with_nothing_and_0(desk: Desk) -> None:
-    code = "import sys; sys.modules['gitcoord.local.files'] = None; from gitcoord.entry import main; sys.exit(main())"
+    code = "import sys; sys.modules['gitcoord.machine.files'] = None; from gitcoord.main import main; sys.exit(main())"
     ran = subprocess.run(
         [sys.executable, "-c", code, "hook", "git", "post-commit"], cwd=desk.tree, capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -637,7 +637,7 @@ def test_a_damaged_event_is_thrown_away(desk: Desk) -> None:
 
 def test_it_loads_the_standard_library_only() -> None:
     code = (
-        "import sys; before = set(sys.modules); import gitcoord.faces.hook; "
+        "import sys; before = set(sys.modules); import gitcoord.githooks.run; "
         "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -650,7 +650,7 @@ def test_nothing_of_the_checkout_is_run_or_imported(desk: Desk, tmp_path: Path, 
     script(desk.bin / "gitcoord", f'exec {shlex.quote(sys.executable)} -P -m gitcoord "$@"')
     if way == "shared lines":
         hookdir.uninstall(desk.hooks, common_dir=desk.hooks.parent)
-        sharedhooks.install(desk.hooks, guard=True, trailers=True)
+        shared.install(desk.hooks, guard=True, trailers=True)
     mark = tmp_path / "run"
     for name in ("sitecustomize.py", "usercustomize.py", "json.py", "typing.py", "gitcoord/__init__.py"):
         (desk.tree / name).parent.mkdir(exist_ok=True)
@@ -677,7 +677,7 @@ def test_one_flush_is_started_and_one_more_makes_up_for_what_came_soon_after(des
         tmp_path / "recorder",
         f'exec >{shlex.quote(str(notes))}/$$\npwd\nfor word; do echo "$word"; done\nexport -p\necho the end',
     )
-    code = f"import sys; sys.executable = {str(recorder)!r}; from gitcoord.faces.hook import main; sys.exit(main(sys.argv[1:]))"
+    code = f"import sys; sys.executable = {str(recorder)!r}; from gitcoord.githooks.run import main; sys.exit(main(sys.argv[1:]))"
     (desk.tree / "gitcoord.py").write_text("raise SystemExit('a module of the work tree was run')")
     script(desk.bin / "gitcoord", f'shift; exec {shlex.quote(sys.executable)} -P -c {shlex.quote(code)} "$@"')
     for subject in ("one", "two", "three"):

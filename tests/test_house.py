@@ -155,15 +155,15 @@ EXCEPTIONS = {
     ("faces/guard.py", "gitcoord.git.process"),
     ("faces/guard.py", "gitcoord.git"),
     # And for agents' hooks, which find the repository without starting git.
-    *((f"faces/agents/{name}.py", room) for name in ("place", "steps") for room in ("gitcoord.git.nearby", "gitcoord.git")),
+    *((f"faces/agents/{name}.py", room) for name in ("place", "steps") for room in ("gitcoord.git.discovery", "gitcoord.git")),
     ("faces/agents/place.py", "gitcoord.git.process"),
-    ("faces/agents/place.py", "gitcoord.git.nearby.Nearby"),
-    ("faces/hook.py", "gitcoord.git.nearby"),
+    ("faces/agents/place.py", "gitcoord.git.discovery.Nearby"),
+    ("faces/hook.py", "gitcoord.git.discovery"),
     # So do what a prompt shows, and the monitor that waits beside an agent: there is one finder of a git folder.
     *(
         (name, room)
         for name in ("faces/statusline.py", "faces/cli/announce.py")
-        for room in ("gitcoord.git.nearby", "gitcoord.git")
+        for room in ("gitcoord.git.discovery", "gitcoord.git")
     ),
 }
 
@@ -373,9 +373,9 @@ CONTROLS = [
     (
         stairs_up,
         "core/x.py",
-        "def f():\n    from gitcoord.local import desk",
+        "def f():\n    from gitcoord.machine import desk",
         "local/x.py",
-        "def f():\n    from gitcoord.local import desk",
+        "def f():\n    from gitcoord.machine import desk",
     ),
     (
         stairs_up,
@@ -388,12 +388,12 @@ CONTROLS = [
     (stairs_up, "log/x.py", "from gitcoord.views import tree", "log/x.py", "from gitcoord.git import tip"),
     (stairs_up, "local/x.py", "from gitcoord.git.repo import Oid", "local/x.py", "from gitcoord.core.names import show"),
     (stairs_up, "views/x.py", "from gitcoord.log import wire", "views/x.py", "from gitcoord.core import state"),
-    (stairs_up, "coordinator.py", "from gitcoord.bootstrap import connect", "coordinator.py", "from gitcoord.git.repo import Oid"),
-    (stairs_up, "bootstrap.py", "from gitcoord.faces.cli import app", "bootstrap.py", "from gitcoord import __version__"),
-    (stairs_up, "faces/cli/x.py", "from gitcoord.git import repo", "faces/cli/x.py", "from gitcoord.bootstrap import connect"),
-    (stairs_up, "faces/hook.py", "from gitcoord.log import wire", "faces/hook.py", "from gitcoord.local import files"),
+    (stairs_up, "coordinator.py", "from gitcoord.connection.connect import connect", "coordinator.py", "from gitcoord.git.repo import Oid"),
+    (stairs_up, "bootstrap.py", "from gitcoord.cli import app", "bootstrap.py", "from gitcoord import __version__"),
+    (stairs_up, "faces/cli/x.py", "from gitcoord.git import repo", "faces/cli/x.py", "from gitcoord.connection.connect import connect"),
+    (stairs_up, "faces/hook.py", "from gitcoord.log import wire", "faces/hook.py", "from gitcoord.machine import files"),
     (relative_imports, "core/x.py", "from . import names", "core/x.py", "from gitcoord.core import names"),
-    (face_to_face, "faces/hook.py", "from gitcoord.faces.cli import app", "faces/cli/x.py", "from gitcoord.faces.cli import app"),
+    (face_to_face, "faces/hook.py", "from gitcoord.cli import app", "faces/cli/x.py", "from gitcoord.cli import app"),
     (face_to_face, "faces/cli/x.py", "from gitcoord.faces import hook", "entry.py", "from gitcoord.faces import hook"),
     (busy_packages, "core/__init__.py", "from gitcoord.core import names", "core/names.py", "from gitcoord.core import names"),
     (machine_in_pure_rooms, "core/x.py", "import os", "local/x.py", "import os"),
@@ -490,11 +490,11 @@ def third_parties(names: Iterable[str]) -> set[str]:
 @pytest.mark.parametrize(
     "face",
     [
-        "gitcoord.faces.hook",
-        "gitcoord.faces.guard",
-        "gitcoord.faces.statusline",
-        "gitcoord.faces.agents.entry",
-        "gitcoord.faces.agents.answering",
+        "gitcoord.githooks.run",
+        "gitcoord.guard.fast",
+        "gitcoord.statusline.main",
+        "gitcoord.agents.hook.main",
+        "gitcoord.agents.hook.answer",
     ],
 )
 def test_hot_paths_load_nothing_but_the_standard_library(face: str) -> None:

@@ -14,7 +14,7 @@ from gits import git
 from remotes import Remote
 from seats import PATIENCE, PROGRAM, Seat, snapshot
 
-from gitcoord.local import agents
+from gitcoord.machine import agents
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from remotes import Remote
 from seats import Clock, Seat, file
 
 from gitcoord.errors import BadInput, Held
-from gitcoord.keeper import Farewell, Keeper, Loss
+from gitcoord.coordinator.keeper import Farewell, Keeper, Loss
 
 TTL = 300  # seconds: the shortest lease there is
 

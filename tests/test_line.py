@@ -29,7 +29,7 @@ from seats import PATIENCE, Seat, collect, file, until
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Command
 from gitcoord.errors import GitcoordError, NotInTime, Unknown, Unreachable
-from gitcoord.faces.cli.work import patience
+from gitcoord.cli.commands.work import patience
 
 # The real program under the test's clock. `GITCOORD=…` variables say who sits where; this one is the test's own.
 UNDER_ITS_CLOCK = """

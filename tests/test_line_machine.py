@@ -28,8 +28,8 @@ from remotes import RemoteFactory
 from seats import Seat
 from story import Story
 
-from gitcoord.bootstrap import Connection, connect
-from gitcoord.coordinator import Coordinator
+from gitcoord.connection.connect import Connection, connect
+from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import claims, renewals, rules
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Command, Event

@@ -16,7 +16,7 @@ from gits import git
 from remotes import Remote
 from seats import Clock, Seat, at_work, until
 
-from gitcoord.local import hookdir
+from gitcoord.githooks import folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,7 +44,7 @@ def test_many_commits_are_a_handful_of_pushes_and_none_is_lost(
     for seat in every:
         with seat.here(clock) as found:
             found.coordinator.start(seat.path.name)
-    hookdir.install(first.path / ".git" / "hooks", common_dir=first.path / ".git")
+    folder.install(first.path / ".git" / "hooks", common_dir=first.path / ".git")
     before, begun = pushes(file_remote), first.git("rev-parse", "origin/coordination")
 
     with ThreadPoolExecutor(trees) as crowd:

@@ -27,17 +27,17 @@ from remotes import Remote
 from seats import PATIENCE, PROGRAM, Seat, at_work, snapshot
 from seats import until as until_now
 
-from gitcoord.bootstrap import connect
+from gitcoord.connection.connect import connect
 from gitcoord.core.names import UNSAFE
 from gitcoord.errors import GitcoordError
-from gitcoord.faces.mcp import shapes
-from gitcoord.faces.mcp.calls import Patience
-from gitcoord.faces.mcp.place import choose
-from gitcoord.faces.mcp.sending import Errand
-from gitcoord.faces.mcp.server import Served
-from gitcoord.faces.mcp.tools import TOOLS, At, Tool
-from gitcoord.faces.mcp.wire import asker, unreadable
-from gitcoord.faces.mcp.words import Answer
+from gitcoord.mcp import schemas
+from gitcoord.mcp.calls import Patience
+from gitcoord.mcp.workspace import choose
+from gitcoord.mcp.outbox import Errand
+from gitcoord.mcp.server import Served
+from gitcoord.mcp.tools import TOOLS, At, Tool
+from gitcoord.mcp.wire import asker, unreadable
+from gitcoord.mcp.answers import Answer
 
 
 @pytest.fixture
@@ -428,7 +428,7 @@ def test_what_nobody_hears_is_not_noted_as_shown(pair: tuple[Seat, Seat]) -> Non
     for gone, seen in ((True, 0), (False, 1)):
         with ada.here() as found:
             at = At(found, str(ada.path), 0.0, lambda gone=gone: gone)  # type: ignore[misc]
-            answer = TOOLS["inbox"].run(at, shapes.InboxGiven(limit=1))
+            answer = TOOLS["inbox"].run(at, schemas.InboxGiven(limit=1))
             assert len(answer.record["messages"]) == 1
             assert len(found.desk.shown("ada")) == seen
 
@@ -437,16 +437,16 @@ def test_what_is_told_once_is_not_told_to_a_call_given_up(pair: tuple[Seat, Seat
     ada = pair[0]
     patience = Patience(threading.Lock())
 
-    def run(at: At, given: shapes.StatusGiven) -> Answer:
+    def run(at: At, given: schemas.StatusGiven) -> Answer:
         at.boss.warnings.append("you no longer hold file:a")
         patience.gone.set()
         return Answer({})
 
-    tool = Tool("x", "x", "x", shapes.StatusGiven, shapes.StatusTold, run)
+    tool = Tool("x", "x", "x", schemas.StatusGiven, schemas.StatusTold, run)
     place = str(ada.path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GITCOORD_DESK", str(ada.desk))
-        Served(place, "ada", 1.0).carry_out(tool, shapes.StatusGiven(), place, 0.0, patience)
+        Served(place, "ada", 1.0).carry_out(tool, schemas.StatusGiven(), place, 0.0, patience)
     assert "you no longer hold file:a" in ada.run("status", "--session", "ada").err
     assert "you no longer hold" not in ada.run("status", "--session", "ada").err
 
@@ -608,8 +608,8 @@ def test_program_and_server_take_the_same_receivers(pair: tuple[Seat, Seat], to:
         ("send", ("send", to, "hi")),
     ):  # fmt: skip
         given = {
-            "release": shapes.ReleaseGiven(resources=["a.py"], done="x", to=to), "send": shapes.SendGiven(to=to, message="hi"),
-            "handoff": shapes.HandoffGiven(to=to, next_step="x"),
+            "release": schemas.ReleaseGiven(resources=["a.py"], done="x", to=to), "send": schemas.SendGiven(to=to, message="hi"),
+            "handoff": schemas.HandoffGiven(to=to, next_step="x"),
         }[tool]  # fmt: skip
         with ada.here() as found:
             try:
@@ -631,7 +631,7 @@ def test_program_and_server_take_the_same_subjects(pair: tuple[Seat, Seat], subj
     ada, ben = pair
     with ada.here() as found:
         try:
-            TOOLS["send"].run(At(found, str(ada.path), 0.0), shapes.SendGiven(to="ben", subject=subject, message=text))
+            TOOLS["send"].run(At(found, str(ada.path), 0.0), schemas.SendGiven(to="ben", subject=subject, message=text))
             code = 0
         except GitcoordError as error:
             code = error.exit_code
@@ -772,7 +772,7 @@ def test_nothing_is_fetched_while_nothing_waits(pair: tuple[Seat, Seat], file_re
 
 def without(module: str, seat: Seat, *words: str) -> subprocess.CompletedProcess[str]:
     """The program, run where that module is not installed."""
-    code = f"import sys; sys.modules[{module!r}] = None; from gitcoord.entry import main; sys.exit(main())"
+    code = f"import sys; sys.modules[{module!r}] = None; from gitcoord.main import main; sys.exit(main())"
     return subprocess.run(
         [sys.executable, "-c", code, *words], cwd=seat.path, env=seat.env, capture_output=True, text=True, check=False
     )  # fmt: skip
@@ -836,10 +836,10 @@ def test_a_bug_is_an_answer_without_a_traceback(office: tuple[Seat, Seat], tmp_p
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "sitecustomize.py").write_text(
-        "import gitcoord.reader\n"
+        "import gitcoord.coordinator.branch\n"
         "def status(self, repo=None):\n"
         "    raise RuntimeError('boom')\n"
-        "gitcoord.reader.Reader.status = status\n"
+        "gitcoord.coordinator.branch.Reader.status = status\n"
     )
     path = os.pathsep.join(filter(None, (str(broken), os.environ.get("PYTHONPATH"))))
     seat = Seat(seat.path, seat.desk, "ada", {"PYTHONPATH": path})

@@ -11,13 +11,13 @@ import pytest
 from remotes import Remote
 from seats import Clock, Seat, file
 
-from gitcoord.coordinator import Coordinator
+from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.names import Resource
 from gitcoord.core.records import digest
 from gitcoord.errors import BadInput, GitFault, Held, NotHeld, NotInTime
-from gitcoord.keeper import Keeper
+from gitcoord.coordinator.keeper import Keeper
 
 Use = Callable[[Coordinator, str], Any]
 

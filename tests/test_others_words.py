@@ -8,7 +8,7 @@ import pytest
 from seats import Seat
 
 from gitcoord.core.names import show, show_text
-from gitcoord.views.fence import RULE
+from gitcoord.views.quoting import RULE
 
 
 @pytest.mark.parametrize("mark", ["\u0301", "\u0e49", "\u20e3", "\ufe0f", "\u0483\u0300", "\U0001d165"])

@@ -18,12 +18,12 @@ from gits import git
 from remotes import Remote
 from seats import Seat, at_work, file, snapshot, until
 
-from gitcoord.asker import Receipt
-from gitcoord.claiming import Leases
-from gitcoord.coordinator import Coordinator
-from gitcoord.doctor import examine
+from gitcoord.coordinator.commands import Receipt
+from gitcoord.coordinator.claims import Leases
+from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.setup.doctor import examine
 from gitcoord.errors import GitcoordError, Refused, Unknown, Unreachable
-from gitcoord.local import ids
+from gitcoord.machine import ids
 
 T = TypeVar("T")
 

@@ -13,18 +13,19 @@ from types import SimpleNamespace
 import pytest
 from seats import Clock, Ran, Seat, file
 
-from gitcoord import guarding, guardwords
-from gitcoord.bootstrap import connect
+from gitcoord.guard import check as guarding, words as guardwords
+from gitcoord.connection.connect import connect
 from gitcoord.core.names import Resource
-from gitcoord.faces import statusline
-from gitcoord.faces.agents import steps
-from gitcoord.faces.cli import app, context, look, work
-from gitcoord.faces.mcp import shapes
-from gitcoord.faces.mcp.tools import At
-from gitcoord.faces.mcp.tools import status as mcp_status
-from gitcoord.local.tray import Tray
+from gitcoord.statusline import main as statusline
+from gitcoord.agents.hook import steps
+from gitcoord.cli import app, connect as context
+from gitcoord.cli.commands import look, work
+from gitcoord.mcp import schemas
+from gitcoord.mcp.tools import At
+from gitcoord.mcp.tools import status as mcp_status
+from gitcoord.agents.mailbox import Tray
 from gitcoord.views import board, briefing
-from gitcoord.views.glance import line
+from gitcoord.statusline.line import line
 
 TTL = timedelta(hours=1)
 X = Resource("file", "x")
@@ -79,7 +80,7 @@ def faces(run: Run, ada: Seat, ben: Seat, clock: Clock, monkeypatch: pytest.Monk
         yield "board", board.render(replace(state, at=clock.now))
         for who in ("ada", "ben"):
             yield f"briefing of {who}", briefing.brief(state, who, clock.now, nonce="0" * 32).text
-        yield "mcp", str(mcp_status(At(place, str(ada.path), 0.0, lambda: False), shapes.StatusGiven()))
+        yield "mcp", str(mcp_status(At(place, str(ada.path), 0.0, lambda: False), schemas.StatusGiven()))
 
 
 @pytest.mark.parametrize("late", [-1, 0, 1])

@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from gitcoord import __version__
 from gitcoord.core.messages import TYPES
-from gitcoord.faces.cli.app import program
+from gitcoord.cli.app import program
 
 TOP = Path(__file__).parents[1]
 PLUGIN = TOP / "plugin"

@@ -24,20 +24,20 @@ from gits import GitFailed
 from remotes import Remote
 from seats import PATIENCE, Clock, Seat, until
 
-from gitcoord.bootstrap import Connection
+from gitcoord.connection.connect import Connection
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.names import Resource
-from gitcoord.courier import REFUSALS
+from gitcoord.relay.channel import REFUSALS
 from gitcoord.errors import BadInput
 from gitcoord.git.objects import Objects
-from gitcoord.local.relaybook import Book
+from gitcoord.relay.settings import Book
 from gitcoord.log.eventlog import View
-from gitcoord.relaying import Plan, Relay
-from gitcoord.services.delivery import Inlet, Outlet
-from gitcoord.services.gate import Gate
-from gitcoord.services.lines import Lines
-from gitcoord.services.webhook import Webhook
-from gitcoord.views.telling import AGAIN, Choice
+from gitcoord.relay.relay import Plan, Relay
+from gitcoord.relay.services.api import Inlet, Outlet
+from gitcoord.relay.services.gate import Gate
+from gitcoord.relay.services.file import Lines
+from gitcoord.relay.services.webhook import Webhook
+from gitcoord.relay.filter import AGAIN, Choice
 
 HERE = Gate(private=True)  # what the tests talk with is on loopback
 ALL = Choice.parse(("message.sent",))
@@ -678,7 +678,7 @@ def test_the_command_gets_the_message_on_its_input_and_no_secret(pair: tuple[Sea
 def slack(server: SlackServer) -> Any:
     """The channel."""
     pytest.importorskip("slack_sdk", reason="the extra slack is not installed")
-    from gitcoord.services.slack import Slack
+    from gitcoord.relay.services.slack import Slack
 
     return Slack(f"slack.{server.channel}", server.channel, server.token, HERE, server.url + "/api/")
 

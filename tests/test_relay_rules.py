@@ -19,14 +19,14 @@ from seats import Seat
 from gitcoord.core.messages import MessageSent
 from gitcoord.core.names import UNSAFE
 from gitcoord.errors import BadInput
-from gitcoord.local.relaybook import read_settings
-from gitcoord.relaysetup import Typed, make_plan
-from gitcoord.services.delivery import Busy, Delivery, Parcel
-from gitcoord.services.gate import Gate, is_public
-from gitcoord.services.lines import Lines
-from gitcoord.services.webhook import Webhook
-from gitcoord.views.inert import HIDDEN, inert, redact
-from gitcoord.views.telling import Choice, line
+from gitcoord.relay.settings import read_settings
+from gitcoord.relay.plan import Typed, make_plan
+from gitcoord.relay.services.api import Busy, Delivery, Parcel
+from gitcoord.relay.services.gate import Gate, is_public
+from gitcoord.relay.services.file import Lines
+from gitcoord.relay.services.webhook import Webhook
+from gitcoord.relay.redact import HIDDEN, inert, redact
+from gitcoord.relay.filter import Choice, line
 
 HERE = Gate(private=True)
 PARCEL = Parcel("#7 ada to all: hello", "01ID", 7, event={"seq": 7})
@@ -357,7 +357,7 @@ def test_a_webhook_gets_the_line_the_event_and_a_key_to_know_repetitions_by() ->
 def chat(service: Service, url: str) -> Any:
     """The service by way of apprise."""
     pytest.importorskip("apprise", reason="the extra chat is not installed")
-    from gitcoord.services.chat import Chat
+    from gitcoord.relay.services.apprise import Chat
 
     return Chat("ops", url.replace("HOST", f"127.0.0.1:{service.port}"), HERE)
 
@@ -405,7 +405,7 @@ def test_apprise_follows_no_redirect_and_uses_no_proxy(monkeypatch: pytest.Monke
 
 def test_apprise_is_kept_from_private_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("apprise", reason="the extra chat is not installed")
-    from gitcoord.services.chat import Chat
+    from gitcoord.relay.services.apprise import Chat
 
     with Ntfy() as service:
         with pytest.raises(BadInput, match="private"):
@@ -447,7 +447,7 @@ def test_discord_gets_a_line_that_calls_nobody() -> None:
 def channel(server: SlackServer, token: str | None = None) -> Any:
     """The channel."""
     pytest.importorskip("slack_sdk", reason="the extra slack is not installed")
-    from gitcoord.services.slack import Slack
+    from gitcoord.relay.services.slack import Slack
 
     return Slack("slack", server.channel, token or server.token, HERE, server.url + "/api/")
 

@@ -11,7 +11,7 @@ import pytest
 from gits import git
 from seats import Seat
 
-from gitcoord.local import files
+from gitcoord.machine import files
 
 Known = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from seats import Seat
 
-from gitcoord.sender import fold
+from gitcoord.outbox.batch import fold
 
 TOKEN = "ghp_" + "aB3" * 12  # put together here, so that no scanner takes it for a leak
 

@@ -15,8 +15,8 @@ from gits import git
 from remotes import Remote
 from seats import Ran, Seat
 
-from gitcoord.local import glance
-from gitcoord.local.identity import Identity
+from gitcoord.statusline import cache
+from gitcoord.machine.identity import Identity
 
 
 def shown(seat: Seat, stdin: str | None = None, cwd: Path | None = None, **extra: str) -> Ran:
@@ -167,8 +167,8 @@ def test_what_another_run_left_is_not_shown(pair: tuple[Seat, Seat]) -> None:
     ada.ok("sync")
     assert "1 unread" in shown(ada).out
     place = ada.path / ".git"
-    seen = glance.read(place, "ada")
+    seen = cache.read(place, "ada")
     assert seen is not None
-    glance.note(place, "ada", {**seen.__dict__, "run_id": "another"})
+    cache.note(place, "ada", {**seen.__dict__, "run_id": "another"})
     assert shown(ada).out == "gitcoord: ada"
     assert Identity(place).get("ada") is not None

@@ -21,7 +21,7 @@ from gits import git
 from remotes import Remote
 from seats import PATIENCE, PROGRAM, Seat, collect, until
 
-from gitcoord.streaming import Stream
+from gitcoord.log.stream import Stream
 
 RECIPES = Path(__file__).parents[1] / "docs" / "stream.md"
 

@@ -13,7 +13,7 @@ from guards import Day, begin, over, write
 from remotes import Remote
 from seats import Seat
 
-from gitcoord.local import hookdir
+from gitcoord.githooks import folder as hookdir
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,7 +12,7 @@ from remotes import Remote
 from seats import file
 
 import gitcoord
-from gitcoord.bootstrap import utc_now
+from gitcoord.connection.connect import utc_now
 
 
 def test_a_frozen_clock_freezes_the_program(file_remote: Remote, seats: Seats) -> None:

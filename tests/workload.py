@@ -41,7 +41,7 @@ from remotes import KINDS, Remote, RemoteFactory
 from sealed import seal
 from seats import Seat
 
-from gitcoord.bootstrap import Connection, utc_now
+from gitcoord.connection.connect import Connection, utc_now
 from gitcoord.core.leases import split_lease
 from gitcoord.core.names import Resource
 from gitcoord.errors import GitcoordError, Held, Unknown
@@ -52,7 +52,7 @@ FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None
 # hangs others. So the program under it sleeps by select.
 UNDER_FAKETIME = (
     "import select, sys, time; time.sleep = lambda seconds: select.select([], [], [], seconds);"
-    "from gitcoord.entry import main; sys.exit(main())"
+    "from gitcoord.main import main; sys.exit(main())"
 )
 DRAINS = 10  # looks into every inbox after the storm: with 200 messages a look, one that isn't empty then never will be
 FOR_STORMS = tuple(kind for kind in FAULTS if kind != "garbled")  # a storm's git dies, stalls or answers short; it doesn't lie

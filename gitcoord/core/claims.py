@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import clocks, deadlocks, handoffs, leases, messages, names, waiting
+from gitcoord.core import clocks, deadlocks, handoffs, leases, messages, names, queue
 from gitcoord.core.leases import (
     Claim,
     LeaseEntry,
@@ -130,7 +130,7 @@ class ClaimAcquired(Event):
             draft.put("claims", claim.key, claim)
         handoffs.take_for(draft, self.session, self.resources, self.at)
         held = [*self.resources, *(str(split_renewal(entry)[2]) for entry in self.renewed)]
-        waiting.served(draft, self.session, map(leases.resource_of, held))
+        queue.served(draft, self.session, map(leases.resource_of, held))
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """What is granted is free by this commit's own date, or named among the taken with a reason that holds."""
@@ -158,7 +158,7 @@ class ClaimAcquired(Event):
             met = leases.blocking(state.rules.settings, left, one, self.mode, self.session)
             if met:
                 return f"{met[0].claimed_by} holds {met[0].resource}"
-            first = waiting.ahead(state, one, self.mode, self.session, committed_at, self._place(state, committed_at))
+            first = queue.ahead(state, one, self.mode, self.session, committed_at, self._place(state, committed_at))
             if first and not forced:
                 return f"{first[0].session_id} waits for {one} and comes first"
         return None
@@ -166,7 +166,7 @@ class ClaimAcquired(Event):
     def _place(self, state: State, committed_at: datetime) -> int | None:
         """The session's place in line for what is granted, by its seq."""
         granted = set(self.resources) | {str(split_renewal(entry)[2]) for entry in self.renewed}
-        mine = (one for one in waiting.line(state, committed_at) if one.session_id == self.session)
+        mine = (one for one in queue.line(state, committed_at) if one.session_id == self.session)
         return min((one.seq for one in mine if granted & set(one.resources)), default=None)
 
 
@@ -209,12 +209,12 @@ def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: C
 
 
 def _refusal(
-    state: State, command: AcquireClaims, wanted: Sequence[Resource], blocked: list[Claim], first_in_line: list[waiting.Waiting],
+    state: State, command: AcquireClaims, wanted: Sequence[Resource], blocked: list[Claim], first_in_line: list[queue.Waiting],
     now: datetime,
 ) -> Held:  # fmt: skip
     flags = (" --shared" if command.mode == "shared" else "") + (" --any" if command.any_of else "")
     described = [leases.describe(state, lease, now) for lease in blocked]
-    described += [waiting.describe(place) for place in first_in_line]
+    described += [queue.describe(place) for place in first_in_line]
     data = {"outcome": "blocked", "blocked_by": described}
     if not blocked:
         place = first_in_line[0]
@@ -259,10 +259,10 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
     taken: dict[ClaimKey, str] = {}
     over: dict[ClaimKey, str] = {}
     blocked: list[Claim] = []
-    before: list[waiting.Waiting] = []
+    before: list[queue.Waiting] = []
     settings = state.rules.settings
     everywhere = leases.nearby(settings, state.claims.values())
-    place = waiting.place_of(state, command.session, wanted, command.mode, now, any_of=command.any_of)
+    place = queue.place_of(state, command.session, wanted, command.mode, now, any_of=command.any_of)
     own_of = {one: leases.own(state, command.session, one, command.mode, now) for one in wanted}
     offered = [one for one in wanted if any(lease.offered_until is not None for lease in own_of[one])]
     for resource in dict.fromkeys([*offered, *wanted]) if command.any_of else wanted:  # what is offered comes before what is free
@@ -285,7 +285,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
                 here[lease.key] = f"{lease.fence} {lease.claimed_by} {why} {lease.resource}"
         stuck = leases.blocking(settings, stuck, resource, command.mode, command.session)
         forced = any(split_taken(entry)[2] == "broken" for entry in here.values())
-        first = [] if forced else waiting.ahead(state, resource, command.mode, command.session, now, place.seq if place else None)
+        first = [] if forced else queue.ahead(state, resource, command.mode, command.session, now, place.seq if place else None)
         blocked += stuck
         before += first
         over |= {} if stuck else here
@@ -328,7 +328,7 @@ def _stand_in_line(
     state: State,
     command: AcquireClaims,
     wanted: list[Resource],
-    place: waiting.Waiting | None,
+    place: queue.Waiting | None,
     over: Sequence[str],
     clock: Clock,
 ) -> tuple[Event, ...]:
@@ -341,11 +341,11 @@ def _stand_in_line(
     }  # fmt: skip
     if place is not None:
         expired = tuple(entry for entry in over if split_taken(entry)[2] == "expired")
-        if expired and _others_had_their_time(state, expired, waiting.number(state, place, now), clock):
-            return (waiting.LinePassed(taken=expired[: leases.AT_ONCE], **common),)
-        if place.until - now > waiting.OUTLIVES and place.run_id == command.run_id:
+        if expired and _others_had_their_time(state, expired, queue.number(state, place, now), clock):
+            return (queue.LinePassed(taken=expired[: leases.AT_ONCE], **common),)
+        if place.until - now > queue.OUTLIVES and place.run_id == command.run_id:
             return ()
-    until = now + waiting.STRETCH + waiting.OUTLIVES
+    until = now + queue.STRETCH + queue.OUTLIVES
     given: dict[str, Any] = {
         "resources": tuple(map(str, wanted)), "mode": command.mode, "any_of": command.any_of, "until": until,
         "phase": command.phase, "ttl_seconds": leases.lease_seconds(state, command.ttl_seconds), "reason": command.reason,
@@ -353,18 +353,18 @@ def _stand_in_line(
         "folds": command.folds,
     }  # fmt: skip
     if place is not None:
-        return (waiting.ClaimQueued(place=place.seq, **given, **common),)
+        return (queue.ClaimQueued(place=place.seq, **given, **common),)
     mine = [one for one in state.waiting.values() if one.session_id == command.session and one.until > now]
-    if len(mine) >= waiting.PLACES:
+    if len(mine) >= queue.PLACES:
         raise BadInput(f"{command.session} has {len(mine)} places in line already", hint="gitcoord claims --mine")
-    newcomer = waiting.Waiting(
+    newcomer = queue.Waiting(
         id=command.op, seq=state.seq + 1, session_id=command.session, resources=tuple(map(str, wanted)), mode=command.mode,
         until=until, since=now, any_of=command.any_of, ttl_seconds=given["ttl_seconds"],
     )  # fmt: skip
     told = deadlocks.cycle(state, newcomer, now)
     if told:
         raise deadlocks.deadlock(told, wanted)
-    return (waiting.ClaimQueued(**given, **common),)
+    return (queue.ClaimQueued(**given, **common),)
 
 
 def _others_had_their_time(state: State, expired: Sequence[str], number: int, clock: Clock) -> bool:

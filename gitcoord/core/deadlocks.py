@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gitcoord.core import leases, waiting
+from gitcoord.core import leases, queue
 from gitcoord.core.names import Resource, show
-from gitcoord.core.waiting import Waiting
+from gitcoord.core.queue import Waiting
 from gitcoord.errors import Held
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def cycle(state: State, newcomer: Waiting, now: datetime) -> list[str]:
     left over can never be served. This takes places and `--any` as they are, where a walk along single edges would not.
     """
     settings = state.rules.settings
-    places = [*waiting.line(state, now), newcomer]
+    places = [*queue.line(state, now), newcomer]
     held = [lease for lease in state.claims.values() if not leases.is_over(lease, now)]
 
     def hindrances(place: Waiting, standing: Sequence[Waiting], option: Sequence[Resource]) -> dict[str, str]:
@@ -34,12 +34,12 @@ def cycle(state: State, newcomer: Waiting, now: datetime) -> list[str]:
                 found.setdefault(lease.claimed_by, f"{place.session_id} waits for {resource}, held by {lease.claimed_by}")
             others = (one for one in standing if one.session_id != place.session_id and one.seq < place.seq)
             for one in others:
-                if waiting.comes_before(settings, one, [resource], place.mode):
+                if queue.comes_before(settings, one, [resource], place.mode):
                     found.setdefault(one.session_id, f"{place.session_id} waits for {resource} behind {one.session_id}")
         return found
 
     while True:
-        going = [place for place in places if any(not hindrances(place, places, option) for option in waiting.options(place))]
+        going = [place for place in places if any(not hindrances(place, places, option) for option in queue.options(place))]
         left = [place for place in places if place not in going]
         if len(left) == len(places):
             break
@@ -49,7 +49,7 @@ def cycle(state: State, newcomer: Waiting, now: datetime) -> list[str]:
     told: list[str] = []
     at, been = newcomer, [newcomer.session_id]
     while True:
-        found = {who: why for option in waiting.options(at) for who, why in hindrances(at, places, option).items()}
+        found = {who: why for option in queue.options(at) for who, why in hindrances(at, places, option).items()}
         who = next((one for one in found if one in been), next(iter(found)))
         told.append(found[who])
         if who in been:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gitcoord.core import handoffs, leases, messages, names, waiting
+from gitcoord.core import handoffs, leases, messages, names, queue
 from gitcoord.core.leases import Claim, LeaseEntry, held_by, split_lease
 from gitcoord.core.records import Clock, CodeBranch, Command, CommitId, Event, Line, Lines, ResourceText, Text
 from gitcoord.core.sessions import lapse
@@ -68,7 +68,7 @@ class ClaimReleased(Event):
     def evolve(self, draft: Draft) -> None:
         """The leases go; `done` makes a broadcast, a next phase an open handoff."""
         if self.left:
-            waiting.leave(draft, self.session, map(leases.resource_of, self.left))
+            queue.leave(draft, self.session, map(leases.resource_of, self.left))
         freed = []
         for entry in self.released:
             fence, resource = split_lease(entry)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import clocks, leases, names, requests, waiting
+from gitcoord.core import clocks, leases, names, requests, queue
 from gitcoord.core.leases import Claim, LeaseEntry, RenewalEntry, held_by, split_renewal
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Command, Event, ResourceText
@@ -66,7 +66,7 @@ class ClaimRenewed(Event):
 
     def evolve(self, draft: Draft) -> None:
         """What is renewed serves whoever waited for it; what was over begins anew."""
-        waiting.served(draft, self.session, (split_renewal(entry)[2] for entry in self.renewed))
+        queue.served(draft, self.session, (split_renewal(entry)[2] for entry in self.renewed))
         regain(draft, self, self.regained)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
@@ -86,7 +86,7 @@ def regain(draft: Draft, event: Event, regained: Sequence[str]) -> None:
         if lease is not None:
             update = {"fence": event.seq, "run_id": event.run_id or lease.run_id, "renewed_at": event.at, "expires_at": until}
             draft.put("claims", lease.key, lease.model_copy(update={**update, "claimed_at": event.at}))
-    waiting.served(draft, event.session, (split_renewal(entry)[2] for entry in regained))
+    queue.served(draft, event.session, (split_renewal(entry)[2] for entry in regained))
 
 
 def regain_problem(state: State, session: str, regained: Sequence[str], committed_at: datetime) -> str | None:
@@ -111,7 +111,7 @@ def _is_free(state: State, lease: Claim, now: datetime) -> bool:
     if lease.offered_until is not None:
         return False
     held = leases.blocking(state.rules.settings, state.claims.values(), lease.resource, lease.mode, lease.claimed_by)
-    return not held and not waiting.ahead(state, lease.resource, lease.mode, lease.claimed_by, now)
+    return not held and not queue.ahead(state, lease.resource, lease.mode, lease.claimed_by, now)
 
 
 def may_regain(state: State, lease: Claim, now: datetime) -> bool:
@@ -170,7 +170,7 @@ def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Even
 
 def _over(state: State, lease: Claim, now: datetime) -> NotHeld:
     """That a lease is over, and why its holder doesn't get it again by this."""
-    first = waiting.ahead(state, lease.resource, lease.mode, lease.claimed_by, now)
+    first = queue.ahead(state, lease.resource, lease.mode, lease.claimed_by, now)
     why = f"{first[0].session_id} waits for it" if first else "it can't be renewed"
     return NotHeld(
         f"your lease on {lease.resource} ended {spell(lease.expires_at)} (fence {lease.fence}); {why}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gitcoord.core import clocks, leases, messages, names, waiting
+from gitcoord.core import clocks, leases, messages, names, queue
 from gitcoord.core.entries import entry
 from gitcoord.core.leases import Claim, LeaseEntry, split_lease
 from gitcoord.core.names import Resource
@@ -146,13 +146,13 @@ class RequestAnswered(Event):
                 claimed_by=self.asker, run_id=known.run_id, claimed_at=self.at, resource_type=wanted.type,
                 resource_name=wanted.name, repo=wanted.repo,
                 mode="shared" if self.answer == "share" else leases.mode_of(draft.rules, wanted, "exclusive"),
-                ttl_seconds=draft.rules.default_ttl, renewed_at=self.at, expires_at=self.at + waiting.OFFER, fence=self.seq,
-                offered_until=self.at + waiting.OFFER,
+                ttl_seconds=draft.rules.default_ttl, renewed_at=self.at, expires_at=self.at + queue.OFFER, fence=self.seq,
+                offered_until=self.at + queue.OFFER,
             )  # fmt: skip
             leases.drop_own(draft, self.asker, wanted)
             draft.put("claims", offer.key, offer)
-            waiting.served(draft, self.asker, [wanted])
-        by = f"{self.at + waiting.OFFER:%H:%M:%S} UTC"
+            queue.served(draft, self.asker, [wanted])
+        by = f"{self.at + queue.OFFER:%H:%M:%S} UTC"
         said = {
             ("deny", False): f"{self.session} keeps it.",
             ("approve", True): f"It is offered to you until {by}: claim it.",

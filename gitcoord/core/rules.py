@@ -6,22 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from gitcoord.core import (
-    branch,
-    claims,
-    clocks,
-    heartbeats,
-    housekeeping,
-    leases,
-    messages,
-    passing,
-    releases,
-    renewals,
-    requests,
-    sessions,
-    superseding,
-    waiting,
-)
+from gitcoord.core import branch, claims, clocks, heartbeats, retention, leases, messages, handover, releases, renewals, requests, sessions, succession, queue
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import Draft, State
 from gitcoord.core.times import is_date
@@ -34,7 +19,7 @@ _DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] =
     branch.WithdrawFormat: branch.decide_withdraw,
     sessions.StartSession: sessions.decide_start,
     sessions.EndSession: sessions.decide_end,
-    superseding.SupersedeSession: superseding.decide_supersede,
+    succession.SupersedeSession: succession.decide_supersede,
     heartbeats.RecordHeartbeat: heartbeats.decide_heartbeat,
     claims.AcquireClaims: claims.decide_acquire,
     renewals.RenewClaims: renewals.decide_renew,
@@ -43,8 +28,8 @@ _DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] =
     requests.AnswerRequest: requests.decide_answer,
     messages.SendMessage: messages.decide_send,
     messages.TakeMessages: messages.decide_take,
-    passing.OfferHandoff: passing.decide_offer,
-    passing.TakeHandoff: passing.decide_take,
+    handover.OfferHandoff: handover.decide_offer,
+    handover.TakeHandoff: handover.decide_take,
 }
 
 COMMANDS: dict[str, type[Command]] = {command.kind: command for command in _DECIDE}
@@ -62,19 +47,19 @@ EVENTS: dict[str, type[Event]] = {
         sessions.SessionStarted,
         sessions.SessionResumed,
         sessions.SessionEnded,
-        superseding.SessionSuperseded,
+        succession.SessionSuperseded,
         heartbeats.HeartbeatRecorded,
         claims.ClaimAcquired,
         renewals.ClaimRenewed,
         releases.ClaimReleased,
-        waiting.ClaimQueued,
-        waiting.LinePassed,
+        queue.ClaimQueued,
+        queue.LinePassed,
         requests.ClaimRequested,
         requests.RequestAnswered,
         messages.MessageSent,
         messages.MessageRead,
-        passing.HandoffOffered,
-        passing.HandoffTaken,
+        handover.HandoffOffered,
+        handover.HandoffTaken,
     )
 }
 """Every event this program understands, by its kind."""
@@ -98,12 +83,12 @@ def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
     renewed = _kept_on(state, events[0], clock)
     if renewed:
         events = (events[0].model_copy(update={"renewed": (*events[0].renewed, *renewed)}), *events[1:])
-    removed, abandoned = housekeeping.sweep(state, events[0].session, clock.now, _host(events[0]))
+    removed, abandoned = retention.sweep(state, events[0].session, clock.now, _host(events[0]))
     if removed or abandoned:
         events = (events[0].model_copy(update={"removed": removed, "abandoned": abandoned}), *events[1:])
     if state.waiting:  # whoever frees something grants it to who is next, in the same commit
         now = clocks.date_of(state, clock)
-        granted = waiting.fitting(evolve(state, events[0], now), now)
+        granted = queue.fitting(evolve(state, events[0], now), now)
         if granted:
             events = (events[0].model_copy(update={"granted": granted}), *events[1:])
     return events
@@ -164,9 +149,9 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
         leases.apply_renewals(draft, event.session, event.renewed, event.at)
         event.evolve(draft)
         _sign_of_life(draft, event)
-    housekeeping.apply(draft, event.removed, event.abandoned, event.at)
+    retention.apply(draft, event.removed, event.abandoned, event.at)
     if event.granted:
-        waiting.grant(draft, event.granted, fence=event.seq, at=committed_at)
+        queue.grant(draft, event.granted, fence=event.seq, at=committed_at)
     if event.ignored and draft.branch is not None:
         found = tuple(
             branch.Ignored(commit=entry.partition(" ")[0], reason=entry.partition(" ")[2], seq=event.seq) for entry in event.ignored
@@ -214,8 +199,8 @@ def problem(state: State, event: Event, committed_at: datetime) -> str | None:
     wrong = event.problem(state, committed_at) if event.lapsed is None else None
     if event.renewed and event.lapsed is None and wrong is None:
         wrong = sessions.run_problem(state, event) or leases.renewal_problem(state, event.session, event.renewed, committed_at)
-    wrong = wrong or housekeeping.sweep_problem(state, event.session, event.removed, event.abandoned, committed_at)
+    wrong = wrong or retention.sweep_problem(state, event.session, event.removed, event.abandoned, committed_at)
     if wrong or not event.granted:
         return wrong
     after = evolve(state, event.model_copy(update={"granted": ()}), committed_at)
-    return waiting.grant_problem(after, event.granted, committed_at)
+    return queue.grant_problem(after, event.granted, committed_at)

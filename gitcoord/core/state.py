@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gitcoord.core.leases import Claim
     from gitcoord.core.messages import Message
     from gitcoord.core.sessions import Session
-    from gitcoord.core.waiting import Waiting
+    from gitcoord.core.queue import Waiting
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import inbox, leases, requests, trespasses, waiting
+from gitcoord.core import inbox, leases, requests, trespasses, queue
 from gitcoord.core.addresses import TO_ALL, is_group, reaches
 from gitcoord.core.branch import way_back
-from gitcoord.core.housekeeping import not_made_before
+from gitcoord.core.retention import not_made_before
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
@@ -85,13 +85,13 @@ def _waiting(state: State) -> list[Item]:
 def _in_line(state: State, now: datetime) -> list[Item]:
     """Who waits for what, behind whom."""
     found = []
-    for place in waiting.line(state, now):
-        held, _ = waiting.in_front(state, place, now)
+    for place in queue.line(state, now):
+        held, _ = queue.in_front(state, place, now)
         live = [lease for lease in held if not leases.is_over(lease, now)]
         by = f", held by {', '.join(dict.fromkeys(lease.claimed_by for lease in live[:3]))}" if live else ""
         until = f" until {min(lease.expires_at for lease in live):%H:%M} UTC" if live else ""
         what = f" {'or' if place.any_of else 'and'} ".join(place.resources[:3])
-        spot = waiting.number(state, place, now)
+        spot = queue.number(state, place, now)
         text = f"{place.session_id} waits for {what}{by}{until} (number {spot} in line)"
         found.append(Item("waiting", text, (place.session_id, *dict.fromkeys(one.claimed_by for one in held)), place.resources[0]))
     return found

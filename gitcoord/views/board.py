@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from gitcoord.core import leases
 from gitcoord.core.handoffs import ANYONE, Handoff
-from gitcoord.core.housekeeping import not_made_before
+from gitcoord.core.retention import not_made_before
 from gitcoord.core.inbox import notices
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TO_ALL, Message

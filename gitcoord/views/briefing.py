@@ -20,7 +20,7 @@ from gitcoord.core.overlap import overlaps
 from gitcoord.core.sessions import Session, standing
 from gitcoord.core.state import State
 from gitcoord.core.times import spell
-from gitcoord.views import fence
+from gitcoord.views import quoting
 
 LIMIT = 4096  # bytes of a first briefing (protocol, section 9)
 AGAIN = 1024  # bytes of one that tells what is new
@@ -104,9 +104,9 @@ def brief(
     read = f", branch read {spell(read_at)}" if read_at is not None else ", as this clone knew it last"
     head = f"gitcoord briefing for {show(session, 64) or 'nobody yet'}: event {state.seq} of {spell(state.at)}{since}{read}\n"
     foot = "gitcoord inbox takes the messages; gitcoord handoffs and gitcoord status show the rest.\n"
-    room = limit - len(head.encode()) - fence.size(nonce) - len(foot.encode())
+    room = limit - len(head.encode()) - quoting.size(nonce) - len(foot.encode())
     lines = _fit(found, room, nonce)
-    return Briefing(head + fence.fenced(lines, nonce) + foot, counts, remembered, tuple(lines))
+    return Briefing(head + quoting.fenced(lines, nonce) + foot, counts, remembered, tuple(lines))
 
 
 def letter(one: Message, *, again: bool = False) -> str:

@@ -17,17 +17,17 @@ from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.leases import Mode, mode_of, resource_of, serves, split_lease, split_renewal, split_taken
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
-from gitcoord.core.passing import HandoffTaken
+from gitcoord.core.handover import HandoffTaken
 from gitcoord.core.records import Event
 from gitcoord.core.releases import ClaimReleased
 from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.requests import RequestAnswered
 from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted
-from gitcoord.core.superseding import SessionSuperseded
+from gitcoord.core.succession import SessionSuperseded
 from gitcoord.core.term import is_over
 from gitcoord.core.trespasses import split_touched
 from gitcoord.core.values import is_whole
-from gitcoord.core.waiting import OFFER, ClaimQueued, LinePassed, split_granted
+from gitcoord.core.queue import OFFER, ClaimQueued, LinePassed, split_granted
 
 How = Literal[
     "released", "given_up", "handed_over", "session_ended", "abandoned", "taken_over", "broken", "superseded", "expired"

@@ -23,9 +23,9 @@ from gitcoord.core.names import UNSAFE
 from gitcoord.core.records import Record
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import TABLES, Mail, Roll, State, Table
-from gitcoord.core.waiting import Waiting
+from gitcoord.core.queue import Waiting
 from gitcoord.views import strictjson
-from gitcoord.views.stored import Facts, Listing, Reading, StoredMessages, StoredSessions
+from gitcoord.views.lazy import Facts, Listing, Reading, StoredMessages, StoredSessions
 
 BOARD = "STATUS_BOARD.md"
 README = "README.md"

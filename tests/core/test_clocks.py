@@ -13,11 +13,11 @@ from story import T0, Story, days, hours, minutes, seconds
 from gitcoord.core import clocks
 from gitcoord.core.claims import AcquireClaims, ClaimAcquired
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
-from gitcoord.core.passing import TakeHandoff
+from gitcoord.core.handover import TakeHandoff
 from gitcoord.core.records import Clock
 from gitcoord.core.renewals import RenewClaims
 from gitcoord.core.state import State
-from gitcoord.core.superseding import SupersedeSession
+from gitcoord.core.succession import SupersedeSession
 from gitcoord.errors import ClockSkew, Held
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from story import COMMIT, Story, minutes
 
-from gitcoord.core import passing
+from gitcoord.core import handover
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def test_offer_to_a_group_tells_each_of_it_until_one_takes_it() -> None:
     story = Story.of("ann")
     for name in ("bob", "eve", "joe"):
         story.start(name, role="writer" if name != "joe" else None)
-    offered = story.ask(story.command(passing.OfferHandoff, "ann", to="role:writer", next="the index"))
-    assert isinstance(offered, passing.HandoffOffered)
+    offered = story.ask(story.command(handover.OfferHandoff, "ann", to="role:writer", next="the index"))
+    assert isinstance(offered, handover.HandoffOffered)
     assert {name: story.subjects(name) for name in ("ann", "bob", "eve", "joe")} == {
         "ann": [], "bob": ["ann hands work to role:writer: the index"], "eve": ["ann hands work to role:writer: the index"],
         "joe": [],
     }  # fmt: skip
-    story.ask(story.command(passing.TakeHandoff, "bob", handoff=offered.id))
+    story.ask(story.command(handover.TakeHandoff, "bob", handoff=offered.id))
     story.wait(minutes(1))
     assert story.subjects("eve") == []

@@ -9,7 +9,7 @@ from story import COMMIT, Story, days, hours, minutes
 
 from gitcoord.core import handoffs, rules
 from gitcoord.core.handoffs import Handoff
-from gitcoord.core.passing import HandoffOffered, HandoffTaken, OfferHandoff, TakeHandoff
+from gitcoord.core.handover import HandoffOffered, HandoffTaken, OfferHandoff, TakeHandoff
 from gitcoord.core.records import Clock
 from gitcoord.core.sessions import SessionEnded
 from gitcoord.errors import BadInput, Held, NoSession, NotHeld

@@ -24,13 +24,13 @@ from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.leases import held_by
 from gitcoord.core.messages import MessageSent, SendMessage, TakeMessages
 from gitcoord.core.overlap import overlaps
-from gitcoord.core.passing import HandoffOffered, HandoffTaken, OfferHandoff, TakeHandoff
+from gitcoord.core.handover import HandoffOffered, HandoffTaken, OfferHandoff, TakeHandoff
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.releases import ClaimReleased, ReleaseClaims
 from gitcoord.core.renewals import ClaimRenewed, RenewClaims
 from gitcoord.core.sessions import EndSession, SessionEnded, SessionStarted, StartSession
 from gitcoord.core.state import State
-from gitcoord.core.superseding import SessionSuperseded, SupersedeSession
+from gitcoord.core.succession import SessionSuperseded, SupersedeSession
 from gitcoord.errors import ClockSkew, GitcoordError
 from gitcoord.log import wire
 from gitcoord.views import board, tree

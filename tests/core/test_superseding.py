@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from story import Story, hours, minutes, seconds
 
-from gitcoord.core.superseding import SessionSuperseded
+from gitcoord.core.succession import SessionSuperseded
 from gitcoord.errors import BadInput, ClockSkew, Held, NoSession, NotHeld
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from story import Story, minutes, seconds
 
-from gitcoord.core import leases, waiting
+from gitcoord.core import leases, queue
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.state import Draft
-from gitcoord.core.waiting import ClaimQueued, LinePassed
+from gitcoord.core.queue import ClaimQueued, LinePassed
 from gitcoord.errors import BadInput, Held
 
 
@@ -28,7 +28,7 @@ def holders(story: Story) -> dict[str, list[str]]:
 
 def in_line(story: Story) -> list[str]:
     """Who stands in line, first one first."""
-    return [place.session_id for place in waiting.line(story.state, story.now)]
+    return [place.session_id for place in queue.line(story.state, story.now)]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from gits import attempt, git
 
-from gitcoord.git import nearby, process
+from gitcoord.git import discovery, process
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ PLACES = [
 @pytest.mark.parametrize("make", PLACES)
 def test_it_finds_what_git_finds(make: Callable[[Path], Path], clone: Path) -> None:
     place = make(clone)
-    found = nearby.find(str(place))
+    found = discovery.find(str(place))
     asked = attempt(place, "rev-parse", "--absolute-git-dir", "--show-toplevel")
     by_git = tuple(map(os.path.realpath, asked.out.splitlines())) if asked.code == 0 else None
     assert (found and (found.git_dir, found.work_tree)) == by_git
@@ -97,8 +97,8 @@ def test_it_finds_what_git_finds(make: Callable[[Path], Path], clone: Path) -> N
 
 def test_it_looks_no_higher_than_git(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(clone))
-    assert nearby.find(str(clone / "src")) is None
-    assert nearby.find(str(clone)) is not None
+    assert discovery.find(str(clone / "src")) is None
+    assert discovery.find(str(clone)) is not None
 
 
 TRUST = {
@@ -119,16 +119,16 @@ def test_another_users_folder_is_believed_only_where_git_believes_it(
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 4711)
-    assert (nearby.find(str(clone / "src")) is not None) == trusted
+    assert (discovery.find(str(clone / "src")) is not None) == trusted
 
 
 def test_under_sudo_the_folder_of_who_called_it_is_believed(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     monkeypatch.setattr("os.lstat", lambda path, real=os.lstat: _as(4711, real(path)))
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert nearby.find(str(clone)) is None
+    assert discovery.find(str(clone)) is None
     monkeypatch.setenv("SUDO_UID", "4711")
-    assert nearby.find(str(clone)) is not None
+    assert discovery.find(str(clone)) is not None
 
 
 def _as(uid: int, status: os.stat_result) -> os.stat_result:
@@ -158,12 +158,12 @@ def test_refs_that_are_no_files_are_asked_for(clone: Path, monkeypatch: pytest.M
     git(clone, "update-ref", "refs/remotes/origin/coordination", "HEAD")
     git(clone, "pack-refs", "--all")
     common = clone / ".git"
-    assert nearby.is_coordinated(str(common), "coordination")
+    assert discovery.is_coordinated(str(common), "coordination")
     packed = (common / "packed-refs").read_bytes()
-    monkeypatch.setattr(nearby, "_ask", lambda *_: b"refs/remotes/origin/coordination\n")
+    monkeypatch.setattr(discovery, "_ask", lambda *_: b"refs/remotes/origin/coordination\n")
     (common / "packed-refs").unlink()
-    assert not nearby.is_coordinated(str(common), "coordination")
+    assert not discovery.is_coordinated(str(common), "coordination")
     (common / "refs" / "heads").rmdir()
     (common / "refs" / "heads").write_text("this repository uses the reftable format\n")
-    assert nearby.is_coordinated(str(common), "coordination")
+    assert discovery.is_coordinated(str(common), "coordination")
     assert packed

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from gitcoord.errors import GitcoordError
-from gitcoord.faces.agents.dialects import choose
-from gitcoord.local import agentfiles
-from gitcoord.local.agentfiles import Place, Placed
-from gitcoord.local.agentsettings import SAFE, Agent, Scope, agents, packaged
-from gitcoord.local.edits import JsonHooks
+from gitcoord.agents.dialects.choose import choose
+from gitcoord.agents.settings import files
+from gitcoord.agents.settings.files import Place, Placed
+from gitcoord.agents.settings.table import SAFE, Agent, Scope, agents, packaged
+from gitcoord.agents.settings.edits import JsonHooks
 
 AGENTS = agents()
 EVERY = list(AGENTS)
@@ -139,22 +139,22 @@ def test_an_empty_place_is_empty_again(name: str, scope: Scope, place: Place, ho
     agent, where = AGENTS[name], at(place, scope)
     if scope == "user" and name in {"aider", "agents-md"}:
         with pytest.raises(GitcoordError, match="only in a project"):
-            agentfiles.install(agent, where)
+            files.install(agent, where)
         return
     before = picture(home, root)
-    assert {one.state for one in agentfiles.status(agent, where)} == {"absent"}
-    assert change(agentfiles.install(agent, where)) == {"installed"}
+    assert {one.state for one in files.status(agent, where)} == {"absent"}
+    assert change(files.install(agent, where)) == {"installed"}
     assert all(path.is_file() for path in files_of(agent, where))
-    assert {one.state for one in agentfiles.status(agent, where)} == {"installed"}
+    assert {one.state for one in files.status(agent, where)} == {"installed"}
 
     there = picture(home, root)
-    again = agentfiles.install(agent, where)
+    again = files.install(agent, where)
     assert {(one.state, one.change) for one in again} == {("installed", "none")}
     assert picture(home, root) == there
 
-    assert change(agentfiles.uninstall(agent, where)) == {"removed"}
+    assert change(files.uninstall(agent, where)) == {"removed"}
     assert picture(home, root) == before
-    assert {(one.state, one.change) for one in agentfiles.uninstall(agent, where)} == {("absent", "none")}
+    assert {(one.state, one.change) for one in files.uninstall(agent, where)} == {("absent", "none")}
     assert not where.kept.exists()
 
 
@@ -167,7 +167,7 @@ def test_what_others_have_there_stays_and_every_byte_comes_back(name: str, how: 
     [path] = files_of(agent, place)
     write(path, THEIRS[name], **how).chmod(0o640)
     before = picture(root)
-    agentfiles.install(agent, place)
+    files.install(agent, place)
     found, theirs = json.loads(path.read_text()), THEIRS[name]
     assert list(found)[: len(theirs)] == list(theirs)
     assert _without(found) == theirs
@@ -175,9 +175,9 @@ def test_what_others_have_there_stays_and_every_byte_comes_back(name: str, how: 
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
     there = path.read_bytes()
-    assert change(agentfiles.install(agent, place)) == {"none"}
+    assert change(files.install(agent, place)) == {"none"}
     assert path.read_bytes() == there
-    assert change(agentfiles.uninstall(agent, place)) == {"restored"}
+    assert change(files.uninstall(agent, place)) == {"restored"}
     assert picture(root) == before
 
 
@@ -205,13 +205,13 @@ def test_after_a_change_by_the_user_only_ours_go(name: str, ledger: bool, place:
     agent = AGENTS[name]
     [path] = files_of(agent, place)
     write(path, THEIRS[name])
-    agentfiles.install(agent, place)
+    files.install(agent, place)
     found = json.loads(path.read_text())
     found["added later"] = {"by": "the user"}
     path.write_text(json.dumps(found, indent=2) + "\n")
     if not ledger:
         shutil.rmtree(place.kept)
-    assert change(agentfiles.uninstall(agent, place)) == {"removed"}
+    assert change(files.uninstall(agent, place)) == {"removed"}
     expected = {**THEIRS[name], "added later": {"by": "the user"}}
     if not ledger and name == "claude":  # nothing tells there that this rule was the user's own
         expected["permissions"] = {"deny": ["Read(.env)"], "allow": ["Bash(ls:*)"]}
@@ -222,10 +222,10 @@ def test_after_a_change_by_the_user_only_ours_go(name: str, ledger: bool, place:
 def test_a_file_made_for_ours_stays_if_somebody_else_uses_it_now(name: str, place: Place) -> None:
     agent = AGENTS[name]
     [path] = files_of(agent, place)
-    agentfiles.install(agent, place)
+    files.install(agent, place)
     found = json.loads(path.read_text())
     path.write_text(json.dumps({**found, "theirs": {"x": 1}}, indent=2))
-    agentfiles.uninstall(agent, place)
+    files.uninstall(agent, place)
     left = json.loads(path.read_text())
     assert left.pop("theirs") == {"x": 1}
     assert left in ({}, {"version": 1})
@@ -235,14 +235,14 @@ def test_a_file_made_for_ours_stays_if_somebody_else_uses_it_now(name: str, plac
 def test_a_hook_that_somebody_put_into_our_group_stays(name: str, place: Place) -> None:
     agent = AGENTS[name]
     [path] = files_of(agent, place)
-    agentfiles.install(agent, place)
+    files.install(agent, place)
     found = json.loads(path.read_text())
     event = next(event for event in ("PreToolUse", "BeforeTool") if event in (found.get("hooks") or found["gitcoord"]))
     group = (found.get("hooks") or found["gitcoord"])[event][0]
     group["hooks"].append({"type": "command", "command": "theirs.sh"})
     path.write_text(json.dumps(found, indent=2))
-    assert {one.state for one in agentfiles.status(agent, place)} == {"outdated"}
-    agentfiles.uninstall(agent, place)
+    assert {one.state for one in files.status(agent, place)} == {"outdated"}
+    files.uninstall(agent, place)
     assert "gitcoord hook" not in path.read_text()
     assert path.read_text().count("theirs.sh") == 1
     assert group["matcher"] in path.read_text()
@@ -254,27 +254,27 @@ def test_another_versions_hooks_are_replaced_and_what_was_before_is_not_forgotte
     [path] = files_of(agent, place)
     write(path, THEIRS[name])
     before = picture(root)
-    agentfiles.install(agent, place)
+    files.install(agent, place)
     current = path.read_text()
     old = re.sub(r'"(timeout|timeoutSec)": 5(000)?\b', r'"\1": 7\2', current)
     assert old != current
     record = next(place.kept.iterdir())
     said = json.loads(record.read_text())
     path.write_text(old)
-    record.write_text(json.dumps({**said, "after": agentfiles._digest(old.encode())}))
-    assert change(agentfiles.install(agent, place)) == {"updated"}
+    record.write_text(json.dumps({**said, "after": files._digest(old.encode())}))
+    assert change(files.install(agent, place)) == {"updated"}
     assert path.read_text() == current
-    assert change(agentfiles.uninstall(agent, place)) == {"restored"}
+    assert change(files.uninstall(agent, place)) == {"restored"}
     assert picture(root) == before
 
 
 def test_two_agents_that_were_installed_go_one_by_one(place: Place, root: Path) -> None:
     before = picture(root)
     for name in EVERY:
-        agentfiles.install(AGENTS[name], place)
-    assert {one.state for name in EVERY if name != "cursor" for one in agentfiles.status(AGENTS[name], place)} == {"installed"}
+        files.install(AGENTS[name], place)
+    assert {one.state for name in EVERY if name != "cursor" for one in files.status(AGENTS[name], place)} == {"installed"}
     for name in EVERY:
-        agentfiles.uninstall(AGENTS[name], place)
+        files.uninstall(AGENTS[name], place)
     assert picture(root) == before
 
 
@@ -282,15 +282,15 @@ def test_a_dry_run_changes_nothing_and_shows_what_would_be(place: Place, root: P
     write(root / ".claude" / "settings.json", THEIRS["claude"])
     before = picture(root, home)
     for name in EVERY:
-        placed = agentfiles.install(AGENTS[name], place, dry=True)
+        placed = files.install(AGENTS[name], place, dry=True)
         assert name == "cursor" or change(placed) == {"installed"}
         assert all(any(line.startswith("+") and "gitcoord" in line.lower() for line in one.diff) for one in placed)
         assert not any(line.startswith("-") and "./check.sh" in line for one in placed for line in one.diff)
     assert picture(root, home) == before
     assert not place.kept.exists()
-    agentfiles.install(AGENTS["claude"], place)
+    files.install(AGENTS["claude"], place)
     there = picture(root)
-    assert change(agentfiles.uninstall(AGENTS["claude"], place, dry=True)) == {"restored"}
+    assert change(files.uninstall(AGENTS["claude"], place, dry=True)) == {"restored"}
     assert picture(root) == there
 
 
@@ -311,7 +311,7 @@ def test_a_file_that_cannot_be_read_for_sure_is_not_touched(name: str, text: str
     write(path, text.replace("hooks", "gitcoord") if name == "antigravity" else text)
     before = picture(root)
     with pytest.raises(GitcoordError, match="not touched") as told:
-        agentfiles.install(AGENTS[name], place)
+        files.install(AGENTS[name], place)
     assert path.name in told.value.message
     assert "gitcoord hooks install --agent" in told.value.hint
     assert picture(root) == before
@@ -325,7 +325,7 @@ def test_another_shape_than_the_agents_own_is_not_touched(value: str, place: Pla
     [path] = files_of(AGENTS["claude"], place)
     write(path, value)
     with pytest.raises(GitcoordError, match="not touched"):
-        agentfiles.install(AGENTS["claude"], place)
+        files.install(AGENTS["claude"], place)
     assert path.read_text() == value
 
 
@@ -334,7 +334,7 @@ def test_a_read_only_file_is_not_touched(place: Place) -> None:
         [path] = files_of(AGENTS[name], place)
         write(path, "{}").chmod(0o444)
         with pytest.raises(GitcoordError, match="read-only"):
-            agentfiles.install(AGENTS[name], place)
+            files.install(AGENTS[name], place)
         assert path.read_text() == "{}"
     assert not place.kept.exists()
 
@@ -344,14 +344,14 @@ def test_other_encodings_and_other_things_are_not_touched(place: Place, root: Pa
     path.parent.mkdir()
     path.write_bytes('{"a": "ä"}'.encode("latin-1"))
     with pytest.raises(GitcoordError, match="UTF-8"):
-        agentfiles.install(AGENTS["claude"], place)
+        files.install(AGENTS["claude"], place)
     path.unlink()
     path.mkdir()
     with pytest.raises(GitcoordError, match="no file"):
-        agentfiles.install(AGENTS["claude"], place)
+        files.install(AGENTS["claude"], place)
     (root / ".codex").write_text("a file where a folder is needed")
     with pytest.raises(GitcoordError, match="can't be used"):
-        agentfiles.install(AGENTS["codex"], place)
+        files.install(AGENTS["codex"], place)
 
 
 def test_a_link_is_followed_inside_the_project_and_stays_a_link(place: Place, root: Path) -> None:
@@ -359,10 +359,10 @@ def test_a_link_is_followed_inside_the_project_and_stays_a_link(place: Place, ro
     (root / ".claude").mkdir()
     (root / ".claude" / "settings.json").symlink_to("../shared/settings.json")
     before = picture(root)
-    agentfiles.install(AGENTS["claude"], place)
+    files.install(AGENTS["claude"], place)
     assert (root / ".claude" / "settings.json").is_symlink()
     assert ours(real)
-    agentfiles.uninstall(AGENTS["claude"], place)
+    files.uninstall(AGENTS["claude"], place)
     assert picture(root) == before
 
 
@@ -378,7 +378,7 @@ def test_a_link_that_leads_out_of_the_project_is_not_followed(link: str, place: 
         (root / ".claude" / "settings.json").symlink_to(outside / ("settings.json" if link == "file" else "new.json"))
     before = picture(root, outside)
     with pytest.raises(GitcoordError, match="out of this project"):
-        agentfiles.install(AGENTS["claude"], place)
+        files.install(AGENTS["claude"], place)
     assert picture(root, outside) == before
 
 
@@ -387,9 +387,9 @@ def test_a_users_own_link_is_followed_wherever_it_leads(home: Path, place: Place
     (home / ".claude").mkdir()
     (home / ".claude" / "settings.json").symlink_to(real)
     before = picture(home, tmp_path / "dotfiles")
-    agentfiles.install(AGENTS["claude"], at(place, "user"))
+    files.install(AGENTS["claude"], at(place, "user"))
     assert ours(real)
-    agentfiles.uninstall(AGENTS["claude"], at(place, "user"))
+    files.uninstall(AGENTS["claude"], at(place, "user"))
     assert picture(home, tmp_path / "dotfiles") == before
 
 
@@ -405,11 +405,11 @@ def test_a_full_disk_leaves_the_file_as_it_was(place: Place, root: Path, monkeyp
 
     monkeypatch.setattr(os, "open", full)
     with pytest.raises(GitcoordError, match="No space left"):
-        agentfiles.install(AGENTS["claude"], place)
+        files.install(AGENTS["claude"], place)
     monkeypatch.undo()
     assert picture(root) == before
-    agentfiles.install(AGENTS["claude"], place)
-    agentfiles.uninstall(AGENTS["claude"], place)
+    files.install(AGENTS["claude"], place)
+    files.uninstall(AGENTS["claude"], place)
     assert picture(root) == before
 
 
@@ -420,23 +420,23 @@ def test_a_full_disk_leaves_the_file_as_it_was(place: Place, root: Path, monkeyp
 def test_the_block_goes_in_at_the_end_and_out_again(text: str, place: Place, root: Path) -> None:
     path = root / "AGENTS.md"
     path.write_bytes(text.encode())
-    agentfiles.install(AGENTS["agents-md"], place)
+    files.install(AGENTS["agents-md"], place)
     assert path.read_bytes().startswith(text.encode())
     assert "gitcoord claim" in path.read_text()
     assert ("\r\n" in path.read_bytes().decode()) == ("\r\n" in text)
     path.write_bytes(path.read_bytes() + b"more\n")
-    agentfiles.uninstall(AGENTS["agents-md"], place)
+    files.uninstall(AGENTS["agents-md"], place)
     left = path.read_bytes().decode()
     assert left.replace("\r\n", "\n").rstrip("\n").removesuffix("more").rstrip("\n") == text.replace("\r\n", "\n").rstrip("\n")
     assert "gitcoord" not in left
 
 
 def test_a_block_that_somebody_edited_stays(place: Place, root: Path) -> None:
-    agentfiles.install(AGENTS["agents-md"], place)
+    files.install(AGENTS["agents-md"], place)
     path = root / "AGENTS.md"
     path.write_text(path.read_text().replace("Claim narrowly.", "Claim what you like."))
     edited = path.read_text()
-    for do in (agentfiles.install, agentfiles.uninstall):
+    for do in (files.install, files.uninstall):
         [placed] = do(AGENTS["agents-md"], place)
         assert (placed.state, placed.change) == ("edited", "none")
         assert "stays" in placed.note
@@ -446,29 +446,29 @@ def test_a_block_that_somebody_edited_stays(place: Place, root: Path) -> None:
 def test_a_plugin_of_somebody_else_and_an_edited_one_stay(place: Place, root: Path) -> None:
     path = write(root / ".opencode" / "plugins" / "gitcoord.js", "export const X = 1\n")
     with pytest.raises(GitcoordError, match="isn't gitcoord's"):
-        agentfiles.install(AGENTS["opencode"], place)
-    assert agentfiles.uninstall(AGENTS["opencode"], place)[0].state == "foreign"
+        files.install(AGENTS["opencode"], place)
+    assert files.uninstall(AGENTS["opencode"], place)[0].state == "foreign"
     path.unlink()
-    agentfiles.install(AGENTS["opencode"], place)
+    files.install(AGENTS["opencode"], place)
     path.write_text(path.read_text() + "// mine\n")
-    assert agentfiles.install(AGENTS["opencode"], place)[0].state == "edited"
-    assert agentfiles.uninstall(AGENTS["opencode"], place)[0].change == "none"
+    assert files.install(AGENTS["opencode"], place)[0].state == "edited"
+    assert files.uninstall(AGENTS["opencode"], place)[0].change == "none"
     assert path.read_text().endswith("// mine\n")
 
 
 def test_aider_reads_the_rules_beside_its_other_settings(place: Place, root: Path) -> None:
     conf = write(root / ".aider.conf.yml", "# mine\nmodel: x\n")
-    agentfiles.install(AGENTS["aider"], place)
+    files.install(AGENTS["aider"], place)
     assert conf.read_text().startswith("# mine\nmodel: x\n")
     assert "\nread: [GITCOORD.md]\n" in conf.read_text()
     assert "gitcoord claim" in (root / "GITCOORD.md").read_text()
-    agentfiles.uninstall(AGENTS["aider"], place)
+    files.uninstall(AGENTS["aider"], place)
     assert conf.read_text() == "# mine\nmodel: x\n"
     assert not (root / "GITCOORD.md").exists()
 
     write(conf, "read: [CONVENTIONS.md]\n")
     with pytest.raises(GitcoordError, match=r"`read:` already.*GITCOORD\.md"):
-        agentfiles.install(AGENTS["aider"], place)
+        files.install(AGENTS["aider"], place)
     assert not (root / "GITCOORD.md").exists()
 
 
@@ -477,7 +477,7 @@ def test_aider_reads_the_rules_beside_its_other_settings(place: Place, root: Pat
 
 @pytest.mark.parametrize("name", JSON)
 def test_only_what_every_agent_reads_is_used(name: str, place: Place) -> None:
-    agentfiles.install(AGENTS[name], place)
+    files.install(AGENTS[name], place)
     [path] = files_of(AGENTS[name], place)
     rows = ours(path)
     assert len(rows) == len(handlers(path))
@@ -492,7 +492,7 @@ def test_only_what_every_agent_reads_is_used(name: str, place: Place) -> None:
 
 @pytest.mark.parametrize("name", JSON)
 def test_every_event_that_is_installed_means_something_to_its_dialect(name: str, place: Place) -> None:
-    agentfiles.install(AGENTS[name], place)
+    files.install(AGENTS[name], place)
     [path] = files_of(AGENTS[name], place)
     for event, matcher, one in ours(path):
         command = str(one.get("command", one.get("bash")))
@@ -503,7 +503,7 @@ def test_every_event_that_is_installed_means_something_to_its_dialect(name: str,
 
 
 def test_permissions_name_each_command_and_none_that_could_do_harm(place: Place, root: Path) -> None:
-    agentfiles.install(AGENTS["claude"], place)
+    files.install(AGENTS["claude"], place)
     rules = json.loads((root / ".claude" / "settings.json").read_text())["permissions"]["allow"]
     assert len(rules) == len(SAFE)
     for rule in rules:
@@ -514,8 +514,8 @@ def test_permissions_name_each_command_and_none_that_could_do_harm(place: Place,
 
 
 def test_cursor_is_left_alone_where_it_imports_claudes_hooks(place: Place, root: Path) -> None:
-    agentfiles.install(AGENTS["claude"], at(place, "user"))
-    [placed] = agentfiles.install(AGENTS["cursor"], place)
+    files.install(AGENTS["claude"], at(place, "user"))
+    [placed] = files.install(AGENTS["cursor"], place)
     assert (placed.state, placed.change) == ("absent", "none")
     assert "imports" in placed.note
     assert not (root / ".cursor").exists()
@@ -527,9 +527,9 @@ def test_the_variables_of_agents_move_their_folders(home: Path, tmp_path: Path) 
         ("claude", "CLAUDE_CONFIG_DIR", "settings.json"), ("opencode", "XDG_CONFIG_HOME", "opencode/plugins/gitcoord.js"),
     ):  # fmt: skip
         where = Place("user", home, {variable: str(tmp_path / "moved")})
-        [placed] = agentfiles.install(AGENTS[name], where)
+        [placed] = files.install(AGENTS[name], where)
         assert placed.path == tmp_path / "moved" / below
-        agentfiles.uninstall(AGENTS[name], where)
+        files.uninstall(AGENTS[name], where)
     assert not (tmp_path / "moved").exists()
 
 

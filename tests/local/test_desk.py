@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gitcoord.local.desk import Desk, left_at
+from gitcoord.outbox.store import Desk, left_at
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gitcoord.local import files
-from gitcoord.local.desk import Desk
-from gitcoord.local.facts import Facts
+from gitcoord.machine import files
+from gitcoord.outbox.store import Desk
+from gitcoord.machine.facts import Facts
 
 
 def noted(path: Path, count: int, *, prefix: str = "oid") -> Facts:

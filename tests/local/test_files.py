@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gitcoord.local import files
+from gitcoord.machine import files
 
 
 def test_every_folder_that_is_made_is_private(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from gits import git
 
 from gitcoord.errors import GitcoordError
-from gitcoord.local import hookdir
-from gitcoord.local.hookdir import EVENTS, Hook
+from gitcoord.githooks import folder as hookdir
+from gitcoord.githooks.folder import EVENTS, Hook
 
 THEIRS = b"#!/bin/sh\necho theirs\n"
 

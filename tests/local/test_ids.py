@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitcoord.local.ids import new_id
+from gitcoord.machine.ids import new_id
 
 AHEAD = "7ZZZZZZZZZ" + "0" * 16  # made by a clock that was far ahead
 

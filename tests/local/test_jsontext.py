@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitcoord.local import jsontext
-from gitcoord.local.jsontext import NotPlain, Path
+from gitcoord.agents.settings import jsontext
+from gitcoord.agents.settings.jsontext import NotPlain, Path
 
 TEXTS = {
     "two blanks": '{\n  "a": {\n    "b": [\n      1\n    ]\n  },\n  "z": true\n}\n',

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gitcoord.local import hookdir, lefthook, marked, sharedhooks
+from gitcoord.githooks import folder, lefthook, marked, shared
 
 ROOT = Path(__file__).parents[2]
 HUSKY_8 = b'#!/bin/sh\n. "$(dirname "$0")/_/husky.sh"\n\nnpm test\n'
@@ -21,13 +21,13 @@ def test_lines_go_in_and_out_to_the_byte(data: bytes, top: bool, tmp_path: Path)
     path = tmp_path / "file"
     path.write_bytes(data)
     path.chmod(0o640)
-    lines = sharedhooks.lines("pre-commit")
+    lines = shared.lines("pre-commit")
     assert marked.put(path, lines, top=top) == "installed"
     inside = path.read_bytes()
     assert (marked.put(path, lines, top=top), marked.state(path)) == ("none", "installed")
     if top and b"husky.sh" in data:  # husky 8 runs the file a second time at that line
         assert inside.index(b"husky.sh") < inside.index(b"gitcoord") < inside.index(b"npm test")
-    assert marked.put(path, sharedhooks.lines("pre-push"), top=top) == "updated"
+    assert marked.put(path, shared.lines("pre-push"), top=top) == "updated"
     assert marked.take_out(path) == "removed"
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (data, 0o640)
     assert marked.take_out(path) == "none"
@@ -35,11 +35,11 @@ def test_lines_go_in_and_out_to_the_byte(data: bytes, top: bool, tmp_path: Path)
 
 def test_lines_that_somebody_changed_stay(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    marked.put(path, sharedhooks.lines("pre-commit"))
+    marked.put(path, shared.lines("pre-commit"))
     path.write_bytes(path.read_bytes().replace(b"--staged", b"--staged --mine"))
     before = path.read_bytes()
     assert marked.state(path) == "edited"
-    assert (marked.put(path, sharedhooks.lines("pre-commit")), marked.take_out(path)) == ("none", "none")
+    assert (marked.put(path, shared.lines("pre-commit")), marked.take_out(path)) == ("none", "none")
     assert path.read_bytes() == before
 
 
@@ -49,8 +49,8 @@ def test_every_shell_can_read_what_we_write(shell: str, tmp_path: Path) -> None:
     if found is None:
         pytest.skip(f"there is no {shell} here")
     words = [found, "sh"] if shell == "busybox" else [found]
-    for event in hookdir.ALL:
-        (tmp_path / "hook").write_bytes(sharedhooks.lines(event))
+    for event in folder.ALL:
+        (tmp_path / "hook").write_bytes(shared.lines(event))
         for path in (ROOT / "hooks" / event, tmp_path / "hook"):
             done = subprocess.run([*words, "-n", str(path)], capture_output=True, text=True, check=False)
             assert (done.returncode, done.stderr) == (0, ""), path

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from gitcoord.local import processes
+from gitcoord.machine import processes
 
 
 @pytest.fixture

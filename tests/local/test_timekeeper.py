@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from workload import FAKETIME
 
-from gitcoord.local import processes
-from gitcoord.local.timekeeper import Timekeeper
+from gitcoord.machine import processes
+from gitcoord.machine.timekeeper import Timekeeper
 
 NOW = datetime(2025, 11, 15, 10, tzinfo=UTC)
 
@@ -73,7 +73,7 @@ def test_a_damaged_note_is_none(tmp_path: Path, text: str) -> None:
 def test_neither_the_kernel_nor_the_boot_believes_a_clock_that_only_the_program_sees(tmp_path: Path) -> None:
     program = (
         "import sys, time; from datetime import UTC, datetime; from pathlib import Path;"
-        "from gitcoord.local.timekeeper import Timekeeper;"
+        "from gitcoord.machine.timekeeper import Timekeeper;"
         "keeper = Timekeeper(Path(sys.argv[1]), Path(sys.argv[2])); now = datetime.now(UTC);"
         "keeper.agree(now) if len(sys.argv) > 3 else None; print(keeper.vouches(now))"
     )

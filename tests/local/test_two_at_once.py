@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gitcoord.local import shown
-from gitcoord.local.desk import Desk
-from gitcoord.local.facts import Facts
-from gitcoord.local.files import private_folder, take_turn
-from gitcoord.local.identity import Identity
-from gitcoord.local.tray import OWN, Tray
+from gitcoord.outbox import shown
+from gitcoord.outbox.store import Desk
+from gitcoord.machine.facts import Facts
+from gitcoord.machine.files import private_folder, take_turn
+from gitcoord.machine.identity import Identity
+from gitcoord.agents.mailbox import OWN, Tray
 
 WRITERS, EACH = 6, 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitcoord.core.names import UNSAFE
-from gitcoord.views.glance import LIMIT, Glance, line
+from gitcoord.statusline.line import LIMIT, Glance, line
 
 
 @pytest.mark.parametrize(

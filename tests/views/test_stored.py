@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from story import T0, Lines, Story, days, hours, listing, minutes
 
 from gitcoord.core import inbox
-from gitcoord.core.housekeeping import sweep
+from gitcoord.core.retention import sweep
 from gitcoord.core.state import State
 from gitcoord.views import board, tree
 

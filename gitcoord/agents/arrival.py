@@ -1,0 +1,114 @@
+"""An agent arrives in a work tree: which session it is from now on, and what it is told. The remote is waited for only shortly.
+
+What an agent calls its session changes while it works (its context is cleared, it goes on later, it is copied): what counts is
+who it was here before, and whether that process is still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.core.names import show
+from gitcoord.errors import NotInitialised, Unreachable
+from gitcoord.machine.identity import Binding
+from gitcoord.agents.mailbox import Tray
+from gitcoord.views.briefing import LIMIT, Briefing
+
+_CLEARED = frozenset({"clear", "compact", "resume"})  # the same process may go on under another id
+_COPIED = "fork"
+_RESUMED = "resume"
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Who arrived: the session's name, whether the branch knows it already, and what it is told."""
+
+    session: str
+    known: bool
+    text: str
+    told: Briefing
+
+
+def arrive(boss: Coordinator, source: str, *, named: str = "", files: Iterable[str] = ()) -> Arrived | None:
+    """The session that the caller's agent is from now on, and its briefing; None where there is no branch. `source`: why it
+    arrives, as the agent says it; `named`: the name that its user chose; `files`: what the work tree works on.
+    """
+    try:
+        away = _is_away(boss)
+        boss.cached = True  # to look once is enough
+        known = _settle(boss, source, named, away=away)
+        intro = _introduce(boss.who.session, known=known)
+        told = boss.briefing(files, everything=True, limit=LIMIT - len(intro.encode()))
+    except NotInitialised:
+        return None
+    return Arrived(boss.who.session, known, intro + told.text, told)
+
+
+def shown(boss: Coordinator, arrived: Arrived) -> None:
+    """Notes that it was told."""
+    boss.briefed(arrived.told)
+    tray = Tray.of(boss.identity.own, arrived.session)
+    tray.drop_news()
+    tray.note_seen({"seq": arrived.told.seen.seq, "run_id": arrived.told.seen.run_id})
+
+
+def _introduce(session: str, *, known: bool) -> str:
+    later = "" if known else " (the remote is away: others see it once that is back)"
+    return (
+        f"You are session {show(session, 64)}{later}. Other sessions work on this repository: claim a file before you edit it "
+        "(gitcoord claim PATH), release it when it is pushed, answer what they ask (gitcoord reply ID TEXT). "
+        "More: gitcoord status, gitcoord --help\n\n"
+    )
+
+
+def _is_away(boss: Coordinator) -> bool:
+    """Whether the remote can't be reached now; one that was away a moment ago isn't asked again."""
+    if not boss.flusher.is_away():
+        try:
+            boss.look_again(boss.seconds)
+            return False
+        except Unreachable:
+            boss.desk.note_reach(reached=False, now=boss.now())
+    boss.view(fresh=False)  # it must be known at least
+    return True
+
+
+def _settle(boss: Coordinator, source: str, named: str, *, away: bool) -> bool:
+    """Finds or makes the session; whether the branch has it."""
+    mine = boss.identity.get(named) if named else boss.identity.of_agent(boss.who.agent)
+    if mine is None and source in _CLEARED:
+        mine = _same_process(boss)
+    if mine is None and away and source != _COPIED:
+        mine = _left_behind(boss)
+    goes_on = mine is not None and (away or (source in _CLEARED and not (source == _RESUMED and mine.agent == boss.who.agent)))
+    if mine is not None and goes_on and _is_still(boss, mine):
+        pid, born = boss.who.owner
+        boss.identity.bind(replace(mine, pid=pid, born=born, agent=boss.who.agent))
+        boss.who = replace(boss.who, session=mine.session, run_id=mine.run_id)
+        return mine.session in boss.view(fresh=False).state.sessions
+    if away:
+        boss.start_later()
+        return False
+    _, receipt = boss.start(named or None, new=source == _COPIED and mine is None, again=source == _RESUMED)
+    return receipt.state != "queued"
+
+
+def _same_process(boss: Coordinator) -> Binding | None:
+    """The session that an agent of the same kind has here in the very same process."""
+    me = boss.who
+    same = (one for one in boss.identity.all() if (one.pid, one.born) == me.owner and one.agent and one.alive)
+    return next((one for one in same if set(one.agent) == set(me.agent)), None)
+
+
+def _left_behind(boss: Coordinator) -> Binding | None:
+    """The last session of this work tree, if its process is gone."""
+    last = next(iter(boss.identity.all()), None)
+    return last if last is not None and not last.alive else None
+
+
+def _is_still(boss: Coordinator, binding: Binding) -> bool:
+    """Whether the session goes on as that run, as far as is known; one whose start is still queued is not known yet."""
+    known = boss.view(fresh=False).state.sessions.get(binding.session)
+    return known is None or (known.live and known.run_id == binding.run_id)

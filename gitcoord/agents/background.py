@@ -1,0 +1,217 @@
+"""What is done in the background for the agents whose hooks call here: their messages are taken and laid ready, and what they edit
+is claimed, if that is wished, and given back once it is committed.
+
+An agent waits for none of it. What is laid ready is shown by its next hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.core import guard, leases
+from gitcoord.core.guard import Target
+from gitcoord.core.leases import AT_ONCE as LEASES
+from gitcoord.core.leases import Claim, held_by, held_now, split_lease
+from gitcoord.core.names import Resource, is_resource_name
+from gitcoord.core.overlap import covers
+from gitcoord.errors import GitcoordError, Held
+from gitcoord.git import changes, discovery
+from gitcoord.git.repo import Repository
+from gitcoord.machine.identity import Binding, Identity
+from gitcoord.agents.mailbox import Letter, Tray
+from gitcoord.log.eventlog import View
+from gitcoord.settings import Settings
+from gitcoord.views import briefing
+from gitcoord.views.briefing import Seen
+
+_LETTERS = 8  # messages in a tray: no more is taken until some are shown
+_TTL = 1800  # seconds of a lease that is claimed for an edit
+_NONCE = "0" * 32  # the hook that shows it puts its own marks around it
+_WAS_DIRTY = "dirty"  # stands for the commit where the file was seen changed: from then on it is over once it is clean
+
+
+@dataclass(frozen=True)
+class Seat:
+    """An agent's session in one of the clone's work trees."""
+
+    identity: Identity
+    binding: Binding
+    tray: Tray
+    git_dir: str
+
+
+def seats(common_dir: str) -> list[Seat]:
+    """Who is to be attended to in this clone: the agents' sessions whose hooks called lately."""
+    return [one for one in _all(common_dir) if one.tray.is_attended()]
+
+
+def _all(common_dir: str) -> Iterator[Seat]:
+    for git_dir in discovery.git_dirs(common_dir):
+        identity = Identity(Path(git_dir))
+        for binding in identity.all():
+            tray = Tray.of(identity.own, binding.session)
+            if tray.exists:
+                yield Seat(identity, binding, tray, git_dir)
+
+
+def look_after(boss: Coordinator, repo: Repository, settings: Settings) -> tuple[list[GitcoordError], View | None, bool]:
+    """Sends what is due, looks at the branch if an agent is there, and attends to each; what stood in the way, the view if there is
+    one, and whether an agent is there.
+    """
+    found = seats(repo.common_dir)
+    errors, view = boss.sync(if_due=True, look=bool(found))
+    if view is None:
+        return errors, None, bool(found)
+    attend(boss, repo, settings, found, view)
+    return errors, boss.log.view(), bool(found)
+
+
+def attend(boss: Coordinator, repo: Repository, settings: Settings, found: Sequence[Seat], view: View) -> None:
+    """Attends to each of them, on that view."""
+    before = boss.identity, boss.who, boss.heard
+    try:
+        for seat in found:
+            boss.identity, boss.heard = seat.identity, True
+            boss.warnings.clear()
+            boss.who = replace(before[1], session=seat.binding.session, run_id=seat.binding.run_id, agent=seat.binding.agent)
+            with suppress(GitcoordError):
+                _attend(boss, repo, settings, seat, view)
+            boss.warnings.clear()
+    finally:
+        boss.identity, boss.who, boss.heard = before
+
+
+def _attend(boss: Coordinator, repo: Repository, settings: Settings, seat: Seat, view: View) -> None:
+    known = view.state.sessions.get(seat.binding.session)
+    if known is not None and known.live and known.run_id != seat.binding.run_id:
+        return  # it goes on elsewhere
+    if known is None or not known.live:
+        if known is not None:
+            seat.tray.remove()
+        return
+    seat.tray.sweep()
+    _collect(boss, seat, view)
+    boss.look_at(boss.log.view())  # who was dispossessed is told so
+    tree = discovery.work_tree(seat.git_dir) or repo.work_tree
+    told = list(boss.warnings)
+    for text in boss.ending():
+        if not seat.tray.told(text):
+            seat.tray.tell(text)
+            told.append(text)
+    seat.tray.set_claims(on=settings.autoclaim)
+    if seat.tray.edits() or seat.tray.claimed():
+        there = repo if tree == repo.work_tree else Repository.find(tree, repo.environ)
+        told += _claim(boss, there, seat)
+    _tell(boss, seat, told)
+
+
+def _collect(boss: Coordinator, seat: Seat, view: View) -> None:
+    """Takes what is unread. A message that is taken and can't be laid in comes again, as one whose reader died."""
+    if seat.tray.is_read():
+        return  # it takes them by itself right now
+    lying = seat.tray.ids()
+    room = _LETTERS - len(lying)
+    if room <= 0:
+        return
+    mail = boss.collect(view, lying, limit=room)
+    for one in mail.found:
+        line = briefing.letter(one, again=one.id in mail.again)
+        seat.tray.put(Letter(one.id, one.seq, line, asks=one.asks))
+
+
+def _tell(boss: Coordinator, seat: Seat, told: Sequence[str]) -> None:
+    """Lays in what is new: losses first, then what is handed to the session, and claims near its work."""
+    state = boss.log.view().state
+    news = briefing.brief(
+        state, seat.binding.session, boss.time_now(), nonce=_NONCE, seen=_seen(seat.tray, seat.binding),
+        only=briefing.CONCERNS,
+    )  # fmt: skip
+    if any(news.counts.values()) or told or news.lines:
+        seat.tray.put_news(told, news.lines, {"seq": news.seen.seq, "run_id": news.seen.run_id})
+
+
+def _seen(tray: Tray, binding: Binding) -> Seen:
+    record = tray.seen()
+    try:
+        return Seen(int(record["seq"]), str(record["run_id"]))
+    except (TypeError, KeyError, ValueError):
+        return Seen(0, binding.run_id)
+
+
+# --- what it edits -----------------------------------------------------------------------------------------------------
+
+
+def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
+    """Claims what the agent began to edit, in one batch, and gives back what is committed or clean again; what others hold."""
+    _give_back(boss, repo, seat)
+    told = list[str]()
+    noted = seat.tray.edits()
+    notes = [name for name in noted if is_resource_name(name)]
+    if notes and seat.tray.claims:
+        state = boss.log.view().state
+        now = boss.time_now()
+        mine = [one.resource for one in held_now(state, boss.who.session, now)]
+        wanted = [name for name in notes if not any(covers(one, name, fold=boss.folds(state)) for one in mine)][:LEASES]
+        for _ in range(2):  # a second time without what was claimed by another meanwhile
+            taken = _in_the_way(boss, wanted)
+            told += [f"not claimed for you: {name}: {leases.words(state, lease, now)}" for name, lease in taken.items()]
+            wanted = [name for name in wanted if name not in taken]
+            if not wanted:
+                break
+            try:
+                given = boss.acquire(
+                    [Resource("file", name) for name in wanted], ttl_seconds=_TTL, reason="edited by its agent"
+                )  # fmt: skip
+            except Held:
+                boss.look_again(boss.seconds)
+                continue
+            commit = repo.head().commit
+            seat.tray.note_claimed({f"{one.fence} {one.resource}": commit for one in given.claims})
+            break
+    for path in noted.values():  # those that were looked at, and no later one
+        path.unlink(missing_ok=True)
+    return told
+
+
+def _in_the_way(boss: Coordinator, names: Sequence[str]) -> dict[str, Claim]:
+    state = boss.log.view().state
+    targets = [Target(name) for name in names]
+    found = guard.in_the_way(
+        state.claims.values(),
+        targets,
+        session=boss.who.session,
+        now=boss.time_now(),
+        grace=state.rules.grace,
+        fold=boss.folds(state),
+    )
+    return {target.path: lease for lease, hit in found for target in hit}
+
+
+def _give_back(boss: Coordinator, repo: Repository, seat: Seat) -> None:
+    """Gives back the leases that were claimed for edits which are over: the file is as in the newest commit again.
+
+    One whose edit hasn't shown yet is kept: it was claimed before the agent wrote.
+    """
+    mine = seat.tray.claimed()
+    if not mine:
+        return
+    head = repo.head().commit
+    dirty = changes.dirty(repo, [split_lease(one)[1].path for one in mine])
+    held = {one.entry for one in held_by(boss.log.view().state, boss.who.session)}
+    kept, over = dict[str, str](), list[str]()
+    for entry, commit in mine.items():
+        if entry not in held:
+            continue
+        if split_lease(entry)[1].path in dirty:
+            kept[entry] = _WAS_DIRTY
+        elif commit in {head, ""}:
+            kept[entry] = commit
+        else:
+            over.append(entry)
+    if over:
+        boss.give_back(over)
+    seat.tray.note_claimed(kept, over=[entry for entry in mine if entry not in kept])

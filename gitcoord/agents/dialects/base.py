@@ -1,0 +1,171 @@
+"""What all agents' dialects have in common: from a payload to an `Occasion`, from an `Answer` to what is printed. Pure.
+
+A dialect is a class with tables and the few methods in which its agent differs. Loads the standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from gitcoord.agents.dialects import fields
+from gitcoord.agents.hook.event import NOTHING, Answer, Kind, Occasion
+from gitcoord.machine.identity import agent_ids
+
+LIMIT = 10_000  # characters of context: the least that an agent takes at once (Codex, 2,500 tokens)
+_WORDS = 2_000  # characters of a reason or a note
+_TOO_LONG = "gitcoord has more to tell than fits here: run `gitcoord briefing` and `gitcoord inbox`."
+_TOOLS: tuple[Kind, Kind] = ("before-edit", "after-edit")
+
+
+class Dialect(ABC):
+    """How one agent speaks. `name`: what it is called on the command line."""
+
+    name: ClassVar[str]
+    agent: ClassVar[str]
+    """What it is called in records."""
+    variable: ClassVar[str]
+    """The variable by which a command that the agent runs finds its session's id. Where an agent sets only a mark there
+    (`COPILOT_CLI=1`), it is the mark's name: it tells which agent runs the command, not which of its sessions.
+    """
+    projects: ClassVar[tuple[str, ...]] = ()
+    """The variables that tell the project's folder, for a payload that doesn't."""
+    kinds: ClassVar[Mapping[str, Kind]]
+    """The events that matter, by the agent's own names."""
+    tools: ClassVar[frozenset[str]] = frozenset()
+    """The tools that write files."""
+    contexts: ClassVar[frozenset[str]] = frozenset()
+    """The events at which text gets to the model; at a stop only together with going on."""
+    verdicts: ClassVar[frozenset[str]] = frozenset({"allow", "ask", "deny"})
+    """What the agent can be told about an edit. Where its person can't be asked, the question becomes a warning."""
+
+    def read(self, payload: Mapping[str, Any], environ: Mapping[str, str]) -> Occasion:
+        """What the agent called for; never raises, whatever the payload holds."""
+        event = self.event(payload)
+        kind = self.kinds.get(event, "other")
+        tool, given = self.tool(payload)
+        if kind in _TOOLS and not self.edits(tool, given):
+            kind = "other"
+        paths = self.paths(tool, given) if kind in _TOOLS else ()
+        session = self.session(payload)
+        return Occasion(
+            kind=self.kind(kind, payload),
+            agent=self.agent,
+            agent_id=session,
+            ids=self.ids(session, environ),
+            place=self.place(payload, environ, paths),
+            event=event if event in self.kinds else "",
+            source=self.source(payload),
+            paths=paths,
+            subagent=self.subagent(payload),
+            nagged=self.nagged(payload),
+            key=self.key(kind, payload),
+        )
+
+    def write(self, occasion: Occasion, answer: Answer) -> str:
+        """What is printed for it: a JSON object, or nothing.
+
+        Also for `NOTHING`: some agents want a word at some events (Antigravity, before a tool), so a hook that has nothing to say
+        prints what comes of it, too.
+        """
+        said = self.say(occasion, self.fitting(occasion, answer))
+        return json.dumps(said) if said else ""
+
+    def takes(self, occasion: Occasion) -> bool:
+        """Whether a context that is given now gets to the model: where not, it isn't printed, and is to be kept for later.
+
+        At a stop it does if the agent is told to go on: once, since some agents would go on for ever.
+        """
+        again = occasion.kind == "stop" and occasion.nagged
+        return occasion.event in self.contexts and occasion.kind != "other" and not again
+
+    def fitting(self, occasion: Occasion, answer: Answer) -> Answer:
+        """The answer as it can be given now: nothing that has no place, nothing too long, no question that can't be asked."""
+        if occasion.kind == "other":
+            return NOTHING
+        context, verdict, note = answer.context, answer.verdict, answer.note
+        if occasion.kind != "before-edit":
+            verdict = ""
+        asked = verdict == "ask"
+        if verdict not in self.verdicts:
+            verdict = ""
+        if asked and not verdict:
+            if self.takes(occasion):
+                context = f"{answer.reason}\n{context}".strip()
+            else:
+                note = note or answer.reason
+        if len(context) > LIMIT:
+            context = _TOO_LONG  # cut, it would lose the mark that ends others' words
+        if not self.takes(occasion) or (occasion.kind == "stop" and not answer.go_on):
+            context = ""
+        go_on = answer.go_on and occasion.kind == "stop" and bool(context)
+        return replace(answer, context=context, verdict=verdict, reason=answer.reason[:_WORDS], note=note[:_WORDS], go_on=go_on)
+
+    # --- in what agents differ -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
+        """The object for an answer that fits; an empty one: nothing is printed."""
+
+    def event(self, payload: Mapping[str, Any]) -> str:
+        """The event's name, as the agent has it."""
+        return fields.name(payload.get("hook_event_name"))
+
+    def session(self, payload: Mapping[str, Any]) -> str:
+        """The agent's id of its session."""
+        return fields.name(payload.get("session_id"))
+
+    def tool(self, payload: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        """The tool that is called, and what it is given."""
+        return fields.name(payload.get("tool_name")), fields.table(payload.get("tool_input"))
+
+    def edits(self, tool: str, given: Mapping[str, Any]) -> bool:
+        """Whether that tool writes files."""
+        return tool in self.tools
+
+    def paths(self, tool: str, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """The files that it writes."""
+        return fields.paths(given)
+
+    def kind(self, kind: Kind, payload: Mapping[str, Any]) -> Kind:
+        """What the event is, if its name doesn't tell enough."""
+        return kind
+
+    def place(self, payload: Mapping[str, Any], environ: Mapping[str, str], paths: tuple[str, ...]) -> str:
+        """The folder that the agent works in."""
+        return fields.place(payload.get("cwd"), *(environ.get(name) for name in self.projects))
+
+    def source(self, payload: Mapping[str, Any]) -> str:
+        """Why it started or ended."""
+        return fields.name(payload.get("source")) or fields.name(payload.get("reason"))
+
+    def nagged(self, payload: Mapping[str, Any]) -> bool:
+        """Whether it goes on only because a hook asked for it."""
+        return payload.get("stop_hook_active") is True
+
+    def subagent(self, payload: Mapping[str, Any]) -> bool:
+        """Whether a helper inside of the session called."""
+        return bool(payload.get("agent_id"))
+
+    def key(self, kind: Kind, payload: Mapping[str, Any]) -> str:
+        """What is the same in two calls for one event. A stop has none: one prompt may come to several."""
+        return fields.name(payload.get("tool_use_id")) if kind in _TOOLS else ""
+
+    def ids(self, session: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """The variables that the agent's commands find: its own, and those of the agents inside of which it runs."""
+        if not session:
+            return ()
+        return tuple({**agent_ids(environ), self.variable: session}.items())
+
+
+def specific(occasion: Occasion, answer: Answer, *, context: bool = True) -> dict[str, Any]:
+    """The part `hookSpecificOutput` that Claude Code has, and whoever took its format over; empty for nothing."""
+    extra: dict[str, Any] = {}
+    if answer.context and context:
+        extra["additionalContext"] = answer.context
+    if answer.verdict:
+        extra |= {"permissionDecision": answer.verdict, "permissionDecisionReason": answer.reason}
+    return {"hookSpecificOutput": {"hookEventName": occasion.event, **extra}} if extra else {}

@@ -1,0 +1,94 @@
+"""Which agent called, so which dialect is spoken: named, else told by what was sent, else by the environment. Pure.
+
+Each dialect is loaded only when it is the one: a hook pays for nothing that it doesn't use. Loads the standard library only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from gitcoord.agents.dialects.base import Dialect
+
+NAMES = ("claude", "codex", "copilot", "cursor", "gemini", "antigravity", "opencode", "generic")
+"""What `--agent` may say; behind `antigravity` and a colon also the event."""
+
+_GEMINI = frozenset({"BeforeTool", "AfterTool", "BeforeAgent", "AfterAgent", "BeforeModel", "AfterModel", "PreCompress"})
+_ANTIGRAVITY = frozenset({"PreInvocation", "PostInvocation"})
+_OWN_IDS = (
+    ("CLAUDE_CODE_SESSION_ID", "claude"),
+    ("CODEX_THREAD_ID", "codex"),
+    ("GEMINI_SESSION_ID", "gemini"),
+)
+_MARKS = (
+    ("COPILOT_CLI", "copilot"), ("COPILOT_PROJECT_DIR", "copilot"), ("COPILOT_PLUGIN_ROOT", "copilot"),
+    ("CURSOR_VERSION", "cursor"), ("CURSOR_AGENT", "cursor"),
+    ("GEMINI_CLI", "gemini"), ("GEMINI_SESSION_ID", "gemini"),
+    ("CLAUDECODE", "claude"), ("CLAUDE_CODE_SESSION_ID", "claude"),
+)  # fmt: skip
+# Claude Code's own last: Cursor, Copilot and Gemini set some of them, too.
+_TRANSCRIPTS = (
+    ("/rollout-", "codex"),
+    ("/.claude/", "claude"),
+)  # at a start Codex names no turn: there only this tells the two apart
+_ROOMS = {
+    "claude": ("claude", "Claude"),
+    "codex": ("claude", "Codex"),
+    "copilot": ("claude", "Copilot"),
+    "copilot-native": ("claude", "CopilotNative"),
+    "cursor": ("cursor", "Cursor"),
+    "gemini": ("google", "Gemini"),
+    "antigravity": ("google", "Antigravity"),
+    "opencode": ("plain", "Opencode"),
+    "generic": ("plain", "Plain"),
+}
+
+
+def choose(payload: Mapping[str, Any], environ: Mapping[str, str], named: str = "") -> Dialect:
+    """The dialect of who called. An unknown name counts as none given."""
+    name, _, event = named.partition(":")
+    if name not in NAMES:
+        name, event = _told(payload) or _around(payload, environ), ""
+    if name == "copilot" and "hook_event_name" not in payload:
+        name = "copilot-native"
+    return _made(name, event)
+
+
+def _told(payload: Mapping[str, Any]) -> str:
+    """The agent that only can have sent this; "" when several could."""
+    event = payload.get("hook_event_name")
+    if "cursor_version" in payload:
+        return "cursor"
+    if "turn_id" in payload:
+        return "codex"
+    if isinstance(event, str) and event in _GEMINI:
+        return "gemini"
+    if (isinstance(event, str) and event in _ANTIGRAVITY) or "conversationId" in payload:
+        return "antigravity"
+    if event is None and "sessionId" in payload:
+        return "copilot"
+    if event is None and "event" in payload:
+        return "generic"
+    written = payload.get("transcript_path")
+    return next((name for part, name in _TRANSCRIPTS if isinstance(written, str) and part in written), "")
+
+
+def _around(payload: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """The agent that the environment speaks for. Agents run inside agents: the session's own id tells best."""
+    session = payload.get("session_id")
+    for variable, name in _OWN_IDS:
+        if session and environ.get(variable) == session:
+            return name
+    # The transcript that isn't: only Codex has sessions that leave none.
+    if payload.get("transcript_path", "") is None or any(name.startswith("CODEX_") for name in environ):
+        return "codex"
+    found = next((name for variable, name in _MARKS if environ.get(variable)), "")
+    return found or ("claude" if "hook_event_name" in payload else "generic")
+
+
+def _made(name: str, event: str) -> Dialect:
+    room, kind = _ROOMS[name]
+    made = getattr(importlib.import_module(f"gitcoord.agents.hook.{room}"), kind)
+    dialect: Dialect = made(event) if name == "antigravity" else made()
+    return dialect

@@ -1,0 +1,86 @@
+"""Where `gitcoord hook` begins for coding agents: one JSON object in, one out or nothing, exit code 0 whatever happens.
+
+Most calls are not for us, where hooks are installed for all projects of a person: those cost little more than Python's start. So
+only what they need is loaded here, and the rest (`answering`) where somebody coordinates.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+_INPUT = 1 << 20  # bytes of a payload; a larger one is read to its end, and not looked at
+_DRAINED = 1 << 26  # bytes that are read of it at most
+_READ_SECONDS = 5.0  # who calls a hook has its payload ready
+
+_HELP = "gitcoord hook is called by coding agents, with a JSON object on standard input: gitcoord hooks --help"
+
+
+def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Does what the hook was called for, as far as it can; always 0."""
+    try:  # a hook never hurts (guarantee G11)
+        by_hand = "-h" in words or "--help" in words or sys.stdin is None or sys.stdin.isatty()
+        data = b"" if by_hand else _read()
+        if not data:
+            print(_HELP, file=sys.stderr)
+        elif len(data) <= _INPUT:
+            payload = json.loads(data)
+            named = _named(words)
+            if isinstance(payload, dict) and not is_plainly_nobodys(payload, named):
+                from gitcoord.agents.hook import answer as answering
+
+                with answering.alone() as out:
+                    answering.answer(payload, named, environ, out)
+    except BaseException:
+        return 0
+    return 0
+
+
+def is_plainly_nobodys(payload: Mapping[str, object], named: str) -> bool:
+    """Whether nobody coordinates where the agent works, as far as a few looks at the disk tell: no repository, or one without our
+    folder. A start may be the first thing here, and an agent that wants a word in any case is no plain matter.
+    """
+    place = payload.get("cwd")
+    if not isinstance(place, str) or not os.path.isabs(place) or "\0" in place:
+        return False
+    if named.startswith("antigravity") or "cursor_version" in payload or "conversationId" in payload:
+        return False
+    if "start" in str(payload.get("hook_event_name") or payload.get("event") or "start").lower():
+        return False
+    here = os.path.realpath(place)
+    while True:
+        own = os.path.join(here, ".git")
+        if os.path.isfile(own):
+            return False  # a linked work tree, or a submodule
+        if os.path.lexists(os.path.join(own, "HEAD")):
+            return not any(name.startswith("gitcoord") for name in os.listdir(own))
+        above = os.path.dirname(here)
+        if above == here:
+            return True
+        here = above
+
+
+def _named(words: Sequence[str]) -> str:
+    """The agent that is named on the command line; "" for none. What isn't known is passed over: the payload may tell."""
+    for number, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name == "--agent":
+            return value if equals else next(iter(words[number + 1 :]), "")
+    return ""
+
+
+def _read() -> bytes:
+    """What stands on the standard input, to its end; of what is too long a part that is too long as well."""
+    data, length, end = bytearray(), 0, time.monotonic() + _READ_SECONDS
+    while length <= _DRAINED and select.select([0], [], [], max(0.0, end - time.monotonic()))[0]:
+        chunk = os.read(0, 1 << 16)
+        if not chunk:
+            break
+        length += len(chunk)
+        if len(data) <= _INPUT:
+            data += chunk
+    return bytes(data)

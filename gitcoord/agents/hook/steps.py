@@ -1,0 +1,196 @@
+"""What is done at each step of an agent's session. Loads the standard library only; what needs the whole program is in `asking`.
+
+No step waits for the network, but the start (shortly) and an edit that is to be denied (to make sure). Helpers inside of a session
+are guarded and counted as it is; they start nothing, end nothing and get no messages.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gitcoord.core import term
+from gitcoord.core.guard import Target, in_the_way
+from gitcoord.core.names import LINE_LIMIT, show
+from gitcoord.core.overlap import covers
+from gitcoord.core.term import is_over
+from gitcoord.agents.hook.event import NOTHING, Answer, Occasion
+from gitcoord.agents.hook.place import Here, is_first
+from gitcoord.git import discovery
+from gitcoord.guard import cache, targets
+from gitcoord.outbox import shown, spool
+from gitcoord.machine.identity import Binding, Identity
+from gitcoord.agents.mailbox import Handful
+from gitcoord.views import quoting
+
+_ROOM = 4096  # bytes that one hook puts into an agent's context (protocol, section 9)
+_ENDS_SHOWN = 5  # leases that are about to run out, of which one hook tells
+_FILES = 50  # as many as a heartbeat names (core/heartbeats.py, which would load pydantic)
+_ENDS_NOTHING = frozenset({"clear", "resume"})  # the agent's process goes on, under another id
+
+
+@dataclass(frozen=True)
+class Said:
+    """The answer, and what is noted once it is printed."""
+
+    answer: Answer = NOTHING
+    done: Callable[[], None] | None = None
+
+
+def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) -> Said:
+    """Does the step that the occasion is. `takes`: whether a text that is given now gets to the agent; else it is kept."""
+    if occasion.kind == "before-edit":
+        return _before_edit(here, occasion, takes=takes)
+    if occasion.kind == "after-edit":
+        return _after_edit(here, occasion, takes=takes)
+    if occasion.subagent or not is_first(here, occasion, payload):
+        return Said()
+    if occasion.kind == "start":
+        from gitcoord.agents.hook import start as asking  # here: only a start, and an edit in somebody's way, pays for the whole program
+
+        return asking.start(here, occasion, takes=takes)
+    if here.binding is None:
+        return Said()
+    if occasion.kind == "end":
+        return _end(here, here.binding, occasion)
+    if occasion.kind == "stop":
+        return _stop(here, here.binding, occasion, takes=takes)
+    here.tray.touch()
+    _beat(here.binding, "compacting" if occasion.kind == "compact" else "prompted")
+    here.background()
+    return _show(here, here.binding) if occasion.kind == "prompt" and takes else Said()
+
+
+# --- edits -------------------------------------------------------------------------------------------------------------
+
+
+def ground(here: Here, within: str) -> targets.Ground:
+    """Where the files of this repository lie."""
+    return targets.Ground(tuple(discovery.work_trees(here.near)), (here.near.common_dir, here.near.git_dir), within)
+
+
+def _before_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
+    """Whether somebody else holds the file; what is plain is told without git and without the network."""
+    if not occasion.paths:
+        return Said()
+    if here.binding is not None and not occasion.subagent:
+        here.tray.touch()
+    seen = cache.read(here.shared)
+    if seen is None:
+        from gitcoord.agents.hook import start as asking
+
+        return asking.guard(here, occasion, takes=takes)
+    wanted = targets.targets(ground(here, seen.repo), occasion.paths, occasion.place)
+    session = here.binding.session if here.binding else ""
+    hit = in_the_way(seen.leases, wanted, session=session, now=datetime.now(UTC), grace=seen.grace, fold=seen.fold)
+    if hit and not here.tray.told(quiet(here, seen.good, occasion)):
+        from gitcoord.agents.hook import start as asking
+
+        return asking.guard(here, occasion, takes=takes)
+    if not hit:
+        now = datetime.now(UTC)
+        mine = [one.resource for one in seen.leases if one.claimed_by == session and not is_over(one, now)]
+        note(here, [one for one in wanted if not any(covers(held, one.path) for held in mine)])
+    here.background()
+    return Said()
+
+
+def note(here: Here, wanted: list[Target]) -> None:
+    """Notes files to be claimed in the background, if that is wished."""
+    if here.binding is not None and here.tray.claims:
+        for one in wanted:
+            here.tray.note_edit(one.path)
+
+
+def quiet(here: Here, good: str, occasion: Occasion) -> str:
+    """What stands for: with the branch and the settings as they are now, it was said all that is to be said of these files."""
+    settings = [Path(here.near.common_dir) / "config", Path(here.near.git_dir) / "config.worktree"]
+    dates = [str(path.stat().st_mtime_ns) for path in settings if path.exists()]
+    return "\0".join(["quiet", good, *dates, *occasion.paths])
+
+
+def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
+    """The files go along with the next heartbeat."""
+    if here.binding is None:
+        return Said()
+    here.tray.touch()
+    names = [one.path for one in targets.targets(ground(here, here.binding.repo), occasion.paths, occasion.place)]
+    if names:
+        _beat(here.binding, "edited", show(names[0], LINE_LIMIT), names)
+    here.background()
+    return _show(here, here.binding) if takes and not occasion.subagent else Said()
+
+
+# --- the end of a turn, and of the session -----------------------------------------------------------------------------
+
+
+def _stop(here: Here, binding: Binding, occasion: Occasion, *, takes: bool) -> Said:
+    """The agent goes on once if it is asked something; else it waits for its person."""
+    here.tray.touch()
+    said = _show(here, binding, asking=True) if takes and not occasion.nagged else Said()
+    if said.answer is NOTHING:
+        _beat(binding, "waiting", "person")
+    here.background()
+    return said
+
+
+def _end(here: Here, binding: Binding, occasion: Occasion) -> Said:
+    """Ends exactly the run that this process is. The old process of a session that was resumed meanwhile ends nothing."""
+    if occasion.source in _ENDS_NOTHING or ((binding.pid, binding.born) != here.owner() and binding.alive):
+        return Said()
+    spool.end(binding)  # first: a session that is forgotten here and not ended there would be held for alive for long
+    identity = Identity(Path(here.near.git_dir))
+    identity.forget(binding.session)
+    identity.unbind(binding.session)
+    here.tray.remove()
+    here.background(now=True)
+    return Said()
+
+
+# --- telling -----------------------------------------------------------------------------------------------------------
+
+
+def _beat(binding: Binding, action: str, target: str = "", names: list[str] | None = None) -> None:
+    spool.heartbeat(binding, {"at": spool.stamp(), "action": action, "target": target, "files": (names or [])[:_FILES]})
+
+
+def _show(here: Here, binding: Binding, *, asking: bool = False) -> Said:
+    """What lies in the tray, behind a fence. `asking`: only questions, for which the agent shall go on."""
+    nonce = os.urandom(16).hex()
+    who = show(binding.session, 64)
+    head = (
+        f"gitcoord: before you stop: you, session {who}, are asked something. Answer it, or say that you can't:\n"
+        if asking
+        else f"gitcoord: new for you, session {who}:\n"
+    )
+    foot = "Answer a question by: gitcoord reply NUMBER TEXT\n"
+    room = _ROOM - len((head + foot).encode()) - quoting.size(nonce)
+    desk, tray = Path(binding.desk), here.tray
+    ends = [] if asking else _ending(here, binding)
+    hand = tray.take(room - sum(len(line.encode()) + 3 for line in ends), shown=shown.known(desk, binding.session), asking=asking)
+    if not hand.lines and not ends:
+        tray.done(hand)
+        return Said()
+    text = head + quoting.fenced([*(f"- {line}" for line in ends), *hand.lines], nonce) + (foot if hand.asks else "")
+    return Said(Answer(context=text, go_on=asking), lambda: _shown(here, binding, hand, ends))
+
+
+def _ending(here: Here, binding: Binding) -> list[str]:
+    """What is to be said, once, of the session's leases that run out soon or are over, as far as is known here."""
+    now = time.time()
+    held = Identity(Path(here.near.git_dir)).holding(binding.session)
+    ends = [term.ending(entry, one.until, one.ttl, now) for entry, one in held.items()]
+    return [text for text in ends if text and not here.tray.told(text)][:_ENDS_SHOWN]
+
+
+def _shown(here: Here, binding: Binding, hand: Handful, ends: Sequence[str] = ()) -> None:
+    for text in ends:
+        here.tray.tell(text)
+    if hand.ids:
+        shown.note(Path(binding.desk), binding.session, hand.ids)
+    here.tray.done(hand)

@@ -1,0 +1,173 @@
+"""The table of coding agents: which of their files gets what, so that they call `gitcoord hook`.
+
+What an agent runs stays the same over all versions: Codex asks its person again whenever it changes. Only what all of them read is
+used: one command, a time-out, a matcher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from gitcoord.agents.settings.edits import COMMAND, Block, Edit, JsonHooks, Whole
+
+Scope = Literal["project", "user"]
+
+_START, _STEP, _END = 10, 5, 3  # seconds; at an end Codex waits for 3 at most
+_SECONDS = {"SessionStart": _START, "sessionStart": _START, "SessionEnd": _END, "sessionEnd": _END}
+_EDITS = "Edit|Write|MultiEdit|NotebookEdit"
+
+SAFE = (
+    "ask", "board", "briefing", "check", "claims", "end", "handoff", "handoffs", "heartbeat", "history", "inbox", "listen", "log",
+    "peers", "release", "renew", "reply", "request", "respond", "send", "start", "status", "sync", "take", "verify", "whoami",
+)  # fmt: skip
+"""The commands that an agent may run unasked. Not `claim`: with `--break` it takes from others, and a rule can't tell; not `run`,
+`relay`, `demo`, which run other things; nothing that sets up or takes away.
+"""
+_EXACT = frozenset({"board"})  # it can write a file: only without options
+
+
+@dataclass(frozen=True)
+class Target:
+    """One file: what is done to it, and where it lies from the project's root and from the user's home. `moved`: the variable that
+    names another folder than `home`'s first part; "" there is none. `whole`: the file has no other use than ours.
+    """
+
+    edit: Edit
+    project: str = ""
+    home: str = ""
+    moved: str = ""
+    whole: bool = False
+
+    def path(self, scope: Scope, root: Path, home: Path, environ: Mapping[str, str]) -> Path | None:
+        """Where the file lies; None where this agent has none of that kind."""
+        if scope == "project":
+            return root / self.project if self.project else None
+        if not self.home:
+            return None
+        folder = environ.get(self.moved, "") if self.moved else ""
+        return Path(folder, *Path(self.home).parts[1:]) if Path(folder).is_absolute() and folder else home / self.home
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent, by the name on the command line. `then`: what its person has to do once."""
+
+    name: str
+    title: str
+    targets: tuple[Target, ...]
+    then: str = ""
+
+
+def _grouped(matchers: Mapping[str, str], *, unit: int = 1, root: str = "hooks", **more: str) -> tuple[Any, ...]:
+    """Claude Code's form: a list of groups for each event, each with a matcher and its handlers."""
+    found = []
+    for event, matcher in matchers.items():
+        handler = {"type": "command", **more, "command": COMMAND, "timeout": _SECONDS.get(event, _STEP) * unit}
+        found.append(((root, event), {**({"matcher": matcher} if matcher else {}), "hooks": [handler]}))
+    return tuple(found)
+
+
+def _claude_events(edits: str) -> dict[str, str]:
+    tools = {"PreToolUse": edits, "PostToolUse": edits}
+    return {"SessionStart": "", "UserPromptSubmit": "", **tools, "Stop": "", "SessionEnd": "", "PreCompact": ""}
+
+
+def _copilot() -> JsonHooks:
+    # A hook before a tool that fails counts as a no: without the last part, nobody without gitcoord could use a tool there.
+    shells = {"bash": f"{COMMAND} || true", "powershell": f"{COMMAND}; exit 0"}
+    entries = tuple(
+        (("hooks", event), {"type": "command", **shells, "timeoutSec": _SECONDS.get(event, _STEP)}) for event in _claude_events("")
+    )
+    return JsonHooks(entries, members=((("version",), 1),))
+
+
+def _cursor() -> JsonHooks:
+    # One event that it doesn't know makes the whole file invalid: these it knows.
+    matchers = {"preToolUse": "Write|Delete", "postToolUse": "Write|Delete"}
+    events = ("sessionStart", "beforeSubmitPrompt", "preToolUse", "postToolUse", "stop", "sessionEnd", "preCompact")
+    entries = tuple(
+        (
+            ("hooks", event),
+            {
+                "command": COMMAND,
+                **({"matcher": matchers[event]} if event in matchers else {}),
+                "timeout": _SECONDS.get(event, _STEP),
+            },
+        )
+        for event in events
+    )
+    return JsonHooks(entries, members=((("version",), 1),))
+
+
+def _gemini() -> JsonHooks:
+    tools = "write_file|replace"
+    events = {"SessionStart": "", "BeforeAgent": "", "BeforeTool": tools, "AfterTool": tools, "AfterAgent": "", "SessionEnd": ""}
+    return JsonHooks(_grouped(events, unit=1000, name="gitcoord"))
+
+
+def _antigravity() -> JsonHooks:
+    """Below a name of ours; the payload doesn't tell the event, so the command does."""
+    tools = "write_to_file|replace_file_content|multi_replace_file_content"
+    entries: list[tuple[tuple[str, str], Any]] = []
+    for event in ("SessionStart", "PreInvocation", "PreToolUse", "PostToolUse", "Stop"):
+        command = f"{COMMAND} --agent antigravity:{event}"
+        if event == "PreToolUse":
+            command += """ || echo '{"decision": "allow"}'"""  # silence counts as a no there: also where there is no gitcoord
+        handler = {"type": "command", "command": command, "timeout": _SECONDS.get(event, _STEP)}
+        entries.append((("gitcoord", event), {"matcher": tools, "hooks": [handler]} if event.endswith("ToolUse") else handler))
+    return JsonHooks(tuple(entries))
+
+
+def _rules() -> tuple[tuple[tuple[str, str], str], ...]:
+    return tuple((("permissions", "allow"), f"Bash(gitcoord {name}{'' if name in _EXACT else ':*'})") for name in SAFE)
+
+
+def packaged(name: str) -> str:
+    """The text of a file that comes with the program."""
+    return (resources.files("gitcoord.agents.settings") / name).read_text(encoding="utf-8")
+
+
+def agents() -> dict[str, Agent]:
+    """Every agent, by its name; Claude Code before Cursor, which may import what it has."""
+    block = packaged("AGENTS.md")
+    found = (
+        _agent(
+            "claude", "Claude Code", JsonHooks(_grouped(_claude_events(_EDITS)), rules=_rules()),
+            ".claude/settings.json", moved="CLAUDE_CONFIG_DIR",
+        ),
+        _agent(
+            "codex", "Codex", JsonHooks(_grouped(_claude_events("apply_patch|Edit|Write"))),
+            ".codex/hooks.json", moved="CODEX_HOME", then="open /hooks in Codex once and trust them",
+        ),
+        _agent(
+            "copilot", "Copilot CLI", _copilot(),
+            ".github/hooks/gitcoord.json", ".copilot/hooks/gitcoord.json", moved="COPILOT_HOME", whole=True,
+        ),
+        _agent("cursor", "Cursor", _cursor(), ".cursor/hooks.json"),
+        _agent("gemini", "Gemini CLI", _gemini(), ".gemini/settings.json"),
+        _agent("antigravity", "Antigravity CLI", _antigravity(), ".agents/hooks.json", ".gemini/config/hooks.json"),
+        _agent(
+            "opencode", "opencode", Whole(packaged("opencode.js")),
+            ".opencode/plugins/gitcoord.js", ".config/opencode/plugins/gitcoord.js", moved="XDG_CONFIG_HOME", whole=True,
+        ),
+        Agent(
+            "aider", "aider",
+            (
+                Target(Whole(block, "<!-- ", " -->"), "GITCOORD.md", whole=True),
+                Target(Block("read: [GITCOORD.md]\n", "# ", "", unless="read:"), ".aider.conf.yml"),
+            ),
+        ),
+        Agent("agents-md", "AGENTS.md", (Target(Block(block), "AGENTS.md"),)),
+    )  # fmt: skip
+    return {one.name: one for one in found}
+
+
+def _agent(
+    name: str, title: str, edit: Edit, project: str, home: str = "", *, moved: str = "", whole: bool = False, then: str = ""
+) -> Agent:
+    """An agent with one file; in the user's home it is called the same unless said."""
+    return Agent(name, title, (Target(edit, project, home or project, moved, whole),), then)

@@ -1,0 +1,166 @@
+"""The program: its commands, and the one place where an error becomes words and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from gitcoord import __version__
+from gitcoord.core.names import show
+from gitcoord.errors import BadInput, GitcoordError, NotWritten
+from gitcoord.cli.commands import admin, ask, brief, guard, handoff, hooks, install, look, mcp, prompt, relay, run, talk, work
+from gitcoord.cli import output
+from gitcoord.cli.connect import options, say, take_globals, tell
+from gitcoord.machine import reports
+
+DAILY = "Every day"
+LOOK = "Look"
+KEEP = "Set up and keep"
+
+
+def _root(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    if version:
+        print(f"gitcoord {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        look.status(everything=False)
+
+
+COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
+    DAILY: (
+        work.start,
+        look.status,
+        brief.briefing,
+        work.heartbeat,
+        work.claim,
+        work.renew,
+        work.release,
+        work.check,
+        run.run,
+        ask.request,
+        ask.respond,
+        talk.send,
+        talk.inbox,
+        talk.ask,
+        talk.reply,
+        talk.listen,
+        handoff.handoff,
+        handoff.take,
+        work.end,
+    ),
+    LOOK: (
+        work.claims,
+        handoff.handoffs,
+        work.peers,
+        work.whoami,
+        look.board,
+        look.log,
+        look.history,
+        look.verify,
+        prompt.statusline,
+    ),
+    KEEP: (
+        install.install,
+        install.uninstall,
+        admin.init,
+        admin.sync,
+        admin.config,
+        guard.guard,
+        admin.doctor,
+        mcp.mcp,
+        relay.relay,
+        admin.demo,
+    ),
+}
+
+
+_ONLY_ANSWER = frozenset(one.__name__ for one in COMMANDS[LOOK] if one is not prompt.statusline) | {
+    "", "status", "briefing", "inbox", "listen", "doctor", "--help", "-h",
+}  # fmt: skip
+"""Commands that are for nothing but their answer."""
+
+
+def program(asked: str = "") -> typer.Typer:
+    """The program; with the name of a command only as much of it as that one needs: preparing all of them takes 10 ms."""
+    app = typer.Typer(
+        name="gitcoord",
+        help="Coding sessions coordinate through the git remote they already share. Bare `gitcoord` is `status`.",
+        epilog="Anywhere on the line: -C PATH, --session ID, --json, --cached, --op ID, --quiet, --allow-secret.",
+        invoke_without_command=True,
+        no_args_is_help=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    every = {command.__name__: (panel, command) for panel, commands in COMMANDS.items() for command in commands}
+    for panel, command in [every[asked]] if asked in every else every.values():
+        app.command(rich_help_panel=panel)(command)
+    if asked not in every:
+        app.add_typer(hooks.app, name="hooks", rich_help_panel=KEEP)
+    return app
+
+
+def main(argv: Sequence[str], serve: Callable[..., int] | None = None, glance: Callable[..., int] | None = None) -> int:
+    """Runs one command line; its exit code. `serve`, `glance`: other faces, for the commands `mcp` and `statusline`."""
+    options.serve, options.glance = serve, glance
+    rest: list[str] = []
+    try:
+        return _shown(_run(argv, rest), rest[0] if rest else "")
+    except output.ReaderLeft:
+        return 0
+
+
+def _shown(code: int, command: str) -> int:
+    """The exit code: what came of the command on the branch. Only where the answer is all that it was for, an answer that could
+    not be printed is a failure; a pipe whose reader has read enough is none.
+    """
+    why = output.fault()
+    if not why or code:
+        return code
+    if command not in _ONLY_ANSWER:
+        say(f"note: done; the answer could not be written to standard output: {why}")
+        return code
+    return code if output.reader_left() else tell(output.not_shown(why))
+
+
+def _run(argv: Sequence[str], rest: list[str]) -> int:
+    try:
+        rest += take_globals(argv)
+        result = program(rest[0] if rest else "")(args=list(rest), prog_name="gitcoord", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except GitcoordError as error:
+        return tell(error)
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        say("interrupted")
+        return 130
+    except output.ReaderLeft:
+        raise
+    except OSError as error:
+        if error.errno in {errno.EACCES, errno.EPERM}:
+            return tell(NotWritten(f"{error.strerror}: {error.filename or 'on this machine'}", hint="see whose it is: ls -ld"))
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+            return _bug(error)
+        return tell(
+            NotWritten(f"{error.strerror}: {error.filename or 'on this machine'}", hint="free some space, then run it again")
+        )
+    except Exception as error:  # the last line of defence: a traceback never reaches a user
+        if hasattr(error, "format_message") and getattr(error, "exit_code", None) == 2:
+            return tell(BadInput(str(error.format_message()), hint="gitcoord --help"))
+        code = _bug(error)
+        return 0 if rest[:1] == ["guard"] else code  # a bug of ours must not keep anybody from committing (guarantee G11)
+
+
+def _bug(error: Exception) -> int:
+    """Anything else is a bug: a report file, and exit 70."""
+    path = reports.write(error, os.environ, __version__, str(options))
+    if options.json:
+        print('{"error": "bug", "exit_code": 70, "message": "a bug in gitcoord", "hint": "see the report file"}')
+    say(f"error: a bug in gitcoord: {show(repr(error), 300)}")
+    say(f"hint: the report is {path or 'no place to write a report'}")
+    return 70

@@ -1,0 +1,105 @@
+"""What was typed → values: resources, texts from standard input."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+
+from gitcoord.connection.connect import Connection
+from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.core import names
+from gitcoord.core.names import Resource, show
+from gitcoord.core.times import parse_duration
+from gitcoord.errors import BadInput
+from gitcoord.cli.connect import here_and_root
+
+
+def resources(found: Connection, words: Sequence[str]) -> list[Resource]:
+    """The resources in `[TYPE] NAME…`: `TYPE:NAME` anywhere; a sole word is a path; else a first word that can be a type is one.
+
+    Raises BadInput.
+    """
+    here, root = here_and_root(found)
+    repo = found.coordinator.who.namespace
+    words = list(words)
+    kind = "file"
+    if len(words) > 1 and names.is_resource_type(words[0]):
+        if words[0] != "file" and all(_is_there(found, word) for word in words):
+            files, named = shlex.join(words), " ".join(names.word(f"{words[0]}:{word}") for word in words[1:])
+            raise BadInput(
+                f"{show(words[0], 60)} is a path here, and could be a type: which of the two is meant?",
+                hint=f"the files: file {files} | of the type {words[0]}: {named}",
+            )
+        kind, words = words[0], words[1:]
+    parsed = []
+    for word in words:
+        if kind == "file":
+            parsed.append(_as_shown(found, word) or names.parse_named(word, root=root, here=here, repo=repo))
+        else:
+            parsed.append(names.parse_resource(kind, word, root=root, here=here, repo=repo))
+    return list(dict.fromkeys(parsed))
+
+
+def _is_there(found: Connection, word: str) -> bool:
+    """True if something in this work tree has that name, as it was typed."""
+    here, root = here_and_root(found)
+    return bool(root) and os.path.lexists(os.path.join(root, here, word))
+
+
+def _as_shown(found: Connection, word: str) -> Resource | None:
+    """The resource in `TYPE/NAME`, where that is no file and this clone knows that somebody has or awaits it."""
+    kind, slash, name = word.partition("/")
+    if not slash or not name or ":" in kind or not names.is_resource_type(kind) or _is_there(found, kind):
+        return None
+    state = found.coordinator.log.view().state
+    meant = Resource(kind, name)
+    known = any(lease.resource == meant for lease in state.claims.values())
+    return meant if known or any(meant in place.wanted for place in state.waiting.values()) else None
+
+
+def refuse_words(found: Connection, words: Sequence[str]) -> None:
+    """Raises BadInput for a sole name that looks like words and is no file: a task or a slot may be meant."""
+    word = words[0]
+    if len(words) == 1 and re.search(r"\s", word.strip()) and not re.search(r"[./:*?]", word) and not _is_there(found, word):
+        raise BadInput(
+            f"{show(word, 80)!r} looks like words, and no file here is called so",
+            hint=f"gitcoord claim task {names.word(word)} | or a file to come: gitcoord claim file {names.word(word)}",
+        )
+
+
+def missing(found: Connection, wanted: Sequence[Resource]) -> list[str]:
+    """The names of files among these that are not there, where a work tree is: names of files to come, or mistyped."""
+    _, root = here_and_root(found)
+    namespace = found.coordinator.who.namespace
+    own = [one for one in wanted if one.type == "file" and (one.repo or "") == namespace and not set("*?") & set(one.path)]
+    return [one.path for one in own if root and not os.path.lexists(os.path.join(root, one.path))]
+
+
+def resource(found: Connection, text: str) -> Resource:
+    """The one resource in `TYPE:NAME`, or a path."""
+    return resources(found, [text])[0]
+
+
+def text_or_stdin(text: str) -> str:
+    """The text, or standard input for `-`. Raises BadInput when that isn't UTF-8."""
+    if text != "-":
+        return text
+    if sys.stdin is None:
+        raise BadInput("standard input is closed, and - reads from there")
+    data = sys.stdin.buffer.read(names.TEXT_LIMIT + 2)
+    if len(data) > names.TEXT_LIMIT + 1:
+        raise BadInput(f"standard input is longer than {names.TEXT_LIMIT} bytes")
+    try:
+        return data.decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError:
+        raise BadInput("standard input is not valid UTF-8") from None
+
+
+def patience(boss: Coordinator, timeout: str | None) -> float:
+    """Seconds to wait: as asked; else 90 for an agent, whose shell cuts what takes longer, and days for a person."""
+    if timeout is not None:
+        return parse_duration(timeout).total_seconds()
+    return 90.0 if boss.who.agent else 10 * 86400.0

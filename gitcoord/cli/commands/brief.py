@@ -1,0 +1,32 @@
+"""The briefing, for people and for agents that start."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gitcoord.coordinator.briefings import touched
+from gitcoord.core.times import spell
+from gitcoord.cli import output
+from gitcoord.cli.connect import answer, connection, options, out
+
+
+def briefing(
+    everything: Annotated[bool, typer.Option("--all", help="Everything again, not only what is new.")] = False,
+) -> None:
+    """Say what a starting session should know, in 4 KB at most; again: only what is new. Takes no message."""
+    with connection() as found:
+        boss = found.coordinator
+        told = boss.briefing(touched(found.repo), everything=everything)
+        if options.json:
+            read_at = found.memory.read_at()
+            record = {
+                "session_id": boss.who.session or None, "seq": told.seen.seq, "read_at": spell(read_at) if read_at else None,
+                "new": bool(told.text), "counts": told.counts, "text": told.text,
+            }  # fmt: skip
+            answer(record)
+        elif told.text:
+            out(told.text.removesuffix("\n"))
+        output.require()
+        boss.briefed(told)

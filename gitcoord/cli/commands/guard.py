@@ -1,0 +1,152 @@
+"""guard: says whether files may be written, committed or pushed. On any fault of its own it warns, and lets it happen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gitcoord.guard import check, words as guardwords
+from gitcoord.connection.connect import Connection, connect
+from gitcoord.core import leases
+from gitcoord.errors import BadInput, GitcoordError, NoRepository, NotInitialised
+from gitcoord.cli.connect import answer, here_and_root, options, say, tell
+from gitcoord.guard.check import Answer, Asked
+from gitcoord.guard import cache
+from gitcoord.machine import processes
+
+_SECONDS = 10.0  # all that a hook may take, whatever happens
+_STDIN = 1 << 24  # bytes: a push of a hundred thousand refs
+
+
+def guard(
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", show_default=False)] = None,
+    staged: Annotated[bool, typer.Option("--staged", help="What a commit would change now.")] = False,
+    push: Annotated[bool, typer.Option("--push", help="What a push would send; reads a pre-push hook's input.")] = False,
+) -> None:
+    """Exit 3 if another holds these files and the mode is block; in mode warn only say so. Made for hooks."""
+    if not (paths or staged or push):
+        raise BadInput("say what to guard: paths, --staged or --push", hint="gitcoord guard --staged")
+    if os.environ.get("GITCOORD") == "0":
+        answer(_record(Answer("off")))
+        return
+    try:
+        with _in_time():
+            asked = _asked(paths or [], staged=staged, push=push)
+            with _connection() as found:
+                said = check.look(found.coordinator, found.repo, found.settings, asked)
+                _look_after(found, said)
+    except (NoRepository, NotInitialised):  # not a place where anybody claims anything
+        answer(_record(Answer()))
+        return
+    except (GitcoordError, OSError, _Over) as error:
+        words = f"{error.strerror}: {error.filename or 'on this machine'}" if isinstance(error, OSError) else str(error)
+        say(f"warning: the guard could not look: {words}")
+        answer({**_record(Answer("warned")), "message": words})
+        return
+    for warning in found.coordinator.warnings:
+        say(f"warning: {warning}")
+    if said.cut:
+        say("warning: the guard looked at the newest commits of this push only")
+    if said.outcome != "blocked":
+        for line in guardwords.lines(said, why=not options.agent):
+            say(f"warning: {line}")
+        answer(_record(said))
+        return
+    if staged or push:  # git says nothing about who stopped it
+        say(f"error: gitcoord's guard stops this {'push' if push else 'commit'}")
+    for line in guardwords.lines(said, why=not options.agent)[1:]:
+        say(f"error: {line}")
+    raise typer.Exit(tell(guardwords.refusal(said, why=not options.agent), **_record(said)))
+
+
+class _Over(BaseException):
+    """Its time is over. No error that anybody on the way could take for a doubt of his own."""
+
+
+@contextlib.contextmanager
+def _in_time() -> Iterator[None]:
+    """Ends the guard when its time is over, wherever it is."""
+
+    def over(*_: object) -> None:
+        raise _Over(f"it was not done in {_SECONDS:.0f} seconds")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _connection() -> Iterator[Connection]:
+    start = os.path.abspath(options.path or ".")
+    # In a hook git says by variables which repository is meant; -C says it plainer.
+    with connect(start, os.environ, session=options.session or None, hooked=not options.path) as found:
+        found.coordinator.heard = not options.quiet
+        options.agent = bool(found.coordinator.who.agent)
+        options.below = bool(here_and_root(found)[0])
+        yield found
+
+
+def _asked(paths: Sequence[str], *, staged: bool, push: bool) -> Asked:
+    index = os.environ.get("GIT_INDEX_FILE", "") if staged and not options.path else ""
+    return Asked(
+        paths=tuple(paths), here=os.path.abspath(options.path or "."), staged=staged, index=os.path.abspath(index) if index else "",
+        push=push, updates=(_stdin() or _from_pre_commit(os.environ)) if push else "",
+    )  # fmt: skip
+
+
+def _stdin() -> str:
+    """What git gives to a pre-push hook; "" from a terminal."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    return sys.stdin.buffer.read(_STDIN).decode("utf-8", "surrogateescape")
+
+
+def _from_pre_commit(environ: Mapping[str, str]) -> str:
+    """The same in the variables of the program pre-commit, which keeps the input for itself."""
+    names = ("PRE_COMMIT_LOCAL_BRANCH", "PRE_COMMIT_TO_REF", "PRE_COMMIT_REMOTE_BRANCH", "PRE_COMMIT_FROM_REF")
+    words = [environ.get(name) or "-" for name in names]
+    return " ".join(words) if all(re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", word) for word in words[1::2]) else ""
+
+
+def _look_after(found: Connection, said: Answer) -> None:
+    """Leaves the next guard a short list, and has an old view refreshed in the background."""
+    if said.state is None or said.now is None:
+        return
+    repo = found.coordinator.who.namespace
+    cache.note(
+        found.memory.path,
+        said.good,
+        said.state.claims.values(),
+        said.state.rules.grace,
+        repo,
+        fold=found.coordinator.folds(said.state),
+    )
+    if said.stale and os.environ.get("GITCOORD") != "0" and cache.take_turn(found.memory.path.parent):
+        processes.detach(cache.refreshing(found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
+
+
+def _record(said: Answer) -> dict[str, Any]:
+    blocked = []
+    for one in said.hindrances:
+        assert said.state is not None
+        assert said.now is not None
+        blocked.append({**leases.describe(said.state, one.lease, said.now), "paths": list(one.paths), "new": one.new})
+    lost = [
+        {"fence": one.fence, "resource_type": one.resource.type, "resource_name": one.resource.name, "commits": list(one.commits)}
+        for one in said.over
+    ]
+    return {
+        "outcome": said.outcome, "mode": said.mode or None, "blocked_by": blocked, "lost": lost,
+        "view_age": None if said.view_age is None else round(said.view_age, 1), "unconfirmed": said.doubt or None,
+    }  # fmt: skip

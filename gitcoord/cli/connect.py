@@ -1,0 +1,245 @@
+"""What every command shares: the global options (before and after the command), the connection, what is printed where."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from gitcoord.connection.connect import Connection, connect
+from gitcoord.core.names import hint_from_root, parse_id, show, show_text
+from gitcoord.errors import BadInput, GitcoordError, mask
+from gitcoord.cli import output
+from gitcoord.views import quoting
+
+PLAIN_LINES = 40  # lines of a list when nobody looks at it: agents read it, and pay for every line
+
+
+@dataclass
+class Globals:
+    """The options that may stand anywhere on the command line."""
+
+    path: str = ""
+    session: str = ""
+    json: bool = False
+    cached: bool = False
+    op: str = ""
+    quiet: bool = False
+    allow_secret: bool = False
+    agent: bool = False
+    """Whether a coding agent reads what is printed."""
+    nonce: str = ""
+    """What the marks around others' words are made of, while such words are printed to an agent."""
+    behind: list[str] = field(default_factory=list)
+    """Lines of ours that follow behind the marks."""
+    separated: bool = False
+    """Whether `--` stood on the line: what follows it is not this program's."""
+    serve: Callable[..., int] | None = None
+    """What serves agents: another face, handed in by whoever starts the program."""
+    glance: Callable[..., int] | None = None
+    """What shows a session's lot in a line: another face, too."""
+    below: bool = False
+    """Whether the caller stands in a folder below the root: a path from the root needs `:/` in front there."""
+
+
+options = Globals()
+"""The options of this run of the program."""
+
+_FLAGS = {"--json": "json", "--cached": "cached", "--quiet": "quiet", "--allow-secret": "allow_secret"}
+_VALUES = {"-C": "path", "--session": "session", "--op": "op"}
+
+
+def take_globals(argv: Sequence[str]) -> list[str]:
+    """Takes the global options out of the arguments, wherever they stand before `--`; the rest. Raises BadInput."""
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            options.separated = True
+            return [*rest, word, *words]
+        if word in _FLAGS:
+            setattr(options, _FLAGS[word], True)
+        elif name in _VALUES and (equals or word == name):
+            if not equals:
+                following = next(words, None)
+                if following is None:
+                    raise BadInput(f"{name} needs a value", hint="gitcoord --help")
+                value = following
+            if name == "-C" and options.path:
+                value = os.path.join(options.path, value)
+            setattr(options, _VALUES[name], value)
+        else:
+            rest.append(word)
+    return rest
+
+
+@contextmanager
+def connection() -> Iterator[Connection]:
+    """The connection to the branch of the repository that the caller stands in; its warnings are told at the end."""
+    start = os.path.abspath(options.path or ".") if options.path else _here()
+    if options.op:
+        parse_id(options.op)
+    with connect(start, os.environ, session=options.session or None, cached=options.cached) as found:
+        found.coordinator.heard = not options.quiet
+        found.coordinator.about_secrets = "allow" if options.allow_secret else "refuse"
+        options.agent = bool(found.coordinator.who.agent)
+        options.below = bool(here_and_root(found)[0])
+        try:
+            yield found
+        finally:
+            _warn(found)
+            for warning in found.left_behind():
+                say(f"warning: {warning}")
+
+
+def _warn(found: Connection) -> None:
+    """Tell the warnings; what is told once and could not be told now is left for the session's next command."""
+    boss = found.coordinator
+    with suppress(GitcoordError):
+        boss.remind()
+    for warning in boss.warnings:
+        say(f"warning: {warning}")
+    if boss.warnings and boss.who.session and output.fault("stderr"):
+        for warning in boss.warnings:
+            found.desk.leave_note(boss.who.session, warning)
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise BadInput("this folder is gone", hint="cd into a repository") from None
+
+
+def here_and_root(found: Connection) -> tuple[str, str]:
+    """Where the caller stands below the root ("" at the root), and the root, both as POSIX paths."""
+    return found.below(os.path.realpath(options.path or "."))
+
+
+# --- printing ----------------------------------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """Words for people, on stderr."""
+    if not options.quiet or text.startswith(("error:", "hint:")):
+        print(show(mask(text), 2000), file=sys.stderr)
+
+
+def out(text: str) -> None:
+    """A line of the answer, on stdout, made inert."""
+    text = show_text(text)
+    print(text.replace(options.nonce, "") if options.nonce else text)
+
+
+def quote(lines: Sequence[str]) -> None:
+    """Lines with others' words, on stderr; between marks for an agent."""
+    if options.agent and lines and not options.quiet:
+        print(quoting.fenced((show(line, 400) for line in lines), secrets.token_hex(16)), end="", file=sys.stderr)
+    else:
+        for line in lines:
+            say(line)
+
+
+@contextmanager
+def others_words() -> Iterator[None]:
+    """What is printed within was written by other sessions: an agent gets it between marks that nobody can guess."""
+    if not options.agent or options.json or options.quiet or options.nonce:
+        yield
+        return
+    nonce = secrets.token_hex(16)
+    print(quoting.begin(nonce), end="")
+    options.nonce = nonce
+    try:
+        yield
+    finally:
+        options.nonce = ""
+        print(quoting.end(nonce), end="")
+        for line in options.behind:
+            out(line)
+        options.behind.clear()
+
+
+def ours(text: str) -> None:
+    """A line of ours under what others wrote; where that stands between marks, it follows behind them."""
+    if options.nonce:
+        options.behind.append(text.strip())
+    else:
+        out(text)
+
+
+def answer(record: Mapping[str, Any], *lines: str) -> None:
+    """The answer of a command: one JSON object, or lines for people."""
+    if options.json:
+        print(json.dumps(record, ensure_ascii=True))
+    elif not options.quiet:
+        for line in lines:
+            out(line)
+
+
+def looked_at() -> bool:
+    """Whether a person looks at the output."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+    """A table: rich where somebody looks, plain columns elsewhere, at most 40 lines then."""
+    clean = [[show(cell, 100) for cell in row] for row in rows]
+    if looked_at() and not options.nonce:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        for header in headers:
+            grid.add_column(header, overflow="fold")
+        for row in clean:
+            grid.add_row(*(Text(cell) for cell in row))
+        Console().print(grid)
+        return
+    if title:
+        out(title)
+    widths = [max(len(header), *(len(row[column]) for row in clean), 1) for column, header in enumerate(headers)] if clean else []
+    if clean:
+        out("  ".join(header.ljust(width) for header, width in zip(headers, widths, strict=True)).rstrip())
+    for row in clean[: PLAIN_LINES - 2]:
+        out("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if len(clean) > PLAIN_LINES - 2:
+        out(f"… and {len(clean) - PLAIN_LINES + 2} more (--json has them all)")
+    if not clean:
+        out("none")
+
+
+def tell(error: GitcoordError, **extra: Any) -> int:
+    """Tells an error: one object with `--json`, and for people the message and the hint. Its exit code."""
+    if options.json:
+        print(json.dumps({**extra, **error.as_record(), "hint": error.hint and _as_typed_here(error.hint)}, ensure_ascii=True))
+    message, quoted = _parted(error) if options.agent else (error.message, [])
+    say(f"error: {message}")
+    quote(quoted)
+    if error.hint:
+        say(f"hint: {_as_typed_here(error.hint)}")
+    return error.exit_code
+
+
+def _parted(error: GitcoordError) -> tuple[str, list[str]]:
+    """The message without what others wrote in it, and their words."""
+    said = [(str(one["claimed_by"]), str(one.get("phase") or one.get("why") or "")) for one in error.data.get("blocked_by") or ()]
+    said += [("its last words", str(error.data.get("handoff_notes") or ""))]
+    message, quoted = error.message, []
+    for who, words in said:
+        if words:
+            quoted.append(f"{who}: {words}")
+            for limit in (80, 400):  # as it stands in the message
+                message = message.replace(f": {show(words, limit)}", "", 1)
+    return message, quoted
+
+
+def _as_typed_here(hint: str) -> str:
+    """A hint as it can be pasted where the caller stands: it names files from the root."""
+    return hint_from_root(hint) if options.below else hint

@@ -1,0 +1,1 @@
+"""The command that `run` starts: how it is started, watched and ended."""

@@ -1,0 +1,1 @@
+"""The composition root: it builds a Coordinator from real parts."""

@@ -1,0 +1,39 @@
+"""Sends what waits on all desks of one branch: an agent's sandbox can't write to its user's own, nor reach the remote; and a clone
+has another one since its machine's name, its e-mail or its way to the remote changed.
+
+Looks at files only, and at the remote only when something waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from gitcoord.connection.connect import Connection
+from gitcoord.errors import GitcoordError
+from gitcoord.outbox.store import left_at
+
+Connect = Callable[[Path | None], AbstractContextManager[Connection]]
+"""Connects with that desk; None: with one's own."""
+
+
+def collect(desks: Iterable[Path], connect: Connect, *, all_of_it: bool = False) -> list[GitcoordError]:
+    """Sends what waits on these, as far as that goes now; what stood in the way. What can't be sent stays where it is.
+
+    `all_of_it`: also heartbeats that are not due yet.
+    """
+    errors: list[GitcoordError] = []
+    for path in desks:
+        left = left_at(path)
+        if not left:
+            continue
+        try:
+            with connect(path) as found:
+                found.coordinator.heard = False  # nobody hears what it would tell: that is for the session's next command
+                errors += found.coordinator.sync(if_due=left == "spooled" and not all_of_it)[0]
+        except GitcoordError as error:
+            errors.append(error)
+        except OSError:
+            continue
+    return errors

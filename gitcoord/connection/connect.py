@@ -1,0 +1,391 @@
+"""Builds a Coordinator from real parts: the only file that knows every floor."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gitcoord import __version__
+from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.core import names
+from gitcoord.core.times import spell
+from gitcoord.errors import BadInput, Damaged, GitFault, Unknown
+from gitcoord.outbox.submit import Flusher
+from gitcoord.git import hub
+from gitcoord.git.objects import Objects
+from gitcoord.git.process import holds_sockets, keep_ssh_open
+from gitcoord.git.repo import Repository
+from gitcoord.git.tip import LocalTip, RemoteTip, Tip
+from gitcoord.git.urls import hub_url, push_url
+from gitcoord.outbox import places as earlier
+from gitcoord.machine import files
+from gitcoord.outbox.store import Desk, count_left, digest, left_at, open_desk, temporary
+from gitcoord.outbox.places import Earlier
+from gitcoord.machine.facts import Facts
+from gitcoord.machine.identity import Identity, agent_name, owner
+from gitcoord.machine.timekeeper import Timekeeper
+from gitcoord.log.eventlog import EventLog, Undoubted
+from gitcoord.log.history import Bad, Checked
+from gitcoord.coordinator.branch import Who
+from gitcoord.settings import Settings
+from gitcoord.views.projection import Projection
+
+
+def utc_now() -> datetime:
+    """This machine's clock: an aware UTC instant."""
+    return datetime.now(UTC)
+
+
+_SANDBOXES = ("CODEX_SANDBOX", "CODEX_SANDBOX_NETWORK_DISABLED")  # set for what runs inside
+_HUB = "hub"  # how its tip is called, where a remote's name stands else
+
+
+def _checked(value: Any) -> Checked:
+    record = files.unsealed(value)
+    bad = tuple(Bad(str(oid), str(reason), int(seq)) for oid, reason, seq in record["bad"])
+    return Checked(str(record["tip"]), str(record["good"]), int(record["seq"]), bad)
+
+
+@dataclass(frozen=True)
+class CloneMemory:
+    """What this clone has checked of the branch, in a file of its own folder. Losing it costs one full check.
+
+    The file's time says when the branch was last read where it lives (1970: never).
+    """
+
+    path: Path
+
+    def load(self) -> Checked:
+        """What is remembered; an empty one if nothing is."""
+        return files.read(self.path, _checked) or Checked()
+
+    def forget(self, why: str) -> None:
+        """Sets it aside: it is not so."""
+        files.set_aside(self.path, why)
+
+    def save(self, checked: Checked) -> None:
+        """Remembers it, if there is room."""
+        bad = [(one.commit, one.reason, one.seq) for one in checked.bad]
+        at = self.read_at()
+        with suppress(OSError):
+            files.private_folder(self.path.parent)
+            record = {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad}
+            files.write_json(self.path, files.sealed(record))
+            self._date(at.timestamp() if at else 0.0)
+
+    def note_read(self, at: datetime) -> None:
+        """Notes when the branch was read where it lives."""
+        self._date(at.timestamp())
+
+    def read_at(self) -> datetime | None:
+        """When the branch was last read where it lives; None when it never was."""
+        with suppress(OSError):
+            stamp = self.path.stat().st_mtime
+            return datetime.fromtimestamp(stamp, UTC) if stamp else None
+        return None
+
+    def _date(self, stamp: float) -> None:
+        with suppress(OSError):
+            os.utime(self.path, (stamp, stamp))
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One caller's place: the repository, its settings, where the branch lives, and the coordinator."""
+
+    repo: Repository
+    home: Repository
+    """Where the branch's objects and our refs lie: the same repository, or the hub's own."""
+    settings: Settings
+    tip: Tip
+    desk: Desk
+    coordinator: Coordinator
+    memory: CloneMemory
+    used: tuple[Earlier, ...] = ()
+    """The desks that this clone used before."""
+    spools: tuple[Path, ...] = ()
+    """The folders in which sandboxes have desks: they can't write to their user's."""
+
+    @property
+    def elsewhere(self) -> tuple[Path, ...]:
+        """Where else commands of this branch may wait: on desks that this clone used before, and on those of sandboxes."""
+        same = self.earlier()[0]
+        names_ = dict.fromkeys(path.name for path in (self.desk.path, *same))
+        boxes = [place / name for place in self.spools for name in names_]
+        clone = files.own(self.repo.common_dir)
+        return tuple(dict.fromkeys(path for path in (clone, *boxes, *same) if self.spools and path != self.desk.path))
+
+    def earlier(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+        """The desks that this clone used before: those for this branch, and those for another one on which something waits.
+
+        A branch at another URL is the same one if what was seen of it is in the history of this one.
+        """
+        same, others = list[Path](), list[Path]()
+        for used in self.used:
+            if used.branch == self.memory.path.stem:
+                same.append(used.path)
+            elif left_at(used.path):
+                seen = CloneMemory(self.memory.path.with_name(f"{used.branch}.json")).load().good
+                now = self.memory.load().tip
+                is_same = False
+                with suppress(Damaged):  # it isn't here
+                    is_same = bool(seen and now) and self.home.is_ancestor(seen, now)
+                (same if is_same else others).append(used.path)
+        return tuple(same), tuple(others)
+
+    def left_behind(self) -> list[str]:
+        """Warnings about what is not sent yet, or never will be."""
+        # What another process is just sending is in the outbox too; it isn't worth a word.
+        waiting = [one for one in self.desk.waiting() if one.command is None or self.desk.is_queued(one.op)]
+        since = self.desk.away_since()
+        found = files.notices()
+        if waiting:
+            how = "a hook or the MCP server sends them" if self.coordinator.boxed else "they go out with the next command"
+            found.append(f"{len(waiting)} unsent{f' since {spell(since)}' if since else ''}; {how}")
+        same, others = self.earlier()
+        for path in same:
+            if left := count_left(path):
+                found.append(
+                    f"{left} unsent since this clone's machine, e-mail or way to the remote changed: gitcoord sync sends them"
+                )
+        for path in others:
+            if left := count_left(path):
+                found.append(
+                    f"{left} unsent for another remote or branch that this clone had: set that back and run gitcoord sync, "
+                    f"or drop them: rm -r {names.word(str(path))}"
+                )
+        if refused := self.desk.refused():
+            found.append(f"{len(refused)} queued command(s) could not be carried out: gitcoord doctor")
+        return found
+
+    def below(self, place: str) -> tuple[str, str]:
+        """Where that folder lies below the root ("" for the root), and the root, both as POSIX paths."""
+        root = self.repo.work_tree
+        below = os.path.relpath(place, root) if root else "."
+        return ("" if below == "." or below.startswith("..") else below.replace(os.sep, "/")), root.replace(os.sep, "/")
+
+
+def choose_remote(repo: Repository, settings: Settings) -> str:
+    """The remote that is shared: as configured, else `origin`, else the only one; "" for none. Raises BadInput."""
+    remotes = repo.remotes
+    if settings.remote == ".":
+        return ""
+    if settings.remote:
+        if settings.remote not in remotes:
+            raise BadInput(f"gitcoord.remote is {settings.remote!r}, and there is no such remote", hint="git remote -v")
+        return settings.remote
+    if "origin" in remotes:
+        return "origin"
+    if len(remotes) > 1:
+        raise BadInput(
+            f"there are {len(remotes)} remotes and none is called origin: {', '.join(remotes)}",
+            hint="gitcoord config remote NAME",
+        )
+    return remotes[0] if remotes else ""
+
+
+@contextmanager
+def connect(
+    start: str,
+    environ: Mapping[str, str],
+    *,
+    session: str | None = None,
+    cached: bool = False,
+    hooked: bool = False,
+    client: Mapping[str, str] | None = None,
+    at: Path | None = None,
+    now: Callable[[], datetime] = utc_now,
+    witness: Callable[[], datetime] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Connection]:
+    """A coordinator for the repository that `start` lies in (`hooked`: or that git's variables name). `client`: what
+    the agent is known by that speaks for itself, where its variables are not set; `at`: the desk, where it is not the clone's own;
+    `witness`: another clock, in place of the remote's own. Raises NoRepository outside of one.
+    """
+    repo = Repository.find(start, environ, hooked=hooked)
+    settings = Settings.read({key: values[-1] for key, values in repo.config.items()}, environ)
+    remote = _HUB if settings.hub else choose_remote(repo, settings)
+    url = hub_url(repo, settings.hub) if settings.hub else push_url(repo, remote) if remote else ""
+    parts = _parts(repo, settings, url, environ)
+    desk = open_desk(settings.desk if url else "clone", parts=parts, common_dir=repo.common_dir, environ=environ)
+    own = desk.path
+    desk = desk if at is None else Desk(files.private_folder(at))
+    repo = repo.working(desk.pulse, _ssh_options(settings, environ), settings.deadline)
+    home = hub.home(repo, str(own / "hub.git"), url) if settings.hub else repo
+    tip: Tip
+    tip = RemoteTip(home, remote, url, settings.branch, sleep) if remote else LocalTip(repo, settings.branch)
+    if witness is not None:
+        tip.witness = tip.at_hand = witness  # type: ignore[method-assign]  # the only other one is a test's or the demo's
+    name = hashlib.sha256(f"{url}\0{settings.branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    folder = files.own(repo.common_dir)
+    memory = CloneMemory(folder / f"checked-{name}.json")
+    identity = Identity(Path(repo.git_dir))
+    boxed = _is_boxed(repo, environ)
+    used = earlier.others(folder, desk.path) if at is None else ()
+    if at is None and not boxed:
+        earlier.remember(folder, desk.path, memory.path.stem)
+        for moved, before in identity.follow(desk.path):
+            with suppress(OSError):
+                desk.take_over(moved, before)
+    facts = Facts(folder / f"facts-{name}.json")
+    with _as_it_was(desk, memory, folder), Objects(home, tip.complete, tip.mend) as objects:
+        log = EventLog(
+            tip=tip,
+            objects=objects,
+            projection=Projection(),
+            memory=memory,
+            now=now,
+            writer=__version__,
+            email=repo.email,
+            facts=facts,
+            keeper=Timekeeper(desk.path / "clock.json", folder / f"seen-{name}.json") if remote else Undoubted(),
+            host=_host(settings),
+        )
+        flusher = Flusher(desk=desk, log=log, now=now, sleep=sleep, seconds=settings.deadline, wall=time.time)
+        found = Connection(
+            repo=repo,
+            home=home,
+            settings=settings,
+            tip=tip,
+            desk=desk,
+            memory=memory,
+            used=used,
+            spools=(temporary(environ), temporary({"TMPDIR": "/tmp"})) if at is None else (),  # noqa: S108  # owner-checked
+            coordinator=Coordinator(
+                log=log, flusher=flusher, desk=desk, identity=identity,
+                who=find_who(repo, settings, identity, environ, session, client or {}),
+                now=now, seconds=settings.deadline, cached=cached, boxed=boxed,
+            ),
+        )  # fmt: skip
+        try:
+            yield found
+        except GitFault as fault:
+            if not (landed := found.coordinator.landed):
+                raise
+            text = f"it is done, as event {landed}, but git failed before all of the answer was there: {fault.message}"
+            raise Unknown(text, hint="gitcoord status shows what came of it", data={"seq": landed}) from fault
+        facts.keep()
+
+
+@contextmanager
+def _as_it_was(desk: Desk, memory: CloneMemory, folder: Path) -> Iterator[None]:
+    """Where nobody coordinates, as far as is known, what only looked leaves nothing behind."""
+    try:
+        yield
+    finally:
+        if not memory.path.exists():
+            desk.leave()
+            if not desk.path.exists():
+                earlier.forget(folder, desk.path)
+
+
+def _ssh_options(settings: Settings, environ: Mapping[str, str]) -> str:
+    if not settings.sshpersist:
+        return ""
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    places = [*([Path(runtime) / "gitcoord"] if runtime else []), temporary(environ), temporary({"TMPDIR": "/tmp"})]  # noqa: S108  # owner-checked
+    return keep_ssh_open(str(files.private_folder(next(one for one in places if holds_sockets(str(one))))), settings.sshpersist)
+
+
+def _parts(repo: Repository, settings: Settings, url: str, environ: Mapping[str, str]) -> list[str]:
+    """What makes this user's desk for this remote branch: whoever differs in what a push would carry has another one."""
+    if not url:
+        return [repo.common_dir]
+    shown = [f"{key}={'|'.join(values)}" for key, values in sorted(repo.config.items()) if key.startswith(hub.CREDENTIALS)]
+    ssh = [environ.get("GIT_SSH_COMMAND", ""), environ.get("GIT_SSH", "")]
+    return [url, settings.branch, socket.gethostname(), repo.email, *ssh, *shown]
+
+
+def _is_boxed(repo: Repository, environ: Mapping[str, str]) -> bool:
+    """Whether this process runs in an agent's sandbox: it says so, or the git directory can't be written."""
+    return any(environ.get(name) for name in _SANDBOXES) or not os.access(repo.common_dir, os.W_OK)
+
+
+def find_who(
+    repo: Repository,
+    settings: Settings,
+    identity: Identity,
+    environ: Mapping[str, str],
+    asked: str | None,
+    client: Mapping[str, str],
+) -> Who:
+    """On whose behalf the caller acts: named, else the agent's session, else the session of this work tree.
+
+    `client`: see `connect`.
+    """
+    agent = identity.agent(environ)
+    explicit = asked or environ.get("GITCOORD_SESSION") or ""
+    bindings = identity.all()
+    if not agent and all(one.agent for one in bindings):
+        agent = dict(client)
+    human = ""
+    if explicit:
+        session = names.parse_session(explicit)
+        binding = next((one for one in bindings if one.session == session), None)
+    elif agent:
+        binding = next((one for one in bindings if one.agent == agent), None)
+    else:
+        binding = next((one for one in bindings if not one.agent), None)
+        if binding is None and bindings:
+            human = f"human-{wish_name(_user(environ))}"
+            binding = next((one for one in bindings if one.session == human), None)
+    folder = os.path.basename(repo.work_tree or repo.git_dir.removesuffix("/.git"))
+    return Who(
+        session=binding.session if binding else (explicit or ""),
+        run_id=binding.run_id if binding else "",
+        agent=agent,
+        agent_name=agent_name(environ) or next(iter(agent.values()), "").partition(" ")[0] or None,
+        wish=wish_name(repo.branch or folder),
+        repo=repo_name(repo, settings),
+        hub=bool(settings.hub),
+        branch=names.branch_or_none(repo.branch),
+        host=_host(settings),
+        owner=owner(environ),
+        human=human,
+        named=bool(explicit),
+        folds=(repo.setting("core.ignorecase") or "").lower() in {"true", "yes", "on", "1"},
+    )
+
+
+def _host(settings: Settings) -> str:
+    return settings.host or f"host-{digest([socket.gethostname()])[:6]}"
+
+
+def repo_name(repo: Repository, settings: Settings) -> str:
+    """What the repository is called, the same in each of its clones and work trees: as set, else by the end of its remote's URL,
+    else by its folder.
+    """
+    if settings.repo:
+        return settings.repo
+    remotes = repo.remotes
+    remote = settings.remote if settings.remote in remotes else "origin" if "origin" in remotes else next(iter(remotes), "")
+    url = repo.config[f"remote.{remote}.url"][-1] if remote else repo.common_dir.removesuffix("/.git")
+    url = re.sub(r"^([A-Za-z0-9+.-]+://)[^/?#]*@", r"\1", url)  # what names the user, or asks, may be a secret
+    url = re.split(r"[?#]", url)[0] if url.startswith(("http:", "https:")) else url
+    last = re.split(r"[/:\\]", url.rstrip("/").removesuffix(".git").rstrip("/"))[-1]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", last)[:60].strip("-._")
+    return name if names.is_repo(name) else f"repo-{digest([last])[:6]}"
+
+
+def _user(environ: Mapping[str, str]) -> str:
+    try:
+        return environ.get("USER") or environ.get("LOGNAME") or getpass.getuser()
+    except (KeyError, OSError):
+        return "someone"
+
+
+def wish_name(text: str) -> str:
+    """A session name made of any text."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:56].rstrip("-._")
+    name = name.removesuffix(".lock")
+    return name if names.is_session_name(name) else f"session-{name}".rstrip("-")[:56]

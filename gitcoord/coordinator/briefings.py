@@ -1,0 +1,57 @@
+"""Briefing a session: what it should know from the branch, once in full and then what is new; what it saw is kept per work tree."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gitcoord.core.names import Resource, file_in, is_resource_name
+from gitcoord.git import changes
+from gitcoord.git.repo import Repository
+from gitcoord.coordinator.branch import Reader
+from gitcoord.views import briefing
+from gitcoord.views.briefing import Briefing, Seen
+
+
+def touched(repo: Repository) -> list[str]:
+    """The files that this work tree's branch changes, committed or not."""
+    return changes.of_branch(repo, briefing.NEAR)
+
+
+@dataclass
+class Briefer(Reader):
+    """One caller's briefings."""
+
+    def briefing(self, files: Iterable[str], *, everything: bool = False, limit: int = 0) -> Briefing:
+        """What the session should know; the second time only what is new, unless `everything`. `files`: what it works on;
+        `limit`: bytes, 0 for the usual ones.
+        """
+        view = self.view()
+        self._glance(view)
+        seen = None if everything or not self.who.session else self._seen()
+        names = (file_in(self.who.namespace, path) for path in files)
+        near = [Resource("file", name) for name in names if is_resource_name(name)]
+        return briefing.brief(
+            view.state,
+            self.who.session,
+            self.time_of(view),
+            nonce=secrets.token_hex(16),
+            near=near,
+            seen=seen,
+            read_at=view.read_at,
+            limit=limit,
+        )
+
+    def briefed(self, told: Briefing) -> None:
+        """Notes that it was shown. Afterwards, not before: what is told twice is better than what is told never."""
+        if self.who.session:
+            noted = {"seq": told.seen.seq, "run_id": told.seen.run_id, "live": sorted(told.seen.live)}
+            self.identity.note_briefed(self.who.session, noted)
+
+    def _seen(self) -> Seen | None:
+        record = self.identity.briefed(self.who.session)
+        try:
+            return Seen(int(record["seq"]), str(record["run_id"]), frozenset(map(str, record["live"])))
+        except (TypeError, KeyError, ValueError):
+            return None

@@ -1,0 +1,86 @@
+"""Looking at the branch again and again, for those who wait for something on it; cheap for everybody else.
+
+Where this machine itself has moved the branch it is seen at once, from a file of the desk. The remote is asked at most once a
+second, less often while nothing happens, and by one process of a machine for all of them: each look is one small fetch of
+exactly this ref.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import monotonic
+
+from gitcoord.errors import Unreachable
+from gitcoord.outbox.store import Desk
+from gitcoord.log.eventlog import EventLog, View
+
+_FIRST = 1.0  # seconds between two looks at the remote, while something happens
+_SLOWER = 1.25  # by how much that grows with each look that finds nothing
+_LONGEST = 5.0  # seconds that a hand-over by another machine may go unnoticed
+_STEP = 0.2  # seconds between two looks at the desk: one small system call
+_AWAY = 10.0  # seconds between two looks while the remote can't be reached
+
+
+@dataclass
+class Watcher:
+    """One caller's patient look at the branch. `first`, `longest`: seconds between two looks at the remote, while something happens
+    and while nothing does.
+    """
+
+    log: EventLog
+    desk: Desk
+    sleep: Callable[[float], None]
+    seconds: float
+    clock: Callable[[], float] = monotonic
+    first: float = _FIRST
+    longest: float = _LONGEST
+
+    def views(self, view: View, seconds: float, stop: Callable[[], bool] = lambda: False) -> Iterator[View]:
+        """The branch whenever it may have changed, and after each look: what waits may also be due by the clock alone. Ends
+        after that many seconds, or when `stop` says so; `view` is what is known already.
+        """
+        end = self.clock() + seconds
+        interval, acted_on = self.first, 0
+        while (left := end - self.clock()) > 0 and not stop():
+            moved = self._pause(max(view.checked.seq, acted_on), min(interval, left), stop)
+            if stop():
+                return
+            before = view.checked.seq
+            try:
+                if moved:
+                    acted_on = self.desk.reached()
+                view = self._here() if moved else self._look(view, interval)
+            except Unreachable:
+                interval = _AWAY
+                continue
+            interval = self.first if view.checked.seq > before else min(self.longest, interval * _SLOWER)
+            yield view
+
+    def _pause(self, known: int, seconds: float, stop: Callable[[], bool]) -> bool:
+        """Waits that long, or until a process of this machine has seen more of the branch; whether one has."""
+        until = self.clock() + seconds * (0.85 + secrets.randbelow(30) / 100)
+        while (left := until - self.clock()) > 0 and not stop():
+            if self.desk.reached() > known:
+                return True
+            self.sleep(min(_STEP, left))
+        return False
+
+    def _here(self) -> View:
+        """What another process has seen, from this clone where that was the one."""
+        known = self.log.view()
+        return known if known.checked.seq >= self.desk.reached() else self._fetched()
+
+    def _look(self, view: View, interval: float) -> View:
+        """The remote's branch, unless another process of this machine looked a moment ago and found nothing new."""
+        since = self.desk.since_look()
+        if since is not None and since < 0.8 * interval and self.desk.reached() <= view.checked.seq:
+            return view
+        return self._fetched()
+
+    def _fetched(self) -> View:
+        self.desk.note_look()
+        view = self.log.refresh(self.seconds)
+        self.desk.note_seq(view.checked.seq)
+        return view

@@ -1,1 +1,0 @@
-"""Faces: parse what comes in, make one call, print what comes out."""

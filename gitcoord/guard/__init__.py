@@ -1,0 +1,1 @@
+"""May these files be written, committed, pushed?"""

@@ -1,0 +1,107 @@
+"""What is held of the files, as last seen: a short list beside the clone's memory, for hooks that can't wait for the branch to be
+read. Losing it costs the next guard a look at the branch.
+
+Loads the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from gitcoord.core.guard import Lease
+from gitcoord.core.names import Resource
+from gitcoord.machine import files, processes
+
+STALE_AFTER = 60.0
+"""Seconds after which a view is looked after again, in the background (design of the guard: allow at once, learn soon)."""
+
+_MEMORY = "checked-"  # how the clone's memory is called, and this list beside it
+_LIST = "held-"
+_STAMP = "looked"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lease on files, as noted."""
+
+    claimed_by: str
+    mode: str
+    fence: int
+    expires_at: datetime
+    resource: Resource
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The leases on files in the newest view of a clone, how far clocks may differ, when the branch was last read, and what the
+    names of this clone's files begin with; `good`: the commit of that view; `fold`: capital and small letters name one file.
+    """
+
+    leases: tuple[Held, ...]
+    grace: timedelta
+    read_at: float
+    repo: str = ""
+    good: str = ""
+    fold: bool = False
+
+
+def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta, repo: str, *, fold: bool = False) -> None:
+    """Notes the leases on files in the view of that commit. `memory`: the file of the clone's memory; `repo`: see `Outlook`."""
+    rows = [
+        [one.claimed_by, one.mode, one.fence, one.expires_at.timestamp(), one.resource.name]
+        for one in leases
+        if one.resource.type == "file"
+    ]
+    with suppress(OSError):
+        files.write_json(
+            _beside(memory),
+            files.sealed({"good": good, "grace": grace.total_seconds(), "repo": repo, "fold": fold, "leases": rows}),
+        )
+
+
+def is_kept(memory: Path) -> bool:
+    """Whether there is such a list: somebody here is guarded."""
+    return _beside(memory).exists()
+
+
+def read(folder: Path) -> Outlook | None:
+    """What was noted last, if it is of the very view that the clone remembers; else None."""
+    memories = list(folder.glob(f"{_MEMORY}*.json"))
+    if len(memories) != 1:  # of two remotes or branches only the settings can tell which counts
+        return None
+    with suppress(OSError):
+        good = files.read(memories[0], lambda value: str(files.unsealed(value)["good"]))
+        noted = files.read(_beside(memories[0]), _outlook)
+        if good and noted is not None and noted.good == good:
+            return replace(noted, read_at=memories[0].stat().st_mtime)
+    return None
+
+
+def _outlook(noted: Any) -> Outlook:
+    value = files.unsealed(noted)
+    leases = tuple(
+        Held(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
+        for who, mode, fence, until, name in value["leases"]
+    )
+    return Outlook(leases, timedelta(seconds=value["grace"]), 0.0, str(value["repo"]), str(value["good"]), value["fold"] is True)
+
+
+def take_turn(folder: Path) -> bool:
+    """Whether it is time to look after the branch in the background; at most one process a minute is told so."""
+    with suppress(OSError):
+        return files.take_turn(files.private_folder(folder) / _STAMP, STALE_AFTER)
+    return False
+
+
+def refreshing(work_tree: str) -> list[str]:
+    """The program that looks after the branch in the background."""
+    return processes.of_ours("-C", work_tree, "sync", "--quiet")
+
+
+def _beside(memory: Path) -> Path:
+    return memory.with_name(memory.name.replace(_MEMORY, _LIST, 1))

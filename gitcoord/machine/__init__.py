@@ -1,0 +1,1 @@
+"""What this machine knows, in small files. The standard library only."""

@@ -1,0 +1,362 @@
+"""Who sits in this work tree: which sessions were started here, by which agent, in which process.
+
+Kept per *work tree* (its own git dir), never per machine or clone: two work trees are two desks in one office, and two
+agents in one work tree are two people.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from gitcoord.core.names import Resource, is_session_name
+from gitcoord.machine import files, processes
+
+AGENTS = {
+    "CLAUDE_CODE_SESSION_ID": "claude-code",
+    "CODEX_THREAD_ID": "codex",
+    "CURSOR_CONVERSATION_ID": "cursor",
+    "GEMINI_SESSION_ID": "gemini",
+    "GITCOORD_AGENT_ID": "agent",
+}
+"""The variables by which coding agents name their own session, and what each agent is called. The last one is ours: for agents
+that have none and give it to their commands (opencode's plugin does).
+"""
+
+MARKS = {
+    "COPILOT_CLI": ("copilot", "COPILOT_CLI"),
+    "OPENCODE": ("opencode", "GITCOORD_AGENT_ID"),
+    "GEMINI_CLI": ("gemini", "GEMINI_SESSION_ID"),
+    "ANTIGRAVITY_AGENT": ("antigravity", "ANTIGRAVITY_AGENT"),
+}
+"""The variables by which agents that don't name their session to the commands they run say at least that they are at work: what the
+agent is called, and the variable by which its sessions are bound.
+"""
+
+_AGENT_PIDS = ("CLAUDE_PID",)
+_LOST = 200  # lost leases of a session that are remembered; their commits have been pushed or given up long before
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A session that was started in this work tree. `agent`: the agent's variables at the start (empty: a person's); `repo`: what
+    the names of its files begin with, where several repositories share the branch.
+    """
+
+    session: str
+    run_id: str
+    pid: int
+    born: str
+    desk: str
+    agent: dict[str, str] = field(default_factory=dict)
+    seq: int = 0
+    repo: str = ""
+    seen: float = field(default=0.0, compare=False)
+    """When there was a last sign of it in this work tree, in seconds since 1970; not noted, but read off."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that it was started from is still there, as far as that can be told."""
+        return processes.is_there(self.pid, self.born, self.seen)
+
+    def record(self) -> dict[str, Any]:
+        """What is noted of it."""
+        return {name: value for name, value in asdict(self).items() if name != "seen"}
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is noted of a lease: the newest event by which it was seen, its end in seconds since 1970, its length in seconds."""
+
+    seq: int
+    until: float
+    ttl: int
+
+
+@dataclass(frozen=True)
+class _Notes:
+    """What a session was seen to hold: up to which event that was seen in whole; `over`: leases that were given back or are lost,
+    so that no command that comes late notes them anew.
+    """
+
+    seq: int
+    held: dict[str, Held]
+    over: list[str]
+
+
+def agent_ids(environ: Mapping[str, str]) -> dict[str, str]:
+    """The agent's variables that are set: the whole set, since agents run inside agents."""
+    return {name: environ[name] for name in AGENTS if environ.get(name)}
+
+
+def agent_name(environ: Mapping[str, str]) -> str | None:
+    """What the agent is called, or None for a person."""
+    known = {**AGENTS, **{mark: name for mark, (name, _) in MARKS.items()}}
+    return next((known[name] for name in known if environ.get(name)), None)
+
+
+def owner(environ: Mapping[str, str]) -> tuple[int, str]:
+    """The process that a session started now belongs to: the agent's where it says which, else the calling one; under an agent
+    that isn't one of the shells that it runs commands with.
+    """
+    for name in _AGENT_PIDS:
+        text = environ.get(name, "")
+        if text.isascii() and text.isdigit():
+            birth = processes.born(int(text))
+            if birth:
+                return int(text), birth
+    return processes.above_shells() if agent_name(environ) else processes.parent()
+
+
+class Identity:
+    """The bindings of one work tree."""
+
+    def __init__(self, git_dir: Path) -> None:
+        self.own = files.own(git_dir)
+        self._folder = self.own / "sessions"
+
+    def all(self) -> list[Binding]:
+        """Every binding of this work tree, the newest first."""
+        found = []
+        dated = []
+        for path in self._folder.glob("*.json"):
+            with suppress(OSError):  # it was unbound meanwhile: the others are still there
+                dated.append((path.stat().st_mtime_ns, path))
+        for _, path in sorted(dated, reverse=True):
+            binding = files.read(path, _binding)
+            if binding is not None:
+                found.append(replace(binding, seen=self._last_sign(binding.session)))
+        return found
+
+    def _last_sign(self, session: str) -> float:
+        """When a command or a hook of the session was last at work here."""
+        signs = [0.0]
+        name = f"{session}.json"
+        for path in (self._folder / name, self.own / "held" / name, self.own / "tray" / session / "active"):
+            with suppress(OSError):
+                signs.append(path.stat().st_mtime)
+        return max(signs)
+
+    def get(self, session: str) -> Binding | None:
+        """The binding of that session here."""
+        return next((one for one in self.all() if one.session == session), None)
+
+    def of_agent(self, agent: Mapping[str, str]) -> Binding | None:
+        """The binding of exactly that agent."""
+        return next((one for one in self.all() if one.agent == dict(agent)), None) if agent else None
+
+    def of_person(self) -> Binding | None:
+        """The newest binding that no agent made."""
+        return next((one for one in self.all() if not one.agent), None)
+
+    def sitting(self, environ: Mapping[str, str]) -> Binding | None:
+        """The session that sits here, by those variables: the named one, else the agent's, else the person's newest."""
+        named = environ.get("GITCOORD_SESSION")
+        if named:
+            return self.get(named)
+        agent = self.agent(environ)
+        return self.of_agent(agent) if agent else self.of_person()
+
+    def agent(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """What the agent is known by that calls: its variables; where it has none that names its session, but one that says that
+        it is there, what the only session that such an agent has here is bound to.
+        """
+        found = agent_ids(environ)
+        if found:
+            return found
+        for variable in (bound for mark, (_, bound) in MARKS.items() if environ.get(mark)):
+            mine = [one for one in self.all() if set(one.agent) == {variable}]
+            mine = mine if len(mine) < 2 else [one for one in mine if one.alive]
+            if len(mine) == 1:  # of two nobody can tell which one is meant
+                return mine[0].agent
+        return {}
+
+    def bind(self, binding: Binding) -> None:
+        """Remembers it as the newest. What a newer program noted besides stays."""
+        files.private_folder(self._folder)
+        files.update(
+            self._folder / f"{binding.session}.json", files.mapping, lambda known: {**(known or {}), **binding.record()}
+        )  # fmt: skip
+
+    def follow(self, desk: Path) -> list[tuple[str, Path]]:
+        """Has the hooks of all sessions of this work tree leave things on that desk: who had another one, and which."""
+        moved = []
+        for binding in self.all():
+            if binding.desk != str(desk):
+                path = self._folder / f"{binding.session}.json"
+                with suppress(OSError):
+                    dates = path.stat()
+                    files.update(path, files.mapping, lambda known: {**known, "desk": str(desk)} if known else None)
+                    os.utime(path, ns=(dates.st_atime_ns, dates.st_mtime_ns))  # it is no newer than it was
+                    moved.append((binding.session, Path(binding.desk)))
+        return moved
+
+    def intend(self, binding: Binding) -> None:
+        """Notes a run that is about to be asked for: if this process dies before it is bound, it may be there all the same."""
+        folder = files.private_folder(self._folder.parent / "starting")
+        pid = os.getpid()
+        note = {"pid": pid, "born": processes.born(pid), "binding": binding.record()}
+        files.write_json(folder / f"{binding.run_id}.json", note, durable=True)
+
+    def settle(self, run_id: str) -> None:
+        """Forgets that it was about to be asked for."""
+        (self._folder.parent / "starting" / f"{run_id}.json").unlink(missing_ok=True)
+
+    def intended(self) -> list[tuple[Binding, float]]:
+        """The runs whose processes died before they were bound, newest first, each with its age in seconds."""
+        found = []
+        for path in sorted((self._folder.parent / "starting").glob("*.json"), reverse=True):
+            note = files.read(path, _start)
+            with suppress(OSError):
+                noted = path.stat().st_mtime
+                if note is not None and not processes.is_there(*note[0], noted):
+                    found.append((note[1], max(0.0, time.time() - noted)))
+        return found
+
+    def unbind(self, session: str) -> None:
+        """Forgets it; in a sandbox that can only read it stays, as that of a run that is over."""
+        with suppress(OSError):
+            (self._folder / f"{session}.json").unlink(missing_ok=True)
+
+    # --- what the session was last seen to hold ----------------------------------------------------------------------
+
+    def held(self, session: str) -> list[str]:
+        """The leases (`42 file:a`) that the session was last seen to hold."""
+        return list(self.holding(session))
+
+    def holding(self, session: str) -> dict[str, Held]:
+        """The same, each with what is known of its end."""
+        notes = files.read(self._held(session), _notes)
+        return notes.held if notes is not None else {}
+
+    def missing(self, session: str, leases: Collection[str], seq: int) -> list[str]:
+        """The leases that were noted and are not among `leases`, what the session holds at event `seq`. What a newer event than
+        that gave is not judged by it.
+        """
+        notes = files.read(self._held(session), _notes)
+        known = notes.held if notes is not None and notes.seq <= seq else {}
+        return [entry for entry, held in known.items() if held.seq <= seq and entry not in leases]
+
+    def see(self, session: str, leases: Mapping[str, tuple[float, int]], seq: int, *, keep: Collection[str] = ()) -> None:
+        """Notes all that the session holds at event `seq`: each lease with its end (seconds since 1970) and its length. What newer
+        events gave stays, an older view changes nothing. `keep`: of what is missing, that whose loss was told to nobody.
+        """
+
+        def merge(notes: _Notes) -> _Notes:
+            if notes.seq > seq:
+                return notes
+            seen = {entry: Held(seq, *ends) for entry, ends in leases.items() if entry not in notes.over}
+            younger = {entry: held for entry, held in notes.held.items() if held.seq > seq or entry in keep}
+            gone = [entry for entry in notes.held if entry not in seen and entry not in younger]
+            return _Notes(seq, {**seen, **younger}, [*notes.over, *gone][-_LOST:])
+
+        self._note(session, merge)
+
+    def add(self, session: str, leases: Mapping[str, tuple[float, int]], seq: int) -> None:
+        """Notes what event `seq` gave the session, beside what is noted. What was given back or lost meanwhile stays so."""
+
+        def merge(notes: _Notes) -> _Notes:
+            new = {entry: Held(seq, *ends) for entry, ends in leases.items() if entry not in notes.over}
+            newest = {
+                entry: held for entry, held in new.items() if entry not in notes.held or notes.held[entry].until <= held.until
+            }
+            return _Notes(notes.seq, {**notes.held, **newest}, notes.over)
+
+        self._note(session, merge)
+
+    def drop(self, session: str, entries: Collection[str]) -> None:
+        """Notes that the session has given these back, or knows that they are lost."""
+
+        def merge(notes: _Notes) -> _Notes:
+            left = {entry: held for entry, held in notes.held.items() if entry not in entries}
+            return _Notes(notes.seq, left, [*notes.over, *(entry for entry in entries if entry not in notes.over)][-_LOST:])
+
+        if entries:
+            self._note(session, merge)
+
+    def forget(self, session: str) -> None:
+        """Forgets what an ended session held; in a sandbox that can only read, whoever stands outside of it will notice."""
+        with suppress(OSError):
+            self._held(session).unlink(missing_ok=True)
+
+    def _held(self, session: str) -> Path:
+        return self._folder.parent / "held" / f"{session}.json"
+
+    def _note(self, session: str, merge: Callable[[_Notes], _Notes]) -> None:
+        """Changes the note of what it holds. On a full disk a loss is told late; no command fails for it."""
+
+        def changed(known: _Notes | None) -> dict[str, Any]:
+            notes = merge(known or _Notes(0, {}, []))
+            held = {entry: [one.seq, one.until, one.ttl] for entry, one in notes.held.items()}
+            return {"seq": notes.seq, "held": held, "over": notes.over}
+
+        with suppress(OSError):
+            files.private_folder(self._folder.parent / "held")
+            files.update(self._held(session), _notes, changed)
+
+    def briefed(self, session: str) -> Any:
+        """What was noted of the session's last briefing here; None when there was none."""
+        return files.read_json(self._folder.parent / "briefed" / f"{session}.json")
+
+    def note_briefed(self, session: str, record: Any) -> None:
+        """Notes it. On a full disk the next briefing says the same again."""
+        folder = self._folder.parent / "briefed"
+        with suppress(OSError):
+            files.private_folder(folder)
+            files.write_json(folder / f"{session}.json", record)
+
+    def lost(self, session: str) -> list[tuple[str, str]]:
+        """The newest leases (`42 file:a`) that the session was seen to have lost, each with when that was seen."""
+        return files.read(self._folder.parent / "lost" / f"{session}.json", _losses) or []
+
+    def lose(self, session: str, entries: Sequence[str], at: str) -> None:
+        """Remembers what it lost: commits that it made before may still lie here, and are not pushed yet."""
+        folder = self._folder.parent / "lost"
+
+        def merge(known: list[tuple[str, str]] | None) -> list[tuple[str, str]]:
+            before = {entry for entry, _ in known or ()}
+            return [*(known or ()), *((entry, at) for entry in entries if entry not in before)][-_LOST:]
+
+        if entries:
+            with suppress(OSError):
+                files.private_folder(folder)
+                files.update(folder / f"{session}.json", _losses, merge)
+
+
+def _binding(value: Any) -> Binding:
+    """The binding that a file tells of, fields of a newer program left aside. Raises TypeError, KeyError."""
+    known = {entry.name: value[entry.name] for entry in fields(Binding) if entry.name in files.mapping(value)}
+    binding = Binding(**known)
+    texts = (binding.session, binding.run_id, binding.born, binding.desk, binding.repo, *binding.agent, *binding.agent.values())
+    numbers = (binding.pid, binding.seq)
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+        raise TypeError("not a binding")
+    if not is_session_name(binding.session):
+        raise ValueError("not a session's name")
+    return binding
+
+
+def _start(value: Any) -> tuple[tuple[int, str], Binding]:
+    return (int(value["pid"]), str(value["born"])), _binding(value["binding"])
+
+
+def _lease(entry: str) -> str:
+    fence, _, resource = entry.partition(" ")
+    int(fence)
+    Resource.read(resource)
+    return entry
+
+
+def _notes(value: Any) -> _Notes:
+    held = {_lease(entry): Held(int(seq), float(until), int(ttl)) for entry, (seq, until, ttl) in value["held"].items()}
+    return _Notes(int(value["seq"]), held, [_lease(entry) for entry in files.texts(value["over"])])
+
+
+def _losses(value: Any) -> list[tuple[str, str]]:
+    pairs = [files.texts(pair) for pair in value]
+    return [(_lease(entry), at) for entry, at in pairs]

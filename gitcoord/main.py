@@ -1,0 +1,91 @@
+"""Where both executables begin. Hooks take the short way: they pay for nothing that they don't use."""
+
+import gc
+import os
+import sys
+
+TYPE_CHECKING = False  # `typing`'s own, without loading it: a hook that has nothing to do ends before that
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_YOUNG = 50_000  # objects made before the collector looks: a command makes fewer, a long reading of history is still bounded
+
+
+def _leave_the_checkout() -> None:
+    """Takes away where Python would look for modules in the work tree that this process stands in, as an empty entry of PYTHONPATH
+    has it: what lies there belongs to whoever wrote the checkout.
+    """
+    try:
+        tree = os.getcwd()
+    except OSError:
+        return
+    while not os.path.lexists(os.path.join(tree, ".git")) and os.path.dirname(tree) != tree:
+        tree = os.path.dirname(tree)
+    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path[:] = [
+        place
+        for place in sys.path
+        if place == own
+        or place.startswith((sys.prefix, sys.base_prefix))
+        or (os.path.isabs(place) and not f"{place}/".startswith(f"{tree.rstrip('/')}/"))
+    ]
+
+
+def main() -> int:
+    """Runs the program on the process's arguments; its exit code."""
+    _leave_the_checkout()
+    if sys.argv[1:2] == ["hook"]:
+        try:
+            if "".join(sys.argv[2:3]) == "git":
+                from gitcoord.githooks.run import main as hook
+
+                return hook(sys.argv[2:])
+            from gitcoord.agents.hook.main import main as agents
+
+            return agents(sys.argv[2:], os.environ)
+        except BaseException:  # a half-removed installation must not speak in the middle of somebody's `git commit`
+            return 0
+    if sys.argv[1:] == ["statusline"]:
+        try:
+            return _glance("")
+        except Exception:
+            return 0  # as above: a prompt is shown all the same
+    if sys.argv[1:2] == ["guard"] and os.environ.get("GITCOORD") != "0" and _is_plainly_allowed():
+        return 0
+    # The imports make a hundred thousand objects and no garbage. Looking for some, on the way in and once more on the way
+    # out, took a fifth of a command's time.
+    gc.disable()
+    from gitcoord.cli.output import install
+
+    install()
+    from gitcoord.cli.app import main as cli
+
+    gc.set_threshold(_YOUNG)
+    gc.enable()
+    try:
+        return cli(sys.argv[1:], _serve, _glance)
+    finally:
+        gc.freeze()
+
+
+def _is_plainly_allowed() -> bool:
+    try:
+        from gitcoord.guard.fast import is_allowed
+
+        return is_allowed(sys.argv[2:], os.environ)
+    except Exception:
+        return False  # any doubt: the whole program looks
+
+
+def _glance(path: str, *, as_json: bool = False) -> int:
+    """Shows what was last known of the session that sits in that folder ("": this one)."""
+    from gitcoord.statusline.main import main as statusline
+
+    return statusline(path, as_json=as_json)
+
+
+def _serve(path: str, session: str | None, seconds: float, say: "Callable[[str], None]") -> int:
+    """Serves an agent. Raises ImportError where what that needs isn't installed."""
+    from gitcoord.mcp.server import serve
+
+    return serve(path, session, seconds, say)

@@ -1,0 +1,1 @@
+"""The face that speaks the Model Context Protocol."""

@@ -1,0 +1,348 @@
+"""The tools: each parses what it was given, makes one call of the coordinator, and says what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import asdict, dataclass
+from time import monotonic
+from typing import Any
+
+from gitcoord.connection.connect import Connection, utc_now
+from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.core import leases, messages, names, queue
+from gitcoord.core.inbox import unread as unread_of
+from gitcoord.core.names import Resource, branch_or_none
+from gitcoord.core.overlap import overlaps
+from gitcoord.core.sessions import standing
+from gitcoord.core.times import parse_duration, parse_when, spell
+from gitcoord.core.values import oid_or_none
+from gitcoord.errors import BadInput, GitcoordError, Held, NotInTime
+from gitcoord.mcp import handoff as passing, answers
+from gitcoord.mcp import schemas as shape
+from gitcoord.mcp.answers import Answer
+from gitcoord.coordinator.messages import Mail
+
+_LISTED = 50  # entries of each list in a status: what an agent can bear
+_SAID = 10  # of them in its words
+_AGAIN = "make the same call again to go on waiting"
+
+
+@dataclass(frozen=True)
+class Given:
+    """Messages that an answer holds, by their ids, and what notes that they were shown."""
+
+    keys: tuple[str, ...]
+    note: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class At:
+    """Where a call is carried out: the connection, where the caller stands below the root, and until when it may wait."""
+
+    found: Connection
+    place: str
+    until: float
+    is_gone: Callable[[], bool] = lambda: False
+    """Whether the caller has given up."""
+    give: Callable[[Given], None] = lambda given: given.note()
+    """Takes what is given with the answer, to be noted once that is out."""
+
+    @property
+    def boss(self) -> Coordinator:
+        """The coordinator."""
+        return self.found.coordinator
+
+    def patience(self, wished: float | None) -> float:
+        """Seconds that the call may wait, of those wished for (None: as long as it may)."""
+        left = max(0.0, self.until - monotonic())
+        return left if wished is None else min(left, wished)
+
+    def shown(self, mail: Mail) -> None:
+        """Notes that these were shown, once they are; what nobody hears any more is not, and comes again."""
+        keys = tuple(one.id for one in mail.found)
+        if keys and not self.is_gone():
+            desk, session = self.found.desk, self.boss.who.session
+            self.boss.glance()
+            self.give(Given(keys, lambda: desk.show(session, keys)))
+
+    def resources(self, given: Sequence[str]) -> list[Resource]:
+        """The resources of those names."""
+        here, root = self.found.below(self.place)
+        repo = self.boss.who.namespace
+        return list(dict.fromkeys(names.parse_named(one, root=root, here=here, repo=repo) for one in given))
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool: its name, when to use it, what it takes and gives, and how. `writes`: whether it may change the branch."""
+
+    name: str
+    title: str
+    use: str
+    takes: type[shape.Given]
+    gives: type[shape.Told]
+    run: Callable[[At, Any], Answer]
+    writes: bool = True
+    repeatable: bool = False
+
+
+def status(at: At, given: shape.StatusGiven) -> Answer:
+    """Who is there, who holds what."""
+    now = at.boss.status()
+    state, me = now.state, at.boss.who.session
+    about = at.resources(given.about or [])
+    everyone = sorted((one for one in state.sessions.values() if one.live), key=lambda one: (one.start_seq, one.session_id))
+    claims = sorted(leases.live(state, now.as_of), key=lambda one: (one.claimed_by != me, one.resource, one.fence))
+    claims = [one for one in claims if not about or any(overlaps(one.resource, other) for other in about)]
+    line = queue.line(state, now.as_of)
+    unread = unread_of(state, me, now.as_of) if me else []
+    kinds: dict[str, Sized] = {
+        "sessions": everyone, "claims": claims, "waiting": line, "messages": unread, "attention": now.attention,
+    }  # fmt: skip
+    sizes = {key: len(found) for key, found in kinds.items()}
+    record = {
+        "origin": answers.ORIGIN,
+        "as_of": spell(now.as_of),
+        "tip": now.tip,
+        "sessions": [
+            {
+                **{key: answers.record(one)[key] for key in ("session_id", "status", "current_work", "phase", "progress", "role")},
+                "branch": one.branch,
+                "quiet": standing(one, now.as_of, state.rules.quiet_after) == "quiet",
+                "last_heartbeat": spell(one.last_heartbeat),
+            }
+            for one in everyone[:_LISTED]
+        ],
+        "claims": [answers.lease(one, full=True) for one in claims[:_LISTED]],
+        "waiting": [
+            {
+                "session_id": one.session_id, "resources": list(one.resources), "mode": one.mode,
+                "place": queue.number(state, one, now.as_of),
+            }
+            for one in line[:_LISTED]
+        ],
+        "messages": [
+            {"seq": one.seq, "from": one.sender, "type": one.type, "subject": one.subject} for one in unread[:_LISTED]
+        ],
+        "attention": [asdict(item) for item in now.attention[:_LISTED]],
+        "more": {key: size - _LISTED for key, size in sizes.items() if size > _LISTED},
+    }  # fmt: skip
+    mine = sum(1 for one in leases.live(state, now.as_of) if one.claimed_by == me)
+    ours = [f"you are {me}, with {mine} claim(s) and {len(unread)} unread message(s)" if me else "you have no session yet"]
+    if now.read_at is None:
+        ours.append(f"as known at {spell(state.at)} (event {now.seq})")
+    ours += [f"{size - _SAID} more {key}: in the structured answer" for key, size in sizes.items() if size > _SAID]
+    others = [f"needs attention: {item.text}" for item in now.attention[:_SAID]]
+    others += [
+        f"session {one.session_id} ({standing(one, now.as_of, state.rules.quiet_after)})"
+        + (f": {names.show(one.current_work, 100)}" if one.current_work else "")
+        for one in everyone[:_SAID]
+    ]
+    others += [
+        f"claim {one.resource}: {one.claimed_by} until {spell(one.expires_at)} (fence {one.fence})" for one in claims[:_SAID]
+    ]
+    others += [f"unread #{one.seq} from {one.sender}: {names.show(one.subject, 100)}" for one in unread[:_SAID]]
+    return Answer(record, ours, others)
+
+
+def claim(at: At, given: shape.ClaimGiven) -> Answer:
+    """Holds, or stands in line."""
+    ttl = int(parse_duration(given.ttl).total_seconds()) if given.ttl else None
+    try:
+        found = at.boss.acquire(
+            at.resources(given.resources), wait=at.patience(given.wait_seconds) if given.wait_seconds else None, mode=given.mode,
+            any_of=given.any_of, ttl_seconds=ttl, phase=given.phase, reason=given.reason, if_stale=given.if_stale,
+        )  # fmt: skip
+    except GitcoordError as error:
+        empty: dict[str, Any] = {"claims": [], "blocked_by": [], "place": None, "commit": None, "seq": None, "origin": answers.ORIGIN}
+        if isinstance(error, NotInTime) and error.data.get("outcome") == "waiting":
+            return Answer({**empty, **error.data}, [f"waiting: {names.show(error.message, 1000)}", _AGAIN])
+        outcome = {Held.exit_code: "blocked", 5: "unknown"}.get(error.exit_code, "failed")
+        return answers.failure(error, below=bool(at.found.below(at.place)[0]), **{**empty, "outcome": outcome})
+    taken = [f"took over: {entry}" for entry in found.taken]
+    record = {
+        "outcome": "held", "claims": [answers.lease(one) for one in found.claims], "blocked_by": [], "place": None,
+        "commit": found.receipt.commit or None, "seq": found.receipt.seq or None, "id": found.receipt.id,
+    }  # fmt: skip
+    return Answer(record, [*taken, *answers.held(found.claims)])
+
+
+def release(at: At, given: shape.ReleaseGiven) -> Answer:
+    """Gives back, or ends."""
+    if given.end_session:
+        return _end(at, given)
+    if bool(given.resources) == given.all:
+        raise BadInput("say which resources, or all: true", hint="release with resources, or with all")
+    told: dict[str, Any] = {"done": given.done, "tests": given.tests, "next_phase": given.next_phase}
+    told["to"] = given.to
+    if given.done is not None or given.next_phase:
+        head = at.found.repo.head()
+        told |= {"branch": branch_or_none(head.branch), "commit": oid_or_none(head.commit)}
+    receipt, freed = at.boss.release(at.resources(given.resources) if given.resources else None, **told)
+    what = [entry.split(" ", 1)[1] for entry in freed]
+    lines = [answers.sent(receipt, f"released: {one}") for one in what] or ["nothing was held"]
+    return Answer({**answers.receipt(receipt), "released": what}, lines)
+
+
+def _end(at: At, given: shape.ReleaseGiven) -> Answer:
+    name = at.boss.who.session
+    receipt = at.boss.end([line for line in (given.done or "").splitlines() if line.strip()], None)
+    return Answer({**answers.receipt(receipt), "released": []}, [answers.sent(receipt, f"session {name} ended; what it held is free")])
+
+
+def send(at: At, given: shape.SendGiven) -> Answer:
+    """Sends, or answers."""
+    boss = at.boss
+    boss.require_session()
+    if given.answer is not None:
+        if given.reply_to is None:
+            raise BadInput("an answer to a request needs reply_to: the request's id or number", hint="inbox shows them")
+        receipt, event = boss.respond(boss.message_id(given.reply_to), given.answer, given.message)
+        offered = f" and offered to {event.asker}" if event.offered else ""
+        said = {"approve": f"{event.resource} is given up", "share": f"{event.resource} is held shared now"}
+        line = said[given.answer] + offered if given.answer in said else f"denied; {event.asker} is told"
+        return Answer({**answers.receipt(receipt), "asker": event.asker, "offered": event.offered}, [answers.sent(receipt, line)])
+    if given.to is None and (given.reply_to is not None or given.type == "answer"):
+        receipt, _ = boss.reply(boss.message_id(given.reply_to, any_receiver=True) if given.reply_to else None, _whole(given))
+        return Answer(answers.receipt(receipt), [answers.sent(receipt, "answered")])
+    if given.to is None:
+        raise BadInput("to whom? a session, role:R, cap:C, repo:NAME, or broadcast", hint="status shows the sessions")
+    receipt = boss.send(
+        given.to, given.subject, given.message, type=given.type, priority="urgent" if given.urgent else "normal",
+        in_reply_to=boss.message_id(given.reply_to, any_receiver=True) if given.reply_to else None,
+    )  # fmt: skip
+    return Answer(answers.receipt(receipt), [answers.sent(receipt, f"sent to {'all' if given.to == messages.TO_ALL else given.to}")])
+
+
+def _whole(given: shape.SendGiven) -> str:
+    return f"{given.subject}\n{given.message}" if given.subject else given.message
+
+
+def inbox(at: At, given: shape.InboxGiven) -> Answer:
+    """Reads what is unread."""
+    at.boss.require_session()
+    wait = at.patience(given.wait_seconds) if given.wait_seconds else None
+    sender, kind = given.sender, given.type
+    try:
+        mail = at.boss.inbox(peek=given.peek, wait=wait, limit=given.limit, sender=sender, kind=kind)
+    except NotInTime as error:
+        if "messages" not in error.data:
+            raise
+        return Answer({"outcome": "waiting", "messages": [], "more": 0}, ["no message came yet", _AGAIN])
+    outcome = "messages" if mail.found else "none"
+    record = {"outcome": outcome, "messages": _whole_mail(mail), "more": mail.more, "origin": answers.ORIGIN}
+    ours = [f"{len(mail.found)} message(s)" if mail.found else "no unread messages"]
+    ours += [f"{mail.more} more are unread: call inbox again"] if mail.more else []
+    if not given.peek:
+        at.shown(mail)
+    return Answer(record, ours, _lines(mail))
+
+
+def _whole_mail(mail: Mail) -> list[dict[str, Any]]:
+    return [answers.message(one, again=one.id in mail.again) for one in mail.found]
+
+
+def _lines(mail: Mail) -> list[str]:
+    return [line for one in mail.found for line in answers.told(one, again=one.id in mail.again)]
+
+
+def ask(at: At, given: shape.AskGiven) -> Answer:
+    """Asks a session and waits, or asks whoever holds something."""
+    boss = at.boss
+    boss.require_session()
+    if (given.to is None) == (given.resource is None):
+        raise BadInput("ask a session (to), or whoever holds something (resource)", hint="status shows both")
+    if given.resource is not None:
+        [wanted] = at.resources([given.resource])
+        receipt, asked, denied = boss.request(wanted, given.question)
+        if not asked:
+            raise Held(
+                f"{', '.join(denied)} takes no requests for {names.show(str(wanted), 80)}", hint="claim it with wait_seconds"
+            )
+        lines = [f"asked {name} for {wanted}; the answer comes to your inbox" for name in asked]
+        return Answer({"outcome": "asked", "messages": [], "id": receipt.id, "seq": receipt.seq or None}, lines)
+    to = given.to or ""
+    try:
+        receipt, mail = boss.ask_on(to, given.question, seconds=at.patience(given.wait_seconds))
+    except NotInTime as error:
+        if "messages" not in error.data:
+            raise
+        key = str(error.data.get("id", ""))
+        if at.found.desk.is_queued(key):
+            ours = ["the remote is away: the question is queued and is sent later by itself; the answer comes to your inbox"]
+            return Answer({"outcome": "queued", "messages": [], "id": key, "seq": None}, ours)
+        ours = [
+            f"no answer from {names.show(to, 100)} yet; the question stays open",
+            _AGAIN,
+            "or do something else: inbox has it later",
+        ]
+        return Answer({"outcome": "waiting", "messages": [], "id": key, "seq": None}, ours)
+    at.shown(mail)
+    record = {"outcome": "answered", "messages": _whole_mail(mail), "id": receipt.id, "seq": receipt.seq or None}
+    return Answer({**record, "origin": answers.ORIGIN}, ["answered"], _lines(mail))
+
+
+def heartbeat(at: At, given: shape.HeartbeatGiven) -> Answer:
+    """Says what the session does."""
+    files = at.resources([f"file:{path}" for path in given.files or []])
+    receipt = at.boss.heartbeat(
+        action=given.action, target=given.target, phase=given.phase, progress=given.progress, next_action=given.next_action,
+        blocked_by=given.blocked_by, files_touched=tuple(one.name for one in files),
+        estimated_completion=parse_when(given.eta, now=utc_now(), ahead=True) if given.eta else None,
+    )  # fmt: skip
+    return Answer(answers.receipt(receipt), [answers.sent(receipt, "said")])
+
+
+def handoff(at: At, given: shape.HandoffGiven) -> Answer:
+    """Hands work over."""
+    chosen = None if given.resources is None else at.resources(given.resources)
+    return passing.carry_out(at.found, given, chosen)
+
+
+EVERY = (
+    Tool(
+        "status", "Who does what",
+        "See which sessions work here, who holds what, who waits, your unread messages and what needs attention. "
+        "Use it before you plan or begin work.",
+        shape.StatusGiven, shape.StatusTold, status, writes=False, repeatable=True,
+    ),
+    Tool(
+        "claim", "Claim or renew",
+        "Hold files, folders or named things before you change them, or renew what you hold; others are then refused. "
+        "If it is held by another you are told by whom and until when: do other work, ask, or call again with wait_seconds.",
+        shape.ClaimGiven, shape.ClaimTold, claim, repeatable=True,
+    ),
+    Tool(
+        "release", "Give back, or end",
+        "Give back what you hold as soon as you are done with it, and say what you finished; end_session when your work is over.",
+        shape.ReleaseGiven, shape.ReleaseTold, release, repeatable=True,
+    ),
+    Tool(
+        "send", "Send or answer",
+        "Tell a session, or all, something that concerns them; or answer a question or a request from your inbox (reply_to).",
+        shape.SendGiven, shape.DoneTold, send,
+    ),
+    Tool(
+        "inbox", "Read messages",
+        "Read your unread messages; each is given once. Use it between steps of your work; answer questions with send.",
+        shape.InboxGiven, shape.MailTold, inbox,
+    ),
+    Tool(
+        "ask", "Ask and wait",
+        "Ask a session a question and wait for its answer, or ask whoever holds something to give it up. "
+        "If no answer came in time the answer says so: the same call goes on waiting and asks no second time.",
+        shape.AskGiven, shape.AskTold, ask,
+    ),
+    Tool(
+        "heartbeat", "Say what you do",
+        "Say what you are doing when that changes, or that something blocks you; it also keeps your claims from expiring.",
+        shape.HeartbeatGiven, shape.DoneTold, heartbeat,
+    ),
+    Tool(
+        "handoff", "Hand work over",
+        "Offer work that you don't finish, with your claims, to a session or anyone; take what was offered, or list it.",
+        shape.HandoffGiven, shape.HandoffTold, handoff,
+    ),
+)  # fmt: skip
+
+TOOLS = {one.name: one for one in EVERY}

@@ -1,0 +1,1 @@
+"""Commands wait here; one process sends them all in one push."""

@@ -1,0 +1,62 @@
+"""What hooks leave on a session's desk without the network and without loading the desk: heartbeats, and the session's end.
+
+Whoever flushes that desk next sends them. Loads the standard library only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gitcoord.core.names import show
+from gitcoord.errors import mask
+from gitcoord.machine import files, ids
+from gitcoord.machine.identity import Binding
+
+_KEPT = 500  # entries of a session that wait; where nobody flushes, the oldest give way: a fold would drop them too
+_LOG_SIZE = 64 * 1024  # bytes
+
+
+def stamp(at: float | None = None) -> str:
+    """That time (None: now), as records spell it."""
+    return datetime.fromtimestamp(time.time() if at is None else at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def heartbeat(binding: Binding, entry: Mapping[str, object]) -> None:
+    """Leaves an automatic heartbeat. Raises ValueError, OSError."""
+    folder = _folder(binding, "spool", binding.session)
+    waiting = sorted(folder.glob("*.json"))
+    name = ids.new_id(after=waiting[-1].stem if waiting else "")
+    files.write_json(folder / f"{name}.json", {"run_id": binding.run_id, **entry})
+    for old in waiting[:-_KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def end(binding: Binding) -> None:
+    """Leaves the end of exactly that run, behind all that it has said before. Raises ValueError, OSError."""
+    outbox = _folder(binding, "outbox")
+    said = [*outbox.glob("*.json"), *_folder(binding, "spool", binding.session).glob("*.json")]
+    op = ids.new_id(after=max((path.stem for path in said), default=""))
+    command = {"op": op, "session": binding.session, "run_id": binding.run_id, "at": stamp()}
+    # The mark first: whoever flushes in between must know that nobody waits for the answer.
+    files.touch(_folder(binding, "queued") / op)
+    files.write_json(outbox / f"{op}.json", {"kind": "session.end", "command": command, "since": ""}, durable=True)
+
+
+def _folder(binding: Binding, *names: str) -> Path:
+    desk = Path(binding.desk)
+    if not desk.is_absolute():
+        raise ValueError("the session's desk is no place")
+    folder = files.private_folder(desk)
+    for name in names:
+        folder = files.private_folder(folder / name)
+    return folder
+
+
+def log(path: Path, line: str) -> None:
+    """Adds a line to a log of hooks; when it is full, its older half goes."""
+    with suppress(OSError):
+        files.append(path, f"{stamp()} {show(mask(line))}\n".encode("utf-8", "replace"), limit=_LOG_SIZE)

@@ -1,0 +1,495 @@
+"""The desk: where a machine's user keeps, for one remote branch, what waits to be sent and what came of it.
+
+    outbox/<op>.json     commands that wait, in the order of their ids
+    queued/<op>          its caller was told "queued" and has gone: nobody waits for the answer
+    results/<op>.json    what came of one, for the process that waits
+    refused/<op>.json    deferred commands that the remote refused twice
+    flights/<id>.json    pushes under way: on which tip, which operations
+    spool/<session>/     automatic heartbeats, written by hooks, not yet folded
+    shown/<session>.ids  ids of messages that were shown on this machine; .back: that could not be
+    notes/<session>/     warnings for a session's next command, a file each
+    lock, pulse, state.json
+
+Nothing here is needed to rebuild anything: delete it and only unsent commands are lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from gitcoord.core.records import Caller, Command
+from gitcoord.core.rules import COMMANDS
+from gitcoord.core.times import read_instant, spell
+from gitcoord.errors import GitcoordError, NotWritten
+from gitcoord.machine import files, ids
+from gitcoord.outbox import shown
+
+T = TypeVar("T")
+
+STALLED_AFTER = 3.0  # seconds without a pulse after which a flusher counts as stopped (protocol, section 6)
+_FOLDERS = ("outbox", "queued", "results", "refused", "flights", "spool", "shown", "notes")
+_TRACES = ("lock", "pulse", "looked", "state.json", "merge.lock", "clock.json")  # what says nothing where nothing was put
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A command in the outbox. `command` None: this program can't fully read it, a newer one perhaps can; `caller` is who waits
+    for it, as far as that can be read.
+
+    `since`: the tip up to which its operation was looked for before it was put here; "" when it is new.
+    """
+
+    op: str
+    session: str
+    command: Command | None
+    since: str = ""
+    caller: Caller | None = None
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A push whose fate nobody has noted: the tip it was built on, its operations, and how many seconds ago it was begun."""
+
+    name: str
+    base: str
+    ops: frozenset[str]
+    age: float
+
+
+class Desk:
+    """One desk. Any process of the machine's user may use it at any time. `made`: the folders above and of it that weren't there
+    before, the innermost first.
+    """
+
+    def __init__(self, path: Path, made: Sequence[Path] = ()) -> None:
+        self.path = path
+        self.made = tuple(made)
+        for name in _FOLDERS:
+            files.private_folder(path / name)
+
+    def leave(self) -> None:
+        """Takes away the desk that this process made, if nothing was put on it: who only looked leaves nothing."""
+        if not self.made or any(self.path.glob("*/*")):
+            return
+        for name in _TRACES:
+            (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another process has put something there meanwhile
+            for folder in (*(self.path / name for name in _FOLDERS), *self.made):
+                folder.rmdir()
+
+    # --- the outbox --------------------------------------------------------------------------------------------------
+
+    def put(self, command: Command, *, since: str = "") -> None:
+        """Writes the command down before anything else happens to it. `since`: see `Waiting`. Raises NotWritten when there is no
+        room.
+        """
+        record = {"kind": command.kind, "command": command.model_dump(mode="json"), "since": since}
+        try:
+            files.private_folder(self.path / "outbox")
+            files.write_json(self.path / "outbox" / f"{command.handle}.json", record, durable=True)
+        except OSError as error:
+            raise _no_room("the command", self.path, error) from error
+
+    def waiting(self) -> list[Waiting]:
+        """What waits, oldest first."""
+        found = []
+        for path in sorted((self.path / "outbox").glob("*.json")):
+            record = files.read(path, _asked)
+            if record is not None:
+                session = str(record["command"].get("session", ""))
+                found.append(
+                    Waiting(path.stem, session, _command(record), str(record.get("since", "")), _caller(record["command"]))
+                )
+        return found
+
+    def is_waiting(self, op: str) -> bool:
+        """Whether the command is still in the outbox."""
+        return (self.path / "outbox" / f"{op}.json").exists()
+
+    def next_id(self) -> str:
+        """An id greater than all that wait: order survives a clock that goes back."""
+        newest = max((path.stem for path in (self.path / "outbox").glob("*.json")), default="")
+        return ids.new_id(after=newest)
+
+    def answer(self, op: str, result: Mapping[str, Any]) -> None:
+        """Leaves the result, then takes the command out: in this order a crash between loses nothing."""
+        with contextlib.suppress(OSError):  # a full disk must not keep a landed command in the outbox
+            files.write_json(self.path / "results" / f"{op}.json", dict(result))
+        self.drop(op)
+
+    def drop(self, op: str) -> None:
+        """Takes the command out."""
+        (self.path / "outbox" / f"{op}.json").unlink(missing_ok=True)
+        (self.path / "queued" / op).unlink(missing_ok=True)
+
+    def mark_queued(self, op: str) -> None:
+        """Notes that nobody waits for the answer any more. Without room for that, the end of the caller's process says it."""
+        with contextlib.suppress(OSError):
+            files.touch(self.path / "queued" / op)
+
+    def is_queued(self, op: str) -> bool:
+        """Whether its caller was told "queued"."""
+        return (self.path / "queued" / op).exists()
+
+    def set_aside(self, op: str, words: str) -> None:
+        """Moves a command that can't be carried out, and that nobody waits for, to where every command shows it."""
+        source = self.path / "outbox" / f"{op}.json"
+        record = files.read(source, _asked)
+        if record is not None:
+            try:
+                files.write_json(self.path / "refused" / f"{op}.json", {**record, "refused": words})
+            except OSError:
+                return  # no room: it stays where it is, and is looked at again with the next flush
+        self.drop(op)
+
+    def has_result(self, op: str) -> bool:
+        """Whether a flusher has left the result."""
+        return os.path.exists(f"{self.path}/results/{op}.json")
+
+    def result(self, op: str, parse: Callable[[dict[str, Any]], T]) -> T | None:
+        """The result that a flusher left, taken away; None when there is none, or one that `parse` refuses."""
+        return files.take_json(self.path / "results" / f"{op}.json", lambda value: parse(files.mapping(value)))
+
+    def drop_result(self, op: str) -> None:
+        """Takes the result away unread."""
+        (self.path / "results" / f"{op}.json").unlink(missing_ok=True)
+
+    def refuse(self, op: str, words: str) -> bool:
+        """Counts a refusal of a deferred command sent alone; the second one moves it to `refused/` (True)."""
+        moved = False
+
+        def count(state: dict[str, Any]) -> dict[str, Any]:
+            nonlocal moved
+            counts = dict(state.get("refusals", {}))
+            counts[op] = counts.get(op, 0) + 1
+            moved = counts[op] >= 2
+            if moved:
+                del counts[op]
+            return {"refusals": counts}
+
+        self._change(count)
+        if moved:
+            self.set_aside(op, words)
+        return moved
+
+    def refused(self) -> list[dict[str, Any]]:
+        """Deferred commands that the remote refused for good."""
+        found = [files.read(path, _asked) for path in sorted((self.path / "refused").glob("*.json"))]
+        return [record for record in found if record is not None]
+
+    def try_again(self) -> list[str]:
+        """Lays the refused ones into the outbox again: their operations. Raises OSError."""
+        again = []
+        for path in sorted((self.path / "refused").glob("*.json")):
+            record = files.read(path, _asked)
+            if record is not None:
+                files.write_json(self.path / "outbox" / path.name, {key: record[key] for key in ("kind", "command")}, durable=True)
+                path.unlink(missing_ok=True)
+                again.append(path.stem)
+        return again
+
+    # --- the lock ----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self, seconds: float) -> Iterator[bool]:
+        """The desk's one lock, waited for at most `seconds`: True inside if it was had. Only speed depends on it."""
+        lock = FileLock(self.path / "lock", mode=0o600)
+        with contextlib.suppress(OSError):
+            files.touch(self.path / "lock")  # what stands in its place is set aside
+        try:
+            lock.acquire(timeout=max(0.0, seconds), poll_interval=0.01)
+        except (Timeout, OSError):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def pulse(self) -> None:
+        """Shows that the flusher is alive."""
+        with contextlib.suppress(OSError):
+            files.touch(self.path / "pulse")
+
+    def last_pulse(self) -> float:
+        """The time of the last pulse, as the file system has it; only its changes mean something."""
+        try:
+            return (self.path / "pulse").stat().st_mtime
+        except OSError:
+            return 0.0
+
+    # --- pushes under way --------------------------------------------------------------------------------------------
+
+    def flights(self) -> list[Flight]:
+        """Pushes whose fate nobody has noted yet."""
+        found = []
+        for path in sorted((self.path / "flights").glob("*.json")):
+            record = files.read(path, _push)
+            if record is not None:
+                with contextlib.suppress(OSError):  # noted meanwhile
+                    age = time.time() - path.stat().st_mtime
+                    found.append(Flight(path.stem, *record, age))
+        return found
+
+    def land(self, name: str) -> None:
+        """Forgets a push whose fate is known."""
+        (self.path / "flights" / f"{name}.json").unlink(missing_ok=True)
+
+    def take_off(self, base: str, ops: Sequence[str]) -> str:
+        """Notes a push that is about to happen; its name. Raises NotWritten when there is no room: then it must not happen."""
+        name = secrets.token_hex(8)
+        try:
+            files.private_folder(self.path / "flights")
+            files.write_json(self.path / "flights" / f"{name}.json", {"base": base, "ops": list(ops), "pid": os.getpid()})
+        except OSError as error:
+            raise _no_room("the push", self.path, error) from error
+        return name
+
+    # --- automatic heartbeats ----------------------------------------------------------------------------------------
+
+    def spooled(self) -> dict[str, list[tuple[Path, dict[str, Any]]]]:
+        """What hooks have written, by session, oldest first."""
+        found: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
+        for folder in sorted((self.path / "spool").iterdir()):
+            for path in sorted(folder.glob("*.json")):
+                record = files.read(path, files.mapping)
+                if record is not None:
+                    found.setdefault(folder.name, []).append((path, record))
+        return found
+
+    # --- what was shown, and small notes -----------------------------------------------------------------------------
+
+    def shown(self, session: str) -> set[str]:
+        """The ids of messages that this machine has shown to the session."""
+        return shown.known(self.path, session)
+
+    def show(self, session: str, keys: Sequence[str]) -> None:
+        """Notes that those messages were shown. Without room for that they are shown once more at worst."""
+        shown.note(self.path, session, keys)
+
+    def given_back(self, session: str) -> set[str]:
+        """The ids of messages that this machine took for the session and could not show."""
+        return shown.given_back(self.path, session)
+
+    def give_back(self, session: str, keys: Sequence[str]) -> None:
+        """Notes that those messages could not be shown: they come again at once."""
+        shown.give_back(self.path, session, keys)
+
+    def leave_note(self, session: str, text: str) -> bool:
+        """Leaves a warning for the session's next command on this machine; False when there is no room for it."""
+        try:  # a file for each text: two that leave one at once leave two, and who takes takes what is there
+            folder = files.private_folder(self.path / "notes" / session)
+            files.write_json(folder / f"{digest([text])}.json", {"text": text})
+        except OSError:
+            return False
+        return True
+
+    def take_notes(self, session: str) -> list[str]:
+        """The warnings left for the session, taken away."""
+        left = []
+        for path in (self.path / "notes" / session).glob("*.json"):
+            with contextlib.suppress(OSError):  # another took it meanwhile
+                left.append((path.stat().st_mtime_ns, path))
+        texts = [files.take_json(path, lambda value: str(value["text"])) for _, path in sorted(left)]
+        return [text for text in texts if text is not None]
+
+    def take_over(self, session: str, earlier: Path) -> None:
+        """Takes over what an earlier desk of the session knows: what was left for it, and what it was shown."""
+        folder = files.private_folder(self.path / "notes" / session)
+        for path in (earlier / "notes" / session).glob("*.json"):
+            data = files.read_bytes(path)
+            if data is not None:
+                files.write(folder / path.name, data)
+                path.unlink(missing_ok=True)
+        if seen := shown.known(earlier, session):
+            self.show(session, sorted(seen))
+
+    def state(self) -> dict[str, Any]:
+        """Small notes: since when the remote is away, which tip was last seen, how crowded it is."""
+        return files.read(self.path / "state.json", _notes) or {}
+
+    def update(self, **notes: Any) -> None:
+        """Changes some notes; None takes one out."""
+        self._change(lambda _: notes)
+
+    def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Changes what `change` says, by what was noted before. Another's notes, and those of a newer program, stay."""
+
+        def merge(known: dict[str, Any] | None) -> dict[str, Any]:
+            merged = {**(known or {}), **change(known or {})}
+            return {key: value for key, value in merged.items() if value is not None}
+
+        with contextlib.suppress(OSError):
+            files.update(self.path / "state.json", _notes, merge)
+
+    def away_since(self) -> datetime | None:
+        """Since when the remote could not be reached; None when the last try reached it."""
+        try:
+            return read_instant(self.state().get("away_since"))
+        except ValueError:
+            return None
+
+    def note_reach(self, *, reached: bool, now: datetime, seq: int = 0) -> None:
+        """Notes whether the remote could be reached just now, and which seq its branch had."""
+        since = self.away_since()
+        if not reached:
+            self.update(away_since=spell(since or now), tried_at=time.time())
+        elif since is not None or seq > self.reached():
+            self._change(lambda known: {"away_since": None, "tried_at": None, "seq": max(seq, known.get("seq", 0))})
+
+    def note_seq(self, seq: int) -> None:
+        """Notes which seq the branch has, if nobody here has seen as much."""
+        if seq > self.reached():
+            self._change(lambda known: {"seq": max(seq, known.get("seq", 0))})
+
+    def note_look(self) -> None:
+        """Notes that a process looks at the remote now, on behalf of all who wait here."""
+        with contextlib.suppress(OSError):
+            files.touch(self.path / "looked")
+
+    def since_look(self) -> float | None:
+        """Seconds since such a look began, as this machine's clock has it; None when there was none, or in the future."""
+        try:
+            since = time.time() - (self.path / "looked").stat().st_mtime
+        except OSError:
+            return None
+        return since if since >= 0 else None
+
+    def reached(self) -> int:
+        """The highest seq that any clone of this machine has seen on the branch; 0 when none has."""
+        return int(self.state().get("seq", 0))
+
+    def sweep(self) -> None:
+        """Takes away results that nobody came for, and what killed processes wrote halfway."""
+        oldest = time.time() - _KEEP_RESULTS
+        files.sweep(self.path, before=oldest)
+        for path in (self.path / "results").iterdir():
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
+def _no_room(what: str, place: Path, error: OSError) -> NotWritten:
+    return NotWritten(f"{what} could not be written down ({error.strerror}): {place}", hint="free some space, then run it again")
+
+
+_NOTES: dict[str, type | tuple[type, ...]] = {
+    "away_since": str, "tried_at": (int, float), "seq": int, "crowd": int, "rest": (int, float), "cool_until": (int, float),
+    "refusals": dict, "packed_on": str,
+}  # fmt: skip
+"""What `state.json` may say. Other keys are a newer program's."""
+
+
+def _notes(value: Any) -> dict[str, Any]:
+    known = files.mapping(value)
+    for key, kind in _NOTES.items():
+        if key in known and not isinstance(known[key], kind):
+            raise TypeError(f"{key} is no {kind}")
+    if not all(isinstance(count, int) for count in known.get("refusals", {}).values()):
+        raise TypeError("refusals are counted")
+    return known
+
+
+def _asked(value: Any) -> dict[str, Any]:
+    record = files.mapping(value)
+    files.mapping(record["command"])
+    str(record["kind"])
+    return record
+
+
+def _push(value: Any) -> tuple[str, frozenset[str]]:
+    return str(value["base"]), frozenset(files.texts(value["ops"]))
+
+
+def _command(record: Mapping[str, Any]) -> Command | None:
+    kind = COMMANDS.get(str(record.get("kind")))
+    try:
+        return kind.model_validate(record.get("command")) if kind else None
+    except ValidationError:
+        return None
+
+
+def _caller(body: Mapping[str, Any]) -> Caller | None:
+    try:
+        return Caller.model_validate(body.get("caller"))
+    except ValidationError:
+        return None
+
+
+def digest(parts: Sequence[str]) -> str:
+    """The name of a desk: whoever differs in one part has another."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]
+
+
+def temporary(environ: Mapping[str, str]) -> Path:
+    """This user's own folder among the temporary ones; whoever uses it makes it with `files.private_folder`."""
+    return Path(environ.get("TMPDIR") or tempfile.gettempdir()) / f"gitcoord-{os.getuid()}"
+
+
+def count_left(path: Path) -> int:
+    """How many commands wait on the desk there; makes none, and looks at none of somebody else."""
+    return sum(1 for _ in (path / "outbox").glob("*.json")) if left_at(path) == "waiting" else 0
+
+
+def left_at(path: Path) -> Literal["", "spooled", "waiting"]:
+    """Whether commands wait on the desk there, or else heartbeats of hooks; makes none, and looks at none of somebody else."""
+    with contextlib.suppress(OSError):
+        if all(not one.is_symlink() and one.stat().st_uid == os.getuid() for one in (path, path.parent)):
+            if next((path / "outbox").glob("*.json"), None) is not None:
+                return "waiting"
+            if next((path / "spool").glob("*/*.json"), None) is not None:
+                return "spooled"
+    return ""
+
+
+def _opened(path: Path, error: OSError) -> Desk:
+    """The desk there although its disk is full: enough for looking. Raises NotWritten when it never was made."""
+    try:
+        return Desk(path)
+    except OSError:
+        raise _no_room("the desk", path, error) from error
+
+
+def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Mapping[str, str]) -> Desk:
+    """The desk for that place: `machine`, `clone`, or a path. Where it can't be written: the clone's own folder, then a
+    private spool under TMPDIR (agents' sandboxes). Raises GitcoordError when no place can be written.
+    """
+    home = environ.get("HOME") or os.path.expanduser("~")
+    state = Path(environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state"))
+    clone = files.own(common_dir)
+    name = digest(parts)
+    wanted = clone if place == "clone" else state / "gitcoord" / name if place == "machine" else Path(place).expanduser() / name
+    spool = temporary(environ) / name
+    problem: OSError | None = None
+    for path in (wanted, clone, spool):
+        try:
+            if path is spool:
+                files.private_folder(spool.parent)
+            made = [level for level in (path, *path.parents) if not level.exists()]
+            desk = Desk(files.private_folder(path), made)
+            probe = path / f".probe-{secrets.token_hex(4)}"
+            probe.touch()
+            probe.unlink()
+            return desk
+        except OSError as error:
+            # A full disk is no reason to go elsewhere: what is kept there would lie forgotten once there is room here.
+            if error.errno in _FULL:
+                return _opened(path, error)
+            problem = error
+    raise GitcoordError(f"no place to keep what waits: {problem}", hint="gitcoord config desk PATH")

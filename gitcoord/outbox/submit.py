@@ -1,0 +1,196 @@
+"""From command to answer: write it down, then flush it, or wait for whoever flushes.
+
+One process of a desk at a time takes everything that waits and sends it in one chain and one push; the others get their
+results from it. The lock is for speed alone: what is correct rests on the swap, on unique operation ids, and on the notes
+about pushes under way.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from gitcoord.core.records import Command
+from gitcoord.core.rules import EVENTS
+from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
+from gitcoord.git.repo import Oid
+from gitcoord.outbox.store import STALLED_AFTER, Waiting
+from gitcoord.log.eventlog import PATIENCE, Done, Holding, Outcome, used
+from gitcoord.outbox.batch import Sender
+
+_LOOK = 0.01  # seconds between two looks for a result: one small system call
+_TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later
+_GATHER = 0.05  # seconds a flusher waits for others to put their commands down, when there were others the last time
+_AWAY_PATIENCE = 10.0  # seconds after a failed try in which deferrable commands don't try again
+_LEAVES_IT = (GitFault, Unreachable, Unknown, NotInTime, NotWritten)  # a command that can wait stays in the outbox after these
+
+
+@dataclass(frozen=True)
+class Queued:
+    """The command is safe on the desk and goes out when the remote can be reached."""
+
+    op: str
+
+
+Result = Done | Queued
+
+
+@dataclass
+class Flusher(Sender):
+    """The desk's clerk in this process."""
+
+    def submit(self, command: Command, *, since: Oid = "") -> Result:
+        """Carries the command out, or has it carried out. Raises what refuses it; deferrable ones come back queued.
+
+        `since`: the tip up to which the history was searched for the operation, if it may have been asked for before.
+        """
+        end = self.clock() + self.seconds
+        if command.asked:
+            self._check_id(command)
+        self.desk.drop_result(command.handle)  # an answer that an earlier process asked for and never read
+        self.desk.put(command, since=since)
+        if command.can_wait and self.is_away():
+            return self._queued(command)
+        outcome = self._carry_out(command, end) or self._too_late(command)
+        if isinstance(outcome, Done):
+            return outcome
+        if command.can_wait and self.desk.is_waiting(command.handle) and not isinstance(outcome, Alarm | Refused):
+            return self._queued(command)
+        if command.can_wait and isinstance(outcome, _LEAVES_IT):
+            return self._taken_meanwhile(command, outcome)
+        raise outcome
+
+    def _taken_meanwhile(self, command: Command, outcome: GitcoordError) -> Done:
+        """Return what another process made of the command, which took it after this one had failed. Raises that one's finding, or
+        Unknown where it left none: this one's own failure says nothing about the command any more.
+        """
+        found = self.desk.result(command.handle, _outcome)
+        if found is None:
+            raise Unknown(f"another process has taken it to send it; {outcome.message}", hint="run the same command again")
+        if isinstance(found, GitcoordError):
+            raise found
+        return found
+
+    def _check_id(self, command: Command) -> None:
+        """Make sure that the id which the caller chose waits on this desk for nothing else. Raises BadInput."""
+        for one in self.desk.waiting():
+            if one.command is not None and one.command.op == command.op and one.command.handle != command.handle:
+                raise used(
+                    command.op, f"{one.command.session} asked for something else ({one.command.kind}), which waits to be sent"
+                )
+
+    def _queued(self, command: Command) -> Result:
+        self.desk.mark_queued(command.handle)
+        outcome = self.desk.result(command.handle, _outcome)  # whoever flushes may have been faster than the mark
+        if outcome is None:
+            return Queued(command.handle)
+        if isinstance(outcome, GitcoordError):
+            raise outcome
+        return outcome
+
+    def flush(self, seconds: float | None = None) -> list[GitcoordError]:
+        """Sends what waits, on nobody's behalf; what stood in the way."""
+        end = self.clock() + (self.seconds if seconds is None else seconds)
+        with self.desk.lock(min(1.0, end - self.clock())) as had:
+            if not had:
+                return []
+            self._fold_spool()
+            outcomes = self._flush(None, end)
+            self.desk.sweep()
+        return [outcome for outcome in outcomes.values() if isinstance(outcome, GitcoordError)]
+
+    def unsent(self) -> list[Waiting]:
+        """What waits to be sent. A claim whose caller is gone never will be: it only stays until its push can't land any more."""
+        return [one for one in self.desk.waiting() if one.command is None or not self._caller_is_gone(one.command)]
+
+    # --- one command -------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, command: Command, end: float) -> Outcome | None:
+        pulse, changed = self.desk.last_pulse(), self.clock()
+        give_up = end + (PATIENCE - 1) * self.seconds
+        pause, longest = _TRY
+        while True:
+            outcome = self.desk.result(command.handle, _outcome)
+            if outcome is not None:
+                # It may be the answer to an earlier run of the same operation, taken out before this one was written down.
+                self.desk.drop(command.handle)
+                return outcome
+            left = end - self.clock()
+            if left <= 0:
+                return None
+            with self.desk.lock(0.0) as had:
+                if had:
+                    outcome = self.desk.result(command.handle, _outcome)
+                    if outcome is not None:
+                        return outcome
+                    if not self.desk.is_waiting(command.handle):
+                        return self._find(command, end)
+                    self._gather()
+                    self._fold_spool()
+                    return self._flush(command, self._fresh(end)).get(command.handle)
+            if self.desk.last_pulse() != pulse:
+                pulse, changed = self.desk.last_pulse(), self.clock()
+                end = min(give_up, self.clock() + self.seconds)  # somebody is at work for us
+            if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.handle):
+                # Whoever holds the lock shows no life: go without it, with nothing but one's own.
+                return self._flush(command, end, alone=True).get(command.handle)
+            self._listen(command.handle, min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
+            pause = min(1.5 * pause, longest)
+
+    def _listen(self, op: str, seconds: float) -> None:
+        """Waits that long, or until the result is there."""
+        until = self.clock() + seconds
+        while not self.desk.has_result(op) and (left := until - self.clock()) > 0:
+            self.sleep(min(_LOOK, left))
+
+    def _find(self, command: Command, end: float) -> Outcome | None:
+        """What came of a command that another process took, and for whose answer there was no room: the history knows."""
+        try:
+            view = self.log.refresh(max(1.0, end - self.clock()))
+            return self.log.outcome(command.op, command.made, view.checked)
+        except GitcoordError as error:
+            return Unknown(f"it may have landed; {error.message}", hint="run the same command again")
+
+    def _fresh(self, end: float) -> float:
+        """The deadline of a flush that begins now: waiting for one's turn at the desk was no waiting for the remote."""
+        return max(end, self.clock() + self.seconds / 2)
+
+    def _too_late(self, command: Command) -> Outcome:
+        """What to say when the deadline came first, or when another process has taken the command out."""
+        if not command.can_wait:
+            self.desk.drop(command.handle)  # before the look at the notes: whoever flushes notes, and then looks whether it waits
+        under_way = any(command.handle in push.ops for push in self.desk.flights())
+        outcome = self.desk.result(command.handle, _outcome)  # the answer is left before the note goes
+        if outcome is not None:
+            return outcome
+        if not under_way:
+            return NotInTime(f"no answer within {self.seconds:.0f} s; nothing was sent", hint="run the same command again")
+        if not command.can_wait:
+            with suppress(NotWritten):
+                self.desk.put(command)  # if that flusher dies, the next one finds out what came of it, and tells the session
+        return Unknown("the change is under way and its outcome isn't known yet", hint="run the same command again")
+
+    def is_away(self) -> bool:
+        """Whether the remote could not be reached a moment ago."""
+        tried = self.desk.state().get("tried_at")
+        return isinstance(tried, int | float) and 0 <= self.wall() - tried < _AWAY_PATIENCE
+
+    def _gather(self) -> None:
+        state = self.desk.state()
+        rest = float(state.get("cool_until", 0.0)) - self.wall()
+        if 0 < rest < STALLED_AFTER:  # a winner among contending machines lets the others have their turn
+            self.sleep(rest)
+        if state.get("crowd", 0) > 1:
+            self.sleep(_GATHER)
+
+
+def _outcome(record: dict[str, Any]) -> Outcome:
+    if "error" in record:
+        return GitcoordError.from_record(dict(record["error"]))
+    kind = EVENTS.get(str(record.get("kind")))
+    event = kind.model_validate(record["event"]) if kind else None
+    held = record.get("held")
+    leases = {} if held is None else {str(entry): (float(until), int(ttl)) for entry, (until, ttl) in held["leases"].items()}
+    return Done(event, str(record["commit"]), int(record["seq"]), None if held is None else Holding(int(held["seq"]), leases))

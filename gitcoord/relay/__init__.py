@@ -1,0 +1,1 @@
+"""Chat, both ways, by one machine at a time."""

@@ -1,0 +1,1 @@
+"""One chat service each, all behind one gate."""

@@ -1,1 +1,0 @@
-"""The services outside that a relay talks with: one small class each."""

@@ -1,0 +1,1 @@
+"""init, install, and doctor with its checks."""

@@ -1,0 +1,69 @@
+"""The remote: whether it takes what we push, how large the branch has become, and what its host is known to limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gitcoord.connection.connect import Connection
+from gitcoord.setup.checks.finding import Finding
+from gitcoord.git.tip import RemoteTip
+
+LARGE = 100 * 1000 * 1000
+"""Bytes of the branch from which on a new clone feels it."""
+_SECONDS = 5.0
+
+# From GitHub's own pages about limits of repositories and GitLab's about rate limits, as of 2026.
+_LIMITS = {
+    "github.com": "GitHub advises at most 6 pushes a minute to one repository (sessions fold their heartbeats for that), and takes "
+    "no push over 2 GB",
+    "gitlab.com": "GitLab counts git operations over ssh, by default 600 a minute for a user and project",
+}
+_RULES = {
+    "github.com": "a ruleset or a protected branch whose pattern covers {branch} (such as *) and asks for pull requests or checks "
+    "stops every push: leave {branch} out of it",
+    "gitlab.com": "a protected branch whose pattern covers {branch} (such as *) stops who may not push there: allow all who "
+    "coordinate",
+}
+
+
+def look(found: Connection) -> Iterator[Finding]:
+    """All of it; changes nothing."""
+    if not isinstance(found.tip, RemoteTip) or not found.tip.local():
+        return
+    yield from _write(found, found.tip)
+    yield from _size(found, found.tip)
+    host = host_of(found.tip.url)
+    if host in _LIMITS:
+        yield Finding("ok", _LIMITS[host])
+
+
+def _write(found: Connection, tip: RemoteTip) -> Iterator[Finding]:
+    answered, words = tip.would_take(min(_SECONDS, found.settings.deadline))
+    if answered:
+        rule = _RULES.get(host_of(tip.url), "").format(branch=found.settings.branch)
+        more = f": {rule}" if rule else ""
+        yield Finding("ok", f"{tip.where} answers to a push of yours; whether its rules allow one only a real one shows{more}")
+    else:
+        yield Finding("wrong", f"{tip.where} takes no push of yours: {words}", "check that you may write there: git push --dry-run")
+
+
+def _size(found: Connection, tip: RemoteTip) -> Iterator[Finding]:
+    size = found.home.disk_usage(tip.local(), _SECONDS)
+    if size is None:
+        yield Finding("ok", f"how large {tip.ref} is could not be counted in {_SECONDS:.0f} s")
+    elif size > LARGE:
+        yield Finding(
+            "warning", f"{tip.ref} has {size / 1e6:.0f} MB in this clone: every new clone fetches them", "gitcoord doctor --fix"
+        )
+    else:
+        yield Finding("ok", f"{tip.ref} has {size / 1e6:.1f} MB in this clone")
+
+
+def host_of(url: str) -> str:
+    """The host that the URL names, in small letters; "" for a path."""
+    if "://" in url:
+        authority = re.split(r"[/?#]", url.partition("://")[2])[0]
+        return re.sub(r":[0-9]*$", "", authority.rpartition("@")[2]).strip("[]").lower()
+    before, colon, _ = url.partition(":")
+    return before.rpartition("@")[2].lower() if colon and "/" not in before else ""

@@ -1,0 +1,298 @@
+"""Installing in one go, and undoing it: a list of steps, each of which can say beforehand what it would write.
+
+A step only looks in `plan`; `do` and `undo` may run twice. Whoever brings a new kind of thing to install (an agent's settings)
+writes one more step and enters it in `steps`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gitcoord.githooks import install as hooking
+from gitcoord.setup import init as setup
+from gitcoord.connection.connect import Connection, connect
+from gitcoord.core.names import show
+from gitcoord.errors import GitcoordError, NotInitialised
+from gitcoord.git import versions as programs
+from gitcoord.agents.settings import files
+from gitcoord.machine import agents
+from gitcoord.githooks import folder as hookdir, lefthook, shared as sharedhooks
+from gitcoord.agents.settings.table import Agent
+from gitcoord.agents.settings.table import agents as all_agents
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that a step is about: what it is, where it lies, how it is now, what would be done ("": nothing)."""
+
+    what: str
+    where: str
+    now: str
+    will: str = ""
+
+
+class Step(Protocol):
+    """One part of an installation."""
+
+    def plan(self, *, undo: bool = False) -> Sequence[Line]:
+        """What `do` (or `undo`) would write, set or take away; looks, and changes nothing. Raises GitcoordError."""
+
+    def do(self) -> Sequence[str]:
+        """Does it; what was done, in words. Nothing where all is there already. Raises GitcoordError."""
+
+    def undo(self) -> Sequence[str]:
+        """Takes away exactly what `do` has made; what was done, in words. Raises GitcoordError."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person asked for, and where. `agents`: the coding agents meant, by name; None: those that are found."""
+
+    start: str
+    environ: Mapping[str, str]
+    program: str = ""
+    guard: bool = False
+    trailers: bool = False
+    shared: bool = False
+    agents: tuple[str, ...] | None = None
+
+
+def steps(wanted: Wanted) -> tuple[Step, ...]:
+    """All steps, in the order in which they are done; undone in the opposite one."""
+    return (BranchStep(wanted), GitHooksStep(wanted), AgentsStep(wanted))
+
+
+def plan(every: Sequence[Step], *, undo: bool = False) -> tuple[Line, ...]:
+    """The lines of all steps."""
+    return tuple(line for step in (reversed(every) if undo else every) for line in step.plan(undo=undo))
+
+
+def found(wanted: Wanted) -> dict[str, str]:
+    """What is there, for a person: gits, hook managers, agents."""
+    with connect(wanted.start, wanted.environ) as here:
+        top, folder = here.repo.work_tree, Path(here.repo.hooks_dir())
+        gits = programs.versions(wanted.environ)
+        said = ", ".join(f"{'.'.join(map(str, version)) or 'unknown'} ({place})" for place, version in gits.items())
+        every = "all run" if programs.have_config_hooks(gits) else "not all run"
+        used = agents.find(wanted.environ, top, wanted.environ.get("HOME", ""))
+        return {
+            "git": f"{said}: {every} hooks from the configuration; one inside of an editor can't be seen from here",
+            "hooks": "; ".join(managers(top, folder, Path(here.repo.common_dir))) or "none but gitcoord's",
+            "agents": "; ".join(f"{one.title} ({', '.join(one.by)})" for one in used) or "none",
+        }
+
+
+def managers(top: str, folder: Path, common: Path) -> list[str]:
+    """Who manages hooks in a repository, and what is set."""
+    said = []
+    if sharedhooks.is_huskys(folder):
+        said.append(f"husky (core.hooksPath: {folder})")
+    elif not hookdir.is_inside(folder, common):
+        said.append(f"core.hooksPath: {folder}")
+    if top and any((Path(top) / name).is_file() for name in lefthook.NAMES):
+        said.append("lefthook")
+    if top and any((Path(top) / f".pre-commit-config.{kind}").is_file() for kind in ("yaml", "yml")):
+        said.append("pre-commit")
+    own = hookdir.status(folder) if hookdir.is_inside(folder, common) else ()
+    kept = [hook.event for hook in own if hook.state == "foreign" or hook.kept]
+    return [*said, *([f"hooks in {folder}: {', '.join(kept)}"] if kept else [])]
+
+
+@dataclass(frozen=True)
+class BranchStep:
+    """The coordination branch. Its undoing leaves the branch on the remote, and takes all else of gitcoord from this clone."""
+
+    wanted: Wanted
+
+    def plan(self, *, undo: bool = False) -> Sequence[Line]:
+        """See Step."""
+        with self._connect() as here:
+            if undo:
+                setup.check_removal(here)
+                return [Line("local files", str(here.desk.path), "nothing waits", "take away (the branch stays)")]
+            setup.check_choice(here.repo)
+            try:
+                there = bool(here.coordinator.view(fresh=True).checked.tip)
+            except NotInitialised:
+                there = False
+            return [Line("branch", here.tip.ref, "there" if there else "not there", "" if there else "make")]
+
+    def do(self) -> Sequence[str]:
+        """See Step."""
+        with (
+            setup.chosen(self.wanted.start, self.wanted.environ, remote=None, hub=None, local=False),
+            self._connect() as here,
+        ):
+            receipt, words = setup.init(here)
+        return [] if receipt.state == "unchanged" else [words]
+
+    def undo(self) -> Sequence[str]:
+        """See Step."""
+        with self._connect() as here:
+            return [f"took away {line}" for line in setup.remove(here)]
+
+    def _connect(self) -> AbstractContextManager[Connection]:
+        return connect(self.wanted.start, self.wanted.environ)
+
+
+_WILL = {"config": "name it in the configuration", "lefthook": "add a command", "shared": "add marked lines, which others get, too"}
+
+
+@dataclass(frozen=True)
+class GitHooksStep:
+    """The git hooks."""
+
+    wanted: Wanted
+
+    def plan(self, *, undo: bool = False) -> Sequence[Line]:
+        """See Step."""
+        with connect(self.wanted.start, self.wanted.environ) as here:
+            common = Path(here.repo.common_dir)
+            if undo:
+                own = [hook for hook in hooking.status(here.repo) if hook.state in {"installed", "shadowed"} or hook.kept]
+                return [self._line(here, hook, self._undoing(hook), common) for hook in own]
+            lines = []
+            for hook, way in hooking.plan(
+                here.repo, self.wanted.environ, guard=self.wanted.guard, trailers=self.wanted.trailers, shared=self.wanted.shared
+            ):
+                lines.append(self._line(here, hook, self._doing(hook, way), common))
+            return lines
+
+    def do(self) -> Sequence[str]:
+        """See Step. Hooks that others share, and nobody asked for, are left out with a word."""
+        wanted = self.wanted
+        with connect(wanted.start, wanted.environ) as here:
+            if not hooking.may(here.repo, wanted.environ, shared=wanted.shared):
+                return ["left the git hooks out: others share them; with --shared they get a few lines"]
+            hooks = hooking.install(
+                here.repo,
+                wanted.environ,
+                program=wanted.program,
+                guard=wanted.guard,
+                trailers=wanted.trailers,
+                shared=wanted.shared,
+            )
+        return [f"{hook.event}: {hook.change}" for hook in hooks if hook.change != "none"]
+
+    def undo(self) -> Sequence[str]:
+        """See Step."""
+        with connect(self.wanted.start, self.wanted.environ) as here:
+            hooks = hooking.uninstall(here.repo, shared=self.wanted.shared)
+        return [f"{hook.event}: {hook.change}" for hook in hooks if hook.change != "none"]
+
+    def _doing(self, hook: hookdir.Hook, way: str) -> str:
+        if hook.state == "installed" and hook.way == way:
+            return ""
+        if hook.state == "edited":
+            return ""
+        if way == "none":
+            return "nothing without --shared: others would get it, too"
+        if way != "folder":
+            return _WILL[way] if way == "shared" or hook.state != "foreign" or hook.way == "folder" else ""
+        return "write; it runs the one that is there" if hook.state == "foreign" else "write"
+
+    def _undoing(self, hook: hookdir.Hook) -> str:
+        if hook.way == "shared":
+            return "take the marked lines out" if self.wanted.shared else "nothing without --shared: others have it, too"
+        return "put back what was there" if hook.kept else "take away"
+
+    def _line(self, here: Connection, hook: hookdir.Hook, will: str, common: Path) -> Line:
+        names = {"absent": "not there", "foreign": "another hook", "edited": "ours, edited: stays", "shadowed": "ours, not run"}
+        where = show(_from(here.repo.work_tree or str(common), hook.path), 200)
+        return Line(f"git hook {hook.event}", where, names.get(hook.state, "there"), will)
+
+
+@dataclass(frozen=True)
+class AgentsStep:
+    """The hooks of coding agents, in this project's settings of theirs."""
+
+    wanted: Wanted
+
+    def plan(self, *, undo: bool = False) -> Sequence[Line]:
+        """See Step. What can't be read for sure stays as it is; for an agent that was named, that is an error."""
+        with connect(self.wanted.start, self.wanted.environ) as here:
+            top = here.repo.work_tree
+            lines = []
+            for agent, place in self._meant(here, undo=undo):
+                try:
+                    placed = files.uninstall(agent, place, dry=True) if undo else files.install(agent, place, dry=True)
+                except GitcoordError as error:
+                    if self.wanted.agents is not None:
+                        raise
+                    lines.append(Line(f"hooks of {agent.title}", "", "can't be told", f"nothing: {error.message}"))
+                    continue
+                for one in placed:
+                    will = {"installed": "add ours", "updated": "update ours", "restored": "put back what was there"}
+                    does = (
+                        will.get(one.change, "take ours out")
+                        if one.change != "none"
+                        else f"nothing: {one.note}"
+                        if one.note
+                        else ""
+                    )
+                    now = "there" if one.state == "installed" else "not there" if one.state == "absent" else str(one.state)
+                    lines.append(Line(f"hooks of {agent.title}", show(_from(top, one.path), 200), now, does))
+            return lines
+
+    def do(self) -> Sequence[str]:
+        """See Step. What a person has to do once for an agent is said, too."""
+        return self._each(undo=False)
+
+    def undo(self) -> Sequence[str]:
+        """See Step."""
+        return self._each(undo=True)
+
+    def _each(self, *, undo: bool) -> list[str]:
+        done: list[str] = []
+        with connect(self.wanted.start, self.wanted.environ) as here:
+            for agent, place in self._meant(here, undo=undo):
+                try:
+                    placed = files.uninstall(agent, place) if undo else files.install(agent, place)
+                except GitcoordError:
+                    if self.wanted.agents is not None:
+                        raise
+                    continue  # the plan has said why
+                changed = [one for one in placed if one.change != "none"]
+                done += [f"{one.change}: {agent.title}: {one.path}" for one in changed]
+                if changed and agent.then and not undo:
+                    done.append(f"for you to do: {agent.then}")
+        return done
+
+    def _meant(self, here: Connection, *, undo: bool) -> list[tuple[Agent, files.Place]]:
+        top = here.repo.work_tree
+        if not top:
+            return []
+        environ, known = self.wanted.environ, all_agents()
+        place = files.Place("project", Path(environ.get("HOME", "/")), environ, Path(top), Path(here.repo.common_dir))
+        if undo:
+            return [(agent, place) for agent in known.values() if files.has_record(agent, place)]
+        names = self.wanted.agents
+        if names is None:
+            names = tuple(one.name for one in agents.find(environ, top, "") if one.name in known)
+        return [(known[name], place) for name in known if name in names]
+
+
+def _from(top: str, path: Path) -> str:
+    """The path as it is read best: from the top where it lies below it."""
+    return os.path.relpath(path, top) if path.is_relative_to(top) else str(path)
+
+
+def do(every: Sequence[Step]) -> list[str]:
+    """Does all steps in order; what was done. Raises GitcoordError, with what was done before it kept: run it again to go on."""
+    return [line for step in every for line in step.do()]
+
+
+def undo(every: Sequence[Step]) -> list[str]:
+    """Undoes all steps in the opposite order; what was done. Raises GitcoordError."""
+    done: list[str] = []
+    for step in reversed(every):
+        try:
+            done += step.undo()
+        except NotInitialised:
+            continue
+    return done

@@ -1,0 +1,1 @@
+"""One line for a prompt. The standard library only."""

@@ -1,0 +1,50 @@
+"""What is to be seen of a session at a glance, as last known: a small file in the git directory of its work tree.
+
+Found and read without git, since a prompt can wait for no other process. Losing it costs one look at the branch. Loads the
+standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gitcoord.machine import files
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was noted of one run of a session. `waiting`: the sessions that wait for it; `read_at`: when the branch had been read
+    where it lives, in seconds since 1970 (0: never).
+    """
+
+    run_id: str
+    waiting: tuple[str, ...]
+    unread: int
+    questions: int
+    read_at: float
+
+
+def note(place: Path, session: str, seen: Mapping[str, Any]) -> None:
+    """Notes it for that session of the work tree. Where nothing can be written, what was noted before stays."""
+    with suppress(OSError):
+        folder = files.private_folder(files.own(place) / "glance")
+        files.write_json(folder / f"{session}.json", dict(seen))
+
+
+def read(place: Path, session: str) -> Seen | None:
+    """What was noted last of that session; None when nothing was."""
+    return files.read(files.own(place) / "glance" / f"{session}.json", _seen)
+
+
+def _seen(value: Any) -> Seen:
+    return Seen(
+        str(value["run_id"]),
+        tuple(files.texts(value["waiting"])),
+        int(value["unread"]),
+        int(value["questions"]),
+        float(value["read_at"]),
+    )

@@ -1,0 +1,44 @@
+"""Notes what is to be seen at a glance of the sessions of a work tree, whenever somebody has looked at the branch anyway."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from gitcoord.core import inbox, requests, queue
+from gitcoord.core.state import State
+from gitcoord.statusline import cache
+from gitcoord.statusline.cache import Seen
+from gitcoord.machine.identity import Identity
+
+_WAITING = 20  # sessions that are noted as waiting: a line names two
+
+
+def note(identity: Identity, state: State, now: datetime, read_at: datetime | None) -> None:
+    """Notes it for each live session of the work tree, by that view. `read_at`: when the branch was read where it lives."""
+    for binding in identity.all():
+        session = state.sessions.get(binding.session)
+        if session is None or not session.live or session.run_id != binding.run_id:
+            continue
+        asked = inbox.to_answer(state, session.session_id, now)
+        direct = [one for one in asked if one.to == session.session_id]
+        seen = Seen(
+            run_id=binding.run_id,
+            waiting=tuple(dict.fromkeys([*_in_line(state, session.session_id, now), *(one.sender for one in direct)]))[:_WAITING],
+            unread=len(inbox.unread(state, session.session_id, now)),
+            questions=len(asked),
+            read_at=read_at.timestamp() if read_at else 0.0,
+        )
+        cache.note(identity.own.parent, session.session_id, asdict(seen))
+
+
+def _in_line(state: State, session: str, now: datetime) -> list[str]:
+    """Who stands in line for what the session holds, or has asked it for that."""
+    found = [
+        place.session_id
+        for place in queue.line(state, now)
+        if any(lease.claimed_by == session for lease in queue.in_front(state, place, now)[0])
+    ]
+    mine = [one for one in state.messages.coming(state.seq, session) if one.type == requests.REQUEST and one.status != "answered"]
+    held = {f"{lease.fence} {lease.resource}" for lease in state.claims.values() if lease.claimed_by == session}
+    return found + [one.sender for one in mine if one.details.get("lease") in held and not one.is_over(now)]

@@ -1,0 +1,105 @@
+"""Records as `--json` shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from gitcoord.coordinator.commands import Receipt
+from gitcoord.core.handoffs import Handoff
+from gitcoord.core.leases import Claim
+from gitcoord.core.messages import Message
+from gitcoord.core.names import Resource, show
+from gitcoord.core.records import Record
+from gitcoord.core.times import spell
+from gitcoord.views.holdings import Holding, Wait
+
+
+def record(value: Record) -> dict[str, Any]:
+    """A record of the branch, with the branch's own field names."""
+    found: dict[str, Any] = value.model_dump(mode="json", by_alias=True)
+    return found
+
+
+def claim(value: Claim) -> dict[str, Any]:
+    """A lease."""
+    return record(value)
+
+
+def short_claim(value: Claim) -> dict[str, Any]:
+    """A lease as the answer to a claim has it."""
+    keys = ("resource_type", "resource_name", "repo", "claimed_by", "fence", "expires_at")
+    full = record(value)
+    return {key: full[key] for key in keys}
+
+
+def message(value: Message, *, redelivered: bool = False) -> dict[str, Any]:
+    """A message."""
+    return {**record(value), "redelivered": redelivered}
+
+
+def receipt(value: Receipt) -> dict[str, Any]:
+    """What came of a writing command."""
+    return {"state": value.state, "id": value.id, "seq": value.seq or None, "commit": value.commit or None}
+
+
+def offer_line(value: Handoff) -> str:
+    """Work that is ready to pick up, in a line for people."""
+    if not value.by_claim:
+        extra = [f"for {value.to}"] if value.to != "anyone" else []
+        extra += [f"with {show(', '.join(value.resources), 80)}"] if value.resources else []
+        extra += [f"blocked by {show(value.blockers, 60)}"] if value.blockers else []
+        extra += [f"tests {show(value.tests, 40)}"] if value.tests else []
+        extra += [f"branch {show(value.branch, 60)}"] if value.branch else []
+        return f"{value.sender} hands over: {show(value.about, 120)}" + (f" ({'; '.join(extra)})" if extra else "")
+    last = [f"left by {value.sender}"]
+    last += [f"last phase {show(value.phase, 40)}"] if value.phase else []
+    last += [f"tests {value.tests}"] if value.tests else []
+    last += [f"{len(value.files)} files: {show(', '.join(value.files), 80)}"] if value.files else []
+    last += [f"for {value.to}"] if value.to != "anyone" else []
+    return ", ".join(value.resources) + (f" for {show(value.next, 40)}" if value.next else "") + f" ({'; '.join(last)})"
+
+
+def holding(value: Holding, now: datetime, about: Resource) -> dict[str, Any]:
+    """A lease of the past, or one that lasts."""
+    return {
+        "session": value.session, "run_id": value.run_id, "resource": str(value.resource), "overlapping": value.resource != about,
+        "fence": value.fence, "mode": value.mode, "phase": value.phase, "reason": value.reason,
+        "granted_at": spell(value.granted_at), "expires_at": spell(value.expires_at),
+        "ended_at": spell(value.ended_at) if value.ended_at else None,
+        "seconds": value.seconds(now), "renewals": value.renewals, "how": value.how, "by": value.by, "why": value.why,
+        "done": value.done, "tests": value.tests, "next": value.next_phase, "commits": list(value.commits),
+        "touched": [{"session": session, "seq": seq} for session, seq in value.touched],
+    }  # fmt: skip
+
+
+def wait(value: Wait) -> dict[str, Any]:
+    """A place in line."""
+    return {
+        "session": value.session, "run_id": value.run_id, "resources": [str(one) for one in value.resources], "seq": value.seq,
+        "mode": value.mode, "phase": value.phase, "reason": value.reason, "since": spell(value.since),
+        "until": spell(value.until) if value.until else None, "how": value.how,
+    }  # fmt: skip
+
+
+_ENDINGS = {
+    "session_ended": "its session ended", "abandoned": "its session was given up as silent", "expired": "expired",
+    "superseded": "its session claimed it anew", "given_up": "given up on request",
+}  # fmt: skip
+_WHY = {"expired": "it had expired", "ended": "its session had ended", "stale": "its holder was silent"}
+
+
+def ending(value: Holding) -> str:
+    """How a lease ended, in words; "" while it lasts."""
+    if value.how == "released":
+        extra = [f"tests {value.tests}"] if value.tests else []
+        extra += [f"next {show(value.next_phase, 40)}"] if value.next_phase else []
+        done = f": {show(value.done.splitlines()[0], 60)}" if value.done and value.done.strip() else ""
+        return f"released{done}" + (f" ({', '.join(extra)})" if extra else "")
+    if value.how == "taken_over":
+        return f"taken over by {value.by}: {_WHY.get(value.why or '', value.why)}"
+    if value.how == "handed_over":
+        return f"handed over to {value.by}"
+    if value.how == "broken":
+        return f"broken by {value.by}"
+    return _ENDINGS.get(value.how or "", "")
