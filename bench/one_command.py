@@ -17,7 +17,7 @@ PROGRAM = [sys.executable, "-m", "gitcoord"]
 # What a claim has loaded when it ends, but for gitcoord itself.
 LOADED = """
 import sys
-from gitcoord.entry import main
+from gitcoord.main import main
 sys.argv[0] = "gitcoord"
 main()
 import json

@@ -23,7 +23,7 @@ from gitcoord.core.names import Resource
 from gitcoord.core.times import spell
 from gitcoord.errors import GitcoordError
 from gitcoord.git.sandbox import Sandbox
-from gitcoord.githooks import folder as hookdir
+from gitcoord.githooks import folder as hooks_folder
 from gitcoord.setup.init import init
 from gitcoord.views.tree import BOARD
 
@@ -152,7 +152,7 @@ def _commit(stage: Stage) -> Iterator[Line]:
     """A commit in ben's clone, which heartbeats by itself through a real git hook."""
     clone = stage.clones["ben"]
     with stage.at("ben") as found:
-        hookdir.install(Path(found.repo.hooks_dir()), common_dir=Path(found.repo.common_dir), program=_shim(stage))
+        hooks_folder.install(Path(found.repo.hooks_dir()), common_dir=Path(found.repo.common_dir), program=_shim(stage))
         spool = found.desk.path / "spool" / "ben"
     (clone / "app.py").write_text("print('hello, world')\n")
     yield "do", "ben$ gitcoord hooks install --git && git commit -am 'Greet the world'"

@@ -13,10 +13,10 @@ import boxes
 from seats import PROGRAM, Ran, Seat, at_work, until
 
 from gitcoord.agents import arrival, background
+from gitcoord.agents.mailbox import Tray
 from gitcoord.guard import cache
 from gitcoord.machine import processes
 from gitcoord.machine.identity import Binding, Identity
-from gitcoord.agents.mailbox import Tray
 
 HOST = """
 import json, os, subprocess, sys

@@ -11,8 +11,8 @@ from remotes import Remote
 from seats import Seat, snapshot
 from typer.core import TyperGroup
 
-from gitcoord.cli.app import program
 from gitcoord.agents.settings.table import SAFE, agents
+from gitcoord.cli.app import program
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from guards import commit
 from remotes import Remote
 from seats import Seat, at_work, file, until
 
-from gitcoord.machine import background
 from gitcoord.agents.mailbox import Tray
+from gitcoord.machine import background
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from conftest import Seats
 from remotes import Remote
 from seats import PATIENCE, PROGRAM, Seat, until
 
+from gitcoord.cli.announce import LIMIT, line, words
 from gitcoord.core import inbox
 from gitcoord.core.messages import Message
 from gitcoord.core.names import UNSAFE
-from gitcoord.cli.announce import LIMIT, line, words
 from gitcoord.machine import processes
 
 HOSTILE = [

@@ -14,14 +14,14 @@ from gits import attempt, git
 from remotes import Remote
 from seats import Seat
 
-from gitcoord.relay import progress
 from gitcoord.core import rules
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.names import Resource
 from gitcoord.git.objects import BLOB_LIMIT, NewCommit
-from gitcoord.machine import files
 from gitcoord.log import wire
 from gitcoord.log.stream import Stream
+from gitcoord.machine import files
+from gitcoord.relay import progress
 from gitcoord.views.projection import Projection
 from gitcoord.views.tree import BOARD
 

@@ -13,19 +13,19 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 import gitcoord
+from gitcoord.cli import connect
+from gitcoord.cli.app import program
 from gitcoord.core.branch import Branch, Ignored
 from gitcoord.core.branch import Settings as Shared
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.heartbeats import Heartbeat
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TYPES, Message
+from gitcoord.core.queue import Waiting
 from gitcoord.core.rules import EVENTS
 from gitcoord.core.sessions import Session
 from gitcoord.core.times import spell_ttl
-from gitcoord.core.queue import Waiting
 from gitcoord.errors import GitcoordError
-from gitcoord.cli import connect
-from gitcoord.cli.app import program
 from gitcoord.log import wire
 from gitcoord.settings import KEYS
 

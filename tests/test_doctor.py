@@ -12,9 +12,9 @@ from gits import git
 from remotes import Remote
 from seats import Seat, snapshot
 
-from gitcoord.githooks import install as hooking
-from gitcoord.setup.checks import builds, hooks, remote
 from gitcoord.git import versions
+from gitcoord.githooks import install as git_hooks
+from gitcoord.setup.checks import builds, hooks, remote
 
 
 def said(seat: Seat) -> dict[str, str]:
@@ -39,7 +39,7 @@ def seat(pair: tuple[Seat, Seat]) -> Seat:
 def put(seat: Seat, *, guard: bool = False, shared: bool = False) -> None:
     """Installs the hooks, with a program that is there."""
     with seat.here() as found:
-        hooking.install(found.repo, found.repo.environ, program=shutil.which("git") or "", guard=guard, shared=shared)
+        git_hooks.install(found.repo, found.repo.environ, program=shutil.which("git") or "", guard=guard, shared=shared)
 
 
 def test_looking_changes_nothing_and_says_all(seat: Seat) -> None:
@@ -94,8 +94,8 @@ def test_hooks_that_find_no_program_are_a_warning(seat: Seat, monkeypatch: pytes
     put(seat)
     assert told(seat, "hooks find gitcoord also with the short PATH") == "ok"
     with seat.here() as found:
-        hooking.uninstall(found.repo)
-        hooking.install(found.repo, found.repo.environ, program=str(tmp_path / "gone" / "gitcoord"))
+        git_hooks.uninstall(found.repo)
+        git_hooks.install(found.repo, found.repo.environ, program=str(tmp_path / "gone" / "gitcoord"))
     assert told(seat, "these hooks do nothing then: post-commit") == "warning"
     (tmp_path / "gitcoord").symlink_to(shutil.which("true") or "")
     assert told(seat, "these hooks do nothing then") == ""

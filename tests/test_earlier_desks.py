@@ -9,8 +9,8 @@ import pytest
 from remotes import Remote, RemoteFactory
 from seats import Seat
 
-from gitcoord.connection.connect import connect
 from gitcoord.connection.collect import collect
+from gitcoord.connection.connect import connect
 from gitcoord.errors import GitcoordError
 from gitcoord.setup.init import check_removal
 

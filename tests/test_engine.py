@@ -29,12 +29,12 @@ from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.state import State
 from gitcoord.core.times import spell
 from gitcoord.errors import Held, NotHeld, Unknown
-from gitcoord.outbox.submit import Flusher
 from gitcoord.git.tip import RemoteTip, Swap
-from gitcoord.machine import processes
-from gitcoord.outbox.store import STALLED_AFTER, Desk
 from gitcoord.log import wire
 from gitcoord.log.eventlog import EventLog
+from gitcoord.machine import processes
+from gitcoord.outbox.store import STALLED_AFTER, Desk
+from gitcoord.outbox.submit import Flusher
 
 
 class Killed(BaseException):

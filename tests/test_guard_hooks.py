@@ -15,7 +15,7 @@ from guards import Day, begin, commit, write
 from remotes import Remote, RemoteFactory
 from seats import Seat, snapshot
 
-from gitcoord.githooks import folder as hookdir
+from gitcoord.githooks import folder as hooks_folder
 
 ROOT = Path(__file__).parents[1]
 PRE_COMMIT = shutil.which("pre-commit") or shutil.which("pre-commit", path=str(Path(sys.executable).parent))
@@ -44,7 +44,7 @@ def settle(day: Day, program: Path) -> Day:
     for seat in (day.ada, day.ben):
         seat.extra |= {"PATH": str(program.parent), "PYTHONPATH": str(ROOT)}
     common = day.ben.path / ".git"
-    hookdir.install(common / "hooks", common_dir=common, guard=True)
+    hooks_folder.install(common / "hooks", common_dir=common, guard=True)
     return day
 
 
@@ -173,7 +173,7 @@ def test_it_touches_nothing(day: Day) -> None:
 def kept(day: Day, tmp_path: Path, *, code: int = 0) -> Path:
     """Puts hooks of the user's below ours; the file in which they note arguments and input."""
     notes = tmp_path / "notes"
-    for event in hookdir.GUARDS:
+    for event in hooks_folder.GUARDS:
         read = f'while IFS= read -r line; do echo "<$line>"; done >>{shlex.quote(str(notes))}' if event == "pre-push" else ":"
         script(
             day.ben.path / ".git" / "hooks" / f"{event}.before-gitcoord",
@@ -289,7 +289,7 @@ def test_the_recorded_program_is_for_a_path_without_one(day: Day, tmp_path: Path
     place.mkdir()
     (Path(day.ben.extra["PATH"]) / "gitcoord").rename(place / "gitcoord")
     common = day.ben.path / ".git"
-    hookdir.install(common / "hooks", common_dir=common, guard=True, program=str(place / "gitcoord"))
+    hooks_folder.install(common / "hooks", common_dir=common, guard=True, program=str(place / "gitcoord"))
     write(day.ben, "src/api.py")
     assert run(day, "commit", "-qam", "mine").code == 1
 
@@ -329,19 +329,24 @@ def test_the_guard_is_installed_only_for_who_asks_and_goes_with_the_rest(pair: t
     hooks.mkdir(exist_ok=True)
     script(hooks / "pre-push", "exit 0").chmod(0o750)
     before = picture(hooks)
-    assert [one["event"] for one in seat.ok("hooks", "install", "--git")["hooks"]] == list(hookdir.EVENTS)
+    assert [one["event"] for one in seat.ok("hooks", "install", "--git")["hooks"]] == list(hooks_folder.EVENTS)
     assert picture(hooks)["pre-push"] == before["pre-push"]
     asked = seat.ok("hooks", "install", "--git", "--guard")["hooks"]
-    assert {one["event"]: one["change"] for one in asked if one["change"] != "none"} == dict.fromkeys(hookdir.GUARDS, "installed")
+    assert {one["event"]: one["change"] for one in asked if one["change"] != "none"} == dict.fromkeys(
+        hooks_folder.GUARDS, "installed"
+    )
     assert picture(hooks)["pre-push.before-gitcoord"] == before["pre-push"]
     installed = picture(hooks)
     assert {one["change"] for one in seat.ok("hooks", "install", "--git", "--guard")["hooks"]} == {"none"}
     seat.ok("hooks", "install", "--git")
     assert picture(hooks) == installed
     states = {one["event"]: one["state"] for one in seat.ok("hooks", "status")["hooks"]}
-    assert states == {**dict.fromkeys((*hookdir.EVENTS, *hookdir.GUARDS), "installed"), **dict.fromkeys(hookdir.TRAILERS, "absent")}
+    assert states == {
+        **dict.fromkeys((*hooks_folder.EVENTS, *hooks_folder.GUARDS), "installed"),
+        **dict.fromkeys(hooks_folder.TRAILERS, "absent"),
+    }
     gone = {one["event"]: one["change"] for one in seat.ok("hooks", "uninstall", "--git")["hooks"]}
-    assert gone == {**dict.fromkeys(hookdir.EVENTS, "removed"), "pre-commit": "removed", "pre-push": "restored"}
+    assert gone == {**dict.fromkeys(hooks_folder.EVENTS, "removed"), "pre-commit": "removed", "pre-push": "restored"}
     assert picture(hooks) == before
     states = {one["event"]: one["state"] for one in seat.ok("hooks", "status")["hooks"]}
     assert (states["pre-commit"], states["pre-push"]) == ("absent", "foreign")

@@ -11,9 +11,9 @@ import pytest
 from seats import Seat
 from story import COMMIT, Story, minutes
 
+from gitcoord.cli.commands.handoff import show_handoff
 from gitcoord.core.requests import RequestClaims
 from gitcoord.errors import GitcoordError
-from gitcoord.cli.commands.handoff import show_handoff
 
 # What another session may have called a thing (names are any plain line), with a mark that appears if a shell takes it for its own.
 NAMES = [

@@ -16,11 +16,11 @@ import pytest
 from filelock import FileLock
 from gits import Outcome, attempt, git
 
-from gitcoord.githooks import install as hooking
 from gitcoord.errors import GitcoordError
-from gitcoord.git import versions as programs
+from gitcoord.git import versions as git_versions
 from gitcoord.git.repo import Repository
-from gitcoord.githooks import folder as hookdir
+from gitcoord.githooks import folder as hooks_folder
+from gitcoord.githooks import install as git_hooks
 from gitcoord.githooks.folder import Hook
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +31,7 @@ PRE_COMMIT = shutil.which("pre-commit") or shutil.which("pre-commit", path=str(P
 
 @pytest.fixture(scope="session")
 def from_npm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the programs husky and lefthook, installed once a run; else the test is skipped, with the reason."""
+    """The folder with the git_versions husky and lefthook, installed once a run; else the test is skipped, with the reason."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("there is no npm on this machine")
@@ -83,16 +83,16 @@ class Tree:
 
     def install(self, **given: bool) -> dict[str, Hook]:
         """Installs our hooks, the guard's too."""
-        found = hooking.install(self.repo, self.env, program="", **{"guard": True, **given})
+        found = git_hooks.install(self.repo, self.env, program="", **{"guard": True, **given})
         return {hook.event: hook for hook in found}
 
     def uninstall(self, **given: bool) -> None:
         """Takes them out."""
-        hooking.uninstall(self.repo, **given)
+        git_hooks.uninstall(self.repo, **given)
 
     def status(self) -> dict[str, tuple[str, str]]:
         """State and way of each event."""
-        return {hook.event: (hook.state, hook.way) for hook in hooking.status(self.repo)}
+        return {hook.event: (hook.state, hook.way) for hook in git_hooks.status(self.repo)}
 
     def run(self, *words: str) -> Outcome:
         """Git, as the user calls it."""
@@ -227,13 +227,13 @@ def manager(request: pytest.FixtureRequest, tree: Tree) -> Manager:
 def test_all_run_and_afterwards_every_byte_is_as_it_was(tree: Tree, manager: Manager) -> None:
     manager.setup(tree)
     before = tree.picture()
-    planned = {hook.event: way for hook, way in hooking.plan(tree.repo, tree.env, guard=True, shared=manager.shared)}
+    planned = {hook.event: way for hook, way in git_hooks.plan(tree.repo, tree.env, guard=True, shared=manager.shared)}
     assert tree.picture() == before
     assert {event: hook.way for event, hook in tree.install(shared=manager.shared).items()} == planned
     again = tree.picture()
     assert {hook.change for hook in tree.install(shared=manager.shared).values()} == {"none"}
     assert tree.picture() == again
-    assert {state for event, (state, _) in tree.status().items() if event not in hookdir.TRAILERS} == {"installed"}
+    assert {state for event, (state, _) in tree.status().items() if event not in hooks_folder.TRAILERS} == {"installed"}
     assert tree.commit().code == 0
     assert tree.ran() == BOTH
     assert tree.commit(GITCOORD="0").code == 0
@@ -375,7 +375,7 @@ def test_a_shared_folder_is_changed_only_for_who_asks(tree: Tree) -> None:
     script(folder / "pre-commit", f"set -eu\n{NOTE.replace('EVENT', 'pre-commit')}")
     script(folder / "post-commit", f"exec sh -c '{NOTE.replace('EVENT', 'post-commit')}'")
     before = tree.picture()
-    assert {way for _, way in hooking.plan(tree.repo, tree.env)} == {"none"}
+    assert {way for _, way in git_hooks.plan(tree.repo, tree.env)} == {"none"}
     with pytest.raises(GitcoordError) as told:
         tree.install()
     assert "gitcoord hooks install --git --shared" in told.value.hint
@@ -457,7 +457,7 @@ def test_a_bare_repository_has_hooks_too(tree: Tree, tmp_path: Path) -> None:
     ],
 )
 def test_the_configuration_is_taken_where_every_git_reads_it(said: dict[str, tuple[int, ...]], goes: bool) -> None:
-    assert programs.have_config_hooks(said) is goes
+    assert git_versions.have_config_hooks(said) is goes
 
 
 def test_every_git_on_the_path_is_asked(tree: Tree, tmp_path: Path) -> None:
@@ -465,7 +465,7 @@ def test_every_git_on_the_path_is_asked(tree: Tree, tmp_path: Path) -> None:
     for folder, text in ((other, "echo git version 2.54.0.windows.1"), (broken, "echo what")):
         folder.mkdir()
         script(folder / "git", text)
-    found = programs.versions({**tree.env, "PATH": os.pathsep.join([*tree.path, str(other), str(broken), "relative"])})
+    found = git_versions.versions({**tree.env, "PATH": os.pathsep.join([*tree.path, str(other), str(broken), "relative"])})
     assert found[str(other / "git")] == (2, 54)
     assert found[str(broken / "git")] == ()
     assert all(version >= (2, 31) for place, version in found.items() if not place.startswith(str(tmp_path)))
@@ -474,7 +474,7 @@ def test_every_git_on_the_path_is_asked(tree: Tree, tmp_path: Path) -> None:
 @pytest.fixture
 def every_git_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine whose gits all read hooks from the configuration."""
-    monkeypatch.setattr(programs, "versions", lambda _: {"git": (2, 55)})
+    monkeypatch.setattr(git_versions, "versions", lambda _: {"git": (2, 55)})
 
 
 def test_hooks_in_the_configuration_touch_no_file_of_others(tree: Tree, every_git_is_new: None, tmp_path: Path) -> None:
@@ -512,7 +512,7 @@ def test_hooks_move_to_the_way_that_is_right_now(tree: Tree, monkeypatch: pytest
     by_hand(tree)
     before = tree.picture()
     tree.install()
-    monkeypatch.setattr(programs, "versions", lambda _: {"git": (2, 55)})
+    monkeypatch.setattr(git_versions, "versions", lambda _: {"git": (2, 55)})
     moved = tree.install(guard=False)  # it stays, since it was asked for before
     assert {hook.way for hook in moved.values()} == {"config"}
     assert "pre-commit" in moved
@@ -532,7 +532,7 @@ def test_a_git_that_reads_them_runs_them_beside_any_manager(
     newer = pytestconfig.getoption("--newer-git")
     if not newer:
         pytest.skip("--newer-git names none")
-    monkeypatch.setattr(programs, "versions", lambda _: {newer: programs._version(newer, dict(os.environ))})
+    monkeypatch.setattr(git_versions, "versions", lambda _: {newer: git_versions._version(newer, dict(os.environ))})
     tree.path.insert(0, str(Path(newer).parent))
     monkeypatch.setenv("PATH", os.pathsep.join(tree.path))
     manager.setup(tree)

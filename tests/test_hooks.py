@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 import pytest
 from gits import Outcome, attempt, git
 
-from gitcoord.githooks import folder as hookdir, shared
+from gitcoord.githooks import folder as hooks_folder
+from gitcoord.githooks import shared
 from gitcoord.machine.identity import AGENTS, Binding, Identity
 from gitcoord.outbox.batch import fold
 
@@ -139,7 +140,7 @@ def desk(bare_desk: Desk) -> Desk:
 def install(desk: Desk, program: str = "") -> None:
     """Installs the hooks."""
     common = desk.hooks.parent
-    hookdir.install(desk.hooks, common_dir=common, program=program)
+    hooks_folder.install(desk.hooks, common_dir=common, program=program)
 
 
 @dataclass
@@ -396,8 +397,12 @@ def test_the_shims_name_every_agent() -> None:
 
 
 def test_the_shims_of_a_kind_are_one_file() -> None:
-    assert {path.name for path in (ROOT / "hooks").iterdir()} == {*hookdir.EVENTS, *hookdir.GUARDS, *hookdir.TRAILERS}
-    for events in (hookdir.EVENTS, hookdir.GUARDS):
+    assert {path.name for path in (ROOT / "hooks").iterdir()} == {
+        *hooks_folder.EVENTS,
+        *hooks_folder.GUARDS,
+        *hooks_folder.TRAILERS,
+    }
+    for events in (hooks_folder.EVENTS, hooks_folder.GUARDS):
         paths = [ROOT / "hooks" / event for event in events]
         assert len({path.read_bytes() for path in paths}) == 1
         assert all(os.access(path, os.X_OK) for path in paths)
@@ -410,7 +415,7 @@ def test_the_shims_of_a_kind_are_one_file() -> None:
 def kept(bare_desk: Desk, tmp_path: Path) -> Path:
     """Hooks of the user's, which are then kept; the file in which they note their arguments and standard input."""
     notes = tmp_path / "notes"
-    for event in hookdir.EVENTS:
+    for event in hooks_folder.EVENTS:
         script(
             bare_desk.hooks / event,
             f'for word; do echo "{event} [$word]"; done >>{shlex.quote(str(notes))}\n'
@@ -566,7 +571,7 @@ def test_garbage_is_answered_with_nothing_and_0(desk: Desk, words: tuple[str, ..
     ],
 )
 def test_a_strange_environment_is_answered_with_nothing_and_0(desk: Desk, env: dict[str, str]) -> None:
-    for event in hookdir.EVENTS:
+    for event in hooks_folder.EVENTS:
         done = run(desk, "git", event, "1", "2", "1", env=env)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -649,7 +654,7 @@ def test_nothing_of_the_checkout_is_run_or_imported(desk: Desk, tmp_path: Path, 
     """With a PATH and variables of Python's that lead into the folder that one stands in."""
     script(desk.bin / "gitcoord", f'exec {shlex.quote(sys.executable)} -P -m gitcoord "$@"')
     if way == "shared lines":
-        hookdir.uninstall(desk.hooks, common_dir=desk.hooks.parent)
+        hooks_folder.uninstall(desk.hooks, common_dir=desk.hooks.parent)
         shared.install(desk.hooks, guard=True, trailers=True)
     mark = tmp_path / "run"
     for name in ("sitecustomize.py", "usercustomize.py", "json.py", "typing.py", "gitcoord/__init__.py"):

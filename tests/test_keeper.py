@@ -11,8 +11,8 @@ import pytest
 from remotes import Remote
 from seats import Clock, Seat, file
 
-from gitcoord.errors import BadInput, Held
 from gitcoord.coordinator.keeper import Farewell, Keeper, Loss
+from gitcoord.errors import BadInput, Held
 
 TTL = 300  # seconds: the shortest lease there is
 

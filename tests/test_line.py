@@ -26,10 +26,10 @@ from gits import git
 from remotes import Remote
 from seats import PATIENCE, Seat, collect, file, until
 
+from gitcoord.cli.commands.work import patience
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Command
 from gitcoord.errors import GitcoordError, NotInTime, Unknown, Unreachable
-from gitcoord.cli.commands.work import patience
 
 # The real program under the test's clock. `GITCOORD=…` variables say who sits where; this one is the test's own.
 UNDER_ITS_CLOCK = """
@@ -56,7 +56,7 @@ if "TEST_STOPS" in os.environ:
         os.kill(os.getpid(), signal.SIGSTOP)
         return real(*args, **more)
     RemoteTip.swap = swap
-from gitcoord.entry import main
+from gitcoord.main import main
 sys.exit(main())
 """
 

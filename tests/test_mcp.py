@@ -31,13 +31,13 @@ from gitcoord.connection.connect import connect
 from gitcoord.core.names import UNSAFE
 from gitcoord.errors import GitcoordError
 from gitcoord.mcp import schemas
+from gitcoord.mcp.answers import Answer
 from gitcoord.mcp.calls import Patience
-from gitcoord.mcp.workspace import choose
 from gitcoord.mcp.outbox import Errand
 from gitcoord.mcp.server import Served
 from gitcoord.mcp.tools import TOOLS, At, Tool
 from gitcoord.mcp.wire import asker, unreadable
-from gitcoord.mcp.answers import Answer
+from gitcoord.mcp.workspace import choose
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from gits import git
 from remotes import Remote
 from seats import Seat, at_work, file, snapshot, until
 
-from gitcoord.coordinator.commands import Receipt
 from gitcoord.coordinator.claims import Leases
+from gitcoord.coordinator.commands import Receipt
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.setup.doctor import examine
 from gitcoord.errors import GitcoordError, Refused, Unknown, Unreachable
 from gitcoord.machine import ids
+from gitcoord.setup.doctor import examine
 
 T = TypeVar("T")
 

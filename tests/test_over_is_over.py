@@ -13,19 +13,21 @@ from types import SimpleNamespace
 import pytest
 from seats import Clock, Ran, Seat, file
 
-from gitcoord.guard import check as guarding, words as guardwords
+from gitcoord.agents.hook import steps
+from gitcoord.agents.mailbox import Tray
+from gitcoord.cli import app
+from gitcoord.cli import connect as context
+from gitcoord.cli.commands import look, work
 from gitcoord.connection.connect import connect
 from gitcoord.core.names import Resource
-from gitcoord.statusline import main as statusline
-from gitcoord.agents.hook import steps
-from gitcoord.cli import app, connect as context
-from gitcoord.cli.commands import look, work
+from gitcoord.guard import check as guard_check
+from gitcoord.guard import words as guard_words
 from gitcoord.mcp import schemas
 from gitcoord.mcp.tools import At
 from gitcoord.mcp.tools import status as mcp_status
-from gitcoord.agents.mailbox import Tray
-from gitcoord.views import board, briefing
+from gitcoord.statusline import main as statusline
 from gitcoord.statusline.line import line
+from gitcoord.views import board, briefing
 
 TTL = timedelta(hours=1)
 X = Resource("file", "x")
@@ -69,8 +71,8 @@ def faces(run: Run, ada: Seat, ben: Seat, clock: Clock, monkeypatch: pytest.Monk
         yield name, f"exit {ran.code}: {ran.out} {ran.err.partition('hint:')[0]}"
     (ben.path / "x").write_text("mine\n")
     with ben.here(clock) as place:
-        said = guarding.look(place.coordinator, place.repo, place.settings, guarding.Asked(paths=("x",), here=str(ben.path)))
-        yield "guard", "\n".join(guardwords.lines(said))
+        said = guard_check.look(place.coordinator, place.repo, place.settings, guard_check.Asked(paths=("x",), here=str(ben.path)))
+        yield "guard", "\n".join(guard_words.lines(said))
     found = statusline.look(str(ada.path), {}, {})
     assert found is not None
     yield "statusline", line(found)

@@ -15,8 +15,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gitcoord import __version__
-from gitcoord.core.messages import TYPES
 from gitcoord.cli.app import program
+from gitcoord.core.messages import TYPES
 
 TOP = Path(__file__).parents[1]
 PLUGIN = TOP / "plugin"

@@ -27,17 +27,17 @@ from seats import PATIENCE, Clock, Seat, until
 from gitcoord.connection.connect import Connection
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.names import Resource
-from gitcoord.relay.channel import REFUSALS
 from gitcoord.errors import BadInput
 from gitcoord.git.objects import Objects
-from gitcoord.relay.settings import Book
 from gitcoord.log.eventlog import View
+from gitcoord.relay.channel import REFUSALS
+from gitcoord.relay.filter import AGAIN, Choice
 from gitcoord.relay.relay import Plan, Relay
 from gitcoord.relay.services.api import Inlet, Outlet
-from gitcoord.relay.services.gate import Gate
 from gitcoord.relay.services.file import Lines
+from gitcoord.relay.services.gate import Gate
 from gitcoord.relay.services.webhook import Webhook
-from gitcoord.relay.filter import AGAIN, Choice
+from gitcoord.relay.settings import Book
 
 HERE = Gate(private=True)  # what the tests talk with is on loopback
 ALL = Choice.parse(("message.sent",))

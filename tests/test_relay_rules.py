@@ -19,14 +19,14 @@ from seats import Seat
 from gitcoord.core.messages import MessageSent
 from gitcoord.core.names import UNSAFE
 from gitcoord.errors import BadInput
-from gitcoord.relay.settings import read_settings
-from gitcoord.relay.plan import Typed, make_plan
-from gitcoord.relay.services.api import Busy, Delivery, Parcel
-from gitcoord.relay.services.gate import Gate, is_public
-from gitcoord.relay.services.file import Lines
-from gitcoord.relay.services.webhook import Webhook
-from gitcoord.relay.redact import HIDDEN, inert, redact
 from gitcoord.relay.filter import Choice, line
+from gitcoord.relay.plan import Typed, make_plan
+from gitcoord.relay.redact import HIDDEN, inert, redact
+from gitcoord.relay.services.api import Busy, Delivery, Parcel
+from gitcoord.relay.services.file import Lines
+from gitcoord.relay.services.gate import Gate, is_public
+from gitcoord.relay.services.webhook import Webhook
+from gitcoord.relay.settings import read_settings
 
 HERE = Gate(private=True)
 PARCEL = Parcel("#7 ada to all: hello", "01ID", 7, event={"seq": 7})

@@ -15,8 +15,8 @@ from gits import git
 from remotes import Remote
 from seats import Ran, Seat
 
-from gitcoord.statusline import cache
 from gitcoord.machine.identity import Identity
+from gitcoord.statusline import cache
 
 
 def shown(seat: Seat, stdin: str | None = None, cwd: Path | None = None, **extra: str) -> Ran:

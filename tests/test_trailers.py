@@ -13,7 +13,7 @@ from guards import Day, begin, over, write
 from remotes import Remote
 from seats import Seat
 
-from gitcoord.githooks import folder as hookdir
+from gitcoord.githooks import folder as hooks_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,7 +36,7 @@ def day(file_remote: Remote, pair: tuple[Seat, Seat], tmp_path: Path) -> Day:
     found = begin(file_remote, *pair)
     found.ben.extra |= {"PATH": str(folder), "PYTHONPATH": str(ROOT)}
     common = found.ben.path / ".git"
-    hookdir.install(common / "hooks", common_dir=common, trailers=True)
+    hooks_folder.install(common / "hooks", common_dir=common, trailers=True)
     found.ben.ok("claim", "src")
     found.ben.ok("claim", "deploy:production")
     return found
@@ -138,16 +138,16 @@ def test_what_the_user_has_set_for_trailers_is_for_their_own(day: Day, tmp_path:
 
 def test_own_hook_runs_first_and_may_say_no(day: Day) -> None:
     hooks = day.ben.path / ".git" / "hooks"
-    hookdir.uninstall(hooks, common_dir=day.ben.path / ".git")
+    hooks_folder.uninstall(hooks, common_dir=day.ben.path / ".git")
     script(hooks / "commit-msg", 'echo "seen: $(cat "$1")" >>"$1.seen"; [ "$(cat "$1")" != bad ]')
     kept = (hooks / "commit-msg").read_bytes()
-    hookdir.install(hooks, common_dir=day.ben.path / ".git", trailers=True)
+    hooks_folder.install(hooks, common_dir=day.ben.path / ".git", trailers=True)
     write(day.ben, "src/api.py")
     assert run(day, "commit", "-a", "-m", "bad").code == 1
     assert run(day, "commit", "-a", "-m", "good").code == 0
     assert "Coord-Session: ben" in message(day)
     assert (day.ben.path / ".git" / "COMMIT_EDITMSG.seen").read_text() == "seen: bad\nseen: good\n"
-    hookdir.uninstall(hooks, common_dir=day.ben.path / ".git")
+    hooks_folder.uninstall(hooks, common_dir=day.ben.path / ".git")
     assert (hooks / "commit-msg").read_bytes() == kept
 
 

@@ -44,7 +44,7 @@ from seats import Seat
 from gitcoord.connection.connect import Connection, utc_now
 from gitcoord.core.leases import split_lease
 from gitcoord.core.names import Resource
-from gitcoord.errors import GitcoordError, Held, Unknown
+from gitcoord.errors import GitcoordError, GitFault, Held, Unknown
 
 MARK = "WORKLOAD_STORM"  # by this variable every process of a storm is found, however its parents ended
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
@@ -183,7 +183,9 @@ def act(seat: Seat, call: dict[str, Any], shift: float, handle: int) -> None:
         ]
         answered = {"answer": "refused", "error": error.name, "words": error.message, "holders": holders}
     except GitcoordError as error:
-        answered = {"answer": "unknown" if isinstance(error, Unknown) else "refused", "error": error.name, "words": error.message}
+        # As the program has it: under an id that the caller chose, a dying git says nothing of an earlier run.
+        open_ = isinstance(error, Unknown) or (isinstance(error, GitFault) and (call["op"] or "").startswith("op-"))
+        answered = {"answer": "unknown" if open_ else "refused", "error": error.name, "words": error.message}
     except Exception as error:  # what no caller should ever see
         answered = {"answer": "crashed", "error": f"{type(error).__name__}: {error}"}
     tell(handle, end=time.monotonic(), **answered)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from gitcoord.agents.mailbox import Tray
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core.names import show
 from gitcoord.errors import NotInitialised, Unreachable
 from gitcoord.machine.identity import Binding
-from gitcoord.agents.mailbox import Tray
 from gitcoord.views.briefing import LIMIT, Briefing
 
 _CLEARED = frozenset({"clear", "compact", "resume"})  # the same process may go on under another id

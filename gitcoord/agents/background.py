@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gitcoord.agents.mailbox import Letter, Tray
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import guard, leases
 from gitcoord.core.guard import Target
@@ -21,9 +22,8 @@ from gitcoord.core.overlap import covers
 from gitcoord.errors import GitcoordError, Held
 from gitcoord.git import changes, discovery
 from gitcoord.git.repo import Repository
-from gitcoord.machine.identity import Binding, Identity
-from gitcoord.agents.mailbox import Letter, Tray
 from gitcoord.log.eventlog import View
+from gitcoord.machine.identity import Binding, Identity
 from gitcoord.settings import Settings
 from gitcoord.views import briefing
 from gitcoord.views.briefing import Seen

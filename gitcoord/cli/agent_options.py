@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from gitcoord.connection.connect import Connection
-from gitcoord.errors import BadInput
-from gitcoord.cli.connect import connection
 from gitcoord.agents.settings import files
 from gitcoord.agents.settings.files import Place, Placed
 from gitcoord.agents.settings.table import Agent, Scope, agents
+from gitcoord.cli.connect import connection
+from gitcoord.connection.connect import Connection
+from gitcoord.errors import BadInput
 
 Named = Annotated[
     list[str] | None,

@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from gitcoord.cli import output
+from gitcoord.cli.connect import connection, options, say
 from gitcoord.core.messages import Message
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotInTime, Unreachable
-from gitcoord.cli import output
-from gitcoord.cli.connect import connection, options, say
 from gitcoord.git import discovery
 from gitcoord.machine import processes
 from gitcoord.machine.identity import Binding, Identity, agent_ids

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from gitcoord import __version__
-from gitcoord.core.names import show
-from gitcoord.errors import BadInput, GitcoordError, NotWritten
-from gitcoord.cli.commands import admin, ask, brief, guard, handoff, hooks, install, look, mcp, prompt, relay, run, talk, work
 from gitcoord.cli import output
+from gitcoord.cli.commands import admin, ask, brief, guard, handoff, hooks, install, look, mcp, prompt, relay, run, talk, work
 from gitcoord.cli.connect import options, say, take_globals, tell
+from gitcoord.core.names import show
+from gitcoord.errors import BadInput, GitcoordError, GitFault, NotWritten, Unknown
 from gitcoord.machine import reports
 
 DAILY = "Every day"
@@ -132,6 +132,8 @@ def _run(argv: Sequence[str], rest: list[str]) -> int:
         rest += take_globals(argv)
         result = program(rest[0] if rest else "")(args=list(rest), prog_name="gitcoord", standalone_mode=False)
         return result if isinstance(result, int) else 0
+    except GitFault as error:
+        return tell(_unknown(error) if options.op else error)
     except GitcoordError as error:
         return tell(error)
     except typer.Exit as stop:
@@ -154,6 +156,11 @@ def _run(argv: Sequence[str], rest: list[str]) -> int:
             return tell(BadInput(str(error.format_message()), hint="gitcoord --help"))
         code = _bug(error)
         return 0 if rest[:1] == ["guard"] else code  # a bug of ours must not keep anybody from committing (guarantee G11)
+
+
+def _unknown(error: GitFault) -> Unknown:
+    """Return what is said of a failure under an id that the caller chose: an earlier run under that id may have landed."""
+    return Unknown(f"whether {options.op} was done before can't be told ({error.message})", hint="run the same command again")
 
 
 def _bug(error: Exception) -> int:

@@ -8,13 +8,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from gitcoord.cli.connect import here_and_root
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.core.names import Resource, show
 from gitcoord.core.times import parse_duration
 from gitcoord.errors import BadInput
-from gitcoord.cli.connect import here_and_root
 
 
 def resources(found: Connection, words: Sequence[str]) -> list[Resource]:

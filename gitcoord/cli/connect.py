@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from gitcoord.cli import output
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core.names import hint_from_root, parse_id, show, show_text
 from gitcoord.errors import BadInput, GitcoordError, mask
-from gitcoord.cli import output
 from gitcoord.views import quoting
 
 PLAIN_LINES = 40  # lines of a list when nobody looks at it: agents read it, and pay for every line

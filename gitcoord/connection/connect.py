@@ -16,27 +16,27 @@ from pathlib import Path
 from typing import Any
 
 from gitcoord import __version__
+from gitcoord.coordinator.branch import Who
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, Damaged, GitFault, Unknown
-from gitcoord.outbox.submit import Flusher
 from gitcoord.git import hub
 from gitcoord.git.objects import Objects
 from gitcoord.git.process import holds_sockets, keep_ssh_open
 from gitcoord.git.repo import Repository
 from gitcoord.git.tip import LocalTip, RemoteTip, Tip
 from gitcoord.git.urls import hub_url, push_url
-from gitcoord.outbox import places as earlier
+from gitcoord.log.eventlog import EventLog, Undoubted
+from gitcoord.log.history import Bad, Checked
 from gitcoord.machine import files
-from gitcoord.outbox.store import Desk, count_left, digest, left_at, open_desk, temporary
-from gitcoord.outbox.places import Earlier
 from gitcoord.machine.facts import Facts
 from gitcoord.machine.identity import Identity, agent_name, owner
 from gitcoord.machine.timekeeper import Timekeeper
-from gitcoord.log.eventlog import EventLog, Undoubted
-from gitcoord.log.history import Bad, Checked
-from gitcoord.coordinator.branch import Who
+from gitcoord.outbox import places as earlier_places
+from gitcoord.outbox.places import Earlier
+from gitcoord.outbox.store import Desk, count_left, digest, left_at, open_desk, temporary
+from gitcoord.outbox.submit import Flusher
 from gitcoord.settings import Settings
 from gitcoord.views.projection import Projection
 
@@ -231,9 +231,9 @@ def connect(
     memory = CloneMemory(folder / f"checked-{name}.json")
     identity = Identity(Path(repo.git_dir))
     boxed = _is_boxed(repo, environ)
-    used = earlier.others(folder, desk.path) if at is None else ()
+    used = earlier_places.others(folder, desk.path) if at is None else ()
     if at is None and not boxed:
-        earlier.remember(folder, desk.path, memory.path.stem)
+        earlier_places.remember(folder, desk.path, memory.path.stem)
         for moved, before in identity.follow(desk.path):
             with suppress(OSError):
                 desk.take_over(moved, before)
@@ -286,7 +286,7 @@ def _as_it_was(desk: Desk, memory: CloneMemory, folder: Path) -> Iterator[None]:
         if not memory.path.exists():
             desk.leave()
             if not desk.path.exists():
-                earlier.forget(folder, desk.path)
+                earlier_places.forget(folder, desk.path)
 
 
 def _ssh_options(settings: Settings, environ: Mapping[str, str]) -> str:

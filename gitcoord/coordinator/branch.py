@@ -9,30 +9,30 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from gitcoord.statusline import note as glancing
-from gitcoord.core import clocks, leases, names, requests, term, trespasses, queue
+from gitcoord.coordinator.verify import Verdict, Verifier
+from gitcoord.core import clocks, leases, names, queue, requests, term, trespasses
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.leases import Claim
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps, within
+from gitcoord.core.queue import Waiting
 from gitcoord.core.records import Event
 from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
-from gitcoord.core.queue import Waiting
 from gitcoord.errors import Held, NotHeld, NotInitialised, Unreachable
-from gitcoord.outbox.submit import Flusher
 from gitcoord.git.repo import Oid
-from gitcoord.outbox.store import Desk
-from gitcoord.machine.identity import Binding, Identity
 from gitcoord.log.entries import Entry
 from gitcoord.log.eventlog import EventLog, View
 from gitcoord.log.history import Bad, Good
-from gitcoord.coordinator.verify import Verdict, Verifier
+from gitcoord.machine.identity import Binding, Identity
+from gitcoord.outbox.store import Desk
+from gitcoord.outbox.submit import Flusher
+from gitcoord.statusline import note as status_note
 from gitcoord.views import board as board_view
 from gitcoord.views.attention import Item, attention
 from gitcoord.views.holdings import Holdings, How, Step
@@ -218,7 +218,7 @@ class Reader:
     def _glance(self, view: View) -> None:
         """Notes what a status line shows, where the branch was just read where it lives."""
         if view.read_at is not None:
-            glancing.note(self.identity, view.state, self.time_of(view), view.read_at)
+            status_note.note(self.identity, view.state, self.time_of(view), view.read_at)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gitcoord.coordinator.branch import Reader
 from gitcoord.core.names import Resource, file_in, is_resource_name
 from gitcoord.git import changes
 from gitcoord.git.repo import Repository
-from gitcoord.coordinator.branch import Reader
 from gitcoord.views import briefing
 from gitcoord.views.briefing import Briefing, Seen
 

@@ -11,18 +11,18 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from gitcoord.coordinator.branch import Reader, Who
 from gitcoord.core import clocks, leases, names, secrecy, sessions
 from gitcoord.core.records import Caller, Command, Event, digest
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, GitcoordError, GitFault, Held, NoSession, NotInitialised, NotWritten, Unknown, Unreachable
-from gitcoord.outbox.submit import Queued, Result
 from gitcoord.git.repo import Oid
-from gitcoord.machine import processes
-from gitcoord.machine.identity import Binding
 from gitcoord.log.eventlog import PATIENCE, Done
 from gitcoord.log.history import Checked
-from gitcoord.coordinator.branch import Reader, Who
+from gitcoord.machine import processes
+from gitcoord.machine.identity import Binding
+from gitcoord.outbox.submit import Queued, Result
 
 Outcome = Literal["committed", "queued", "unchanged"]
 

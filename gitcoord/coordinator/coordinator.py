@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from gitcoord.coordinator.commands import Receipt
 from gitcoord.coordinator.briefings import Briefer
 from gitcoord.coordinator.claims import Claiming
+from gitcoord.coordinator.commands import Receipt
+from gitcoord.coordinator.handoffs import Handing
+from gitcoord.coordinator.messages import Talking
 from gitcoord.core import branch, names
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.leases import due_renewals
@@ -17,9 +19,7 @@ from gitcoord.core.records import Clock
 from gitcoord.core.renewals import regained_by
 from gitcoord.errors import Alarm, BadInput, GitcoordError, NotInitialised, Unknown, Unreachable
 from gitcoord.git.repo import Oid
-from gitcoord.coordinator.handoffs import Handing
 from gitcoord.log.eventlog import View
-from gitcoord.coordinator.messages import Talking
 
 _AGAIN = 2  # flushes more while something waits
 _BY_ITSELF = 2 / 3  # of a lease is left: then a sign of life that nobody else sends is worth a commit

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitcoord.coordinator.commands import Asker, Receipt
-from gitcoord.core import handoffs, inbox, leases, names, handover, sessions, succession
+from gitcoord.core import handoffs, handover, inbox, leases, names, sessions, succession
 from gitcoord.core.handoffs import Handoff
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message

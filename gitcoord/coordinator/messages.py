@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from typing import Any, NamedTuple
 
-from gitcoord.statusline import note as glancing
+from gitcoord.agents.mailbox import Tray
 from gitcoord.coordinator.commands import Asker, Receipt
+from gitcoord.coordinator.watch import Watcher
 from gitcoord.core import addresses, inbox, messages, names, secrecy
 from gitcoord.core.messages import Message
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
-from gitcoord.errors import BadInput, NoSession, NotInTime, Unreachable
-from gitcoord.agents.mailbox import Tray
+from gitcoord.errors import BadInput, GitFault, NoSession, NotInTime, Unreachable
 from gitcoord.log.eventlog import View
-from gitcoord.coordinator.watch import Watcher
+from gitcoord.statusline import note as status_note
 
 _LOOKS = 4  # at what was taken: in this clone, then where the branch lives; a machine under load may miss a deadline or two
 _CALM = 15.0  # seconds between two looks at the remote of who only announces: all day long, one process a machine for all of them
@@ -340,7 +341,8 @@ class Talking(Asker):
             if all(key in state.messages for key in taken):
                 break
             # What this process sent itself is known here; what another clone of this machine sent must be fetched.
-            state = (self.log.view() if look == 0 else self.view(fresh=True)).state
+            with suppress(GitFault):  # they are taken: those that can't be read now come again
+                state = (self.log.view() if look == 0 else self.view(fresh=True)).state
         found = [state.messages[key] for key in taken if key in state.messages]
         if len(found) < len(taken):
             self.desk.give_back(self.who.session, [key for key in taken if key not in state.messages])
@@ -374,7 +376,7 @@ class Talking(Asker):
     def glance(self) -> None:
         """Note what is to be seen of the session at a glance, now that messages were taken."""
         view = self.log.view()
-        glancing.note(self.identity, view.state, self.time_of(view), self.now())
+        status_note.note(self.identity, view.state, self.time_of(view), self.now())
 
     def not_shown(self, found: Iterable[Message]) -> None:
         """Notes that these were taken and could not be shown here: they come again at once, marked."""

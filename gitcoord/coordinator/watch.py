@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from time import monotonic
 
 from gitcoord.errors import Unreachable
-from gitcoord.outbox.store import Desk
 from gitcoord.log.eventlog import EventLog, View
+from gitcoord.outbox.store import Desk
 
 _FIRST = 1.0  # seconds between two looks at the remote, while something happens
 _SLOWER = 1.25  # by how much that grows with each look that finds nothing

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import clocks, leases, names, requests, queue
+from gitcoord.core import clocks, leases, names, queue, requests
 from gitcoord.core.leases import Claim, LeaseEntry, RenewalEntry, held_by, split_renewal
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Clock, Command, Event, ResourceText

@@ -6,7 +6,22 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from gitcoord.core import branch, claims, clocks, heartbeats, retention, leases, messages, handover, releases, renewals, requests, sessions, succession, queue
+from gitcoord.core import (
+    branch,
+    claims,
+    clocks,
+    handover,
+    heartbeats,
+    leases,
+    messages,
+    queue,
+    releases,
+    renewals,
+    requests,
+    retention,
+    sessions,
+    succession,
+)
 from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import Draft, State
 from gitcoord.core.times import is_date

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from gitcoord.core.heartbeats import Heartbeat
     from gitcoord.core.leases import Claim
     from gitcoord.core.messages import Message
-    from gitcoord.core.sessions import Session
     from gitcoord.core.queue import Waiting
+    from gitcoord.core.sessions import Session
 
 K = TypeVar("K")
 V = TypeVar("V")

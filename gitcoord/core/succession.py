@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from gitcoord.core import clocks, leases, names, handover
-from gitcoord.core.leases import Claim, split_lease
+from gitcoord.core import clocks, handover, leases, names
 from gitcoord.core.handover import Leases
+from gitcoord.core.leases import Claim, split_lease
 from gitcoord.core.records import Clock, Command, Count, Event, RunId, SessionName
 from gitcoord.core.sessions import Session, acting, close
 from gitcoord.core.times import Instant, spell, spell_span

@@ -4,9 +4,9 @@ Four ways, exactly one for an event, so that nothing is told twice:
 
 - `config`: where every git of this machine is 2.54 or newer, the clone's configuration names them. They run beside any
   hook manager.
-- `folder`: else a shim in the clone's own hooks folder, which runs the hook that was there (`local/hookdir`).
+- `folder`: else a shim in the clone's own hooks folder, which runs the hook that was there (`local/hooks_folder`).
 - `lefthook`: where that hook is lefthook's, a command in its personal file (`local/lefthook`).
-- `shared`: where the folder is not the clone's own (husky, core.hooksPath), marked lines in its files (`local/sharedhooks`): only
+- `shared`: where the folder is not the clone's own (husky, core.hooksPath), marked lines in its files (`local/shared_hooks`): only
   for who asks, since others get them, too. Where a teammate has put them in, they count as installed.
 """
 
@@ -17,30 +17,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from gitcoord.git import versions as programs
+from gitcoord.git import versions as git_versions
 from gitcoord.git.repo import Repository
-from gitcoord.githooks import folder as hookdir, lefthook, shared as sharedhooks
+from gitcoord.githooks import folder as hooks_folder
+from gitcoord.githooks import lefthook
+from gitcoord.githooks import shared as shared_hooks
 from gitcoord.githooks.folder import ALL, GUARDS, TRAILERS, Hook, Way
 
 
 def install(
     repo: Repository, environ: Mapping[str, str], *, program: str, guard: bool = False, trailers: bool = False, shared: bool = False
 ) -> tuple[Hook, ...]:
-    """Installs the hooks, as `hookdir.install` says; may run twice. What was installed by another way moves to the one that is
+    """Installs the hooks, as `hooks_folder.install` says; may run twice. What was installed by another way moves to the one that is
     right now. `shared`: also where others get them, too. Raises GitcoordError.
     """
     place = _Place(repo)
     before = {hook.event for hook in status(repo) if hook.state in {"installed", "shadowed"}}
     guard, trailers = guard or bool(before & {*GUARDS}), trailers or bool(before & {*TRAILERS})
-    asked = hookdir.wanted(guard=guard, trailers=trailers)
+    asked = hooks_folder.wanted(guard=guard, trailers=trailers)
     if shared and not place.own:
         place.clear_config()
-        return sharedhooks.install(place.folder, guard=guard, trailers=trailers)
+        return shared_hooks.install(place.folder, guard=guard, trailers=trailers)
     there = place.shared()
     left = [event for event in asked if event not in there]
     if not left:
         found: tuple[Hook, ...] = ()
-    elif programs.have_config_hooks(programs.versions(environ)):
+    elif git_versions.have_config_hooks(git_versions.versions(environ)):
         found = place.put_config(left, program)
     else:
         found = place.put_folder(left, program, guard=guard, trailers=trailers)
@@ -49,7 +51,7 @@ def install(
 
 def may(repo: Repository, environ: Mapping[str, str], *, shared: bool) -> bool:
     """Whether hooks can be installed without giving them to others who were not meant."""
-    return shared or _Place(repo).own or programs.have_config_hooks(programs.versions(environ))
+    return shared or _Place(repo).own or git_versions.have_config_hooks(git_versions.versions(environ))
 
 
 def plan(
@@ -59,8 +61,8 @@ def plan(
     place = _Place(repo)
     before = {hook.event: hook for hook in status(repo)}
     had = {event for event, hook in before.items() if hook.state in {"installed", "shadowed"}}
-    asked = hookdir.wanted(guard=guard or bool(had & {*GUARDS}), trailers=trailers or bool(had & {*TRAILERS}))
-    config = programs.have_config_hooks(programs.versions(environ))
+    asked = hooks_folder.wanted(guard=guard or bool(had & {*GUARDS}), trailers=trailers or bool(had & {*TRAILERS}))
+    config = git_versions.have_config_hooks(git_versions.versions(environ))
     jobs, soon = lefthook.events(place.folder, repo.work_tree, asked) if place.own else (frozenset(), frozenset())
     found: list[tuple[Hook, Way | Literal["none"]]] = []
     for event in asked:
@@ -85,7 +87,7 @@ def uninstall(repo: Repository, *, shared: bool = False) -> tuple[Hook, ...]:
     told = {hook.event for hook in found}
     found += [hook for hook in place.clear_folder() if hook.change != "none" or hook.event not in told]
     if not place.own:
-        found += sharedhooks.uninstall(place.folder) if shared else place.shared().values()
+        found += shared_hooks.uninstall(place.folder) if shared else place.shared().values()
     return tuple(found)
 
 
@@ -93,13 +95,13 @@ def status(repo: Repository) -> tuple[Hook, ...]:
     """For each event where our hook is, or what is there in its place. Raises GitcoordError."""
     place = _Place(repo)
     config, jobs, shared = place.config(), place.jobs(), place.shared()
-    folder = {hook.event: hook for hook in hookdir.status(place.folder if place.own else place.hooks)}
+    folder = {hook.event: hook for hook in hooks_folder.status(place.folder if place.own else place.hooks)}
     found = []
     for event in ALL:
         hook = config.get(event) or jobs.get(event) or shared.get(event) or folder[event]
         if hook.way == "folder" and not place.own:
             away = hook.state == "installed"
-            hook = replace(hook, state="shadowed") if away else sharedhooks.status(place.folder, {event})[0]
+            hook = replace(hook, state="shadowed") if away else shared_hooks.status(place.folder, {event})[0]
         found.append(hook)
     return tuple(found)
 
@@ -113,14 +115,14 @@ class _Place:
         self.folder = Path(repo.hooks_dir())
         self.hooks = self.common / "hooks"
         self.shims = self.common / "gitcoord" / "hooks"
-        self.own = hookdir.is_inside(self.folder, self.common)
+        self.own = hooks_folder.is_inside(self.folder, self.common)
 
     # --- config ------------------------------------------------------------------------------------------------------
 
     def config(self) -> dict[str, Hook]:
         """The hooks that the configuration names."""
         found = {}
-        for hook in hookdir.status(self.shims):
+        for hook in hooks_folder.status(self.shims):
             command = self.repo.setting(f"hook.gitcoord-{hook.event}.command")
             if command is not None:
                 intact = hook.state == "installed" and command == _command(hook.event)
@@ -147,26 +149,26 @@ class _Place:
         for event in found:
             self.repo.set_hook(f"gitcoord-{event}", event, None)
         if found:
-            hookdir.uninstall(self.shims, common_dir=self.common, alone=True)
+            hooks_folder.uninstall(self.shims, common_dir=self.common, alone=True)
         return tuple(replace(hook, state="absent", change="removed") for hook in found.values())
 
     def _put_shims(self, events: list[str], program: str) -> tuple[Hook, ...]:
         besides = {*ALL} - {*events}
-        return hookdir.install(self.shims, common_dir=self.common, program=program, guard=True, trailers=True, besides=besides)
+        return hooks_folder.install(self.shims, common_dir=self.common, program=program, guard=True, trailers=True, besides=besides)
 
     # --- folder, and lefthook in it ----------------------------------------------------------------------------------
 
     def put_folder(self, events: list[str], program: str, *, guard: bool, trailers: bool) -> tuple[Hook, ...]:
         """Puts shims into the clone's own hooks folder, and commands into lefthook's file for what that has hooks for."""
-        hookdir.check(self.folder, common_dir=self.common, guard=guard)
+        hooks_folder.check(self.folder, common_dir=self.common, guard=guard)
         self.clear_config()
         jobs, soon = lefthook.events(self.folder, self.repo.work_tree, events)
         found = []
         if jobs:
-            hookdir.uninstall(self.folder, common_dir=self.common, alone=True, events=jobs)
+            hooks_folder.uninstall(self.folder, common_dir=self.common, alone=True, events=jobs)
         if jobs | soon:
             found += [hook for hook in self._put_jobs(sorted(jobs | soon), program) if hook.event in jobs]
-        found += hookdir.install(
+        found += hooks_folder.install(
             self.folder, common_dir=self.common, program=program, guard=guard, trailers=trailers,
             besides={*ALL} - {*events} | jobs,
         )  # fmt: skip
@@ -174,7 +176,7 @@ class _Place:
 
     def clear_folder(self) -> tuple[Hook, ...]:
         """Takes the shims out of the hooks folder, and out of the clone's own where git's was moved since."""
-        return hookdir.uninstall(self.folder, common_dir=self.common)
+        return hooks_folder.uninstall(self.folder, common_dir=self.common)
 
     def jobs(self) -> dict[str, Hook]:
         """The hooks that lefthook calls."""
@@ -187,7 +189,7 @@ class _Place:
         top = self.repo.work_tree
         self._put_shims(events, program)
         path = lefthook.file(top)
-        with hookdir.explained(path):
+        with hooks_folder.explained(path):
             change = lefthook.install(
                 top, self.common / "info" / "exclude", {event: _command(event) for event in events},
                 ignored=path.exists() or self.repo.ignores(path.name),
@@ -197,10 +199,10 @@ class _Place:
     def clear_lefthook(self) -> tuple[Hook, ...]:
         """Takes the commands out of lefthook's file."""
         found = self.jobs()
-        with hookdir.explained(self.common):
+        with hooks_folder.explained(self.common):
             change = lefthook.uninstall(self.repo.work_tree, self.common / "info" / "exclude")
         if found:
-            hookdir.uninstall(self.shims, common_dir=self.common, alone=True)
+            hooks_folder.uninstall(self.shims, common_dir=self.common, alone=True)
         return tuple(replace(hook, state="absent", change=change) for hook in found.values())
 
     # --- shared ------------------------------------------------------------------------------------------------------
@@ -209,7 +211,7 @@ class _Place:
         """The hooks that are in the files of a folder that others share."""
         if self.own:
             return {}
-        return {hook.event: hook for hook in sharedhooks.status(self.folder) if hook.state in {"installed", "edited"}}
+        return {hook.event: hook for hook in shared_hooks.status(self.folder) if hook.state in {"installed", "edited"}}
 
 
 def _command(event: str) -> str:

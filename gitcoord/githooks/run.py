@@ -23,8 +23,8 @@ from pathlib import Path
 from gitcoord.core.names import LINE_LIMIT, Resource, file_in, show
 from gitcoord.git import discovery, process
 from gitcoord.machine import background, files
-from gitcoord.outbox import spool
 from gitcoord.machine.identity import AGENTS, Identity
+from gitcoord.outbox import spool
 
 _ACTIONS = {
     "post-commit": "committed",

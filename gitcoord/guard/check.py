@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from gitcoord.coordinator.branch import Reader
 from gitcoord.core import guard
 from gitcoord.core.guard import Remembered, Target, Work
 from gitcoord.core.leases import Claim, split_lease
@@ -25,7 +26,6 @@ from gitcoord.git.tip import LocalTip
 from gitcoord.guard.cache import STALE_AFTER
 from gitcoord.guard.targets import Ground, plain
 from gitcoord.guard.targets import targets as find_targets
-from gitcoord.coordinator.branch import Reader
 from gitcoord.settings import Settings
 
 FETCH_SECONDS = 2.0

@@ -16,8 +16,8 @@ from pathlib import Path
 from gitcoord.core.guard import Target, in_the_way
 from gitcoord.core.names import file_in
 from gitcoord.git import process
-from gitcoord.machine import files, processes
 from gitcoord.guard import cache
+from gitcoord.machine import files, processes
 from gitcoord.machine.identity import Identity
 
 _SECONDS = 5.0  # a git call of ours takes 2 ms; after this long something is wrong with the repository

@@ -441,6 +441,7 @@ class EventLog:
                 since = won.checked.tip
             self.newest = view.state
         except (Unreachable, Unknown, Refused, Alarm, NotInTime, NotInitialised, NotWritten, GitFault) as error:
+            self._collect(pending, outcomes)  # what has landed before the failure is done
             outcomes |= {command.handle: error for command in pending if command.handle not in outcomes}
         return outcomes
 

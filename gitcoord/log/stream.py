@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gitcoord.coordinator.branch import LogEntry, Reader, entry_of
+from gitcoord.coordinator.watch import Watcher
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Event
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log.entries import Entry
 from gitcoord.log.eventlog import EventLog, View
-from gitcoord.coordinator.branch import LogEntry, Reader, entry_of
-from gitcoord.coordinator.watch import Watcher
 
 _FOREVER = 10 * 365 * 86400.0  # seconds: until somebody ends it
 

@@ -12,8 +12,8 @@ from gitcoord.core.names import Resource, branch_or_none, show, word
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput
 from gitcoord.mcp import answers
-from gitcoord.mcp.schemas import HandoffGiven
 from gitcoord.mcp.answers import Answer
+from gitcoord.mcp.schemas import HandoffGiven
 
 
 def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource] | None) -> Answer:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitcoord.connection.connect import Connection
 from gitcoord.connection.collect import Connect, collect
+from gitcoord.connection.connect import Connection
 from gitcoord.errors import GitcoordError
 from gitcoord.outbox.store import left_at
 

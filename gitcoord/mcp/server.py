@@ -30,14 +30,14 @@ from gitcoord.connection.connect import Connection, connect
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core.names import show, show_text
 from gitcoord.errors import BadInput, GitcoordError
-from gitcoord.mcp import handoff, schemas, answers
+from gitcoord.machine import processes, reports
+from gitcoord.mcp import answers, handoff, schemas
+from gitcoord.mcp.answers import Answer
 from gitcoord.mcp.calls import Calls, Patience
-from gitcoord.mcp.workspace import Place
 from gitcoord.mcp.outbox import EVERY, Errand
 from gitcoord.mcp.tools import TOOLS, At, Given, Tool
 from gitcoord.mcp.wire import Wire
-from gitcoord.mcp.answers import Answer
-from gitcoord.machine import processes, reports
+from gitcoord.mcp.workspace import Place
 
 BOARD = "gitcoord://board"
 BRIEFING = "gitcoord://briefing"

@@ -9,6 +9,7 @@ from typing import Any
 
 from gitcoord.connection.connect import Connection, utc_now
 from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.coordinator.messages import Mail
 from gitcoord.core import leases, messages, names, queue
 from gitcoord.core.inbox import unread as unread_of
 from gitcoord.core.names import Resource, branch_or_none
@@ -17,10 +18,9 @@ from gitcoord.core.sessions import standing
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, GitcoordError, Held, NotInTime
-from gitcoord.mcp import handoff as passing, answers
-from gitcoord.mcp import schemas as shape
+from gitcoord.mcp import answers, schemas
+from gitcoord.mcp import handoff as handoff_tools
 from gitcoord.mcp.answers import Answer
-from gitcoord.coordinator.messages import Mail
 
 _LISTED = 50  # entries of each list in a status: what an agent can bear
 _SAID = 10  # of them in its words
@@ -79,14 +79,14 @@ class Tool:
     name: str
     title: str
     use: str
-    takes: type[shape.Given]
-    gives: type[shape.Told]
+    takes: type[schemas.Given]
+    gives: type[schemas.Told]
     run: Callable[[At, Any], Answer]
     writes: bool = True
     repeatable: bool = False
 
 
-def status(at: At, given: shape.StatusGiven) -> Answer:
+def status(at: At, given: schemas.StatusGiven) -> Answer:
     """Who is there, who holds what."""
     now = at.boss.status()
     state, me = now.state, at.boss.who.session
@@ -145,7 +145,7 @@ def status(at: At, given: shape.StatusGiven) -> Answer:
     return Answer(record, ours, others)
 
 
-def claim(at: At, given: shape.ClaimGiven) -> Answer:
+def claim(at: At, given: schemas.ClaimGiven) -> Answer:
     """Holds, or stands in line."""
     ttl = int(parse_duration(given.ttl).total_seconds()) if given.ttl else None
     try:
@@ -154,7 +154,14 @@ def claim(at: At, given: shape.ClaimGiven) -> Answer:
             any_of=given.any_of, ttl_seconds=ttl, phase=given.phase, reason=given.reason, if_stale=given.if_stale,
         )  # fmt: skip
     except GitcoordError as error:
-        empty: dict[str, Any] = {"claims": [], "blocked_by": [], "place": None, "commit": None, "seq": None, "origin": answers.ORIGIN}
+        empty: dict[str, Any] = {
+            "claims": [],
+            "blocked_by": [],
+            "place": None,
+            "commit": None,
+            "seq": None,
+            "origin": answers.ORIGIN,
+        }
         if isinstance(error, NotInTime) and error.data.get("outcome") == "waiting":
             return Answer({**empty, **error.data}, [f"waiting: {names.show(error.message, 1000)}", _AGAIN])
         outcome = {Held.exit_code: "blocked", 5: "unknown"}.get(error.exit_code, "failed")
@@ -167,7 +174,7 @@ def claim(at: At, given: shape.ClaimGiven) -> Answer:
     return Answer(record, [*taken, *answers.held(found.claims)])
 
 
-def release(at: At, given: shape.ReleaseGiven) -> Answer:
+def release(at: At, given: schemas.ReleaseGiven) -> Answer:
     """Gives back, or ends."""
     if given.end_session:
         return _end(at, given)
@@ -184,13 +191,15 @@ def release(at: At, given: shape.ReleaseGiven) -> Answer:
     return Answer({**answers.receipt(receipt), "released": what}, lines)
 
 
-def _end(at: At, given: shape.ReleaseGiven) -> Answer:
+def _end(at: At, given: schemas.ReleaseGiven) -> Answer:
     name = at.boss.who.session
     receipt = at.boss.end([line for line in (given.done or "").splitlines() if line.strip()], None)
-    return Answer({**answers.receipt(receipt), "released": []}, [answers.sent(receipt, f"session {name} ended; what it held is free")])
+    return Answer(
+        {**answers.receipt(receipt), "released": []}, [answers.sent(receipt, f"session {name} ended; what it held is free")]
+    )
 
 
-def send(at: At, given: shape.SendGiven) -> Answer:
+def send(at: At, given: schemas.SendGiven) -> Answer:
     """Sends, or answers."""
     boss = at.boss
     boss.require_session()
@@ -211,14 +220,16 @@ def send(at: At, given: shape.SendGiven) -> Answer:
         given.to, given.subject, given.message, type=given.type, priority="urgent" if given.urgent else "normal",
         in_reply_to=boss.message_id(given.reply_to, any_receiver=True) if given.reply_to else None,
     )  # fmt: skip
-    return Answer(answers.receipt(receipt), [answers.sent(receipt, f"sent to {'all' if given.to == messages.TO_ALL else given.to}")])
+    return Answer(
+        answers.receipt(receipt), [answers.sent(receipt, f"sent to {'all' if given.to == messages.TO_ALL else given.to}")]
+    )
 
 
-def _whole(given: shape.SendGiven) -> str:
+def _whole(given: schemas.SendGiven) -> str:
     return f"{given.subject}\n{given.message}" if given.subject else given.message
 
 
-def inbox(at: At, given: shape.InboxGiven) -> Answer:
+def inbox(at: At, given: schemas.InboxGiven) -> Answer:
     """Reads what is unread."""
     at.boss.require_session()
     wait = at.patience(given.wait_seconds) if given.wait_seconds else None
@@ -246,7 +257,7 @@ def _lines(mail: Mail) -> list[str]:
     return [line for one in mail.found for line in answers.told(one, again=one.id in mail.again)]
 
 
-def ask(at: At, given: shape.AskGiven) -> Answer:
+def ask(at: At, given: schemas.AskGiven) -> Answer:
     """Asks a session and waits, or asks whoever holds something."""
     boss = at.boss
     boss.require_session()
@@ -282,7 +293,7 @@ def ask(at: At, given: shape.AskGiven) -> Answer:
     return Answer({**record, "origin": answers.ORIGIN}, ["answered"], _lines(mail))
 
 
-def heartbeat(at: At, given: shape.HeartbeatGiven) -> Answer:
+def heartbeat(at: At, given: schemas.HeartbeatGiven) -> Answer:
     """Says what the session does."""
     files = at.resources([f"file:{path}" for path in given.files or []])
     receipt = at.boss.heartbeat(
@@ -293,10 +304,10 @@ def heartbeat(at: At, given: shape.HeartbeatGiven) -> Answer:
     return Answer(answers.receipt(receipt), [answers.sent(receipt, "said")])
 
 
-def handoff(at: At, given: shape.HandoffGiven) -> Answer:
+def handoff(at: At, given: schemas.HandoffGiven) -> Answer:
     """Hands work over."""
     chosen = None if given.resources is None else at.resources(given.resources)
-    return passing.carry_out(at.found, given, chosen)
+    return handoff_tools.carry_out(at.found, given, chosen)
 
 
 EVERY = (
@@ -304,44 +315,44 @@ EVERY = (
         "status", "Who does what",
         "See which sessions work here, who holds what, who waits, your unread messages and what needs attention. "
         "Use it before you plan or begin work.",
-        shape.StatusGiven, shape.StatusTold, status, writes=False, repeatable=True,
+        schemas.StatusGiven, schemas.StatusTold, status, writes=False, repeatable=True,
     ),
     Tool(
         "claim", "Claim or renew",
         "Hold files, folders or named things before you change them, or renew what you hold; others are then refused. "
         "If it is held by another you are told by whom and until when: do other work, ask, or call again with wait_seconds.",
-        shape.ClaimGiven, shape.ClaimTold, claim, repeatable=True,
+        schemas.ClaimGiven, schemas.ClaimTold, claim, repeatable=True,
     ),
     Tool(
         "release", "Give back, or end",
         "Give back what you hold as soon as you are done with it, and say what you finished; end_session when your work is over.",
-        shape.ReleaseGiven, shape.ReleaseTold, release, repeatable=True,
+        schemas.ReleaseGiven, schemas.ReleaseTold, release, repeatable=True,
     ),
     Tool(
         "send", "Send or answer",
         "Tell a session, or all, something that concerns them; or answer a question or a request from your inbox (reply_to).",
-        shape.SendGiven, shape.DoneTold, send,
+        schemas.SendGiven, schemas.DoneTold, send,
     ),
     Tool(
         "inbox", "Read messages",
         "Read your unread messages; each is given once. Use it between steps of your work; answer questions with send.",
-        shape.InboxGiven, shape.MailTold, inbox,
+        schemas.InboxGiven, schemas.MailTold, inbox,
     ),
     Tool(
         "ask", "Ask and wait",
         "Ask a session a question and wait for its answer, or ask whoever holds something to give it up. "
         "If no answer came in time the answer says so: the same call goes on waiting and asks no second time.",
-        shape.AskGiven, shape.AskTold, ask,
+        schemas.AskGiven, schemas.AskTold, ask,
     ),
     Tool(
         "heartbeat", "Say what you do",
         "Say what you are doing when that changes, or that something blocks you; it also keeps your claims from expiring.",
-        shape.HeartbeatGiven, shape.DoneTold, heartbeat,
+        schemas.HeartbeatGiven, schemas.DoneTold, heartbeat,
     ),
     Tool(
         "handoff", "Hand work over",
         "Offer work that you don't finish, with your claims, to a session or anyone; take what was offered, or list it.",
-        shape.HandoffGiven, shape.HandoffTold, handoff,
+        schemas.HandoffGiven, schemas.HandoffTold, handoff,
     ),
 )  # fmt: skip
 

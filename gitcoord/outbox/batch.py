@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,9 +27,9 @@ from gitcoord.core.trespasses import committed
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
+from gitcoord.log.eventlog import Done, EventLog, Holding, Outcome
 from gitcoord.machine import processes
 from gitcoord.outbox.store import Desk, Flight, Waiting
-from gitcoord.log.eventlog import Done, EventLog, Holding, Outcome
 
 _REST = 2.0  # seconds that a winner rests at most
 _SHORTEST = 0.01  # seconds: a shorter rest is none
@@ -185,10 +186,8 @@ class Sender:
     def _settle(self, command: Command, outcome: Outcome, was_sent: bool, *, mine: bool) -> Outcome:
         """Leaves the answer for who waits, or the command for the next flush."""
         if isinstance(outcome, Done):
-            state = self.log.newest
-            if state is not None:
-                held = holding(state, command.session, clocks.shown_at(state, self.log.clock(), ask=False)[0])
-                outcome = replace(outcome, held=Holding(state.seq, held))
+            with suppress(GitFault):  # it has landed: what else is to be said of it must not make a failure of that
+                outcome = replace(outcome, held=self._held(command))
             self.desk.answer(command.handle, _record(outcome))
         elif isinstance(outcome, Refused) and command.can_wait:
             self.desk.refuse(command.handle, outcome.message)
@@ -204,6 +203,13 @@ class Sender:
         if mine:
             self.desk.drop_result(command.handle)  # one's own finding needs no file
         return outcome
+
+    def _held(self, command: Command) -> Holding | None:
+        """Return what the session holds after the batch. Raises GitFault."""
+        state = self.log.newest
+        if state is None:
+            return None
+        return Holding(state.seq, holding(state, command.session, clocks.shown_at(state, self.log.clock(), ask=False)[0]))
 
     def _under_way(self, command: Command, flight: _Flight, outcome: Outcome) -> Outcome:
         """Return the outcome of a command that this process sent past the one that holds the lock: Unknown where that one, which

@@ -16,9 +16,9 @@ from gitcoord.core.records import Command
 from gitcoord.core.rules import EVENTS
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
-from gitcoord.outbox.store import STALLED_AFTER, Waiting
 from gitcoord.log.eventlog import PATIENCE, Done, Holding, Outcome, used
 from gitcoord.outbox.batch import Sender
+from gitcoord.outbox.store import STALLED_AFTER, Waiting
 
 _LOOK = 0.01  # seconds between two looks for a result: one small system call
 _TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later
@@ -53,7 +53,10 @@ class Flusher(Sender):
         self.desk.put(command, since=since)
         if command.can_wait and self.is_away():
             return self._queued(command)
-        outcome = self._carry_out(command, end) or self._too_late(command)
+        try:
+            outcome = self._carry_out(command, end) or self._given_up(command, self._late())
+        except GitFault as error:
+            outcome = self._given_up(command, error)
         if isinstance(outcome, Done):
             return outcome
         if command.can_wait and self.desk.is_waiting(command.handle) and not isinstance(outcome, Alarm | Refused):
@@ -157,8 +160,13 @@ class Flusher(Sender):
         """The deadline of a flush that begins now: waiting for one's turn at the desk was no waiting for the remote."""
         return max(end, self.clock() + self.seconds / 2)
 
-    def _too_late(self, command: Command) -> Outcome:
-        """What to say when the deadline came first, or when another process has taken the command out."""
+    def _late(self) -> NotInTime:
+        return NotInTime(f"no answer within {self.seconds:.0f} s; nothing was sent", hint="run the same command again")
+
+    def _given_up(self, command: Command, why: GitcoordError) -> Outcome:
+        """Return what to say of a command that this process gives up: what another process made of it, Unknown where one is about
+        to send it, else why it is given up.
+        """
         if not command.can_wait:
             self.desk.drop(command.handle)  # before the look at the notes: whoever flushes notes, and then looks whether it waits
         under_way = any(command.handle in push.ops for push in self.desk.flights())
@@ -166,7 +174,7 @@ class Flusher(Sender):
         if outcome is not None:
             return outcome
         if not under_way:
-            return NotInTime(f"no answer within {self.seconds:.0f} s; nothing was sent", hint="run the same command again")
+            return why
         if not command.can_wait:
             with suppress(NotWritten):
                 self.desk.put(command)  # if that flusher dies, the next one finds out what came of it, and tells the session

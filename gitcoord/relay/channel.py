@@ -13,10 +13,10 @@ from threading import Thread
 from time import monotonic
 from typing import Generic, TypeVar
 
-from gitcoord.relay.settings import Book
-from gitcoord.relay.services.api import Delivery, Outlet, Parcel
 from gitcoord.log.stream import Happened, Stream
 from gitcoord.relay.filter import AGAIN
+from gitcoord.relay.services.api import Delivery, Outlet, Parcel
+from gitcoord.relay.settings import Book
 
 REFUSALS = 3  # times that a service refuses an event until it is set aside
 _HUNG = 90.0  # seconds after which a delivery isn't waited for any longer

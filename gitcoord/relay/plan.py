@@ -18,16 +18,16 @@ from urllib.parse import urlsplit
 from gitcoord.core import names
 from gitcoord.core.times import parse_duration
 from gitcoord.errors import BadInput
-from gitcoord.relay.settings import RelayFile, parse_name, read_settings
+from gitcoord.relay.filter import Choice
+from gitcoord.relay.redact import has_secret
 from gitcoord.relay.relay import Plan, Runner
-from gitcoord.relay.services.apprise import Chat
 from gitcoord.relay.services.api import Inlet, Outlet
-from gitcoord.relay.services.gate import Gate
+from gitcoord.relay.services.apprise import Chat
 from gitcoord.relay.services.file import Lines
+from gitcoord.relay.services.gate import Gate
 from gitcoord.relay.services.slack import Slack
 from gitcoord.relay.services.webhook import Webhook
-from gitcoord.relay.redact import has_secret
-from gitcoord.relay.filter import Choice
+from gitcoord.relay.settings import RelayFile, parse_name, read_settings
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 _OF_APPRISE = re.compile(

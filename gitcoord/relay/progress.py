@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from gitcoord.coordinator.branch import Reader
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.names import LINE_LIMIT, Resource
 from gitcoord.core.records import Event
 from gitcoord.log.eventlog import View
-from gitcoord.coordinator.branch import Reader
 
 _ROUTINE = frozenset({"heartbeat.recorded", "claim.acquired", "claim.renewed", "claim.released", "session.ended"})
 _SENT = re.compile(r"(?:^| )([A-Za-z0-9_.-]+) (\d{1,15})/(\d{1,15})(?= |$)", re.ASCII)

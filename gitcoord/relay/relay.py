@@ -16,23 +16,23 @@ from time import monotonic
 from typing import Any, Protocol
 
 from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.coordinator.keeper import Keeper, Loss
+from gitcoord.coordinator.watch import Watcher
 from gitcoord.core import inbox
 from gitcoord.core.leases import held_by
 from gitcoord.core.messages import MessageSent, split_detail
 from gitcoord.core.names import SUBJECT_LIMIT, Resource, is_session_name, show
-from gitcoord.relay.channel import Errand, Way
 from gitcoord.errors import Alarm, BadInput, GitcoordError, Held, NoSession, NotInTime
 from gitcoord.git.repo import NULL
-from gitcoord.relay.incoming import heard
-from gitcoord.coordinator.keeper import Keeper, Loss
-from gitcoord.relay.settings import Book
 from gitcoord.log.eventlog import View
+from gitcoord.log.stream import Happened, Stream
+from gitcoord.relay.channel import Errand, Way
+from gitcoord.relay.filter import Choice, answer, line, reminder
+from gitcoord.relay.incoming import heard
 from gitcoord.relay.progress import Before, Seen, found, spelled
 from gitcoord.relay.services.api import Busy, Inlet, Outlet, Parcel, Said
-from gitcoord.log.stream import Happened, Stream
+from gitcoord.relay.settings import Book
 from gitcoord.views.attention import UNANSWERED_AFTER, UNANSWERED_WITHIN
-from gitcoord.relay.filter import Choice, answer, line, reminder
-from gitcoord.coordinator.watch import Watcher
 
 _MARGIN = 60.0  # seconds before the lease's end from which on nothing is sent any more: no delivery may outlive the lease
 _TELL = (25, 60.0)  # events sent, or seconds passed since, until the branch is told how far this relay is

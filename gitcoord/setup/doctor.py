@@ -13,14 +13,14 @@ from pathlib import Path
 
 from gitcoord import __version__
 from gitcoord.connection.connect import Connection
-from gitcoord.setup.checks import builds, divided, hooks, remote, rewritten
-from gitcoord.setup.checks.finding import Finding
 from gitcoord.core.branch import FORMAT, way_back
 from gitcoord.core.names import show
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import Divided, GitcoordError, NotInitialised, Rewritten, Unreachable, mask
 from gitcoord.git.tip import RemoteTip
 from gitcoord.outbox.store import count_left
+from gitcoord.setup.checks import builds, divided, hooks, remote, rewritten
+from gitcoord.setup.checks.finding import Finding
 
 OLDEST_GIT = (2, 31)
 """`--no-filter`, `--no-write-fetch-head` and several transactions of `update-ref --stdin` are all there since then."""

@@ -8,18 +8,18 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-from gitcoord.githooks import install
-from gitcoord.coordinator.commands import Receipt
+from gitcoord.agents.settings import files as agent_files
+from gitcoord.agents.settings.table import agents
 from gitcoord.connection.connect import Connection
+from gitcoord.coordinator.commands import Receipt
 from gitcoord.errors import BadInput, GitcoordError, NotInitialised
 from gitcoord.git import discovery
 from gitcoord.git.hub import first_commit
 from gitcoord.git.repo import NULL, Repository
 from gitcoord.git.tip import RemoteTip, Swap
 from gitcoord.git.urls import kept_hub
-from gitcoord.agents.settings import files as agentfiles
+from gitcoord.githooks import install
 from gitcoord.machine import files
-from gitcoord.agents.settings.table import agents
 from gitcoord.outbox.store import count_left
 from gitcoord.settings import KEYS, Settings
 from gitcoord.views.tree import HUB_TEXT
@@ -190,10 +190,10 @@ def _remove_agents(found: Connection) -> list[str]:
     """Takes the agents' hooks out of this work tree's files, as far as they were put there from this clone."""
     if not found.repo.work_tree:
         return []
-    place = agentfiles.Place("project", Path.home(), {}, Path(found.repo.work_tree), Path(found.repo.common_dir))
+    place = agent_files.Place("project", Path.home(), {}, Path(found.repo.work_tree), Path(found.repo.common_dir))
     done = []
     for agent in agents().values():
         with contextlib.suppress(GitcoordError):
-            if agentfiles.has_record(agent, place):
-                done += [f"{one.path}: {one.change}" for one in agentfiles.uninstall(agent, place) if one.change != "none"]
+            if agent_files.has_record(agent, place):
+                done += [f"{one.path}: {one.change}" for one in agent_files.uninstall(agent, place) if one.change != "none"]
     return done

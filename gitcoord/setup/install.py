@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from gitcoord.githooks import install as hooking
-from gitcoord.setup import init as setup
+from gitcoord.agents.settings import files
+from gitcoord.agents.settings.table import Agent
+from gitcoord.agents.settings.table import agents as all_agents
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core.names import show
 from gitcoord.errors import GitcoordError, NotInitialised
-from gitcoord.git import versions as programs
-from gitcoord.agents.settings import files
+from gitcoord.git import versions as git_versions
+from gitcoord.githooks import folder as hooks_folder
+from gitcoord.githooks import install as git_hooks
+from gitcoord.githooks import lefthook
+from gitcoord.githooks import shared as shared_hooks
 from gitcoord.machine import agents
-from gitcoord.githooks import folder as hookdir, lefthook, shared as sharedhooks
-from gitcoord.agents.settings.table import Agent
-from gitcoord.agents.settings.table import agents as all_agents
+from gitcoord.setup import init as setup
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ def found(wanted: Wanted) -> dict[str, str]:
     """What is there, for a person: gits, hook managers, agents."""
     with connect(wanted.start, wanted.environ) as here:
         top, folder = here.repo.work_tree, Path(here.repo.hooks_dir())
-        gits = programs.versions(wanted.environ)
+        gits = git_versions.versions(wanted.environ)
         said = ", ".join(f"{'.'.join(map(str, version)) or 'unknown'} ({place})" for place, version in gits.items())
-        every = "all run" if programs.have_config_hooks(gits) else "not all run"
+        every = "all run" if git_versions.have_config_hooks(gits) else "not all run"
         used = agents.find(wanted.environ, top, wanted.environ.get("HOME", ""))
         return {
             "git": f"{said}: {every} hooks from the configuration; one inside of an editor can't be seen from here",
@@ -90,15 +92,15 @@ def found(wanted: Wanted) -> dict[str, str]:
 def managers(top: str, folder: Path, common: Path) -> list[str]:
     """Who manages hooks in a repository, and what is set."""
     said = []
-    if sharedhooks.is_huskys(folder):
+    if shared_hooks.is_huskys(folder):
         said.append(f"husky (core.hooksPath: {folder})")
-    elif not hookdir.is_inside(folder, common):
+    elif not hooks_folder.is_inside(folder, common):
         said.append(f"core.hooksPath: {folder}")
     if top and any((Path(top) / name).is_file() for name in lefthook.NAMES):
         said.append("lefthook")
     if top and any((Path(top) / f".pre-commit-config.{kind}").is_file() for kind in ("yaml", "yml")):
         said.append("pre-commit")
-    own = hookdir.status(folder) if hookdir.is_inside(folder, common) else ()
+    own = hooks_folder.status(folder) if hooks_folder.is_inside(folder, common) else ()
     kept = [hook.event for hook in own if hook.state == "foreign" or hook.kept]
     return [*said, *([f"hooks in {folder}: {', '.join(kept)}"] if kept else [])]
 
@@ -154,10 +156,10 @@ class GitHooksStep:
         with connect(self.wanted.start, self.wanted.environ) as here:
             common = Path(here.repo.common_dir)
             if undo:
-                own = [hook for hook in hooking.status(here.repo) if hook.state in {"installed", "shadowed"} or hook.kept]
+                own = [hook for hook in git_hooks.status(here.repo) if hook.state in {"installed", "shadowed"} or hook.kept]
                 return [self._line(here, hook, self._undoing(hook), common) for hook in own]
             lines = []
-            for hook, way in hooking.plan(
+            for hook, way in git_hooks.plan(
                 here.repo, self.wanted.environ, guard=self.wanted.guard, trailers=self.wanted.trailers, shared=self.wanted.shared
             ):
                 lines.append(self._line(here, hook, self._doing(hook, way), common))
@@ -167,9 +169,9 @@ class GitHooksStep:
         """See Step. Hooks that others share, and nobody asked for, are left out with a word."""
         wanted = self.wanted
         with connect(wanted.start, wanted.environ) as here:
-            if not hooking.may(here.repo, wanted.environ, shared=wanted.shared):
+            if not git_hooks.may(here.repo, wanted.environ, shared=wanted.shared):
                 return ["left the git hooks out: others share them; with --shared they get a few lines"]
-            hooks = hooking.install(
+            hooks = git_hooks.install(
                 here.repo,
                 wanted.environ,
                 program=wanted.program,
@@ -182,10 +184,10 @@ class GitHooksStep:
     def undo(self) -> Sequence[str]:
         """See Step."""
         with connect(self.wanted.start, self.wanted.environ) as here:
-            hooks = hooking.uninstall(here.repo, shared=self.wanted.shared)
+            hooks = git_hooks.uninstall(here.repo, shared=self.wanted.shared)
         return [f"{hook.event}: {hook.change}" for hook in hooks if hook.change != "none"]
 
-    def _doing(self, hook: hookdir.Hook, way: str) -> str:
+    def _doing(self, hook: hooks_folder.Hook, way: str) -> str:
         if hook.state == "installed" and hook.way == way:
             return ""
         if hook.state == "edited":
@@ -196,12 +198,12 @@ class GitHooksStep:
             return _WILL[way] if way == "shared" or hook.state != "foreign" or hook.way == "folder" else ""
         return "write; it runs the one that is there" if hook.state == "foreign" else "write"
 
-    def _undoing(self, hook: hookdir.Hook) -> str:
+    def _undoing(self, hook: hooks_folder.Hook) -> str:
         if hook.way == "shared":
             return "take the marked lines out" if self.wanted.shared else "nothing without --shared: others have it, too"
         return "put back what was there" if hook.kept else "take away"
 
-    def _line(self, here: Connection, hook: hookdir.Hook, will: str, common: Path) -> Line:
+    def _line(self, here: Connection, hook: hooks_folder.Hook, will: str, common: Path) -> Line:
         names = {"absent": "not there", "foreign": "another hook", "edited": "ours, edited: stays", "shadowed": "ours, not run"}
         where = show(_from(here.repo.work_tree or str(common), hook.path), 200)
         return Line(f"git hook {hook.event}", where, names.get(hook.state, "there"), will)

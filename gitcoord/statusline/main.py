@@ -18,8 +18,8 @@ from typing import Any
 
 from gitcoord.core.names import Resource
 from gitcoord.git import discovery
-from gitcoord.statusline import cache
 from gitcoord.machine.identity import Binding, Identity, agent_ids
+from gitcoord.statusline import cache
 from gitcoord.statusline.line import Glance, line
 
 _STDIN = 1 << 20  # bytes of an agent's JSON that are read

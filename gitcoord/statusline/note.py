@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from gitcoord.core import inbox, requests, queue
+from gitcoord.core import inbox, queue, requests
 from gitcoord.core.state import State
+from gitcoord.machine.identity import Identity
 from gitcoord.statusline import cache
 from gitcoord.statusline.cache import Seen
-from gitcoord.machine.identity import Identity
 
 _WAITING = 20  # sessions that are noted as waiting: a line names two
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import inbox, leases, requests, trespasses, queue
+from gitcoord.core import inbox, leases, queue, requests, trespasses
 from gitcoord.core.addresses import TO_ALL, is_group, reaches
 from gitcoord.core.branch import way_back
-from gitcoord.core.retention import not_made_before
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
+from gitcoord.core.retention import not_made_before
 from gitcoord.core.state import State
 
 EXPIRES_SOON = timedelta(minutes=10)

@@ -13,11 +13,12 @@ from typing import Literal
 
 from gitcoord.core.branch import Settings, SettingsChanged, with_setting
 from gitcoord.core.claims import ClaimAcquired
+from gitcoord.core.handover import HandoffTaken
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.leases import Mode, mode_of, resource_of, serves, split_lease, split_renewal, split_taken
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
-from gitcoord.core.handover import HandoffTaken
+from gitcoord.core.queue import OFFER, ClaimQueued, LinePassed, split_granted
 from gitcoord.core.records import Event
 from gitcoord.core.releases import ClaimReleased
 from gitcoord.core.renewals import ClaimRenewed
@@ -27,7 +28,6 @@ from gitcoord.core.succession import SessionSuperseded
 from gitcoord.core.term import is_over
 from gitcoord.core.trespasses import split_touched
 from gitcoord.core.values import is_whole
-from gitcoord.core.queue import OFFER, ClaimQueued, LinePassed, split_granted
 
 How = Literal[
     "released", "given_up", "handed_over", "session_ended", "abandoned", "taken_over", "broken", "superseded", "expired"

@@ -20,10 +20,10 @@ from gitcoord.core.heartbeats import Heartbeat
 from gitcoord.core.leases import Claim
 from gitcoord.core.messages import TO_ALL, Message
 from gitcoord.core.names import UNSAFE
+from gitcoord.core.queue import Waiting
 from gitcoord.core.records import Record
 from gitcoord.core.sessions import Session
 from gitcoord.core.state import TABLES, Mail, Roll, State, Table
-from gitcoord.core.queue import Waiting
 from gitcoord.views import strictjson
 from gitcoord.views.lazy import Facts, Listing, Reading, StoredMessages, StoredSessions
 

@@ -12,8 +12,8 @@ from story import T0, Story, days, hours, minutes, seconds
 
 from gitcoord.core import clocks
 from gitcoord.core.claims import AcquireClaims, ClaimAcquired
-from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.handover import TakeHandoff
+from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.records import Clock
 from gitcoord.core.renewals import RenewClaims
 from gitcoord.core.state import State

@@ -8,8 +8,8 @@ import pytest
 from story import T0, Story, days, hours, minutes, ulid
 
 from gitcoord.core.heartbeats import Heartbeat, HeartbeatRecorded, RecordHeartbeat
-from gitcoord.core.retention import AT_ONCE, agreed_now, not_made_before, not_made_since, sweep
 from gitcoord.core.messages import SendMessage
+from gitcoord.core.retention import AT_ONCE, agreed_now, not_made_before, not_made_since, sweep
 from gitcoord.core.sessions import SessionEnded, StartSession
 from gitcoord.core.state import State, Table
 

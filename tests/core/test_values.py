@@ -11,9 +11,9 @@ from story import COMMIT
 from gitcoord.core import names, values
 from gitcoord.core.branch import Settings, with_setting
 from gitcoord.core.leases import split_lease, split_renewal, split_taken
+from gitcoord.core.queue import split_granted
 from gitcoord.core.requests import split_asked
 from gitcoord.core.times import read_instant
-from gitcoord.core.queue import split_granted
 
 ODD_WHOLES = (
     "", " 5", "5 ", "5\n", "+5", "-0", "-5", "05", "5_0", "5.0", "5e0", "0x5", "\u0665", "\uff15", "5\u200b", "NaN", "inf",

@@ -7,9 +7,9 @@ from story import Story, minutes, seconds
 
 from gitcoord.core import leases, queue
 from gitcoord.core.claims import ClaimAcquired
+from gitcoord.core.queue import ClaimQueued, LinePassed
 from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.state import Draft
-from gitcoord.core.queue import ClaimQueued, LinePassed
 from gitcoord.errors import BadInput, Held
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from gitcoord.errors import GitcoordError
 from gitcoord.agents.dialects.choose import choose
 from gitcoord.agents.settings import files
+from gitcoord.agents.settings.edits import JsonHooks
 from gitcoord.agents.settings.files import Place, Placed
 from gitcoord.agents.settings.table import SAFE, Agent, Scope, agents, packaged
-from gitcoord.agents.settings.edits import JsonHooks
+from gitcoord.errors import GitcoordError
 
 AGENTS = agents()
 EVERY = list(AGENTS)

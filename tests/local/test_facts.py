@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gitcoord.machine import files
-from gitcoord.outbox.store import Desk
 from gitcoord.machine.facts import Facts
+from gitcoord.outbox.store import Desk
 
 
 def noted(path: Path, count: int, *, prefix: str = "oid") -> Facts:

@@ -10,7 +10,7 @@ import pytest
 from gits import git
 
 from gitcoord.errors import GitcoordError
-from gitcoord.githooks import folder as hookdir
+from gitcoord.githooks import folder as hooks_folder
 from gitcoord.githooks.folder import EVENTS, Hook
 
 THEIRS = b"#!/bin/sh\necho theirs\n"
@@ -54,12 +54,12 @@ def put(path: Path, data: bytes = THEIRS, mode: int = 0o755) -> Path:
 
 def install(common: Path, program: str = "") -> dict[str, Hook]:
     """Installs into the repository's own hooks folder."""
-    return {hook.event: hook for hook in hookdir.install(common / "hooks", common_dir=common, program=program)}
+    return {hook.event: hook for hook in hooks_folder.install(common / "hooks", common_dir=common, program=program)}
 
 
 def uninstall(common: Path) -> dict[str, Hook]:
     """Uninstalls from it."""
-    return {hook.event: hook for hook in hookdir.uninstall(common / "hooks", common_dir=common)}
+    return {hook.event: hook for hook in hooks_folder.uninstall(common / "hooks", common_dir=common)}
 
 
 def test_every_byte_is_restored(common: Path, folder: Path, tmp_path: Path) -> None:
@@ -209,18 +209,18 @@ def test_a_folder_that_others_share_is_refused(common: Path, folder: Path, tmp_p
         target.mkdir()
         put(target / "post-commit")
     with pytest.raises(GitcoordError, match=target.name) as caught:
-        hookdir.install(target, common_dir=common)
+        hooks_folder.install(target, common_dir=common)
     assert "gitcoord hook git post-commit" in caught.value.hint
     if place != "null":
         assert len(list(target.iterdir())) <= 1
-        assert all(hook.state in {"foreign", "absent"} for hook in hookdir.status(target))
+        assert all(hook.state in {"foreign", "absent"} for hook in hooks_folder.status(target))
 
 
 def test_a_folder_of_its_own_inside_the_git_folder_is_taken(common: Path) -> None:
     own = common / "my hooks"
-    hookdir.install(own, common_dir=common)
-    assert all(hook.state == "installed" for hook in hookdir.status(own) if hook.event in EVENTS)
-    hookdir.uninstall(own, common_dir=common)
+    hooks_folder.install(own, common_dir=common)
+    assert all(hook.state == "installed" for hook in hooks_folder.status(own) if hook.event in EVENTS)
+    hooks_folder.uninstall(own, common_dir=common)
     assert not own.exists()
 
 
@@ -230,11 +230,11 @@ def test_shims_are_taken_out_though_the_hooks_folder_was_moved_since(common: Pat
     install(common)
     (tmp_path / "shared").mkdir()
     put(tmp_path / "shared" / "post-commit")
-    changed = {hook.event: hook.change for hook in hookdir.uninstall(tmp_path / "shared", common_dir=common)}
+    changed = {hook.event: hook.change for hook in hooks_folder.uninstall(tmp_path / "shared", common_dir=common)}
     assert changed["post-commit"] == "restored"
     assert picture(folder) == before
     assert (tmp_path / "shared" / "post-commit").read_bytes() == THEIRS
-    assert hookdir.uninstall(tmp_path / "missing", common_dir=common)
+    assert hooks_folder.uninstall(tmp_path / "missing", common_dir=common)
 
 
 def test_the_program_is_quoted_for_the_shell(common: Path, folder: Path) -> None:

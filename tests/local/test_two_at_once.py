@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gitcoord.outbox import shown
-from gitcoord.outbox.store import Desk
+from gitcoord.agents.mailbox import OWN, Tray
 from gitcoord.machine.facts import Facts
 from gitcoord.machine.files import private_folder, take_turn
 from gitcoord.machine.identity import Identity
-from gitcoord.agents.mailbox import OWN, Tray
+from gitcoord.outbox import shown
+from gitcoord.outbox.store import Desk
 
 WRITERS, EACH = 6, 20
 

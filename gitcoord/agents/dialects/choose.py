@@ -89,6 +89,6 @@ def _around(payload: Mapping[str, Any], environ: Mapping[str, str]) -> str:
 
 def _made(name: str, event: str) -> Dialect:
     room, kind = _ROOMS[name]
-    made = getattr(importlib.import_module(f"gitcoord.agents.hook.{room}"), kind)
+    made = getattr(importlib.import_module(f"gitcoord.agents.dialects.{room}"), kind)
     dialect: Dialect = made(event) if name == "antigravity" else made()
     return dialect

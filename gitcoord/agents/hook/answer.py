@@ -12,7 +12,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gitcoord.agents.dialects import choose as dialects
+from gitcoord.agents.dialects.choose import choose
 from gitcoord.agents.hook import place, steps
 from gitcoord.agents.hook.event import NOTHING, Occasion
 from gitcoord.agents.hook.place import Here
@@ -50,7 +50,7 @@ def alone() -> Iterator[int]:
 
 def answer(payload: Mapping[str, Any], named: str, environ: Mapping[str, str], out: int) -> None:
     """Does the step and prints the answer."""
-    dialect = dialects.choose(payload, environ, named)
+    dialect = choose(payload, environ, named)
     occasion = dialect.read(payload, environ)
     off = environ.get("GITCOORD") == "0" or environ.get("GITCOORD_HOOK")
     here = place.find(occasion, environ) if occasion.kind != "other" and not off else None

@@ -1,7 +1,7 @@
 """Where `gitcoord hook` begins for coding agents: one JSON object in, one out or nothing, exit code 0 whatever happens.
 
 Most calls are not for us, where hooks are installed for all projects of a person: those cost little more than Python's start. So
-only what they need is loaded here, and the rest (`answering`) where somebody coordinates.
+only what they need is loaded here, and the rest (`answer`) where somebody coordinates.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
             payload = json.loads(data)
             named = _named(words)
             if isinstance(payload, dict) and not is_plainly_nobodys(payload, named):
-                from gitcoord.agents.hook import answer as answering
+                from gitcoord.agents.hook.answer import alone, answer
 
-                with answering.alone() as out:
-                    answering.answer(payload, named, environ, out)
+                with alone() as out:
+                    answer(payload, named, environ, out)
     except BaseException:
         return 0
     return 0

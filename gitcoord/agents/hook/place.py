@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from gitcoord.agents.hook.event import Occasion
+from gitcoord.agents.mailbox import Tray
 from gitcoord.git import discovery, process
 from gitcoord.git.discovery import Nearby
 from gitcoord.machine import background, files
 from gitcoord.machine.identity import AGENTS, MARKS, Binding, Identity, agent_ids, owner
-from gitcoord.agents.mailbox import Tray
 
 BRANCH = "coordination"
 """The branch by which a new clone is known to belong to a project that coordinates; where it has another name, `gitcoord start`

@@ -8,19 +8,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from gitcoord.agents import arrival
-from gitcoord.guard import check, words
+from gitcoord.agents.hook import steps
+from gitcoord.agents.hook.event import Answer, Occasion
+from gitcoord.agents.hook.place import Here
+from gitcoord.agents.hook.steps import Said
+from gitcoord.agents.mailbox import Tray
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.coordinator.briefings import touched
 from gitcoord.core import leases
 from gitcoord.core.names import Resource
 from gitcoord.errors import NotInitialised
-from gitcoord.agents.hook import steps
-from gitcoord.agents.hook.event import Answer, Occasion
-from gitcoord.agents.hook.place import Here
-from gitcoord.agents.hook.steps import Said
+from gitcoord.guard import cache, check, targets, words
 from gitcoord.guard.check import Asked
-from gitcoord.guard import cache, targets
-from gitcoord.agents.mailbox import Tray
 from gitcoord.views import quoting
 
 _SECONDS = 2.0  # that a start waits for the remote, each time it asks it

@@ -14,18 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gitcoord.agents.hook.event import NOTHING, Answer, Occasion
+from gitcoord.agents.hook.place import Here, is_first
+from gitcoord.agents.mailbox import Handful
 from gitcoord.core import term
 from gitcoord.core.guard import Target, in_the_way
 from gitcoord.core.names import LINE_LIMIT, show
 from gitcoord.core.overlap import covers
 from gitcoord.core.term import is_over
-from gitcoord.agents.hook.event import NOTHING, Answer, Occasion
-from gitcoord.agents.hook.place import Here, is_first
 from gitcoord.git import discovery
 from gitcoord.guard import cache, targets
-from gitcoord.outbox import shown, spool
 from gitcoord.machine.identity import Binding, Identity
-from gitcoord.agents.mailbox import Handful
+from gitcoord.outbox import shown, spool
 from gitcoord.views import quoting
 
 _ROOM = 4096  # bytes that one hook puts into an agent's context (protocol, section 9)
@@ -51,7 +51,9 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
     if occasion.subagent or not is_first(here, occasion, payload):
         return Said()
     if occasion.kind == "start":
-        from gitcoord.agents.hook import start as asking  # here: only a start, and an edit in somebody's way, pays for the whole program
+        from gitcoord.agents.hook import (
+            start as asking,  # here: only a start, and an edit in somebody's way, pays for the whole program
+        )
 
         return asking.start(here, occasion, takes=takes)
     if here.binding is None:

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from gitcoord.agents.settings import jsontext
+from gitcoord.agents.settings.edits import State
+from gitcoord.agents.settings.table import Agent, Scope, Target, agents
 from gitcoord.errors import GitcoordError
 from gitcoord.machine import files
-from gitcoord.agents.settings import jsontext
-from gitcoord.agents.settings.table import Agent, Scope, Target, agents
-from gitcoord.agents.settings.edits import State
 
 Change = Literal["none", "installed", "updated", "restored", "removed"]
 

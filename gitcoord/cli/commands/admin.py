@@ -12,15 +12,15 @@ from typing import Annotated
 import typer
 
 from gitcoord.agents import background
-from gitcoord.connection.connect import Connection, connect
+from gitcoord.cli.connect import answer, connection, looked_at, options, out, say
 from gitcoord.connection.collect import collect
+from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import branch
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, GitcoordError, mask
-from gitcoord.views import as_json
-from gitcoord.cli.connect import answer, connection, looked_at, options, out, say
 from gitcoord.guard import cache
 from gitcoord.settings import KEYS
+from gitcoord.views import as_json
 from gitcoord.views.tree import BOARD
 
 

@@ -6,13 +6,13 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from gitcoord.cli import complete
+from gitcoord.cli.arguments import resources, text_or_stdin
+from gitcoord.cli.connect import answer, connection, options
 from gitcoord.connection.connect import Connection
 from gitcoord.core.names import Resource, is_resource_type, show
 from gitcoord.errors import BadInput, Held
-from gitcoord.cli import complete
 from gitcoord.views import as_json
-from gitcoord.cli.arguments import resources, text_or_stdin
-from gitcoord.cli.connect import answer, connection, options
 
 Answer = Literal["approve", "deny", "share"]
 

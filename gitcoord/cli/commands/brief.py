@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.coordinator.briefings import touched
-from gitcoord.core.times import spell
 from gitcoord.cli import output
 from gitcoord.cli.connect import answer, connection, options, out
+from gitcoord.coordinator.briefings import touched
+from gitcoord.core.times import spell
 
 
 def briefing(

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.guard import check, words as guardwords
+from gitcoord.cli.connect import answer, here_and_root, options, say, tell
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import leases
 from gitcoord.errors import BadInput, GitcoordError, NoRepository, NotInitialised
-from gitcoord.cli.connect import answer, here_and_root, options, say, tell
+from gitcoord.guard import cache, check
+from gitcoord.guard import words as guard_words
 from gitcoord.guard.check import Answer, Asked
-from gitcoord.guard import cache
 from gitcoord.machine import processes
 
 _SECONDS = 10.0  # all that a hook may take, whatever happens
@@ -55,15 +55,15 @@ def guard(
     if said.cut:
         say("warning: the guard looked at the newest commits of this push only")
     if said.outcome != "blocked":
-        for line in guardwords.lines(said, why=not options.agent):
+        for line in guard_words.lines(said, why=not options.agent):
             say(f"warning: {line}")
         answer(_record(said))
         return
     if staged or push:  # git says nothing about who stopped it
         say(f"error: gitcoord's guard stops this {'push' if push else 'commit'}")
-    for line in guardwords.lines(said, why=not options.agent)[1:]:
+    for line in guard_words.lines(said, why=not options.agent)[1:]:
         say(f"error: {line}")
-    raise typer.Exit(tell(guardwords.refusal(said, why=not options.agent), **_record(said)))
+    raise typer.Exit(tell(guard_words.refusal(said, why=not options.agent), **_record(said)))
 
 
 class _Over(BaseException):

@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from gitcoord.cli import complete
+from gitcoord.cli.arguments import resources, text_or_stdin
+from gitcoord.cli.connect import PLAIN_LINES, answer, connection, options, others_words, out, quote, say
 from gitcoord.connection.connect import Connection
 from gitcoord.core import leases
 from gitcoord.core.handoffs import Handoff
@@ -14,10 +17,7 @@ from gitcoord.core.names import branch_or_none, show, word
 from gitcoord.core.times import spell
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput
-from gitcoord.cli import complete
 from gitcoord.views import as_json
-from gitcoord.cli.arguments import resources, text_or_stdin
-from gitcoord.cli.connect import PLAIN_LINES, answer, connection, options, others_words, out, quote, say
 
 SHOWN = 5  # handoffs named where they are not what was asked for
 DONE = typer.Option(help="What is done.")

@@ -11,13 +11,13 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.githooks import install as hooking
-from gitcoord.errors import GitcoordError
-from gitcoord.cli import agent_options
-from gitcoord.cli.connect import answer, connection, say
-from gitcoord.githooks import folder
 from gitcoord.agents.settings.files import Placed
 from gitcoord.agents.settings.table import Agent, Scope
+from gitcoord.cli import agent_options
+from gitcoord.cli.connect import answer, connection, say
+from gitcoord.errors import GitcoordError
+from gitcoord.githooks import folder
+from gitcoord.githooks import install as git_hooks
 
 app = typer.Typer(
     help="Hooks of git and of coding agents: what they do is told by itself.",
@@ -55,15 +55,17 @@ def install(
             _say_then(meant, placed)
         return
     with connection() as found:
-        agent_options.each(lambda one, at: agent_options.install(one, at, dry=True), meant, where, found)  # what can't be done is told before all
+        agent_options.each(
+            lambda one, at: agent_options.install(one, at, dry=True), meant, where, found
+        )  # what can't be done is told before all
         if dry_run:
-            planned = hooking.plan(found.repo, os.environ, guard=guard, trailers=trailers, shared=shared)
+            planned = git_hooks.plan(found.repo, os.environ, guard=guard, trailers=trailers, shared=shared)
             shims = tuple(
                 replace(one, way=way, change="installed") if way != "none" and one.state in {"absent", "foreign"} else one
                 for one, way in planned
             )
         else:
-            shims = hooking.install(found.repo, os.environ, program=own_program(), guard=guard, trailers=trailers, shared=shared)
+            shims = git_hooks.install(found.repo, os.environ, program=own_program(), guard=guard, trailers=trailers, shared=shared)
         placed = agent_options.each(lambda one, at: agent_options.install(one, at, dry=dry_run), meant, where, found)
         _tell(shims, placed, where, "dry" if dry_run else "done")
         if dry_run:
@@ -95,10 +97,10 @@ def uninstall(
                     replace(one, change="restored" if one.kept else "removed")
                     if one.state in {"installed", "shadowed"} and (shared or one.way != "shared")
                     else one
-                    for one in hooking.status(found.repo)
+                    for one in git_hooks.status(found.repo)
                 )
             else:
-                shims = hooking.uninstall(found.repo, shared=shared)
+                shims = git_hooks.uninstall(found.repo, shared=shared)
             _tell(shims, placed, where, "dry" if dry_run else "done")
     else:
         _tell((), placed, where, "dry" if dry_run else "done")
@@ -113,7 +115,7 @@ def status(git: Git = False, agent: agent_options.Named = None, scope: agent_opt
         _tell((), agent_options.each(agent_options.status, meant, where), where)
         return
     with connection() as found:
-        shims = () if agent and not git else hooking.status(found.repo)
+        shims = () if agent and not git else git_hooks.status(found.repo)
         bare = not found.repo.work_tree and where == "project"
         _tell(shims, [] if bare else agent_options.each(agent_options.status, meant, where, found), where)
 
@@ -139,7 +141,9 @@ def _tell(
     records = [{**asdict(one), "path": str(one.path), "kept": str(one.kept) if one.kept else None} for one in hooks]
     told = [line for one in placed for line in agent_options.lines(one, tense)]
     answer(
-        {"hooks": records, "agents": [agent_options.record(one, where) for one in placed]}, *(_line(one, tense) for one in hooks), *told
+        {"hooks": records, "agents": [agent_options.record(one, where) for one in placed]},
+        *(_line(one, tense) for one in hooks),
+        *told,
     )
 
 

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.setup import install as installing
-from gitcoord.errors import BadInput
 from gitcoord.cli import agent_options
-from gitcoord.cli.connect import answer, connection, options, out, say, table
 from gitcoord.cli.commands.hooks import Guard, Shared, Trailers, own_program
+from gitcoord.cli.connect import answer, connection, options, out, say, table
+from gitcoord.errors import BadInput
+from gitcoord.setup import install as installation
 from gitcoord.setup.install import Line, Wanted
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
@@ -41,14 +41,14 @@ def install(
     from gitcoord.setup.doctor import examine
 
     wanted = _wanted(guard=guard, trailers=trailers, shared=shared, agent=agent)
-    steps = installing.steps(wanted)
-    there = installing.found(wanted)
-    lines = installing.plan(steps)
+    steps = installation.steps(wanted)
+    there = installation.found(wanted)
+    lines = installation.plan(steps)
     if not options.json and not options.quiet:
         for kind, words in there.items():
             out(f"found: {kind}: {words}")
     go = _agree(lines, "install", yes=yes, dry_run=dry_run)
-    done = installing.do(steps) if go else []
+    done = installation.do(steps) if go else []
     findings = []
     if not dry_run:
         with connection() as found:
@@ -63,14 +63,16 @@ def install(
 
 def uninstall(yes: Yes = False, dry_run: DryRun = False, shared: Shared = False) -> None:
     """Undo `install`: the hooks, and all local files and settings. The branch on the remote stays."""
-    steps = installing.steps(_wanted(shared=shared))
-    lines = installing.plan(steps, undo=True)
-    done = installing.undo(steps) if _agree(lines, "uninstall", yes=yes, dry_run=dry_run) else []
+    steps = installation.steps(_wanted(shared=shared))
+    lines = installation.plan(steps, undo=True)
+    done = installation.undo(steps) if _agree(lines, "uninstall", yes=yes, dry_run=dry_run) else []
     answer({"plan": _records(lines), "done": done}, *(f"done: {line}" for line in done))
 
 
 def _wanted(*, guard: bool = False, trailers: bool = False, shared: bool = False, agent: list[str] | None = None) -> Wanted:
-    named = tuple(one.name for one in agent_options.chosen([name for name in agent if name != "none"])) if agent is not None else None
+    named = (
+        tuple(one.name for one in agent_options.chosen([name for name in agent if name != "none"])) if agent is not None else None
+    )
     start = os.path.abspath(options.path or ".")
     return Wanted(start, os.environ, own_program(), guard=guard, trailers=trailers, shared=shared, agents=named)
 

@@ -12,18 +12,18 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.log import stream
+from gitcoord.cli import output
+from gitcoord.cli.arguments import resource, resources
+from gitcoord.cli.connect import PLAIN_LINES, answer, connection, looked_at, options, others_words, out, say, table
 from gitcoord.connection.connect import Connection, utc_now
+from gitcoord.coordinator.branch import LogEntry, Status
 from gitcoord.core import inbox, leases, queue
 from gitcoord.core.names import parse_session, show, word
 from gitcoord.core.sessions import standing
 from gitcoord.core.times import parse_when, spell, spell_span
 from gitcoord.errors import BadInput
-from gitcoord.cli import output
+from gitcoord.log import stream
 from gitcoord.views import as_json
-from gitcoord.cli.arguments import resource, resources
-from gitcoord.cli.connect import PLAIN_LINES, answer, connection, looked_at, options, others_words, out, say, table
-from gitcoord.coordinator.branch import LogEntry, Status
 from gitcoord.views.board import recent_messages
 
 

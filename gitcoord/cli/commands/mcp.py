@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.core.times import parse_duration
-from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.cli import output
 from gitcoord.cli.connect import options, say
+from gitcoord.core.times import parse_duration
+from gitcoord.errors import BadInput, GitcoordError
 
 SHORTEST = 1.0  # seconds
 LONGEST = 3600.0  # seconds

@@ -6,8 +6,8 @@ import os
 
 import typer
 
-from gitcoord.errors import GitcoordError
 from gitcoord.cli.connect import options
+from gitcoord.errors import GitcoordError
 
 
 def statusline() -> None:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gitcoord.cli.connect import answer, connection, say
 from gitcoord.connection.connect import Connection
 from gitcoord.errors import BadInput
-from gitcoord.cli.connect import answer, connection, say
 
 if TYPE_CHECKING:
+    from gitcoord.relay.plan import Typed
     from gitcoord.relay.reaction import Reaction
     from gitcoord.relay.relay import Plan, Relay
-    from gitcoord.relay.plan import Typed
 
 
 class _Stop:
@@ -100,9 +100,9 @@ def go_once(name: str) -> None:
 
 def _relay(typed: Typed, *, once: bool) -> tuple[dict[str, Any], str]:
     """Relays; what came of it, as an object and in words."""
+    from gitcoord.relay.plan import make_plan
     from gitcoord.relay.reaction import Reaction
     from gitcoord.relay.settings import only_one
-    from gitcoord.relay.plan import make_plan
 
     reactions: list[Reaction] = []
     with _stoppable() as stop, connection() as found:
@@ -132,8 +132,8 @@ def _relay(typed: Typed, *, once: bool) -> tuple[dict[str, Any], str]:
 
 
 def _work(found: Connection, plan: Plan, folder: Path, stop: _Stop, *, once: bool) -> tuple[dict[str, Any], str]:
-    from gitcoord.relay.settings import Book
     from gitcoord.relay.relay import Relay
+    from gitcoord.relay.settings import Book
 
     relay = Relay(found.coordinator, plan, Book.open(folder, plan.name), told=say, stop=stop)
     if relay.book.aside:

@@ -11,16 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
+from gitcoord.cli import complete
+from gitcoord.cli.arguments import patience, resource
+from gitcoord.cli.connect import connection, options, say, tell
+from gitcoord.cli.run.child import Child, Marks, Signals, missing
 from gitcoord.connection.connect import Connection
+from gitcoord.coordinator.keeper import Farewell, Keeper, Kept, Loss
 from gitcoord.core.names import show
 from gitcoord.core.times import parse_duration, spell
 from gitcoord.errors import BadInput, GitcoordError
-from gitcoord.cli import complete
 from gitcoord.views import as_json
-from gitcoord.cli.arguments import patience, resource
-from gitcoord.cli.run.child import Child, Marks, Signals, missing
-from gitcoord.cli.connect import connection, options, say, tell
-from gitcoord.coordinator.keeper import Farewell, Keeper, Kept, Loss
 
 _LOST = 4  # the exit code where the lease was lost: that of NotHeld
 _NAMED = 5  # processes that are named

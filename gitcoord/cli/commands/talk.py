@@ -7,19 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
+from gitcoord.cli import announce, complete, output
+from gitcoord.cli.arguments import patience, text_or_stdin
+from gitcoord.cli.connect import PLAIN_LINES, answer, connection, options, others_words, ours, out, say
 from gitcoord.connection.connect import utc_now
 from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.coordinator.messages import Mail
 from gitcoord.core.inbox import QUESTION
 from gitcoord.core.messages import SENT, TO_ALL, Message
 from gitcoord.core.names import is_session_name, parse_line, show, word
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.errors import BadInput, NotInTime
-from gitcoord.cli import announce, complete, output
-from gitcoord.views import as_json
-from gitcoord.cli.arguments import patience, text_or_stdin
-from gitcoord.cli.connect import PLAIN_LINES, answer, connection, options, others_words, ours, out, say
-from gitcoord.coordinator.messages import Mail
-from gitcoord.views import quoting
+from gitcoord.views import as_json, quoting
 
 ASK = 90.0  # seconds an `ask` waits by itself: what an agent's shell lets a command take
 _WHO = "A session, role:NAME, cap:NAME, repo:NAME (whoever that is, also later), or broadcast for all."

@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from gitcoord.cli import complete
+from gitcoord.cli.arguments import missing, patience, refuse_words, resource, resources
+from gitcoord.cli.commands import handoff
+from gitcoord.cli.connect import answer, connection, options, others_words, out, say, table, tell
 from gitcoord.connection.connect import utc_now
 from gitcoord.core.names import branch_or_none
 from gitcoord.core.sessions import standing
 from gitcoord.core.times import parse_duration, parse_when, spell
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotHeld, NotInitialised
-from gitcoord.cli import complete
-from gitcoord.cli.commands import handoff
 from gitcoord.views import as_json
-from gitcoord.cli.arguments import missing, patience, refuse_words, resource, resources
-from gitcoord.cli.connect import answer, connection, options, others_words, out, say, table, tell
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", autocompletion=complete.claims, show_default=False)]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitcoord.connection.connect import Connection
-from gitcoord.setup.checks.finding import Finding
 from gitcoord.core.names import show
 from gitcoord.core.times import spell
 from gitcoord.errors import Divided
 from gitcoord.git.repo import NULL
 from gitcoord.git.tip import RemoteTip
+from gitcoord.setup.checks.finding import Finding
 
 _NAMED = 200  # newest commits of a line whose authors are named
 

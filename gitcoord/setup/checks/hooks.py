@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 
-from gitcoord.githooks import install
 from gitcoord.connection.connect import Connection
-from gitcoord.setup.checks.finding import Finding
 from gitcoord.core.names import show
 from gitcoord.errors import GitcoordError
-from gitcoord.git import versions as programs
-from gitcoord.githooks import folder
+from gitcoord.git import versions as git_versions
+from gitcoord.githooks import folder, install
 from gitcoord.githooks.folder import EVENTS, Hook
+from gitcoord.setup.checks.finding import Finding
 
 DESKTOP_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 """What a program has that was started from a desktop: nothing of a shell's own."""
@@ -29,7 +28,7 @@ _WAYS = {
 
 def look(found: Connection) -> Iterator[Finding]:
     """All of it; changes nothing."""
-    gits = programs.versions(found.repo.environ)
+    gits = git_versions.versions(found.repo.environ)
     yield from _gits(gits)
     try:
         hooks = install.status(found.repo)
@@ -48,8 +47,8 @@ def look(found: Connection) -> Iterator[Finding]:
     missing = [event for event in EVENTS if event not in {hook.event for hook in hooks if hook.state != "absent"}]
     if missing:
         yield Finding("warning", f"some git hooks are not there: {', '.join(missing)}", _INSTALL)
-    if any(hook.way == "config" for hook in ours) and not programs.have_config_hooks(gits):
-        old = ", ".join(place for place, version in gits.items() if version < programs.CONFIG_HOOKS)
+    if any(hook.way == "config" for hook in ours) and not git_versions.have_config_hooks(gits):
+        old = ", ".join(place for place, version in gits.items() if version < git_versions.CONFIG_HOOKS)
         yield Finding("warning", f"a git that is found here does not run hooks from the configuration: {old}", _INSTALL)
     yield from _program(ours)
 

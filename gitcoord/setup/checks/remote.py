@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from gitcoord.connection.connect import Connection
-from gitcoord.setup.checks.finding import Finding
 from gitcoord.git.tip import RemoteTip
+from gitcoord.setup.checks.finding import Finding
 
 LARGE = 100 * 1000 * 1000
 """Bytes of the branch from which on a new clone feels it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitcoord.connection.connect import Connection
-from gitcoord.setup.checks.finding import Finding
 from gitcoord.errors import Rewritten
+from gitcoord.setup.checks.finding import Finding
 
 _SECONDS = 20.0
 
