@@ -95,9 +95,6 @@ def _be(asked: dict[str, Any], out: int, err: int, steps: int) -> int:
 
 def serve() -> None:
     """One line in: what to run, where, and when it ends. One line out: how it ended."""
-    import gitcoord.connection.connect
-    import gitcoord.setup.doctor
-    import gitcoord.cli.app  # noqa: F401  # all that a run would load is there before the first one
 
     for line in sys.stdin:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as steps:

@@ -134,9 +134,6 @@ def _be(args: list[str], cwd: str, env: dict[str, str], handles: Sequence[int]) 
 
 def serve(line: socket.socket) -> None:
     """Forks for each run that is asked for, until nobody can ask any more."""
-    import gitcoord.connection.connect
-    import gitcoord.setup.doctor
-    import gitcoord.cli.app  # noqa: F401  # all that most runs load
 
     while True:
         head, ancillary, _, _ = line.recvmsg(8, socket.CMSG_SPACE(3 * 4))

@@ -673,7 +673,7 @@ def test_a_fault_of_the_guard_is_a_warning(day: Day) -> None:
 
 def test_a_bug_of_the_guard_is_told_and_stops_nobody(day: Day) -> None:
     code = (
-        "import sys; from gitcoord import guarding; guarding.look = None; "
+        "import sys; from gitcoord.guard import check; check.look = None; "
         "from gitcoord.cli.app import main; sys.exit(main(['guard', 'src/api.py']))"
     )
     ran = subprocess.run(
@@ -687,10 +687,10 @@ def test_a_bug_of_the_guard_is_told_and_stops_nobody(day: Day) -> None:
 @pytest.mark.parametrize("patience", ["pass", "time.sleep(50)"])
 def test_a_guard_that_takes_too_long_gives_up(day: Day, patience: str) -> None:
     code = (  # whoever takes its alarm for a remote that is away goes on without an end
-        "import sys, time\nfrom gitcoord import guarding\nfrom gitcoord.errors import GitcoordError\n"
-        "from gitcoord.cli import guard\nguard._SECONDS = 0.2\n"
-        f"def look(*_):\n  try: time.sleep(50)\n  except GitcoordError: {patience}\n  return guarding.Answer()\n"
-        "guarding.look = look\n"
+        "import sys, time\nfrom gitcoord.guard import check\nfrom gitcoord.errors import GitcoordError\n"
+        "from gitcoord.cli.commands import guard\nguard._SECONDS = 0.2\n"
+        f"def look(*_):\n  try: time.sleep(50)\n  except GitcoordError: {patience}\n  return check.Answer()\n"
+        "check.look = look\n"
         "from gitcoord.cli.app import main; sys.exit(main(['guard', 'src/api.py']))"
     )
     ran = subprocess.run(

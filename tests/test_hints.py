@@ -11,7 +11,7 @@ import pytest
 from seats import Seat
 from story import COMMIT, Story, minutes
 
-from gitcoord.cli.commands.handoff import show_handoff
+from gitcoord.cli.handoff_lines import show_handoff
 from gitcoord.core.requests import RequestClaims
 from gitcoord.errors import GitcoordError
 

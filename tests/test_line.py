@@ -26,7 +26,7 @@ from gits import git
 from remotes import Remote
 from seats import PATIENCE, Seat, collect, file, until
 
-from gitcoord.cli.commands.work import patience
+from gitcoord.cli.arguments import patience
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Command
 from gitcoord.errors import GitcoordError, NotInTime, Unknown, Unreachable
@@ -35,7 +35,7 @@ from gitcoord.errors import GitcoordError, NotInTime, Unknown, Unreachable
 UNDER_ITS_CLOCK = """
 import datetime, os, signal, sys
 from pathlib import Path
-from gitcoord import bootstrap
+from gitcoord.connection import connect
 from gitcoord.git.tip import RemoteTip
 def shift():
     return datetime.timedelta(seconds=float(Path(os.environ["TEST_CLOCK"]).read_text()))
@@ -43,7 +43,7 @@ class Shifted(datetime.datetime):
     @classmethod
     def now(cls, tz=None):
         return datetime.datetime.now(tz) + shift()
-bootstrap.datetime = Shifted
+connect.datetime = Shifted
 tells = RemoteTip.at_hand
 def at_hand(self):
     time = tells(self)  # None, where the remote is away

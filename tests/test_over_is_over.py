@@ -17,7 +17,6 @@ from gitcoord.agents.hook import steps
 from gitcoord.agents.mailbox import Tray
 from gitcoord.cli import app
 from gitcoord.cli import connect as context
-from gitcoord.cli.commands import look, work
 from gitcoord.connection.connect import connect
 from gitcoord.core.names import Resource
 from gitcoord.guard import check as guard_check
@@ -40,8 +39,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ear
     """Runs the real command line in this process, by the clock of the test."""
     _, _, clock = earlier
     monkeypatch.setattr(context, "connect", partial(connect, now=clock, witness=clock))
-    for room in (look, work):
-        monkeypatch.setattr(room, "utc_now", clock)
+    for name in ("board", "heartbeat", "log", "send"):
+        monkeypatch.setattr(f"gitcoord.cli.commands.{name}.utc_now", clock)
 
     def run(seat: Seat, *words: str) -> Ran:
         monkeypatch.chdir(seat.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -11,7 +12,6 @@ import typer
 
 from gitcoord import __version__
 from gitcoord.cli import output
-from gitcoord.cli.commands import admin, ask, brief, guard, handoff, hooks, install, look, mcp, prompt, relay, run, talk, work
 from gitcoord.cli.connect import options, say, take_globals, tell
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, GitcoordError, GitFault, NotWritten, Unknown
@@ -27,58 +27,21 @@ def _root(context: typer.Context, version: Annotated[bool, typer.Option("--versi
         print(f"gitcoord {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        look.status(everything=False)
+        command("status")(everything=False)
 
 
-COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
+COMMANDS: dict[str, tuple[str, ...]] = {
     DAILY: (
-        work.start,
-        look.status,
-        brief.briefing,
-        work.heartbeat,
-        work.claim,
-        work.renew,
-        work.release,
-        work.check,
-        run.run,
-        ask.request,
-        ask.respond,
-        talk.send,
-        talk.inbox,
-        talk.ask,
-        talk.reply,
-        talk.listen,
-        handoff.handoff,
-        handoff.take,
-        work.end,
+        "start", "status", "briefing", "heartbeat", "claim", "renew", "release", "check", "run", "request", "respond", "send",
+        "inbox", "ask", "reply", "listen", "handoff", "take", "end",
     ),
-    LOOK: (
-        work.claims,
-        handoff.handoffs,
-        work.peers,
-        work.whoami,
-        look.board,
-        look.log,
-        look.history,
-        look.verify,
-        prompt.statusline,
-    ),
-    KEEP: (
-        install.install,
-        install.uninstall,
-        admin.init,
-        admin.sync,
-        admin.config,
-        guard.guard,
-        admin.doctor,
-        mcp.mcp,
-        relay.relay,
-        admin.demo,
-    ),
-}
+    LOOK: ("claims", "handoffs", "peers", "whoami", "board", "log", "history", "verify", "statusline"),
+    KEEP: ("install", "uninstall", "init", "sync", "config", "guard", "doctor", "mcp", "relay", "demo"),
+}  # fmt: skip
+"""Every command, as help shows them. Each is the function of its name in the module of its name in `cli/commands`."""
 
 
-_ONLY_ANSWER = frozenset(one.__name__ for one in COMMANDS[LOOK] if one is not prompt.statusline) | {
+_ONLY_ANSWER = frozenset(COMMANDS[LOOK]) - {"statusline"} | {
     "", "status", "briefing", "inbox", "listen", "doctor", "--help", "-h",
 }  # fmt: skip
 """Commands that are for nothing but their answer."""
@@ -96,12 +59,20 @@ def program(asked: str = "") -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    every = {command.__name__: (panel, command) for panel, commands in COMMANDS.items() for command in commands}
-    for panel, command in [every[asked]] if asked in every else every.values():
-        app.command(rich_help_panel=panel)(command)
-    if asked not in every:
+    panel_of = {name: panel for panel, names in COMMANDS.items() for name in names}
+    for name in [asked] if asked in panel_of else panel_of:
+        app.command(rich_help_panel=panel_of[name])(command(name))
+    if asked not in panel_of:
+        from gitcoord.cli.commands import hooks  # a group of its own
+
         app.add_typer(hooks.app, name="hooks", rich_help_panel=KEEP)
     return app
+
+
+def command(name: str) -> Callable[..., object]:
+    """Return the function that carries out that command. Its module is loaded now: nobody pays for the other commands."""
+    found: Callable[..., object] = getattr(importlib.import_module(f"gitcoord.cli.commands.{name}"), name)
+    return found
 
 
 def main(argv: Sequence[str], serve: Callable[..., int] | None = None, glance: Callable[..., int] | None = None) -> int:

@@ -7,12 +7,16 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
+import typer
+
+from gitcoord.cli import complete
 from gitcoord.cli.connect import here_and_root
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import names
-from gitcoord.core.names import Resource, show
+from gitcoord.core.names import Resource, is_resource_type, show
 from gitcoord.core.times import parse_duration
 from gitcoord.errors import BadInput
 
@@ -103,3 +107,18 @@ def patience(boss: Coordinator, timeout: str | None) -> float:
     if timeout is not None:
         return parse_duration(timeout).total_seconds()
     return 90.0 if boss.who.agent else 10 * 86400.0
+
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", autocompletion=complete.claims, show_default=False)]
+
+
+def seconds(text: str | None) -> int | None:
+    return int(parse_duration(text).total_seconds()) if text else None
+
+
+def split_number(found: Connection, words: list[str]) -> tuple[Resource, str]:
+    """What is asked for, and the message behind it."""
+    takes = 2 if len(words) > 1 and is_resource_type(words[0]) else 1
+    if len(words) > takes + 1:
+        raise BadInput(f"{len(words)} words are too many: TYPE NAME [MESSAGE]", hint='gitcoord request file src/api.py "May I?"')
+    return resources(found, words[:takes])[0], text_or_stdin(words[takes]) if len(words) > takes else ""

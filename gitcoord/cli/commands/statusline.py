@@ -1,4 +1,4 @@
-"""The command `statusline`, for its help and its rarer options: the face that answers a prompt is another one."""
+"""`gitcoord statusline`: show in one line who waits for you, what is unread and what you hold, as last known."""
 
 from __future__ import annotations
 

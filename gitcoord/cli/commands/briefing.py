@@ -1,4 +1,4 @@
-"""The briefing, for people and for agents that start."""
+"""`gitcoord briefing`: say what a starting session should know, in 4 KB at most."""
 
 from __future__ import annotations
 

@@ -1,0 +1,37 @@
+"""`gitcoord board`: print the status board."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gitcoord.cli.connect import answer, connection, options, others_words, out
+from gitcoord.connection.connect import utc_now
+from gitcoord.core.times import parse_when
+from gitcoord.errors import BadInput
+
+
+def board(
+    at: Annotated[str | None, typer.Option(metavar="WHEN", help="An earlier board: an event's seq, a commit, or a time.")] = None,
+    from_history: Annotated[bool, typer.Option("--from-history", help="Rebuild it from the history alone.")] = False,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to a file.")] = None,
+) -> None:
+    """Print the status board."""
+    if at is not None and not re.fullmatch(r"\d{1,9}|[0-9a-f]{7,64}", at):
+        at = parse_when(at, now=utc_now(), ahead=False).isoformat()
+    with connection() as found:
+        text = found.coordinator.board(at=at, from_history=from_history)
+    if output is not None:
+        try:
+            output.write_bytes(text.encode())
+        except OSError as error:
+            raise BadInput(f"{output} can't be written: {error.strerror}") from None
+        answer({"output": str(output), "bytes": len(text.encode())}, f"written: {output}")
+    elif options.json:
+        answer({"board": text})
+    else:
+        with others_words():
+            out(text.removesuffix("\n"))

@@ -1,0 +1,42 @@
+"""`gitcoord end`: release all and end the session."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gitcoord.cli.commands import handoff
+from gitcoord.cli.connect import answer, connection, options, say
+from gitcoord.errors import BadInput
+from gitcoord.views import as_json
+
+
+def end(
+    done: Annotated[list[str] | None, typer.Option("--done", help="What was finished; may be repeated.")] = None,
+    notes: Annotated[str | None, typer.Option(help="What the next one should know.")] = None,
+    to: Annotated[
+        str | None, typer.Option("--handoff", metavar="WHO", help="Leave a handoff: for a session, a group, or anyone.")
+    ] = None,
+    following: Annotated[str | None, handoff.NEXT] = None,
+    blockers: Annotated[str | None, handoff.BLOCKERS] = None,
+    tests: Annotated[str | None, handoff.TESTS] = None,
+    branch: Annotated[str | None, handoff.BRANCH] = None,
+) -> None:
+    """Release all and end the session; with --handoff what you held is left for somebody to take."""
+    if to is None and any((following, blockers, tests, branch)):
+        raise BadInput("--next, --blockers, --tests and --branch are for --handoff", hint="gitcoord end --handoff anyone")
+    with connection() as found:
+        boss = found.coordinator
+        name = boss.who.session
+        held = boss.identity.held(name) if name else []
+        said = {"next": following, "blockers": blockers, "tests": tests} if to is not None else {}
+        where = handoff.code(found, branch) if to is not None else {}
+        receipt = boss.end(done or [], notes, to=to, op=options.op, **said, **where)
+        left = f", handoff {receipt.seq or ''} left for {to}" if to is not None else ""
+        answer(
+            as_json.receipt(receipt),
+            f"session {name} ended" + left + (" (queued: the remote is away)" if receipt.state == "queued" else ""),
+        )
+        if held and to is None:
+            say(f"note: {len(held)} claim(s) are free now; to leave work to somebody: gitcoord end --handoff, or gitcoord handoff")

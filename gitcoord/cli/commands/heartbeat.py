@@ -1,0 +1,38 @@
+"""`gitcoord heartbeat`: say what you are doing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from gitcoord.cli.arguments import resource
+from gitcoord.cli.connect import answer, connection, options
+from gitcoord.connection.connect import utc_now
+from gitcoord.core.times import parse_when
+from gitcoord.views import as_json
+
+
+def heartbeat(
+    action: Annotated[str | None, typer.Argument(help="What you do: building, testing, blocked, waiting, idle, …")] = None,
+    target: Annotated[str | None, typer.Argument(help="To what; for `waiting`: person, claim or answer.")] = None,
+    phase: Annotated[str | None, typer.Argument(help="The phase of the work.")] = None,
+    progress: Annotated[str | None, typer.Option(help="How far, for example 30%.")] = None,
+    next_action: Annotated[str | None, typer.Option("--next", help="What comes next.")] = None,
+    eta: Annotated[str | None, typer.Option(help="When it will be done: 30m, 4h, or a time.")] = None,
+    file: Annotated[list[str] | None, typer.Option("--file", help="A file you touch; may be repeated.")] = None,
+    blocked_by: Annotated[str | None, typer.Option(help="What blocks you.")] = None,
+) -> None:
+    """Say what you are doing; renews what you hold when it is due."""
+    with connection() as found:
+        files = [resource(found, f"file:{path}").name for path in file or []]
+        receipt = found.coordinator.heartbeat(
+            op=options.op, action=action, target=target, phase=phase, progress=progress, next_action=next_action,
+            blocked_by=blocked_by, files_touched=tuple(files), estimated_completion=_when(eta, ahead=True) if eta else None,
+        )  # fmt: skip
+        answer(as_json.receipt(receipt), f"heartbeat {receipt.state}")
+
+
+def _when(text: str, *, ahead: bool) -> datetime:
+    return parse_when(text, now=utc_now(), ahead=ahead)

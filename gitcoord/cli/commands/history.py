@@ -1,0 +1,63 @@
+"""`gitcoord history`: show who held it when, how it ended and who waited, from the history alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from gitcoord.cli.arguments import resources
+from gitcoord.cli.connect import PLAIN_LINES, answer, connection, options, others_words, out, table
+from gitcoord.core.names import word
+from gitcoord.core.times import spell, spell_span
+from gitcoord.errors import BadInput
+from gitcoord.views import as_json
+
+
+def history(
+    names: Annotated[list[str], typer.Argument(metavar="[TYPE] NAME", help="One thing: a path, TYPE NAME or TYPE:NAME.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many of the newest.")] = PLAIN_LINES,
+) -> None:
+    """Show who held it when, how it ended and who waited, from the history alone; what overlaps it is marked."""
+    with connection() as found:
+        wanted = resources(found, names)
+        if len(wanted) != 1:
+            raise BadInput(f"one thing at a time, not {len(wanted)}", hint=f"gitcoord history {word(str(wanted[0]))}")
+        held, now = found.coordinator.history(wanted[0])
+    every, waits = held.all(now), held.all_waits(now)
+    shown = every[-limit:]
+    if options.json:
+        answer(
+            {
+                "resource_type": wanted[0].type, "resource_name": wanted[0].name, "as_of": spell(now),
+                "earlier": len(every) - len(shown),
+                "leases": [as_json.holding(one, now, wanted[0]) for one in shown],
+                "waits": [as_json.wait(one) for one in waits[-limit:]],
+            }
+        )  # fmt: skip
+        return
+    if len(every) > len(shown):
+        out(f"{len(every) - len(shown)} earlier ones are not shown (--limit)")
+    rows = [
+        [
+            str(one.resource) if one.resource != wanted[0] else "it", one.session, one.mode, spell(one.granted_at),
+            spell(one.ended_at) if one.ended_at else f"held until {spell(one.expires_at)}",
+            spell_span(timedelta(seconds=one.seconds(now))), str(one.renewals), str(one.fence), as_json.ending(one),
+        ]
+        for one in shown
+    ]  # fmt: skip
+    with others_words():
+        table(["WHAT", "HOLDER", "MODE", "FROM", "UNTIL", "HELD FOR", "RENEWED", "FENCE", "ENDED"], rows, title=f"{wanted[0]}")
+        for lease in shown:
+            for session, seq in lease.touched:
+                out(f"{session} committed {lease.resource} while {lease.session} held it (event {seq})")
+        if waits:
+            out("")
+            if len(waits) > limit:
+                out(f"{len(waits) - limit} earlier ones who waited are not shown (--limit)")
+            lines = [
+                [one.session, spell(one.since), spell(one.until) if one.until else "waits still", one.how or ""]
+                for one in waits[-limit:]
+            ]
+            table(["WAITED", "FROM", "UNTIL", "ENDED"], lines)

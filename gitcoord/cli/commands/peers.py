@@ -1,0 +1,43 @@
+"""`gitcoord peers`: list the other sessions that are there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gitcoord.cli.connect import answer, connection, options, others_words, table
+from gitcoord.core.sessions import standing
+from gitcoord.core.times import spell
+from gitcoord.views import as_json
+
+
+def peers(
+    capability: Annotated[str | None, typer.Option(help="Only those who can do this.")] = None,
+    role: Annotated[str | None, typer.Option(help="Only those with this role.")] = None,
+) -> None:
+    """List the other sessions that are there."""
+    with connection() as found:
+        boss = found.coordinator
+        state = boss.view().state
+        others = [
+            one
+            for one in sorted(state.sessions.live(), key=lambda one: one.start_seq)
+            if one.session_id != boss.who.session
+            and (capability is None or capability in one.capabilities)
+            and role in (None, one.role)
+        ]
+        now, quiet = boss.time_now(), state.rules.quiet_after
+        stands = {one.session_id: standing(one, now, quiet) for one in others}
+        if options.json:
+            answer({"sessions": [{**as_json.record(one), "quiet": stands[one.session_id] == "quiet"} for one in others]})
+            return
+        rows = [
+            [
+                one.session_id, stands[one.session_id], one.current_work or "", one.role or "", ", ".join(one.capabilities),
+                one.repo or "", spell(one.last_heartbeat),
+            ]
+            for one in others
+        ]  # fmt: skip
+        with others_words():
+            table(["SESSION", "STATUS", "WORK", "ROLE", "CAN", "REPO", "LAST HEARD"], rows)
