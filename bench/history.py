@@ -14,8 +14,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pure_branch import Story
 from remotes import Remote
-from story import Story
 
 from bench.measure import Row, at_most, middle, ms, turns
 from bench.one_command import PROGRAM

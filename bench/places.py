@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
+from environment import seal
 from remotes import Remote, RemoteFactory
-from sealed import seal
 
 GIT = shutil.which("git") or "git"
 

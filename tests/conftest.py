@@ -13,11 +13,11 @@ from typing import Protocol
 
 import hypothesis
 import pytest
+from clones import PRESS, Clock, Seat
+from environment import seal
+from forkserver import Press
 from gits import git
-from press import Press
 from remotes import KINDS, Remote, RemoteFactory, create_bare
-from sealed import seal
-from seats import PRESS, Clock, Seat
 
 try:
     import freezegun

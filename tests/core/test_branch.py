@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from story import T0, Story, days, hours
+from pure_branch import T0, Story, days, hours
 
 from gitcoord.core import rules
 from gitcoord.core.branch import (

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pure_branch import T0, Story, days, hours, minutes, seconds
 from pydantic import ValidationError
-from story import T0, Story, days, hours, minutes, seconds
 
 from gitcoord.core import claims
 from gitcoord.core.claims import ClaimAcquired

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from story import T0, Story, days, hours, minutes, seconds
+from pure_branch import T0, Story, days, hours, minutes, seconds
 
 from gitcoord.core import clocks
 from gitcoord.core.claims import AcquireClaims, ClaimAcquired

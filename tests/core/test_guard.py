@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pytest
-from story import T0, Story, hours, minutes, seconds
+from pure_branch import T0, Story, hours, minutes, seconds
 
 from gitcoord.core.guard import Over, Remembered, Target, Work, in_the_way, over
 from gitcoord.core.names import Resource

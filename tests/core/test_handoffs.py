@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from story import COMMIT, Story, minutes
+from pure_branch import COMMIT, Story, minutes
 
 from gitcoord.core import handover
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from story import COMMIT, T0, Story, hours, minutes, resource
+from pure_branch import COMMIT, T0, Story, hours, minutes, resource
 
 from gitcoord.core.heartbeats import FILES_LIMIT, HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.trespasses import committed

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from story import T0, Story, days, hours, listing, minutes
+from pure_branch import T0, Story, days, hours, listing, minutes
 
 from gitcoord.core import inbox
 from gitcoord.core.addresses import reaches

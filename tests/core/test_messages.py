@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pure_branch import T0, Story, hours, minutes
 from pydantic import ValidationError
-from story import T0, Story, hours, minutes
 
 from gitcoord.core import rules
 from gitcoord.core.claims import ClaimAcquired

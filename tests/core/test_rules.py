@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pure_branch import T0, Happened, Story, days, hours, listing, minutes, plain, seconds, stamp
 from pydantic import ValidationError
-from story import T0, Happened, Story, days, hours, listing, minutes, plain, seconds, stamp
 from strategies import any_event, many
 
 from gitcoord.core import rules

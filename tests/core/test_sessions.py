@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from story import T0, Story, hours, minutes
+from pure_branch import T0, Story, hours, minutes
 from strategies import session_names
 
 from gitcoord.core import names

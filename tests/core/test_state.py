@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from story import T0, Story, days
+from pure_branch import T0, Story, days
 
 from gitcoord.core.state import Draft, Mail, State, Table
 

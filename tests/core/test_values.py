@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from story import COMMIT
+from pure_branch import COMMIT
 
 from gitcoord.core import names, values
 from gitcoord.core.branch import Settings, with_setting

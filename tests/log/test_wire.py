@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pure_branch import COMMIT, T0, Story, hours, seconds, stamp
 from pydantic import ValidationError
-from story import COMMIT, T0, Story, hours, seconds, stamp
 from strategies import NASTY, UNSAFE, any_event, events, lines, many, texts, wild_texts
 
 from gitcoord.core import rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from story import T0, Story, days, hours, minutes, seconds
+from pure_branch import T0, Story, days, hours, minutes, seconds
 
 from gitcoord.core.state import Draft, State
 from gitcoord.views.attention import Item, attention

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from story import T0, Story, days, hours, minutes, ulid
+from pure_branch import T0, Story, days, hours, minutes, ulid
 from strategies import UNSAFE, lines, many
 
 from gitcoord.core.branch import Branch, Ignored

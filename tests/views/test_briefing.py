@@ -10,7 +10,7 @@ import pytest
 from core.test_rules import Step, _play, honest
 from hypothesis import given
 from hypothesis import strategies as st
-from story import T0, Story, days, hours, minutes
+from pure_branch import T0, Story, days, hours, minutes
 from strategies import UNSAFE, wild_texts
 from views.test_board import crowd
 

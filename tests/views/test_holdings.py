@@ -14,7 +14,7 @@ import pytest
 from gits import git
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from story import Happened, Story, hours, minutes, seconds
+from pure_branch import Happened, Story, hours, minutes, seconds
 
 from gitcoord.core import rules
 from gitcoord.core.names import Resource

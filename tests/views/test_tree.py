@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from story import T0, Story, hours, listing, plain
+from pure_branch import T0, Story, hours, listing, plain
 from strategies import NASTY, UNSAFE, lines, resource_names
 
 from gitcoord.core.branch import Branch

@@ -1,0 +1,143 @@
+"""What each agent sends, replayed through `gitcoord hook` by real processes: it is briefed, told, kept from what another holds."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agent_payloads import ALL, DENY, TELL, Sent
+from clones import PROGRAM, Seat, at_work, file, until
+from guards import commit
+
+from gitcoord.machine.identity import Identity
+
+AGENTS = sorted({one.agent for one in ALL} - {"generic"})  # whose table has only what is its own
+HELD = {"/w/a.py", "src/api.py"}
+
+
+def here(value: Any, tree: str) -> Any:
+    """A payload's value, with the work tree for `/w`."""
+    if isinstance(value, str):
+        return re.sub(r"(?<![\w/-])/w(?=/|$)", tree, value)
+    if isinstance(value, Mapping):
+        return {key: here(one, tree) for key, one in value.items()}
+    return [here(one, tree) for one in value] if isinstance(value, list | tuple) else value
+
+
+def fits(said: Any, expected: Any, marks: Mapping[str, str]) -> bool:
+    """Whether the answer has that form. `marks`: what has to be found where the form has that text."""
+    if isinstance(expected, Mapping):
+        return isinstance(said, Mapping) and said.keys() == expected.keys() and all(fits(said[k], expected[k], marks) for k in said)
+    if isinstance(expected, list | tuple):
+        return isinstance(said, list) and len(said) == len(expected) and all(map(lambda a, b: fits(a, b, marks), said, expected))
+    return marks[expected] in said if isinstance(expected, str) and expected in marks else bool(said == expected)
+
+
+def call(seat: Seat, sent: Sent) -> Any:
+    """Calls the hook; the object that is printed, None for nothing."""
+    done = subprocess.run(
+        [*PROGRAM, "hook", *(["--agent", sent.named] if sent.named else [])], cwd="/",
+        env={**seat.env, **{name: here(value, str(seat.path)) for name, value in sent.environ.items()}},
+        input=json.dumps(here(sent.payload, str(seat.path))), capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, ""), (sent.label, done)
+    return json.loads(done.stdout) if done.stdout else None
+
+
+def form(sent: Sent, answer: object) -> tuple[bool, Any]:
+    """Whether the table knows what is printed for that answer, and what."""
+    found = [what for one, what in sent.says if one == answer]
+    return bool(found), found[0] if found else None
+
+
+def rows(agent: str, *kinds: str) -> list[Sent]:
+    """What the agent sends from this work tree at these steps."""
+    mine = (one for one in ALL if one.agent == agent and one.means.get("place", "/w") == "/w" and not one.means.get("subagent"))
+    return [one for one in mine if one.means["kind"] in kinds]
+
+
+@pytest.fixture
+def office(pair: tuple[Seat, Seat]) -> tuple[Seat, Seat]:
+    """A work tree whose files another holds, where the guard blocks."""
+    ada, ben = pair
+    commit(ada, "files", "a.py", "src/api.py", "free.py")
+    ada.git("push", "--quiet", "origin", "HEAD")
+    ben = replace(ben, session="ben")
+    with ben.here() as found:
+        found.coordinator.acquire(file("a.py", "src/api.py"))
+    ada.git("config", "gitcoord.guard", "block")
+    return ada, ben
+
+
+@pytest.mark.usually("antigravity", "codex", "cursor")
+@pytest.mark.parametrize("agent", AGENTS)
+def test_each_event_is_answered_in_the_agents_own_words(office: tuple[Seat, Seat], agent: str) -> None:
+    ada, _ = office
+    starts, denied = 0, 0
+    for sent in (one for one in ALL if one.agent == agent):
+        kind, is_here = sent.means["kind"], sent.means.get("place", "/w") == "/w"
+        said = call(ada, sent)
+        if kind == "start" and is_here and form(sent, TELL)[0]:
+            assert said is None or fits(said, form(sent, TELL)[1], {"[news]": "gitcoord briefing for"}), (sent.label, said)
+            starts += said is not None
+        elif kind == "before-edit" and is_here and HELD & set(sent.means.get("paths", ())) and form(sent, DENY)[1] is not None:
+            assert fits(said, form(sent, DENY)[1], {DENY.reason: "is held by ben until"}), (sent.label, said)
+            denied += 1
+        elif kind == "other":
+            assert said == (sent.says[0][1] if sent.says else None), (sent.label, said)  # whatever it would be told
+        until(lambda: not at_work(ada), "the background never ended")
+    assert starts
+    assert denied
+
+
+@pytest.mark.usually("cursor", "opencode")
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_message_waits_for_an_event_at_which_the_agent_reads(office: tuple[Seat, Seat], agent: str) -> None:
+    ada, ben = office
+    call(ada, rows(agent, "start")[0])
+    until(lambda: not at_work(ada), "the background never ended")
+    [mine] = [one.session for one in Identity(ada.path / ".git").all() if one.agent]
+    with ben.here() as found:
+        found.coordinator.send(mine, "the schema moved", "")
+    told = []
+    for sent in (one for one in rows(agent, "prompt", "after-edit") if form(one, TELL)[0]):
+        (ada.path / ".git" / "gitcoord" / "synced").unlink(missing_ok=True)
+        with replace(ada, session=mine).here() as found:
+            found.coordinator.sync(if_due=False)
+        ada.run("sync", "--if-due")
+        said = call(ada, sent)
+        until(lambda: not at_work(ada), "the background never ended")
+        if form(sent, TELL)[1] is None:
+            assert "the schema moved" not in json.dumps(said), sent.label
+        elif not told:
+            assert fits(said, form(sent, TELL)[1], {"[news]": "the schema moved"}), (sent.label, said)
+            told.append(sent.label)
+        else:
+            assert "the schema moved" not in json.dumps(said), sent.label
+    assert told, agent
+
+
+def test_a_warning_waits_for_an_event_at_which_the_agent_reads(office: tuple[Seat, Seat]) -> None:
+    ada, _ = office
+    ada.git("config", "gitcoord.guard", "warn")
+    call(ada, rows("cursor", "start")[0])
+    until(lambda: not at_work(ada), "the background never ended")
+    edit = next(one for one in rows("cursor", "before-edit") if form(one, DENY)[1] and form(one, TELL) == (True, None))
+    assert call(ada, edit) is None  # nothing is said against it, and a text would get lost there
+    after = next(one for one in rows("cursor", "after-edit") if form(one, TELL)[1])
+    assert fits(call(ada, after), form(after, TELL)[1], {"[news]": "a.py is held by ben until"})
+
+
+@pytest.mark.parametrize("off", [{"GITCOORD": "0"}, {}])
+def test_who_takes_silence_for_a_no_is_answered_in_any_case(office: tuple[Seat, Seat], tmp_path: Path, off: dict[str, str]) -> None:
+    """Switched off, and where nobody coordinates: the edit goes on."""
+    ada, _ = office
+    seat = replace(ada, extra=off) if off else Seat(tmp_path, ada.desk)
+    edit = next(one for one in rows("antigravity", "before-edit") if form(one, DENY)[1])
+    assert call(seat, edit) == {"decision": "allow"}
