@@ -22,7 +22,7 @@ from bench.one_command import PROGRAM
 from bench.places import GIT, Place
 from gitcoord import __version__
 from gitcoord.core import retention
-from gitcoord.core.records import Clock, Command, Event
+from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.state import State
 from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Repository

@@ -16,9 +16,10 @@ from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import guard, leases
 from gitcoord.core.guard import Target
 from gitcoord.core.leases import AT_ONCE as LEASES
-from gitcoord.core.leases import Claim, held_by, held_now, split_lease
+from gitcoord.core.leases import held_by, held_now, split_lease
 from gitcoord.core.names import Resource, is_resource_name
 from gitcoord.core.overlap import covers
+from gitcoord.core.records import Claim
 from gitcoord.errors import GitcoordError, Held
 from gitcoord.git import changes, discovery
 from gitcoord.git.repo import Repository

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from gitcoord.cli import output
 from gitcoord.cli.connect import connection, options, say
-from gitcoord.core.messages import Message
 from gitcoord.core.names import show
+from gitcoord.core.records import Message
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotInTime, Unreachable
 from gitcoord.git import discovery
 from gitcoord.machine import processes

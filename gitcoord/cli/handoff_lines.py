@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gitcoord.cli.connect import PLAIN_LINES, out, quote, say
-from gitcoord.core.handoffs import Handoff
 from gitcoord.core.names import show, word
+from gitcoord.core.records import Handoff
 from gitcoord.views import as_json
 
 SHOWN = 5  # handoffs named where they are not what was asked for

@@ -11,9 +11,9 @@ from gitcoord.cli import output
 from gitcoord.cli.connect import PLAIN_LINES, answer, options, others_words, ours, out, say
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.coordinator.messages import Mail
-from gitcoord.core.inbox import QUESTION
-from gitcoord.core.messages import TO_ALL, Message
+from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import is_session_name, show
+from gitcoord.core.records import QUESTION, Message
 from gitcoord.core.times import spell
 from gitcoord.views import as_json, quoting
 

@@ -10,17 +10,14 @@ from itertools import islice
 from typing import Any
 
 from gitcoord.coordinator.verify import Verdict, Verifier
-from gitcoord.core import clocks, leases, names, queue, requests, term, trespasses
+from gitcoord.core import clocks, leases, names, queue, records, requests, term, trespasses
 from gitcoord.core.claims import ClaimAcquired
-from gitcoord.core.handoffs import Handoff
+from gitcoord.core.events import Event
 from gitcoord.core.heartbeats import HeartbeatRecorded
-from gitcoord.core.leases import Claim
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps, within
-from gitcoord.core.queue import Waiting
-from gitcoord.core.records import Event
+from gitcoord.core.records import Claim, Handoff, Session, Waiting
 from gitcoord.core.renewals import ClaimRenewed
-from gitcoord.core.sessions import Session
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
@@ -279,7 +276,7 @@ class Reader:
         if has and settings.capacity(resource):
             return []
         live = [lease for lease in state.claims.values() if not is_over(lease, now, state.rules.grace)]
-        mode: leases.Mode = "shared" if has and all(lease.mode == "shared" for lease in has) else "exclusive"
+        mode: records.Mode = "shared" if has and all(lease.mode == "shared" for lease in has) else "exclusive"
         return leases.blocking(settings, live, resource, mode, self.who.session)
 
     def leases(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:

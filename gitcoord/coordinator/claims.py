@@ -11,9 +11,10 @@ from typing import Any
 from gitcoord.coordinator.commands import Asker, Receipt
 from gitcoord.coordinator.watch import Watcher
 from gitcoord.core import claims, clocks, handoffs, names, queue, releases, renewals, requests
-from gitcoord.core.leases import Claim, held_by, split_lease, split_renewal
+from gitcoord.core.events import Event
+from gitcoord.core.leases import held_by, split_lease, split_renewal
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Event
+from gitcoord.core.records import Claim
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.errors import NotHeld, NotInTime, Unknown, Unreachable

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from gitcoord.coordinator.branch import Reader, Who
 from gitcoord.core import clocks, leases, names, secrecy, sessions
-from gitcoord.core.records import Caller, Command, Event, digest
-from gitcoord.core.sessions import Session
+from gitcoord.core.events import Caller, Command, Event, digest
+from gitcoord.core.records import Session
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, GitcoordError, GitFault, Held, NoSession, NotInitialised, NotWritten, Unknown, Unreachable
 from gitcoord.git.repo import Oid

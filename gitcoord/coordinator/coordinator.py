@@ -13,9 +13,9 @@ from gitcoord.coordinator.commands import Receipt
 from gitcoord.coordinator.handoffs import Handing
 from gitcoord.coordinator.messages import Talking
 from gitcoord.core import branch, names
+from gitcoord.core.events import Clock
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.leases import due_renewals
-from gitcoord.core.records import Clock
 from gitcoord.core.renewals import regained_by
 from gitcoord.errors import Alarm, BadInput, GitcoordError, NotInitialised, Unknown, Unreachable
 from gitcoord.git.repo import Oid

@@ -8,11 +8,9 @@ from typing import Any
 
 from gitcoord.coordinator.commands import Asker, Receipt
 from gitcoord.core import handoffs, handover, inbox, leases, names, sessions, succession
-from gitcoord.core.handoffs import Handoff
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import Message
+from gitcoord.core.events import Event
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Event
+from gitcoord.core.records import Claim, Handoff, Message
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, NoSession, NotHeld
 
@@ -125,7 +123,7 @@ class Handing(Asker):
         if event is None:  # it was taken before, by the caller
             claims = tuple(one for one in leases.held_by(state, self.who.session) if str(one.resource) in offer.resources)
         missed: dict[Any, Claim] = {}
-        for resource in map(leases.resource_of, offer.resources):
+        for resource in map(names.resource_of, offer.resources):
             if not any(lease.resource == resource for lease in leases.held_by(state, self.who.session)):
                 missed |= {one.key: one for one in leases.in_the_way(state, resource, "exclusive", self.who.session)}
         return Taken(receipt, offer, claims, tuple(missed.values()))
@@ -191,7 +189,7 @@ class Handing(Asker):
                 resource_name=resource.name, repo=resource.repo, ttl_seconds=event.ttl_seconds, renewed_at=event.at,
                 expires_at=event.expires_at, fence=event.seq,
             )
-            for resource in map(leases.resource_of, event.resources)
+            for resource in map(names.resource_of, event.resources)
         )  # fmt: skip
 
 

@@ -16,9 +16,10 @@ from typing import Any
 
 from gitcoord.coordinator.commands import Outcome
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.core.leases import Claim, held_by
+from gitcoord.core.leases import held_by
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
+from gitcoord.core.records import Claim
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell

@@ -13,8 +13,7 @@ from gitcoord.agents.mailbox import Tray
 from gitcoord.coordinator.commands import Asker, Receipt
 from gitcoord.coordinator.watch import Watcher
 from gitcoord.core import addresses, inbox, messages, names, secrecy
-from gitcoord.core.messages import Message
-from gitcoord.core.sessions import Session
+from gitcoord.core.records import Message, Session
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, GitFault, NoSession, NotInTime, Unreachable
 from gitcoord.log.eventlog import View

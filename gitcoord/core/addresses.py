@@ -7,17 +7,38 @@ of them has read it, for who joins later: nobody has to know a name.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gitcoord.core import names
 from gitcoord.errors import BadInput
 
-if TYPE_CHECKING:
-    from gitcoord.core.sessions import Session
-
 TO_ALL = "broadcast"
 _EXAMPLES = {"role": "reviewer", "cap": "rust", "repo": "library"}
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)  # short enough to be a folder's name as it is
+
+
+class Member(Protocol):
+    """What of a session says which groups it is in."""
+
+    @property
+    def session_id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def role(self) -> str | None:
+        """Its role."""
+        ...
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What it can do."""
+        ...
+
+    @property
+    def repo(self) -> str | None:
+        """The repository it works in."""
+        ...
 
 
 def is_group(to: str) -> bool:
@@ -44,7 +65,7 @@ def parse_receiver(text: str) -> str:
     return names.parse_session(text)
 
 
-def reaches(to: str, session: Session) -> bool:
+def reaches(to: str, session: Member) -> bool:
     """Whether that session is one of those that `to` names."""
     if to in (TO_ALL, session.session_id):
         return True

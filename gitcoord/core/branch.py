@@ -9,22 +9,19 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from gitcoord.core.inbox import NOTICE, TO_ALL
-from gitcoord.core.messages import Message
-from gitcoord.core.names import SUBJECT_LIMIT, Resource, is_resource_name, is_resource_type, show
-from gitcoord.core.records import Clock, Command, CommitId, Event, Line, Record, RepoName
+from gitcoord.core.events import Clock, Command, Event
+from gitcoord.core.inbox import TO_ALL
+from gitcoord.core.names import SUBJECT_LIMIT, is_resource_name, is_resource_type, show
+from gitcoord.core.records import NOTICE, Branch, CommitId, GuardMode, Line, Message, RepoName, Settings
 from gitcoord.core.sessions import acting
-from gitcoord.core.times import Instant, parse_duration
+from gitcoord.core.times import parse_duration
 from gitcoord.core.values import is_whole, read_switch, read_whole
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
-
-FORMAT = 1
-"""The format major that this program reads and writes."""
 
 MINIMUM_TTL = timedelta(minutes=5)
 """Shorter leases would expire between two looks of an agent (protocol, section 7)."""
@@ -37,34 +34,7 @@ TOLD_TO_ALL = ("default_ttl", "max_ttl", "grace", "takeover_after", "retention")
 
 _NOTICE_STANDS = timedelta(days=1)
 
-GuardMode = Literal["warn", "block", "off"]
-"""What the guard does about a file that another holds."""
-
 Seconds = Annotated[int, Field(ge=0, le=10 * 365 * 86400)]
-
-
-class Settings(BaseModel):
-    """What all sessions of a branch share; durations in seconds. Defaults from protocol, sections 7 and 8."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
-
-    default_ttl: Annotated[int, Field(ge=300, le=10 * 365 * 86400)] = 3600
-    max_ttl: Annotated[int, Field(ge=300, le=10 * 365 * 86400)] = 24 * 3600
-    grace: Annotated[int, Field(ge=1, le=3600)] = 60
-    takeover_after: Annotated[int, Field(ge=60, le=10 * 365 * 86400)] = 30 * 60
-    quiet_after: Annotated[int, Field(ge=60, le=10 * 365 * 86400)] = 15 * 60
-    retention: Annotated[int, Field(ge=3600, le=10 * 365 * 86400)] = 14 * 86400
-    heartbeat_every: Annotated[int, Field(ge=1, le=86400)] = 60
-    heartbeat_share: Annotated[int, Field(ge=0, le=3600)] = 12
-    skip_ci: bool = True
-    ignorecase: bool = False  # whether some repository can't tell capital from small letters: then nobody's claims do
-    guard: GuardMode = "warn"
-    talk_limit: Annotated[int, Field(ge=0, le=1000)] = 12
-    capacities: dict[str, Annotated[int, Field(ge=1, le=1000)]] = {}
-
-    def capacity(self, resource: Resource) -> int:
-        """How many sessions may hold it at once: by its name, else by its type; 0 where that isn't said (one, or all shared)."""
-        return self.capacities.get(str(resource)) or self.capacities.get(resource.type, 0)
 
 
 CAPACITY = "capacity."
@@ -76,52 +46,6 @@ REPOSITORIES = 256
 """Repositories that a hub knows by name: the record of the branch stays one that every reader reads."""
 
 _SINGLE = tuple(name for name in Settings.model_fields if name != "capacities")
-
-
-class Ignored(BaseModel):
-    """A bad commit that a later good one passed over: which, why, and the seq of the good one."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
-
-    commit: str
-    reason: str
-    seq: int
-
-
-class Branch(Record):
-    """`gitcoord.json`."""
-
-    format: int = FORMAT
-    format_used: int = FORMAT
-    opened_at: Instant | None = None
-    settings: Settings = Settings()
-    ignored: tuple[Ignored, ...] = ()
-    repositories: dict[str, str] = Field(default_factory=dict)  # of a hub: the first commit of each, by its name
-
-    @property
-    def grace(self) -> timedelta:
-        """How far two clocks may differ."""
-        return timedelta(seconds=self.settings.grace)
-
-    @property
-    def takeover_after(self) -> timedelta:
-        """How long a holder must be silent before `--if-stale` takes over."""
-        return timedelta(seconds=self.settings.takeover_after)
-
-    @property
-    def quiet_after(self) -> timedelta:
-        """After how much silence a session is shown as quiet."""
-        return timedelta(seconds=self.settings.quiet_after)
-
-    @property
-    def folding(self) -> Branch:
-        """The same where capital and small letters name one file."""
-        return self.model_copy(update={"settings": self.settings.model_copy(update={"ignorecase": True})})
-
-    @property
-    def retention(self) -> timedelta:
-        """How long what is over stays in the tree (it stays in the history for ever)."""
-        return timedelta(seconds=self.settings.retention)
 
 
 class OpenBranch(Command):

@@ -12,33 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import clocks, deadlocks, handoffs, leases, messages, names, queue
-from gitcoord.core.leases import (
-    Claim,
-    LeaseEntry,
-    Mode,
-    TakenEntry,
-    in_the_way,
-    split_renewal,
-    split_taken,
-)
+from gitcoord.core import clocks, deadlocks, handoffs, leases, names, queue, records
+from gitcoord.core.events import Clock, Command, Event
+from gitcoord.core.leases import LeaseEntry, TakenEntry, in_the_way, split_renewal, split_taken
 from gitcoord.core.names import Resource
-from gitcoord.core.records import (
-    Clock,
-    Command,
-    Count,
-    Event,
-    Line,
-    ResourceText,
-    Text,
-)
+from gitcoord.core.records import Claim, Count, Line, Mode, ResourceText, Text
 from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.sessions import acting
 from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput, GitcoordError, Held, NotHeld
 
 if TYPE_CHECKING:
-    from gitcoord.core.state import ClaimKey, Draft, State
+    from gitcoord.core.records import ClaimKey
+    from gitcoord.core.state import Draft, State
 HEAD_START = timedelta(seconds=10)
 """How long each in line is given to take over what expired before who stands behind does it for them: a few polls."""
 
@@ -113,7 +99,7 @@ class ClaimAcquired(Event):
             if holder != self.session and session is not None and session.live:
                 gone.setdefault(holder, []).append(f"{resource} (fence {fence}): {leases.WHY[why]}")
         for index, (holder, lost) in enumerate(sorted(gone.items())):
-            notice = messages.Message(
+            notice = records.Message(
                 id=f"{self.id}.{index}", seq=self.seq, sender=self.session, to=holder, timestamp=self.at, type="alert",
                 subject=f"{self.session} took over what you held", message="\n".join(lost),
             )  # fmt: skip
@@ -130,7 +116,7 @@ class ClaimAcquired(Event):
             draft.put("claims", claim.key, claim)
         handoffs.take_for(draft, self.session, self.resources, self.at)
         held = [*self.resources, *(str(split_renewal(entry)[2]) for entry in self.renewed)]
-        queue.served(draft, self.session, map(leases.resource_of, held))
+        queue.served(draft, self.session, map(names.resource_of, held))
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """What is granted is free by this commit's own date, or named among the taken with a reason that holds."""
@@ -209,7 +195,7 @@ def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: C
 
 
 def _refusal(
-    state: State, command: AcquireClaims, wanted: Sequence[Resource], blocked: list[Claim], first_in_line: list[queue.Waiting],
+    state: State, command: AcquireClaims, wanted: Sequence[Resource], blocked: list[Claim], first_in_line: list[records.Waiting],
     now: datetime,
 ) -> Held:  # fmt: skip
     flags = (" --shared" if command.mode == "shared" else "") + (" --any" if command.any_of else "")
@@ -259,7 +245,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
     taken: dict[ClaimKey, str] = {}
     over: dict[ClaimKey, str] = {}
     blocked: list[Claim] = []
-    before: list[queue.Waiting] = []
+    before: list[records.Waiting] = []
     settings = state.rules.settings
     everywhere = leases.nearby(settings, state.claims.values())
     place = queue.place_of(state, command.session, wanted, command.mode, now, any_of=command.any_of)
@@ -328,7 +314,7 @@ def _stand_in_line(
     state: State,
     command: AcquireClaims,
     wanted: list[Resource],
-    place: queue.Waiting | None,
+    place: records.Waiting | None,
     over: Sequence[str],
     clock: Clock,
 ) -> tuple[Event, ...]:
@@ -357,7 +343,7 @@ def _stand_in_line(
     mine = [one for one in state.waiting.values() if one.session_id == command.session and one.until > now]
     if len(mine) >= queue.PLACES:
         raise BadInput(f"{command.session} has {len(mine)} places in line already", hint="gitcoord claims --mine")
-    newcomer = queue.Waiting(
+    newcomer = records.Waiting(
         id=command.op, seq=state.seq + 1, session_id=command.session, resources=tuple(map(str, wanted)), mode=command.mode,
         until=until, since=now, any_of=command.any_of, ttl_seconds=given["ttl_seconds"],
     )  # fmt: skip

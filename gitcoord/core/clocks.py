@@ -16,7 +16,7 @@ from gitcoord.core.times import is_date, spell, spell_span
 from gitcoord.errors import ClockSkew
 
 if TYPE_CHECKING:
-    from gitcoord.core.records import Clock
+    from gitcoord.core.events import Clock
     from gitcoord.core.state import State
 
 UNHEARD_OF = timedelta(days=366)

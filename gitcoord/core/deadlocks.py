@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gitcoord.core import leases, queue
 from gitcoord.core.names import Resource, show
-from gitcoord.core.queue import Waiting
+from gitcoord.core.records import Waiting
 from gitcoord.errors import Held
 
 if TYPE_CHECKING:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from gitcoord.core import addresses, names
-from gitcoord.core.records import Record, SessionName
-from gitcoord.core.times import Instant
+from gitcoord.core import addresses, names, records
+from gitcoord.core.records import Handoff
 from gitcoord.core.values import is_whole
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
-    from gitcoord.core.sessions import Session
+    from gitcoord.core.records import Session
     from gitcoord.core.state import Draft, State
 
 ANYONE = "anyone"
@@ -27,42 +26,6 @@ Note = Annotated[str, Field(max_length=NOTE_LIMIT)]
 
 
 NAMED = 512  # claims that a handoff names: what its record can hold
-
-
-class Handoff(Record):
-    """`handoffs/<id>.json`. `to` is a session, a group or `anyone`; `status` is open or taken.
-
-    `by_claim`: a release left it, and whoever claims one of its resources takes it.
-    """
-
-    id: str
-    seq: int
-    sender: SessionName = Field(alias="from")
-    to: str
-    timestamp: Instant
-    resources: tuple[str, ...] = ()
-    phase: str | None = None
-    branch: str | None = None
-    commit: str | None = None
-    done: str | None = None
-    next: str | None = None
-    blockers: str | None = None
-    tests: str | None = None
-    files: tuple[str, ...] = ()
-    notes: str | None = None
-    status: str = "open"
-    taken_by: str | None = None
-    taken_at: Instant | None = None
-    by_claim: bool = False
-
-    @property
-    def about(self) -> str:
-        """What it is about, in a line: what comes next, else what was done, else its notes, else what it names."""
-        for text in (self.next, self.done, self.notes, ", ".join(self.resources)):
-            line = names.first_line(text or "")
-            if line:
-                return line
-        return "work"
 
 
 def is_receiver(to: str) -> bool:
@@ -142,14 +105,13 @@ def find(state: State, named: str) -> Handoff | None:
 
 def leave(draft: Draft, offer: Handoff) -> None:
     """The offer appears. Where it is for one live session or a group, a message tells of it: who listens must wake up."""
-    from gitcoord.core import messages  # messages know sessions, and a session that ends leaves a handoff
 
     draft.put("handoffs", offer.id, offer)
     receiver = draft.session(offer.to) if names.is_session_name(offer.to) else None
     group = addresses.is_group(offer.to)
     if group or (receiver is not None and receiver.live and offer.to != offer.sender):
         whom = offer.to if group else "you"
-        told = messages.Message(
+        told = records.Message(
             id=f"{offer.id}.0", seq=offer.seq, sender=offer.sender, to=offer.to, timestamp=offer.timestamp, type="handoff",
             subject=names.show(f"{offer.sender} hands work to {whom}: {offer.about}", names.SUBJECT_LIMIT),
             message=f"To take it: gitcoord take {offer.seq}", details={"handoff": offer.id},

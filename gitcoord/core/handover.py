@@ -12,23 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import clocks, handoffs, leases, messages, names, queue
-from gitcoord.core.handoffs import Handoff, Note
-from gitcoord.core.leases import Claim, LeaseEntry, resource_of, split_lease
-from gitcoord.core.names import Resource
-from gitcoord.core.records import (
-    Clock,
-    CodeBranch,
-    Command,
-    CommitId,
-    Count,
-    Event,
-    Id,
-    Line,
-    ResourceText,
-    SessionName,
-    Text,
-)
+from gitcoord.core import clocks, handoffs, leases, names, queue, records
+from gitcoord.core.events import Clock, Command, Event
+from gitcoord.core.handoffs import Note
+from gitcoord.core.leases import LeaseEntry, split_lease
+from gitcoord.core.names import Resource, resource_of
+from gitcoord.core.records import Claim, CodeBranch, CommitId, Count, Handoff, Id, Line, ResourceText, SessionName, Text
 from gitcoord.core.sessions import acting, lapse
 from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput, Held, NoSession
@@ -147,7 +136,7 @@ class HandoffTaken(Event):
         giver = draft.session(self.giver)
         if offer is not None and giver is not None and giver.live and self.giver != self.session:
             gone = [f"{split_lease(entry)[1]} (fence {split_lease(entry)[0]})" for entry in self.moved]
-            told = messages.Message(
+            told = records.Message(
                 id=f"{self.id}.0", seq=self.seq, sender=self.session, to=self.giver, timestamp=self.at, type="handoff",
                 subject=names.show(f"{self.session} took what you handed over: {offer.about}", names.SUBJECT_LIMIT),
                 message="\n".join(gone and ["It holds now what you held:", *gone]), details={"handoff": self.handoff},
@@ -192,7 +181,7 @@ def fitting(state: State, going: Iterable[Claim], session: str, without: Collect
         moving = [one for one in moving if one not in stuck]
 
 
-def others_come_first(state: State, resource: Resource, mode: leases.Mode, session: str, now: datetime, giver: str) -> bool:
+def others_come_first(state: State, resource: Resource, mode: records.Mode, session: str, now: datetime, giver: str) -> bool:
     """Whether anybody but these two stands in line for it."""
     return any(place.session_id != giver for place in queue.ahead(state, resource, mode, session, now))
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from gitcoord.core import renewals, trespasses
+from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.names import LINE_LIMIT
-from gitcoord.core.records import Clock, CodeBranch, Command, CommitId, Count, Event, Line, Record, SessionName
+from gitcoord.core.records import CodeBranch, CommitId, Count, Heartbeat, Line
 from gitcoord.core.sessions import lapse
 from gitcoord.core.times import Instant
 
@@ -22,23 +23,6 @@ if TYPE_CHECKING:
 FILES_LIMIT = 50  # files named by one heartbeat; a commit that touches more is described by its first ones and a count
 _STATES = frozenset({"blocked", "waiting", "idle"})  # how a session is, not what it works on
 WAITS_FOR = frozenset({"person", "claim", "answer"})
-
-
-class Heartbeat(Record):
-    """`heartbeats/<session>.json`: the newest one; the earlier ones are the history."""
-
-    session_id: SessionName
-    timestamp: Instant
-    action: str | None = None
-    target: str | None = None
-    phase: str | None = None
-    files_touched: tuple[str, ...] = ()
-    progress: str | None = None
-    next_action: str | None = None
-    estimated_completion: Instant | None = None
-    branch: str | None = None
-    commit: str | None = None
-    blocked_by: str | None = None
 
 
 _SAID = (

@@ -10,16 +10,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gitcoord.core import addresses
+from gitcoord.core.records import ASKING, NOTICE, QUESTION
 
 if TYPE_CHECKING:
-    from gitcoord.core.messages import Message
-    from gitcoord.core.sessions import Session
+    from gitcoord.core.records import Message, Session
     from gitcoord.core.state import State
 
 TO_ALL = addresses.TO_ALL
-QUESTION, NOTICE = "question", "notice"
 _MADE = frozenset({"release_request", "release_reply", "handoff"})  # told by what they come from
-ASKING = frozenset({QUESTION, "release_request"})  # types that somebody has to answer
 _PRESSING = ASKING | {NOTICE, "alert"}
 _EARLY = 64  # messages from before its start that a session is known to have taken, beside those that are still pinned
 BEYOND = 16_384  # messages that a session has taken beyond one that it left: what its record can hold

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from gitcoord.core import clocks
 from gitcoord.core.entries import BY_TIME as BY_TIME
@@ -21,58 +20,19 @@ from gitcoord.core.entries import split as split
 from gitcoord.core.entries import split_lease as split_lease
 from gitcoord.core.entries import split_renewal as split_renewal
 from gitcoord.core.entries import split_taken as split_taken
+from gitcoord.core.events import Clock
 from gitcoord.core.names import Resource, word
 from gitcoord.core.overlap import Nearby, overlaps
-from gitcoord.core.records import Clock, Record, ResourceType, SessionName
+from gitcoord.core.records import Claim, Mode
 from gitcoord.core.term import NO_GRACE as NO_GRACE
 from gitcoord.core.term import is_over as is_over
-from gitcoord.core.times import Instant, spell
+from gitcoord.core.times import spell
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
-    from gitcoord.core.branch import Settings
-    from gitcoord.core.state import ClaimKey, Draft, State
-
-Mode = Literal["exclusive", "shared"]
+    from gitcoord.core.records import ClaimKey, Settings
+    from gitcoord.core.state import Draft, State
 AT_ONCE = 64  # resources or leases of one command and event: what an event can name and a person can read
-_resource = lru_cache(maxsize=4096)(Resource)  # asked of every lease at every event
-resource_of = lru_cache(maxsize=4096)(Resource.read)
-
-
-class Claim(Record):
-    """`claims/<type>-<name>.claim`: one lease."""
-
-    claimed_by: SessionName
-    run_id: str = ""
-    claimed_at: Instant
-    resource_type: ResourceType
-    resource_name: str
-    repo: str | None = None  # the repository of a file, where several share the branch: its name says it too
-    mode: Mode = "exclusive"
-    phase: str | None = None
-    reason: str | None = None
-    estimated_duration: str | None = None
-    ttl_seconds: int
-    renewed_at: Instant
-    expires_at: Instant
-    fence: int
-    offered_until: Instant | None = None
-    allow_coordination: bool = True
-
-    @property
-    def resource(self) -> Resource:
-        """What is held."""
-        return _resource(self.resource_type, self.resource_name)
-
-    @property
-    def entry(self) -> str:
-        """As events name it: `42 file:a`."""
-        return f"{self.fence} {self.resource}"
-
-    @property
-    def key(self) -> ClaimKey:
-        """Its place in the state."""
-        return (self.resource_type, self.resource_name, self.claimed_by if self.mode == "shared" else "")
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

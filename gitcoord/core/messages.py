@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from gitcoord.core import addresses, inbox, names
+from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.inbox import TO_ALL as TO_ALL
-from gitcoord.core.records import Clock, Command, Count, Detail, Event, Id, Line, Record, SessionName, Subject, Text, Word
+from gitcoord.core.records import Count, Detail, Id, Line, Message, Subject, Text, Word
 from gitcoord.core.sessions import acting
 from gitcoord.core.times import Instant, spell
 from gitcoord.errors import BadInput, Looping, NoSession
@@ -29,49 +30,6 @@ SENT = tuple(kind for kind in TYPES if kind not in {"release_request", "release_
 AT_ONCE = 200  # messages one look takes: what a reader can bear; the rest stays unread
 MARKS = 2 * AT_ONCE  # messages of a session that may wait for the word that they were shown
 REDELIVER_AFTER = 120  # seconds after which a mark that nothing followed is offered again (protocol, section 9)
-
-
-class Message(Record):
-    """`messages/…/<id>.json`."""
-
-    id: str
-    seq: int
-    sender: SessionName = Field(alias="from")
-    to: str
-    timestamp: Instant
-    type: str = "note"
-    subject: str = ""
-    message: str = ""
-    details: dict[str, str] = Field(default_factory=dict)
-    in_reply_to: str | None = None
-    thread: str | None = None
-    priority: str = "normal"
-    status: str = "pending"
-    read_at: Instant | None = None
-    expires_at: Instant | None = None
-
-    @property
-    def asks(self) -> bool:
-        """Whether somebody has to answer it, and nobody did."""
-        return self.type in inbox.ASKING and self.status != "answered"
-
-    @property
-    def pinned(self) -> bool:
-        """Whether it is a notice with an end: kept, shown, and given to who starts later, until then."""
-        return self.type == inbox.NOTICE and self.expires_at is not None
-
-    @property
-    def waits(self) -> bool:
-        """Whether something is still to be done about it: it is asked, pinned, or nobody took it. One to all waits for nobody."""
-        if self.asks or self.pinned:
-            return True
-        if self.to == TO_ALL:
-            return False
-        return self.status == "pending" if addresses.is_group(self.to) else self.read_at is None
-
-    def is_over(self, now: datetime) -> bool:
-        """Whether its time is past: it is not delivered, and nobody owes an answer."""
-        return self.expires_at is not None and self.expires_at <= now
 
 
 class SendMessage(Command):

@@ -11,6 +11,7 @@ import re
 import shlex
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gitcoord.core.marks import thinned
 from gitcoord.core.values import is_oid
@@ -208,6 +209,10 @@ def is_repo(text: str) -> bool:
 def file_in(repo: str, path: str) -> str:
     """The name of that file (relative to the root of its repository); `repo` "": there is only one."""
     return f"{repo}//{path}" if repo else path
+
+
+resource_named = lru_cache(maxsize=4096)(Resource)  # asked of every lease at every event
+resource_of = lru_cache(maxsize=4096)(Resource.read)
 
 
 def parse_resource(kind: str, name: str, *, root: str = "", here: str = "", repo: str = "") -> Resource:

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from gitcoord.core import entries, leases
-from gitcoord.core.leases import Claim, Mode, TakenEntry, split_taken
+from gitcoord.core.events import Event
+from gitcoord.core.leases import TakenEntry, split_taken
 from gitcoord.core.names import Resource, is_session_name, show
-from gitcoord.core.records import Count, Event, Line, Record, ResourceText, SessionName, Text
+from gitcoord.core.records import Claim, Count, Line, Mode, ResourceText, Text, Waiting
 from gitcoord.core.times import Instant, spell
 from gitcoord.core.values import read_whole
 from gitcoord.errors import NotInTime
 
 if TYPE_CHECKING:
-    from gitcoord.core.branch import Settings
+    from gitcoord.core.records import Settings
     from gitcoord.core.state import Draft, State
 
 PLACES = 16  # places that one session may have: more is a program gone wrong
@@ -36,30 +37,6 @@ STRETCH = timedelta(minutes=10)
 
 GrantedEntry = Annotated[str, Field(max_length=1024), entries.entry(lambda value: split_granted(value))]
 """`57 session-003 file:a`: the place that is served, whose it is, and what is offered."""
-
-
-class Waiting(Record):
-    """`waiting/<seq>.json`: a place in line. Good until `until`; `any_of`: one of the resources is enough."""
-
-    id: str
-    seq: int
-    session_id: SessionName
-    run_id: str = ""
-    resources: tuple[ResourceText, ...]
-    mode: Mode = "exclusive"
-    until: Instant
-    since: Instant
-    any_of: bool = False
-    ttl_seconds: int
-    phase: str | None = None
-    reason: str | None = None
-    estimated_duration: str | None = None
-    allow_coordination: bool = True
-
-    @property
-    def wanted(self) -> tuple[Resource, ...]:
-        """What it is waited for."""
-        return tuple(leases.resource_of(text) for text in self.resources)
 
 
 class ClaimQueued(Event):

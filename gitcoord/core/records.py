@@ -6,21 +6,18 @@ newer one's record without loss. A command does not: a program must not flush wh
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from gitcoord.core import names, values
-from gitcoord.core.entries import RenewalEntry
+from gitcoord.core import addresses, names, values
+from gitcoord.core.names import Resource
 from gitcoord.core.times import Instant
 
 if TYPE_CHECKING:
-    from gitcoord.core.state import Draft, State
+    pass
 
 
 def _checked(test: Callable[[str], bool], what: str) -> AfterValidator:
@@ -59,135 +56,290 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True, populate_by_name=True)
 
 
-class Caller(BaseModel):
-    """The process that waits for an answer: its id, when it was born (boot included), and how long it waits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    pid: int
-    born: str
-    deadline: Instant
+ENDED = frozenset({"completed", "abandoned"})
 
 
-class Command(BaseModel):
-    """What a session asks for: data, so that any process of the desk can carry it out.
-
-    `op` is the operation's id, `at` the time of asking, `run_id` the run that asks ("" when it isn't known). `asked`: where the
-    caller chose the id, the digest of what it asks for; such an id may have been used for something else.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    kind: ClassVar[str]
-    deferrable: ClassVar[bool] = False
-
-    op: OperationId
-    session: SessionName
-    run_id: RunId = ""
-    at: Instant
-    caller: Caller | None = None
-    asked: Asked = ""
-
-    @property
-    def can_wait(self) -> bool:
-        """Whether the answer may be `queued` while the remote is away."""
-        return self.deferrable
-
-    @property
-    def wishes(self) -> dict[str, Any]:
-        """What is asked for: the fields of its kind that aren't as they are when nobody says anything."""
-        return self.model_dump(exclude=set(Command.model_fields), exclude_defaults=True)
-
-    @property
-    def handle(self) -> str:
-        """The name of the command on a machine: no two requests share one, even where their callers chose the same id."""
-        return f"{self.op}~{self.asked[:16]}" if self.asked else self.op
-
-    def made(self, event: Event) -> bool:
-        """Return True if that event, which has this operation's id, came of this very command."""
-        return event.asked == self.asked and (bool(self.asked) or event.session == self.session)
+QUESTION = "question"
 
 
-class Event(BaseModel):
-    """What happened: one commit. It holds everything that replaying it needs, all effects included.
-
-    `text` names the field that is the commit's body; `trailers` the trailer of a field whose name doesn't give it. An event
-    that isn't `known` (of a newer program) changes nothing.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
-
-    kind: ClassVar[str]
-    known: ClassVar[bool] = True
-    text: ClassVar[str] = ""
-    trailers: ClassVar[dict[str, str]] = {}
-    needs_session: ClassVar[bool] = True
-    """Whether only a live session may say it, in its present run. Not so a few kinds, which have rules of their own."""
-    talk: ClassVar[bool] = False
-    """Whether it is only talk: sending and reading are no work."""
-
-    id: OperationId
-    seq: Count
-    session: SessionName
-    run_id: RunId = ""
-    at: Instant
-    asked: Asked = ""
-    lapsed: Line | None = None
-    removed: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
-    abandoned: Annotated[tuple[SessionName, ...], Field(max_length=64)] = ()
-    ignored: Annotated[tuple[IgnoredEntry, ...], Field(max_length=8)] = ()
-    granted: Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=64)] = ()
-    renewed: Annotated[tuple[RenewalEntry, ...], Field(max_length=64)] = ()
-
-    def headline(self) -> str:
-        """The commit's subject, for people."""
-        raise NotImplementedError
-
-    @property
-    def is_work(self) -> bool:
-        """Whether its session did something beside talking and being alive."""
-        return not self.talk
-
-    @property
-    def makes(self) -> bool:
-        """Whether it may make messages or handoffs, under its own id."""
-        return True
-
-    def evolve(self, draft: Draft) -> None:
-        """Puts what happened into the draft. Total: it takes any event on any state."""
-        raise NotImplementedError
-
-    def problem(self, state: State, committed_at: datetime) -> str | None:
-        """Why the event is not valid on that state, or None. Pure: no clock, no local knowledge."""
-        raise NotImplementedError
+NOTICE = "notice"
 
 
-def digest(session: str, kind: str, request: Mapping[str, Any]) -> str:
-    """Return the digest of a request: who asks for what. Times don't count, for `--expires 4h` is another instant each time it is
-    run; nor does what is empty.
-    """
-    plain = {key: value for key, value in request.items() if value and not isinstance(value, datetime)}
-    text = json.dumps([session, kind, plain], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+ASKING = frozenset({QUESTION, "release_request"})  # types that somebody has to answer
 
 
-def _no_witness() -> datetime | None:
-    return None
+FORMAT = 1
+"""The format major that this program reads and writes."""
 
 
-@dataclass(frozen=True)
-class Clock:
-    """The time as admission sees it: this machine's clock, and what is known of that clock (see `clocks`).
+ClaimKey = tuple[str, str, str]
+"""Resource type, resource name, and the holder of a shared lease ("" for an exclusive one)."""
 
-    `witness`: another machine's time (None: nobody to ask), `at_hand`: the same where asking costs nothing; `vouched`: whether
-    something vouches for this clock without being asked; `agree`: notes that something did; `observed`: how long this machine has
-    itself seen what a state says stay as it is; `host`: which machine this is.
-    """
 
-    now: datetime
-    witness: Callable[[], datetime | None] = field(default=_no_witness)
-    at_hand: Callable[[], datetime | None] = field(default=_no_witness)
-    vouched: Callable[[], bool] = field(default=lambda: False)
-    agree: Callable[[], None] = field(default=lambda: None)
-    observed: Callable[[State, Callable[[State], object]], timedelta] = field(default=lambda state, mark: timedelta(0))
+Mode = Literal["exclusive", "shared"]
+
+
+GuardMode = Literal["warn", "block", "off"]
+"""What the guard does about a file that another holds."""
+
+
+class Session(Record):
+    """`sessions/<session>.json`."""
+
+    session_id: SessionName
+    run_id: str = ""
+    start_seq: int = 0
+    started_at: Instant
+    status: str = "active"
+    waiting_for: str | None = None
+    current_work: str | None = None
+    phase: str | None = None
+    progress: str | None = None
+    capabilities: tuple[str, ...] = ()
+    role: str | None = None
+    agent: str | None = None
+    repo: str | None = None
+    branch: str | None = None
     host: str | None = None
+    last_heartbeat: Instant
+    worked_seq: int = 0
+    read_seq: int = 0
+    read_beyond: tuple[int, ...] = ()
+    taken: tuple[str, ...] = ()
+    taken_at: tuple[Instant, ...] = ()
+    ended_at: Instant | None = None
+    total_duration: str | None = None
+    work_completed: tuple[str, ...] = ()
+    handoff_notes: str | None = None
+    superseded_by: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it hasn't ended."""
+        return self.status not in ENDED
+
+
+class Claim(Record):
+    """`claims/<type>-<name>.claim`: one lease."""
+
+    claimed_by: SessionName
+    run_id: str = ""
+    claimed_at: Instant
+    resource_type: ResourceType
+    resource_name: str
+    repo: str | None = None  # the repository of a file, where several share the branch: its name says it too
+    mode: Mode = "exclusive"
+    phase: str | None = None
+    reason: str | None = None
+    estimated_duration: str | None = None
+    ttl_seconds: int
+    renewed_at: Instant
+    expires_at: Instant
+    fence: int
+    offered_until: Instant | None = None
+    allow_coordination: bool = True
+
+    @property
+    def resource(self) -> Resource:
+        """What is held."""
+        return names.resource_named(self.resource_type, self.resource_name)
+
+    @property
+    def entry(self) -> str:
+        """As events name it: `42 file:a`."""
+        return f"{self.fence} {self.resource}"
+
+    @property
+    def key(self) -> ClaimKey:
+        """Its place in the state."""
+        return (self.resource_type, self.resource_name, self.claimed_by if self.mode == "shared" else "")
+
+
+class Waiting(Record):
+    """`waiting/<seq>.json`: a place in line. Good until `until`; `any_of`: one of the resources is enough."""
+
+    id: str
+    seq: int
+    session_id: SessionName
+    run_id: str = ""
+    resources: tuple[ResourceText, ...]
+    mode: Mode = "exclusive"
+    until: Instant
+    since: Instant
+    any_of: bool = False
+    ttl_seconds: int
+    phase: str | None = None
+    reason: str | None = None
+    estimated_duration: str | None = None
+    allow_coordination: bool = True
+
+    @property
+    def wanted(self) -> tuple[Resource, ...]:
+        """What it is waited for."""
+        return tuple(names.resource_of(text) for text in self.resources)
+
+
+class Message(Record):
+    """`messages/…/<id>.json`."""
+
+    id: str
+    seq: int
+    sender: SessionName = Field(alias="from")
+    to: str
+    timestamp: Instant
+    type: str = "note"
+    subject: str = ""
+    message: str = ""
+    details: dict[str, str] = Field(default_factory=dict)
+    in_reply_to: str | None = None
+    thread: str | None = None
+    priority: str = "normal"
+    status: str = "pending"
+    read_at: Instant | None = None
+    expires_at: Instant | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody has to answer it, and nobody did."""
+        return self.type in ASKING and self.status != "answered"
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it is a notice with an end: kept, shown, and given to who starts later, until then."""
+        return self.type == NOTICE and self.expires_at is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is still to be done about it: it is asked, pinned, or nobody took it. One to all waits for nobody."""
+        if self.asks or self.pinned:
+            return True
+        if self.to == addresses.TO_ALL:
+            return False
+        return self.status == "pending" if addresses.is_group(self.to) else self.read_at is None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its time is past: it is not delivered, and nobody owes an answer."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class Handoff(Record):
+    """`handoffs/<id>.json`. `to` is a session, a group or `anyone`; `status` is open or taken.
+
+    `by_claim`: a release left it, and whoever claims one of its resources takes it.
+    """
+
+    id: str
+    seq: int
+    sender: SessionName = Field(alias="from")
+    to: str
+    timestamp: Instant
+    resources: tuple[str, ...] = ()
+    phase: str | None = None
+    branch: str | None = None
+    commit: str | None = None
+    done: str | None = None
+    next: str | None = None
+    blockers: str | None = None
+    tests: str | None = None
+    files: tuple[str, ...] = ()
+    notes: str | None = None
+    status: str = "open"
+    taken_by: str | None = None
+    taken_at: Instant | None = None
+    by_claim: bool = False
+
+    @property
+    def about(self) -> str:
+        """What it is about, in a line: what comes next, else what was done, else its notes, else what it names."""
+        for text in (self.next, self.done, self.notes, ", ".join(self.resources)):
+            line = names.first_line(text or "")
+            if line:
+                return line
+        return "work"
+
+
+class Heartbeat(Record):
+    """`heartbeats/<session>.json`: the newest one; the earlier ones are the history."""
+
+    session_id: SessionName
+    timestamp: Instant
+    action: str | None = None
+    target: str | None = None
+    phase: str | None = None
+    files_touched: tuple[str, ...] = ()
+    progress: str | None = None
+    next_action: str | None = None
+    estimated_completion: Instant | None = None
+    branch: str | None = None
+    commit: str | None = None
+    blocked_by: str | None = None
+
+
+class Ignored(BaseModel):
+    """A bad commit that a later good one passed over: which, why, and the seq of the good one."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    commit: str
+    reason: str
+    seq: int
+
+
+class Settings(BaseModel):
+    """What all sessions of a branch share; durations in seconds. Defaults from protocol, sections 7 and 8."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    default_ttl: Annotated[int, Field(ge=300, le=10 * 365 * 86400)] = 3600
+    max_ttl: Annotated[int, Field(ge=300, le=10 * 365 * 86400)] = 24 * 3600
+    grace: Annotated[int, Field(ge=1, le=3600)] = 60
+    takeover_after: Annotated[int, Field(ge=60, le=10 * 365 * 86400)] = 30 * 60
+    quiet_after: Annotated[int, Field(ge=60, le=10 * 365 * 86400)] = 15 * 60
+    retention: Annotated[int, Field(ge=3600, le=10 * 365 * 86400)] = 14 * 86400
+    heartbeat_every: Annotated[int, Field(ge=1, le=86400)] = 60
+    heartbeat_share: Annotated[int, Field(ge=0, le=3600)] = 12
+    skip_ci: bool = True
+    ignorecase: bool = False  # whether some repository can't tell capital from small letters: then nobody's claims do
+    guard: GuardMode = "warn"
+    talk_limit: Annotated[int, Field(ge=0, le=1000)] = 12
+    capacities: dict[str, Annotated[int, Field(ge=1, le=1000)]] = {}
+
+    def capacity(self, resource: Resource) -> int:
+        """How many sessions may hold it at once: by its name, else by its type; 0 where that isn't said (one, or all shared)."""
+        return self.capacities.get(str(resource)) or self.capacities.get(resource.type, 0)
+
+
+class Branch(Record):
+    """`gitcoord.json`."""
+
+    format: int = FORMAT
+    format_used: int = FORMAT
+    opened_at: Instant | None = None
+    settings: Settings = Settings()
+    ignored: tuple[Ignored, ...] = ()
+    repositories: dict[str, str] = Field(default_factory=dict)  # of a hub: the first commit of each, by its name
+
+    @property
+    def grace(self) -> timedelta:
+        """How far two clocks may differ."""
+        return timedelta(seconds=self.settings.grace)
+
+    @property
+    def takeover_after(self) -> timedelta:
+        """How long a holder must be silent before `--if-stale` takes over."""
+        return timedelta(seconds=self.settings.takeover_after)
+
+    @property
+    def quiet_after(self) -> timedelta:
+        """After how much silence a session is shown as quiet."""
+        return timedelta(seconds=self.settings.quiet_after)
+
+    @property
+    def folding(self) -> Branch:
+        """The same where capital and small letters name one file."""
+        return self.model_copy(update={"settings": self.settings.model_copy(update={"ignorecase": True})})
+
+    @property
+    def retention(self) -> timedelta:
+        """How long what is over stays in the tree (it stays in the history for ever)."""
+        return timedelta(seconds=self.settings.retention)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gitcoord.core import handoffs, leases, messages, names, queue
-from gitcoord.core.leases import Claim, LeaseEntry, held_by, split_lease
-from gitcoord.core.records import Clock, CodeBranch, Command, CommitId, Event, Line, Lines, ResourceText, Text
+from gitcoord.core import handoffs, leases, names, queue, records
+from gitcoord.core.events import Clock, Command, Event
+from gitcoord.core.leases import LeaseEntry, held_by, split_lease
+from gitcoord.core.records import Claim, CodeBranch, CommitId, Line, Lines, ResourceText, Text
 from gitcoord.core.sessions import lapse
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class ClaimReleased(Event):
     def evolve(self, draft: Draft) -> None:
         """The leases go; `done` makes a broadcast, a next phase an open handoff."""
         if self.left:
-            queue.leave(draft, self.session, map(leases.resource_of, self.left))
+            queue.leave(draft, self.session, map(names.resource_of, self.left))
         freed = []
         for entry in self.released:
             fence, resource = split_lease(entry)
@@ -84,13 +85,13 @@ class ClaimReleased(Event):
                      "tests_passing": {"pass": "true", "fail": "false"}.get(self.tests or "")}  # fmt: skip
             details |= {key: value for key, value in given.items() if value}
             subject = names.show(f"{label}: {names.first_line(self.done) or 'done'}", names.SUBJECT_LIMIT)
-            note = messages.Message(
+            note = records.Message(
                 id=f"{self.id}.0", seq=self.seq, sender=self.session, to="broadcast", timestamp=self.at,
                 type="work_completed", subject=subject, message=self.done, details=details,
             )  # fmt: skip
             draft.put("messages", note.id, note)
         if self.next_phase or self.to:
-            offer = handoffs.Handoff(
+            offer = records.Handoff(
                 id=self.id, seq=self.seq, sender=self.session, to=self.to or "anyone", timestamp=self.at,
                 resources=tuple(map(str, freed[: handoffs.NAMED])), phase=self.phase, next=self.next_phase,
                 done=self.done, tests=self.tests, branch=self.branch, commit=self.commit, files=self.files,

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from gitcoord.core import clocks, leases, names, queue, requests
-from gitcoord.core.leases import Claim, LeaseEntry, RenewalEntry, held_by, split_renewal
+from gitcoord.core.events import Clock, Command, Event
+from gitcoord.core.leases import LeaseEntry, RenewalEntry, held_by, split_renewal
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Clock, Command, Event, ResourceText
+from gitcoord.core.records import Claim, ResourceText
 from gitcoord.core.sessions import acting
 from gitcoord.core.times import spell
 from gitcoord.errors import NotHeld

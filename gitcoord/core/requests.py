@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from gitcoord.core import clocks, leases, messages, names, queue
+from gitcoord.core import clocks, leases, names, queue, records
 from gitcoord.core.entries import entry
-from gitcoord.core.leases import Claim, LeaseEntry, split_lease
+from gitcoord.core.events import Clock, Command, Event
+from gitcoord.core.leases import LeaseEntry, split_lease
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Clock, Command, Event, Id, ResourceText, SessionName, Text
+from gitcoord.core.records import Claim, Id, ResourceText, SessionName, Text
 from gitcoord.core.sessions import acting
 from gitcoord.errors import BadInput, NotHeld
 
@@ -76,14 +77,14 @@ class ClaimRequested(Event):
         for index, one in enumerate(self.holders):
             fence, holder, how, held = split_asked(one)
             denied = how == "denied"
-            asked = messages.Message(
+            asked = records.Message(
                 id=f"{self.id}.{2 * index}", seq=self.seq, sender=self.session, to=holder, timestamp=self.at, type=REQUEST,
                 subject=names.show(f"{self.session} asks for {self.resource}", names.SUBJECT_LIMIT), message=self.message or "",
                 details={"resource": self.resource, "lease": f"{fence} {held}"}, status="answered" if denied else "pending",
             )  # fmt: skip
             draft.put("messages", asked.id, asked)
             if denied:
-                reply = messages.Message(
+                reply = records.Message(
                     id=f"{self.id}.{2 * index + 1}", seq=self.seq, sender=holder, to=self.session, timestamp=self.at, type=REPLY,
                     subject=names.show(f"denied: {held}", names.SUBJECT_LIMIT), in_reply_to=asked.id, thread=asked.id,
                     message=f"{holder} takes no requests for it.", details={"answer": "deny"},
@@ -141,7 +142,7 @@ class RequestAnswered(Event):
                 draft.put("claims", shared.key, shared)
         known = draft.session(self.asker)
         if self.offered and known is not None and known.live:
-            wanted = leases.resource_of(self.resource)
+            wanted = names.resource_of(self.resource)
             offer = Claim(
                 claimed_by=self.asker, run_id=known.run_id, claimed_at=self.at, resource_type=wanted.type,
                 resource_name=wanted.name, repo=wanted.repo,
@@ -159,7 +160,7 @@ class RequestAnswered(Event):
             ("share", True): f"{self.session} holds it shared now, and it is offered to you until {by}: claim it shared.",
         }.get((self.answer, self.offered), "It was given up, but others are still in the way.")
         text = "\n\n".join(part for part in (self.message, said) if part)
-        reply = messages.Message(
+        reply = records.Message(
             id=self.id, seq=self.seq, sender=self.session, to=self.asker, timestamp=self.at, type=REPLY, in_reply_to=self.request,
             subject=names.show(f"{_SAID[self.answer]}: {self.resource}", names.SUBJECT_LIMIT),
             thread=(asked.thread or asked.id) if asked else None, message=text, details={"answer": self.answer},
@@ -177,7 +178,7 @@ class RequestAnswered(Event):
         lease = leases.find(state.claims.get, self.session, fence, held)
         if self.answer != "deny" and lease is None:
             return f"{self.session} doesn't hold {held} with fence {fence}"
-        if self.offered and not _can_offer(state, self.asker, leases.resource_of(self.resource), lease, self.answer):
+        if self.offered and not _can_offer(state, self.asker, names.resource_of(self.resource), lease, self.answer):
             return f"{self.resource} can't be offered to {self.asker}"
         return None
 

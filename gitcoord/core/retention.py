@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gitcoord.core import messages
+from gitcoord.core import messages, records
 from gitcoord.core.addresses import is_group
 from gitcoord.core.sessions import close
 from gitcoord.core.times import EARLIEST, LATEST
@@ -60,7 +60,7 @@ def agreed_now(state: State, writer: str, at: datetime, host: str | None = None)
     return min(at, max(heard)) if heard else None
 
 
-def _message_is_over(state: State, message: messages.Message, before: datetime) -> bool:
+def _message_is_over(state: State, message: records.Message, before: datetime) -> bool:
     if message.pinned and not message.is_over(before):
         return False
     if message.to == messages.TO_ALL:

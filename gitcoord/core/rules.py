@@ -15,6 +15,7 @@ from gitcoord.core import (
     leases,
     messages,
     queue,
+    records,
     releases,
     renewals,
     requests,
@@ -22,7 +23,7 @@ from gitcoord.core import (
     sessions,
     succession,
 )
-from gitcoord.core.records import Clock, Command, Event
+from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.state import Draft, State
 from gitcoord.core.times import is_date
 from gitcoord.errors import BadInput, NotInitialised, TooOld
@@ -141,14 +142,14 @@ def check_format(state: State, command: Command) -> None:
     """Raise TooOld when the branch's format is newer than this program's. A raise that nothing rests on yet can be withdrawn, by a
     session that starts for it if need be.
     """
-    if state.rules.format <= branch.FORMAT:
+    if state.rules.format <= records.FORMAT:
         return
-    way_back = state.rules.format_used <= branch.FORMAT
+    way_back = state.rules.format_used <= records.FORMAT
     if way_back and isinstance(command, branch.WithdrawFormat | sessions.StartSession):
         return
     back = f"; if nobody needs the new format, a person takes it back: {branch.way_back(state.rules)}" if way_back else ""
     raise TooOld(
-        f"the branch has format {state.rules.format}, this program writes format {branch.FORMAT}",
+        f"the branch has format {state.rules.format}, this program writes format {records.FORMAT}",
         hint=f"upgrade gitcoord; reading goes on as far as it can{back}",
     )
 
@@ -169,7 +170,8 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
         queue.grant(draft, event.granted, fence=event.seq, at=committed_at)
     if event.ignored and draft.branch is not None:
         found = tuple(
-            branch.Ignored(commit=entry.partition(" ")[0], reason=entry.partition(" ")[2], seq=event.seq) for entry in event.ignored
+            records.Ignored(commit=entry.partition(" ")[0], reason=entry.partition(" ")[2], seq=event.seq)
+            for entry in event.ignored
         )
         kept = (*draft.branch.ignored, *found)[-branch.IGNORED_SHOWN :]
         draft.branch = draft.branch.model_copy(update={"ignored": kept})

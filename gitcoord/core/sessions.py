@@ -5,65 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gitcoord.core import handoffs, names
+from gitcoord.core import handoffs, names, records
+from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.leases import LeaseEntry
-from gitcoord.core.records import (
-    Clock,
-    CodeBranch,
-    Command,
-    CommitId,
-    Event,
-    Line,
-    Lines,
-    Record,
-    RunId,
-    SessionName,
-    Text,
-)
-from gitcoord.core.times import Instant, spell, spell_span
+from gitcoord.core.records import CodeBranch, CommitId, Line, Lines, RunId, Session, Text
+from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import Held, NoSession, NotHeld
 
 if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
-
-ENDED = frozenset({"completed", "abandoned"})
 _NUMBERED = 10_000  # names tried before a generated one is given up: more than any branch can hold live
-
-
-class Session(Record):
-    """`sessions/<session>.json`."""
-
-    session_id: SessionName
-    run_id: str = ""
-    start_seq: int = 0
-    started_at: Instant
-    status: str = "active"
-    waiting_for: str | None = None
-    current_work: str | None = None
-    phase: str | None = None
-    progress: str | None = None
-    capabilities: tuple[str, ...] = ()
-    role: str | None = None
-    agent: str | None = None
-    repo: str | None = None
-    branch: str | None = None
-    host: str | None = None
-    last_heartbeat: Instant
-    worked_seq: int = 0
-    read_seq: int = 0
-    read_beyond: tuple[int, ...] = ()
-    taken: tuple[str, ...] = ()
-    taken_at: tuple[Instant, ...] = ()
-    ended_at: Instant | None = None
-    total_duration: str | None = None
-    work_completed: tuple[str, ...] = ()
-    handoff_notes: str | None = None
-    superseded_by: str | None = None
-
-    @property
-    def live(self) -> bool:
-        """Whether it hasn't ended."""
-        return self.status not in ENDED
 
 
 def standing(session: Session, now: datetime, quiet_after: timedelta) -> str:
@@ -256,7 +207,7 @@ class SessionEnded(Event):
         if self.to is not None:
             handoffs.leave(
                 draft,
-                handoffs.Handoff(
+                records.Handoff(
                     id=self.id, seq=self.seq, sender=self.session, to=self.to, timestamp=self.at,
                     resources=tuple(entry.partition(" ")[2] for entry in self.released[: handoffs.NAMED]), branch=self.branch,
                     commit=self.commit, done="\n".join(self.done) or None, next=self.next, blockers=self.blockers,

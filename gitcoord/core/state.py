@@ -11,14 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from gitcoord.core.records import ClaimKey
+
 if TYPE_CHECKING:
-    from gitcoord.core.branch import Branch, Settings
-    from gitcoord.core.handoffs import Handoff
-    from gitcoord.core.heartbeats import Heartbeat
-    from gitcoord.core.leases import Claim
-    from gitcoord.core.messages import Message
-    from gitcoord.core.queue import Waiting
-    from gitcoord.core.sessions import Session
+    from gitcoord.core.records import Branch, Claim, Handoff, Heartbeat, Message, Session, Settings, Waiting
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -27,9 +23,6 @@ Days = tuple[date, date]
 """The first and the last of some days."""
 
 ALWAYS: Days = (date.min, date.max)
-
-ClaimKey = tuple[str, str, str]
-"""Resource type, resource name, and the holder of a shared lease ("" for an exclusive one)."""
 
 
 class Table(Mapping[K, V], Generic[K, V]):
@@ -284,7 +277,7 @@ class State:
     @property
     def rules(self) -> Branch:
         """The branch's record with its shared settings; the defaults before there is one."""
-        from gitcoord.core.branch import Branch
+        from gitcoord.core.records import Branch
 
         return self.branch or Branch()
 
@@ -307,7 +300,7 @@ class Draft:
     @property
     def rules(self) -> Settings:
         """The shared settings as they stand."""
-        from gitcoord.core.branch import Settings
+        from gitcoord.core.records import Settings
 
         return self.branch.settings if self.branch else Settings()
 

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from gitcoord.core import clocks, handover, leases, names
+from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.handover import Leases
-from gitcoord.core.leases import Claim, split_lease
-from gitcoord.core.records import Clock, Command, Count, Event, RunId, SessionName
-from gitcoord.core.sessions import Session, acting, close
+from gitcoord.core.leases import split_lease
+from gitcoord.core.records import Claim, Count, RunId, Session, SessionName
+from gitcoord.core.sessions import acting, close
 from gitcoord.core.times import Instant, spell, spell_span
 from gitcoord.errors import BadInput, Held, NoSession
 

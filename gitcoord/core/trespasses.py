@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from gitcoord.core import entries, leases, messages, names
-from gitcoord.core.leases import Claim
+from gitcoord.core import entries, leases, names, records
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import covers
+from gitcoord.core.records import Claim
 from gitcoord.core.times import read_instant, spell
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def tell(
             continue
         path = next((name for name in files if covers(resource, name, fold=draft.rules.ignorecase)), resource.name)
         where = f" ({commit[:12]})" if commit else ""
-        note = messages.Message(
+        note = records.Message(
             id=f"{id}.{number}", seq=seq, sender=session, to=holder, timestamp=at, type="alert",
             subject=names.show(f"{session} committed {path}{where}, which you hold", names.SUBJECT_LIMIT),
             message=f"Your lease on {resource} (fence {fence}) goes on. The commit is theirs: look at it before you go on.",

@@ -14,8 +14,9 @@ from typing import Literal
 from gitcoord.coordinator.branch import Reader
 from gitcoord.core import guard
 from gitcoord.core.guard import Remembered, Target, Work
-from gitcoord.core.leases import Claim, split_lease
+from gitcoord.core.leases import split_lease
 from gitcoord.core.names import Resource
+from gitcoord.core.records import Claim
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import read_instant

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gitcoord.core.records import Event
+from gitcoord.core.events import Event
 from gitcoord.git.objects import Commit, Objects
 from gitcoord.git.repo import Oid
 from gitcoord.log import wire

@@ -10,8 +10,8 @@ from time import monotonic
 from typing import Protocol
 
 from gitcoord.core import clocks, rules
+from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.names import REASON_LIMIT, show
-from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.state import State
 from gitcoord.errors import (
     Alarm,

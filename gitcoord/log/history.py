@@ -16,8 +16,9 @@ from datetime import datetime
 from typing import Protocol, Self
 
 from gitcoord.core import rules
+from gitcoord.core.events import Event
 from gitcoord.core.names import REASON_LIMIT, show
-from gitcoord.core.records import Event, Record
+from gitcoord.core.records import Record
 from gitcoord.core.state import State
 from gitcoord.errors import Damaged, Divided, GitcoordError, GitFault, Rewritten
 from gitcoord.git.objects import BLOB_LIMIT, Commit, Lines, Objects

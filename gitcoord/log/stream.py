@@ -8,9 +8,9 @@ from datetime import datetime
 
 from gitcoord.coordinator.branch import LogEntry, Reader, entry_of
 from gitcoord.coordinator.watch import Watcher
+from gitcoord.core.events import Event
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
-from gitcoord.core.records import Event
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log.entries import Entry
 from gitcoord.log.eventlog import EventLog, View

@@ -16,8 +16,8 @@ from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origi
 
 from pydantic import ValidationError
 
+from gitcoord.core.events import Event
 from gitcoord.core.names import UNSAFE, show
-from gitcoord.core.records import Event
 from gitcoord.core.rules import EVENTS
 from gitcoord.core.state import Draft, State
 from gitcoord.core.times import read_instant, spell

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gitcoord.coordinator.commands import Receipt
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import TO_ALL, Message
+from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import hint_from_root, show, show_text
-from gitcoord.core.records import Record
+from gitcoord.core.records import Claim, Message, Record
 from gitcoord.core.times import spell
 from gitcoord.errors import GitcoordError
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.briefings import touched
 from gitcoord.core import leases
-from gitcoord.core.handoffs import Handoff
 from gitcoord.core.names import Resource, branch_or_none, show, word
+from gitcoord.core.records import Handoff
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput
 from gitcoord.mcp import answers

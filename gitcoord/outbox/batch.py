@@ -18,10 +18,10 @@ from pydantic import ValidationError
 
 from gitcoord.core import clocks, secrecy
 from gitcoord.core.claims import ClaimAcquired
+from gitcoord.core.events import Command
 from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
 from gitcoord.core.leases import holding
 from gitcoord.core.names import LINE_LIMIT, branch_or_none, is_session_name, show
-from gitcoord.core.records import Command
 from gitcoord.core.times import read_instant
 from gitcoord.core.trespasses import committed
 from gitcoord.core.values import oid_or_none

@@ -31,7 +31,7 @@ from typing import Any, Literal, TypeVar
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from gitcoord.core.records import Caller, Command
+from gitcoord.core.events import Caller, Command
 from gitcoord.core.rules import COMMANDS
 from gitcoord.core.times import read_instant, spell
 from gitcoord.errors import GitcoordError, NotWritten

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from gitcoord.core.records import Command
+from gitcoord.core.events import Command
 from gitcoord.core.rules import EVENTS
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid

@@ -8,11 +8,12 @@ from fnmatch import fnmatchcase
 
 from gitcoord.core import names
 from gitcoord.core.claims import ClaimAcquired
+from gitcoord.core.events import Event
 from gitcoord.core.leases import split_taken
-from gitcoord.core.messages import TYPES, Message, MessageSent
+from gitcoord.core.messages import TYPES, MessageSent
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
-from gitcoord.core.records import Event
+from gitcoord.core.records import Message
 from gitcoord.core.releases import ClaimReleased
 from gitcoord.errors import BadInput
 from gitcoord.relay.redact import inert, redact

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitcoord.core import addresses, names
-from gitcoord.core.messages import TO_ALL, Message
+from gitcoord.core.messages import TO_ALL
+from gitcoord.core.records import Message
 from gitcoord.core.state import State
 from gitcoord.relay.services.api import Said
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from gitcoord.coordinator.branch import Reader
+from gitcoord.core.events import Event
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.names import LINE_LIMIT, Resource
-from gitcoord.core.records import Event
 from gitcoord.log.eventlog import View
 
 _ROUTINE = frozenset({"heartbeat.recorded", "claim.acquired", "claim.renewed", "claim.released", "session.ended"})

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from gitcoord import __version__
 from gitcoord.connection.connect import Connection
-from gitcoord.core.branch import FORMAT, way_back
+from gitcoord.core.branch import way_back
 from gitcoord.core.names import show
+from gitcoord.core.records import FORMAT
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import Divided, GitcoordError, NotInitialised, Rewritten, Unreachable, mask
 from gitcoord.git.tip import RemoteTip

@@ -6,11 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from gitcoord.coordinator.commands import Receipt
-from gitcoord.core.handoffs import Handoff
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource, show
-from gitcoord.core.records import Record
+from gitcoord.core.records import Claim, Handoff, Message, Record
 from gitcoord.core.times import spell
 from gitcoord.views.holdings import Holding, Wait
 

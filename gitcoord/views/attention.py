@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import inbox, leases, queue, requests, trespasses
+from gitcoord.core import inbox, leases, queue, records, requests, trespasses
 from gitcoord.core.addresses import TO_ALL, is_group, reaches
 from gitcoord.core.branch import way_back
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import Message
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
+from gitcoord.core.records import Claim, Message
 from gitcoord.core.retention import not_made_before
 from gitcoord.core.state import State
 
@@ -213,7 +212,7 @@ def _unanswered(state: State, now: datetime, notes: Iterable[Message]) -> list[I
     for message in notes:
         if message.status == "answered" or message.type == requests.REQUEST:  # a request is shown as such, from the first moment
             continue
-        question = message.type == inbox.QUESTION
+        question = message.type == records.QUESTION
         patience = timedelta(0) if question else UNANSWERED_AFTER  # who asked may be waiting
         if not patience <= now - message.timestamp <= UNANSWERED_WITHIN:
             continue

@@ -13,13 +13,13 @@ from functools import lru_cache, partial
 from typing import TypeVar
 
 from gitcoord.core import leases
-from gitcoord.core.handoffs import ANYONE, Handoff
+from gitcoord.core.handoffs import ANYONE
 from gitcoord.core.inbox import notices
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import TO_ALL, Message
+from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import show, unblank
+from gitcoord.core.records import Claim, Handoff, Message, Session
 from gitcoord.core.retention import not_made_before
-from gitcoord.core.sessions import Session, standing
+from gitcoord.core.sessions import standing
 from gitcoord.core.state import State
 from gitcoord.views.attention import attention
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitcoord.core import handoffs, inbox, leases
-from gitcoord.core.handoffs import Handoff
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import TO_ALL, Message
+from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import Resource, show, unblank
 from gitcoord.core.overlap import overlaps
-from gitcoord.core.sessions import Session, standing
+from gitcoord.core.records import Claim, Handoff, Message, Session
+from gitcoord.core.sessions import standing
 from gitcoord.core.state import State
 from gitcoord.core.times import spell
 from gitcoord.views import quoting

@@ -11,15 +11,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from gitcoord.core.branch import Settings, SettingsChanged, with_setting
+from gitcoord.core.branch import SettingsChanged, with_setting
 from gitcoord.core.claims import ClaimAcquired
+from gitcoord.core.events import Event
 from gitcoord.core.handover import HandoffTaken
 from gitcoord.core.heartbeats import HeartbeatRecorded
-from gitcoord.core.leases import Mode, mode_of, resource_of, serves, split_lease, split_renewal, split_taken
-from gitcoord.core.names import Resource
+from gitcoord.core.leases import mode_of, serves, split_lease, split_renewal, split_taken
+from gitcoord.core.names import Resource, resource_of
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.queue import OFFER, ClaimQueued, LinePassed, split_granted
-from gitcoord.core.records import Event
+from gitcoord.core.records import Mode, Settings
 from gitcoord.core.releases import ClaimReleased
 from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.requests import RequestAnswered

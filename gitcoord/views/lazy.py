@@ -13,9 +13,7 @@ from datetime import date
 from typing import Any, NamedTuple, Protocol
 
 from gitcoord.core.addresses import TO_ALL
-from gitcoord.core.messages import Message
-from gitcoord.core.records import Record
-from gitcoord.core.sessions import ENDED, Session
+from gitcoord.core.records import ENDED, Message, Record, Session
 from gitcoord.core.state import ALWAYS, Days, Register, Shelf, Signs
 from gitcoord.core.times import read_instant, spell
 

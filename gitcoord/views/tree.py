@@ -14,15 +14,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gitcoord.core.branch import Branch
-from gitcoord.core.handoffs import Handoff
-from gitcoord.core.heartbeats import Heartbeat
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import TO_ALL, Message
+from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import UNSAFE
-from gitcoord.core.queue import Waiting
-from gitcoord.core.records import Record
-from gitcoord.core.sessions import Session
+from gitcoord.core.records import Branch, Claim, Handoff, Heartbeat, Message, Record, Session, Waiting
 from gitcoord.core.state import TABLES, Mail, Roll, State, Table
 from gitcoord.views import strictjson
 from gitcoord.views.lazy import Facts, Listing, Reading, StoredMessages, StoredSessions

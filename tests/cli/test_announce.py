@@ -19,8 +19,8 @@ from remotes import Remote
 
 from gitcoord.cli.announce import LIMIT, line, words
 from gitcoord.core import inbox
-from gitcoord.core.messages import Message
 from gitcoord.core.names import UNSAFE
+from gitcoord.core.records import Message
 from gitcoord.machine import processes
 
 HOSTILE = [

@@ -14,9 +14,9 @@ from remotes import Remote
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.coordinator.keeper import Keeper
 from gitcoord.core.claims import AcquireClaims
+from gitcoord.core.events import digest
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.names import Resource
-from gitcoord.core.records import digest
 from gitcoord.errors import BadInput, GitFault, Held, NotHeld, NotInTime
 
 Use = Callable[[Coordinator, str], Any]

@@ -27,8 +27,8 @@ from gits import git
 from remotes import Remote
 
 from gitcoord.cli.arguments import patience
+from gitcoord.core.events import Command
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Command
 from gitcoord.errors import GitcoordError, NotInTime, Unknown, Unreachable
 
 # The real program under the test's clock. `GITCOORD=…` variables say who sits where; this one is the test's own.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gitcoord.core.addresses import is_receiver, parse_receiver, reaches
-from gitcoord.core.sessions import Session
+from gitcoord.core.records import Session
 from gitcoord.errors import BadInput
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -14,13 +14,13 @@ from gitcoord.core.branch import (
     FormatUsed,
     FormatWithdrawn,
     OpenBranch,
-    Settings,
     SettingsChanged,
     WithdrawFormat,
     setting_value,
 )
+from gitcoord.core.events import Clock, Event
 from gitcoord.core.heartbeats import HeartbeatRecorded
-from gitcoord.core.records import Clock, Event
+from gitcoord.core.records import Settings
 from gitcoord.core.sessions import StartSession
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, NotInitialised, TooOld

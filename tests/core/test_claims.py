@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from gitcoord.core import claims
 from gitcoord.core.claims import ClaimAcquired
+from gitcoord.core.events import Event
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.leases import held_by, split_renewal
-from gitcoord.core.records import Event
 from gitcoord.core.releases import ClaimReleased, ReleaseClaims
 from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.requests import RequestClaims

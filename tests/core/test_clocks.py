@@ -12,9 +12,9 @@ from pure_branch import T0, Story, days, hours, minutes, seconds
 
 from gitcoord.core import clocks
 from gitcoord.core.claims import AcquireClaims, ClaimAcquired
+from gitcoord.core.events import Clock
 from gitcoord.core.handover import TakeHandoff
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
-from gitcoord.core.records import Clock
 from gitcoord.core.renewals import RenewClaims
 from gitcoord.core.state import State
 from gitcoord.core.succession import SupersedeSession

@@ -8,9 +8,9 @@ import pytest
 from pure_branch import COMMIT, Story, days, hours, minutes
 
 from gitcoord.core import handoffs, rules
-from gitcoord.core.handoffs import Handoff
+from gitcoord.core.events import Clock
 from gitcoord.core.handover import HandoffOffered, HandoffTaken, OfferHandoff, TakeHandoff
-from gitcoord.core.records import Clock
+from gitcoord.core.records import Handoff
 from gitcoord.core.sessions import SessionEnded
 from gitcoord.errors import BadInput, Held, NoSession, NotHeld
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pure_branch import T0, Story, days, hours, minutes, ulid
 
-from gitcoord.core.heartbeats import Heartbeat, HeartbeatRecorded, RecordHeartbeat
+from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.messages import SendMessage
+from gitcoord.core.records import Heartbeat
 from gitcoord.core.retention import AT_ONCE, agreed_now, not_made_before, not_made_since, sweep
 from gitcoord.core.sessions import SessionEnded, StartSession
 from gitcoord.core.state import State, Table

@@ -20,12 +20,12 @@ from strategies import any_event, many
 
 from gitcoord.core import rules
 from gitcoord.core.claims import AcquireClaims, ClaimAcquired
+from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.handover import HandoffOffered, HandoffTaken, OfferHandoff, TakeHandoff
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.leases import held_by
 from gitcoord.core.messages import MessageSent, SendMessage, TakeMessages
 from gitcoord.core.overlap import overlaps
-from gitcoord.core.records import Clock, Command, Event
 from gitcoord.core.releases import ClaimReleased, ReleaseClaims
 from gitcoord.core.renewals import ClaimRenewed, RenewClaims
 from gitcoord.core.sessions import EndSession, SessionEnded, SessionStarted, StartSession

@@ -9,9 +9,10 @@ import pytest
 from pure_branch import COMMIT
 
 from gitcoord.core import names, values
-from gitcoord.core.branch import Settings, with_setting
+from gitcoord.core.branch import with_setting
 from gitcoord.core.leases import split_lease, split_renewal, split_taken
 from gitcoord.core.queue import split_granted
+from gitcoord.core.records import Settings
 from gitcoord.core.requests import split_asked
 from gitcoord.core.times import read_instant
 

@@ -26,7 +26,7 @@ from remotes import Remote
 from step_faults import Mould
 
 from gitcoord.core.claims import AcquireClaims
-from gitcoord.core.records import Caller
+from gitcoord.core.events import Caller
 from gitcoord.machine import processes
 
 BRANCH = "refs/heads/coordination"

@@ -31,8 +31,8 @@ from remotes import RemoteFactory
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import claims, renewals, rules
+from gitcoord.core.events import Command, Event
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Command, Event
 from gitcoord.core.requests import AnswerRequest, RequestAnswered, RequestClaims
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, ClockSkew, GitcoordError, Held, NotHeld, NotInTime

@@ -15,15 +15,10 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 import gitcoord
 from gitcoord.cli import connect
 from gitcoord.cli.app import program
-from gitcoord.core.branch import Branch, Ignored
-from gitcoord.core.branch import Settings as Shared
-from gitcoord.core.handoffs import Handoff
-from gitcoord.core.heartbeats import Heartbeat
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import TYPES, Message
-from gitcoord.core.queue import Waiting
+from gitcoord.core.messages import TYPES
+from gitcoord.core.records import Branch, Claim, Handoff, Heartbeat, Ignored, Message, Session, Waiting
+from gitcoord.core.records import Settings as Shared
 from gitcoord.core.rules import EVENTS
-from gitcoord.core.sessions import Session
 from gitcoord.core.times import spell_ttl
 from gitcoord.errors import GitcoordError
 from gitcoord.log import wire

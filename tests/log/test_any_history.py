@@ -27,7 +27,7 @@ from remotes import RemoteFactory
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import branch, rules
 from gitcoord.core.branch import BranchOpened
-from gitcoord.core.records import Clock, Command, Event
+from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.state import Draft, State
 from gitcoord.errors import Divided, Rewritten, TooOld
 from gitcoord.git.objects import Objects

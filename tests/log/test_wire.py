@@ -17,10 +17,10 @@ from gitcoord.core import rules
 from gitcoord.core.branch import SettingsChanged
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.clocks import date_of
+from gitcoord.core.events import Clock, Event
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.inbox import BEYOND
 from gitcoord.core.messages import MessageRead, MessageSent
-from gitcoord.core.records import Clock, Event
 from gitcoord.core.releases import ClaimReleased
 from gitcoord.core.sessions import SessionEnded, SessionStarted
 from gitcoord.git.objects import BLOB_LIMIT, COMMIT_LIMIT

@@ -24,8 +24,8 @@ from remotes import Remote
 from gitcoord.connection.connect import Connection
 from gitcoord.core import rules
 from gitcoord.core.claims import AcquireClaims
+from gitcoord.core.events import Caller, Command, Event
 from gitcoord.core.messages import SendMessage
-from gitcoord.core.records import Caller, Command, Event
 from gitcoord.core.state import State
 from gitcoord.core.times import spell
 from gitcoord.errors import Held, NotHeld, Unknown

@@ -19,7 +19,7 @@ from pure_branch import T0, Story, stamp
 from gitcoord.core import rules
 from gitcoord.core.branch import BranchOpened
 from gitcoord.core.claims import ClaimAcquired
-from gitcoord.core.records import Event
+from gitcoord.core.events import Event
 from gitcoord.core.state import State
 from gitcoord.errors import GitcoordError
 from gitcoord.log import wire

@@ -15,12 +15,13 @@ from gitcoord.core import rules
 from gitcoord.core.branch import BranchOpened, ChangeSetting
 from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.clocks import date_of
+from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.handover import OfferHandoff, TakeHandoff
 from gitcoord.core.heartbeats import RecordHeartbeat
 from gitcoord.core.inbox import unread
-from gitcoord.core.leases import Claim, held_by
-from gitcoord.core.messages import Message, SendMessage, TakeMessages
-from gitcoord.core.records import Clock, Command, Event
+from gitcoord.core.leases import held_by
+from gitcoord.core.messages import SendMessage, TakeMessages
+from gitcoord.core.records import Claim, Message
 from gitcoord.core.releases import ReleaseClaims
 from gitcoord.core.renewals import RenewClaims
 from gitcoord.core.sessions import EndSession, StartSession

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
 from gitcoord.core import names, rules
-from gitcoord.core.records import Event
+from gitcoord.core.events import Event
 
 many = settings(max_examples=settings.default.max_examples * 6)
 """For what everything rests on: six times as many examples as the profile says."""

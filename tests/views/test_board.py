@@ -15,12 +15,7 @@ from markdown_it.token import Token
 from pure_branch import T0, Story, days, hours, minutes, ulid
 from strategies import UNSAFE, lines, many
 
-from gitcoord.core.branch import Branch, Ignored
-from gitcoord.core.handoffs import Handoff
-from gitcoord.core.heartbeats import Heartbeat
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import Message
-from gitcoord.core.sessions import Session
+from gitcoord.core.records import Branch, Claim, Handoff, Heartbeat, Ignored, Message, Session
 from gitcoord.core.state import TABLES, Mail, Roll, State, Table
 from gitcoord.views import board
 

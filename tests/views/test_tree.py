@@ -13,13 +13,7 @@ from hypothesis import strategies as st
 from pure_branch import T0, Story, hours, listing, plain
 from strategies import NASTY, UNSAFE, lines, resource_names
 
-from gitcoord.core.branch import Branch
-from gitcoord.core.handoffs import Handoff
-from gitcoord.core.heartbeats import Heartbeat
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import Message
-from gitcoord.core.records import Record
-from gitcoord.core.sessions import Session
+from gitcoord.core.records import Branch, Claim, Handoff, Heartbeat, Message, Record, Session
 from gitcoord.core.state import State
 from gitcoord.views import strictjson, tree
 
