@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import answers
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
@@ -112,9 +113,33 @@ def described(text: str) -> list[str]:
     return [match["name"] for match in _MADE.finditer(text)]
 
 
+def answered() -> str:
+    """Return the table of what each command answers with --json."""
+    rows = [f"| `{name}` | [schema](schemas/{file_of(name)}) | {_listed(answers.keys(name))} |" for name in sorted(answers.ANSWERS)]
+    return "\n".join(["| answer of | | keys |", "| --- | --- | --- |", *rows])
+
+
+def _listed(keys: list[str]) -> str:
+    return ", ".join(f"`{key}`" for key in keys)
+
+
+def file_of(name: str) -> str:
+    """Return the name of the file with a command's schema."""
+    return f"{name.replace(' ', '-')}.json"
+
+
+def schemas() -> dict[str, str]:
+    """Return the files of docs/reference/schemas, by their names."""
+    return {file_of(name): pretty(answers.schema(name)) + "\n" for name in answers.ANSWERS}
+
+
+_ANSWERED = re.compile(r"(<!-- answers -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
 def renewed(text: str) -> str:
     """Return the page with its made parts as the program has them now."""
     known = commands()
+    text = _ANSWERED.sub(lambda match: f"{match[1]}{answered()}\n{match[2]}", text)
     return _MADE.sub(lambda match: f"{match['begin']}{describe(match['name'], known[match['name']])}\n{match['end']}", text)
 
 
@@ -141,21 +166,22 @@ def examples(text: str) -> list[Example]:
     made: list[Example] = []
     for block in _BLOCK.finditer(text):
         above = described(text[: block.start()])
-        for session, line, printed in _parts(block[2]):
+        for session, line, printed in parts(block[2]):
             made.append(Example(session, line, tuple(printed), above[-1] if above else ""))
     return made
 
 
-def _parts(block: str) -> list[tuple[str, str, list[str]]]:
-    parts: list[tuple[str, str, list[str]]] = []
+def parts(block: str) -> list[tuple[str, str, list[str]]]:
+    """Return what a block holds: for each prompt its session, what is typed, and the lines below."""
+    typed: list[tuple[str, str, list[str]]] = []
     for line in block.splitlines():
         prompt = _PROMPT.fullmatch(line)
         if prompt:
-            parts.append((prompt[1], prompt[2], []))
+            typed.append((prompt[1], prompt[2], []))
         else:
-            assert parts, f"an example begins with a prompt, not with {line!r}"
-            parts[-1][2].append(line)
-    return parts
+            assert typed, f"an example begins with a prompt, not with {line!r}"
+            typed[-1][2].append(line)
+    return typed
 
 
 def with_output(text: str, printed: list[list[str]]) -> str:
@@ -164,7 +190,7 @@ def with_output(text: str, printed: list[list[str]]) -> str:
 
     def block(match: re.Match[str]) -> str:
         lines = []
-        for session, line, old in _parts(match[2]):
+        for session, line, old in parts(match[2]):
             new = next(answers)
             lines += [f"{session}$ {line}", *(old if agrees(old, new) else new)]
         return match[1] + "".join(f"{line}\n" for line in lines) + match[3]
@@ -266,6 +292,10 @@ def main() -> int:
 
     for path in pages():
         path.write_text(renewed(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for old in SCHEMAS.glob("*.json"):
+        old.unlink()
+    for name, text in schemas().items():
+        (SCHEMAS / name).write_text(text, encoding="utf-8")
     os.environ["WRITE_REFERENCE"] = "1"
     return int(pytest.main(["-q", "-p", "no:cacheprovider", str(Path(__file__).with_name("test_reference.py")), *sys.argv[1:]]))
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import answers
+import jsonschema
 import pytest
 import reference
-from reference import REFERENCE, TOP, Example
+from reference import REFERENCE, SCHEMAS, TOP, Example
+
+from gitcoord.core.branch import Settings as Shared
+from gitcoord.errors import GitcoordError
+from gitcoord.settings import KEYS, Settings
 
 PAGES = [pytest.param(path, id=path.relative_to(TOP / "docs").as_posix()) for path in reference.pages()]
 COMMANDS = reference.commands()
@@ -95,4 +103,163 @@ def test_a_page_that_says_something_else_is_noticed() -> None:
     assert reference.agrees(["held:  ...", "..."], ["held:      ...", "a", "b"])
     assert not reference.agrees(told, ["held: file:src/api.py until <time> (fence 4)"])
     assert not reference.agrees(told, [*told, "warning: and more"])
-    assert not reference.agrees(["..."], [*told][:0]) or reference.agrees(["..."], [""])
+    assert not reference.agrees(["held: ...", "..."], told)
+
+
+# --- exit codes and settings ---------------------------------------------------------------------------------------------
+
+
+def _table(text: str, *header: str) -> list[list[str]]:
+    """The rows of the table with that header."""
+    lines = text.splitlines()
+    first = next(number for number, line in enumerate(lines) if _cells(line)[: len(header)] == [*header])
+    rows = []
+    for line in lines[first + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append(_cells(line))
+    return rows
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().strip("`") for cell in line.strip().strip("|").split("|")]
+
+
+def _errors(kind: type[GitcoordError]) -> Iterator[type[GitcoordError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _errors(child)
+
+
+def test_the_page_of_exit_codes_has_every_error_with_its_code() -> None:
+    text = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
+    # `run` answers by itself for a command that isn't there, before there is any error of ours.
+    told = {(row[0], int(row[1])) for row in _table(text, "error", "code") if "," not in row[1]}
+    raised = {(kind.name, kind.exit_code) for kind in _errors(GitcoordError)}
+    assert told == raised
+    codes = {int(row[0]) for row in _table(text, "code", "meaning")}
+    assert codes == {code for _, code in raised} | {0, 130}
+
+
+def test_the_page_of_settings_has_every_setting_as_it_is() -> None:
+    text = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    rows = _table(text, "setting", "where")
+    clone = {row[0]: row for row in rows if row[1] == "clone"}
+    assert set(clone) == set(KEYS)
+    for key, usual in vars(Settings()).items():
+        if usual != "":
+            assert clone[key][4] == (f"{usual:g}" if isinstance(usual, float) else str(usual).lower()), key
+    shared = {row[0]: row for row in rows if row[1] == "shared" and not row[0].startswith("capacity.")}
+    assert set(shared) == set(Shared.model_fields) - {"capacities"}
+    for key, field in Shared.model_fields.items():
+        if key == "capacities":
+            continue
+        assert shared[key][4] == (str(field.default).lower() if isinstance(field.default, bool) else str(field.default)), key
+        if field.annotation is int:
+            low, high = (next(getattr(one, name) for one in field.metadata if hasattr(one, name)) for name in ("ge", "le"))
+            assert shared[key][2] == f"{low} to {high}", key
+
+
+def test_what_is_set_for_a_clone_or_for_all_is_described() -> None:
+    text = (REFERENCE / "settings.md").read_text(encoding="utf-8").partition("## What each one does")[2]
+    assert [key for key in {*KEYS, *Shared.model_fields} - {"capacities"} if f"**`{key}`**" not in text] == []
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------------
+
+PLAYED = """
+ada$ gitcoord init
+ada$ gitcoord start ada --work "the landing page"
+ben$ gitcoord start ben --role reviewer
+ada$ gitcoord whoami
+ada$ gitcoord peers
+ada$ gitcoord heartbeat building form
+ada$ gitcoord claim src/api.py slot:staging --phase BUILD
+ben$ gitcoord claim src/api.py
+ben$ gitcoord claim src/api.py --wait --timeout 1s
+cy$ gitcoord start cy
+cy$ gitcoord claim src/api.py --wait --timeout 1s
+ada$ gitcoord claims
+ada$ gitcoord check src/api.py
+ada$ gitcoord renew src/api.py
+ben$ gitcoord request slot:staging "May I?"
+ada$ gitcoord status
+ben$ gitcoord inbox --wait --timeout 1s
+ada$ gitcoord listen --announce --session ada
+ada$ gitcoord statusline
+ada$ gitcoord inbox
+ada$ gitcoord respond 11 approve
+ada$ gitcoord release src/api.py --done "it works" --next REVIEW
+ben$ gitcoord ask ada "Which version?" --timeout 1s
+ada$ gitcoord reply "Version 2."
+ada$ gitcoord reply 11 "And more." --wait --timeout 1s
+ben$ gitcoord inbox --sent
+ada$ gitcoord send ben "Hello"
+ben$ gitcoord listen
+ada$ gitcoord run --claim src/db.py -- true
+ada$ gitcoord run --claim src/db.py -- ./missing
+ada$ gitcoord handoff ben --next "the rest"
+ben$ gitcoord handoffs
+ben$ gitcoord take
+ben$ gitcoord take --from ada
+ada$ gitcoord log
+ada$ gitcoord history src/api.py
+ada$ gitcoord board
+ada$ gitcoord board --output board.md
+ada$ gitcoord briefing
+ada$ gitcoord verify
+ada$ gitcoord sync
+ada$ gitcoord config
+ada$ gitcoord config deadline 20
+ada$ gitcoord config --shared talk_limit 20
+ada$ gitcoord config colour
+ada$ gitcoord doctor
+ben$ gitcoord claim docs
+ada$ gitcoord guard docs/intro.md
+ada$ gitcoord relay --from-file notes.txt --once
+ada$ gitcoord hooks install --agent agents-md
+ada$ gitcoord hooks status
+ada$ gitcoord hooks uninstall --git
+ada$ gitcoord install --yes --agent none
+ben$ gitcoord uninstall --yes
+ada$ gitcoord end
+ada$ gitcoord init --remove
+"""
+
+
+def test_the_schemas_are_as_the_program_has_them() -> None:
+    written = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.glob("*.json")}
+    assert written == reference.schemas(), "python tests/house/reference.py"
+
+
+def test_every_command_has_a_schema() -> None:
+    assert set(answers.ANSWERS) == {*COMMANDS, "error"} - {"mcp"}
+
+
+def test_the_answers_of_all_commands_fit_their_schemas(file_remote, seats, tmp_path: Path) -> None:
+    stage, fitted = Stage(file_remote, seats, tmp_path, bare=True), set()
+    (stage.seats["ada"].path / "notes.txt").touch()
+    for session, line, _ in reference.parts(PLAYED.strip()):
+        before, separated, behind = line.partition(" -- ")
+        ran = stage.seats[session].run(*shlex.split(before)[1:], "--json", *shlex.split(separated + behind))
+        told = ran.out.splitlines() or ran.err.splitlines()[-1:]
+        name = max((name for name in COMMANDS if f"{before} ".startswith(f"gitcoord {name} ")), key=len)
+        answer = json.loads(told[-1])
+        fits = [one for one in (name, "error") if not _misfits(one, answer)]
+        assert fits, (line, ran, _misfits(name, answer))
+        fitted.add(fits[0])
+    # The demo prints what it plays; its own test runs it.
+    assert set(answers.ANSWERS) - fitted == {"demo"}
+
+
+def _misfits(name: str, answer: object) -> list[str]:
+    schema = answers.schema(name) if name == "error" else answers.strict(answers.schema(name))
+    return [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(answer)]
+
+
+def test_an_answer_with_a_key_too_many_or_too_few_is_noticed() -> None:
+    good = {"state": "committed", "id": "x", "seq": 3, "commit": "abc"}
+    assert _misfits("send", good) == []
+    assert _misfits("send", {**good, "more": 1})
+    assert _misfits("send", {key: value for key, value in good.items() if key != "seq"})
+    assert _misfits("send", {**good, "state": "done"})
