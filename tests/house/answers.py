@@ -290,6 +290,12 @@ class NotHeld(TypedDict):
     cycle: NotRequired[Annotated[list[str], Field(description="The sessions that would wait for each other.")]]
 
 
+class NotRun(NotHeld):
+    """run: it is not held, or there is no such command; on standard output"""
+
+    started: Literal[False]
+
+
 class Released(Receipt):
     """release"""
 
@@ -620,7 +626,7 @@ ANSWERS: dict[str, Any] = {
     "guard": Guard, "handoff": Offered, "handoffs": Handoffs, "heartbeat": Receipt, "history": History,
     "hooks install": Hooks, "hooks status": Hooks, "hooks uninstall": Hooks, "inbox": Mail, "init": Init | Removed,
     "install": Install, "listen": Mail | Announced, "log": Log | LogEntry, "peers": Peers, "relay": Relay, "release": Released,
-    "renew": Held, "reply": Replied, "request": Requested, "respond": Responded, "run": Ran | NotHeld, "send": Receipt,
+    "renew": Held, "reply": Replied, "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt,
     "start": Start, "status": Status, "statusline": StatusLine, "sync": Sync, "take": Taken | PlaceTaken, "uninstall": Uninstall,
     "verify": Verify, "whoami": WhoAmI, "error": Error,
 }  # fmt: skip
