@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -16,6 +17,8 @@ import pytest
 import reference
 from reference import REFERENCE, SCHEMAS, TOP, Example
 
+from gitcoord import doctor
+from gitcoord.checks import builds
 from gitcoord.core.branch import Settings as Shared
 from gitcoord.errors import GitcoordError
 from gitcoord.settings import KEYS, Settings
@@ -269,3 +272,34 @@ def test_an_answer_with_a_key_too_many_or_too_few_is_noticed() -> None:
     assert _misfits("send", {**good, "more": 1})
     assert _misfits("send", {key: value for key, value in good.items() if key != "seq"})
     assert _misfits("send", {**good, "state": "done"})
+
+
+# --- troubleshooting ---------------------------------------------------------------------------------------------------------
+
+TROUBLE = TOP / "docs" / "troubleshooting.md"
+
+
+def _findings() -> Iterator[list[str]]:
+    """What each finding of `doctor` says for sure, in parts; one whose text is the message of an error says nothing for sure."""
+    for path in (Path(doctor.__file__), *Path(builds.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
+                words = [
+                    one.value for one in ast.walk(node.args[1]) if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                ]
+                if words:
+                    yield words
+
+
+def test_every_line_of_doctor_is_explained() -> None:
+    text = TROUBLE.read_text(encoding="utf-8")
+    every = list(_findings())
+    assert len(every) > 30
+    for words in every:
+        longest = " ".join(max(words, key=len).replace("`", "'").strip(" ;:,.({").split())
+        assert longest in text, words
+
+
+def test_every_exit_code_is_explained() -> None:
+    explained = {int(code) for code in re.findall(r"^### (\d+):", TROUBLE.read_text(encoding="utf-8"), flags=re.MULTILINE)}
+    assert explained == {kind.exit_code for kind in _errors(GitcoordError)} | {130}
