@@ -34,7 +34,10 @@ DOCS = [
     TOP / "README.md",
     TOP / "ARCHITECTURE.md",
     TOP / "CHANGELOG.md",
-    *sorted((TOP / "docs").glob("*.md")),
+    TOP / "CONTRIBUTING.md",
+    TOP / "SECURITY.md",
+    TOP / "AGENTS.md",
+    *sorted((TOP / "docs").rglob("*.md")),
     TOP / "gitcoord" / "_agents" / "AGENTS.md",
 ]
 PROTOCOL = (TOP / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -211,7 +214,8 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
 def test_documents_call_only_commands_and_options_that_exist(path: Path) -> None:
     for line in _code(path.read_text(encoding="utf-8")):
         for words in re.findall(r"\b(?:gitcoord|git coord) ([a-z][^#;|`]*)", line):
-            name, *rest = words.partition(" -- ")[0].split()  # behind it stands a command of the reader's own
+            # Behind `--` stands a command of the reader's own. In what the program prints, a comma or a quote may follow a word.
+            name, *rest = (word.rstrip('",') for word in words.partition(" -- ")[0].split())
             # `hook` is for programs: `entry` answers it before there are any commands.
             assert (name,) in COMMANDS or name == "hook", line
             known = (

@@ -13,11 +13,13 @@ from conftest import Clone
 from remotes import Remote
 from seats import PATIENCE, Seat
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+TOP = Path(__file__).parents[1]
+README = (TOP / "README.md").read_text()
+BRANCH = (TOP / "docs" / "concepts" / "branch.md").read_text()
 
 
-def _block(marker: str) -> str:
-    match = re.search(rf"<!-- {marker} -->\n```sh\n(.*?)```", README, re.DOTALL)
+def _block(marker: str, text: str = README) -> str:
+    match = re.search(rf"<!-- {marker} -->\n```sh\n(.*?)```", text, re.DOTALL)
     assert match, marker
     return match[1]
 
@@ -54,7 +56,7 @@ def test_the_quick_start_works_in_two_clones(file_remote: Remote, clone: Clone, 
     assert len(ran) == 11
     assert "this answers" in ran[("ada", 'gitcoord reply "In ten minutes."')].stderr
     assert "May I have src/api.py" in ran[("ada", "gitcoord inbox")].stdout
-    recipes = _sh("set -e\n" + _block("recipes"), ben, dict(os.environ))
+    recipes = _sh("set -e\n" + _block("recipes", BRANCH), ben, dict(os.environ))
     assert recipes.returncode == 0, recipes
     for part in ("Ended Today", "session-001", "claim: file src/api.py", "file:src/api.py"):
         assert part in recipes.stdout
