@@ -292,12 +292,15 @@ def _findings() -> Iterator[list[str]]:
 
 
 def test_every_line_of_doctor_is_explained() -> None:
-    text = TROUBLE.read_text(encoding="utf-8")
+    text = _unquoted(TROUBLE.read_text(encoding="utf-8"))
     every = list(_findings())
     assert len(every) > 30
-    for words in every:
-        longest = " ".join(max(words, key=len).replace("`", "'").strip(" ;:,.({").split())
-        assert longest in text, words
+    assert [words for words in every if _unquoted(max(words, key=len).strip(" ;:,.({")) not in text] == []
+
+
+def _unquoted(text: str) -> str:
+    """The text without quotes of any kind, as one line: a page can't quote within a quote as the program does."""
+    return " ".join(re.sub("[`']", "", text).split())
 
 
 def test_every_exit_code_is_explained() -> None:
