@@ -261,7 +261,9 @@ def pretty(value: object, before: int = 0, width: int = 100) -> str:
 
 
 def agrees(written: list[str] | tuple[str, ...], printed: list[str]) -> bool:
-    """Return True if the page says what was printed; its line `...` stands for any lines, runs of blanks count as one."""
+    """Return True if the page says what was printed: a line `...` stands for any lines, `...` at the end of a line for
+    the rest of it; runs of blanks count as one.
+    """
     pattern = r"\n".join(r"(?:.*\n)*?.*" if line.strip() == "..." else _pattern(line) for line in written)
     return re.fullmatch(pattern, "\n".join(_narrow(line) for line in printed)) is not None
 
@@ -271,7 +273,7 @@ def _narrow(line: str) -> str:
 
 
 def _pattern(line: str) -> str:
-    return re.escape(_narrow(line))
+    return re.escape(_narrow(line.removesuffix("..."))) + (".*" if line.endswith("...") else "")
 
 
 # --- all of it -----------------------------------------------------------------------------------------------------------

@@ -106,7 +106,8 @@ def test_a_page_that_says_something_else_is_noticed() -> None:
     assert reference.agrees(["held:  ...", "..."], ["held:      ...", "a", "b"])
     assert not reference.agrees(told, ["held: file:src/api.py until <time> (fence 4)"])
     assert not reference.agrees(told, [*told, "warning: and more"])
-    assert not reference.agrees(["held: ...", "..."], told)
+    assert reference.agrees(["held: file:src/api.py until ..."], told)
+    assert not reference.agrees(["held: file:src/db.py ..."], told)
 
 
 # --- exit codes and settings ---------------------------------------------------------------------------------------------
