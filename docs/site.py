@@ -78,6 +78,11 @@ def _led(match: re.Match[str], lies: str, stands: str) -> str:
     return f"{match['words']}({posixpath.relpath(place, posixpath.dirname(stands) or '.')}{hash_}{anchor})"
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Set off what is typed in an example from what is printed."""
+    return re.sub(r'<span class="go">(\w+\$ )(.*?)</span>', r'<span class="gp">\1</span><strong>\2</strong>', html)
+
+
 def on_post_page(output: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
     """Refuse a page that would fetch something from elsewhere when it is read."""
     remote = _REMOTE.search(output)

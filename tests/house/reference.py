@@ -84,7 +84,7 @@ def describe(name: str, command: TyperCommand) -> str:
     lines = [" ".join((command.help or "").split()), "", "```text"]
     line = f"gitcoord {name}"
     for word in [*before, *map(_option, options), *behind]:
-        if len(line) + len(word) > 96:
+        if len(line) + len(word) > 72:
             lines.append(line)
             line = "   "
         line += f" {word}"

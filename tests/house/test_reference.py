@@ -17,6 +17,7 @@ import pytest
 import reference
 from reference import REFERENCE, SCHEMAS, TOP, Example
 
+import gitcoord
 from gitcoord import doctor
 from gitcoord.checks import builds
 from gitcoord.core.branch import Settings as Shared
@@ -148,7 +149,7 @@ def test_the_page_of_exit_codes_has_every_error_with_its_code() -> None:
 def test_the_page_of_settings_has_every_setting_as_it_is() -> None:
     text = (REFERENCE / "settings.md").read_text(encoding="utf-8")
     rows = _table(text, "setting", "where")
-    clone = {row[0]: row for row in rows if row[1] == "clone"}
+    clone = {row[0]: row for row in rows if row[1].startswith("clone")}
     assert set(clone) == set(KEYS)
     for key, usual in vars(Settings()).items():
         if usual != "":
@@ -307,3 +308,11 @@ def _unquoted(text: str) -> str:
 def test_every_exit_code_is_explained() -> None:
     explained = {int(code) for code in re.findall(r"^### (\d+):", TROUBLE.read_text(encoding="utf-8"), flags=re.MULTILINE)}
     assert explained == {kind.exit_code for kind in _errors(GitcoordError)} | {130}
+
+
+def test_every_variable_of_the_environment_stands_in_the_settings() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(gitcoord.__file__).parent.rglob("*.py"))
+    named = set(re.findall(r'"(GITCOORD(?:_[A-Z]+)*)"', source))
+    inner = {"GITCOORD_HOOK", "GITCOORD_HEAD"}  # from one process of gitcoord to another
+    text = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    assert {name for name in named - inner if f"`{name}`" not in text} == set()
