@@ -53,6 +53,14 @@ def test_every_command_has_an_example_of_its_own() -> None:
     assert sorted(set(COMMANDS) - shown) == []
 
 
+def test_every_command_says_its_exit_codes() -> None:
+    silent = []
+    for page in PAGES:
+        parts = re.split(r"<!-- command: (.*) -->", page.values[0].read_text(encoding="utf-8"))
+        silent += [name for name, text in zip(parts[1::2], parts[2::2], strict=True) if "\nExit codes: " not in text]
+    assert silent == []
+
+
 class Stage:
     """Two clones of one remote, and a third one in which nobody has started a session."""
 
