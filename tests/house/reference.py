@@ -24,9 +24,8 @@ from pathlib import Path
 
 import answers
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
-
 from gitcoord.faces.cli.app import program
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 TOP = Path(__file__).parents[2]
 REFERENCE = TOP / "docs" / "reference"

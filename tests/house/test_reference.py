@@ -15,11 +15,11 @@ import answers
 import jsonschema
 import pytest
 import reference
+from gitcoord.checks import builds
 from reference import REFERENCE, SCHEMAS, TOP, Example
 
 import gitcoord
 from gitcoord import doctor
-from gitcoord.checks import builds
 from gitcoord.core.branch import Settings as Shared
 from gitcoord.errors import GitcoordError
 from gitcoord.settings import KEYS, Settings
