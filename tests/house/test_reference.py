@@ -231,8 +231,10 @@ ada$ gitcoord config colour
 ada$ gitcoord doctor
 ben$ gitcoord claim docs
 ada$ gitcoord guard docs/intro.md
+ada$ gitcoord config guard block
+ada$ gitcoord guard docs/intro.md
 ada$ gitcoord relay --from-file notes.txt --once
-ada$ gitcoord hooks install --agent agents-md
+ada$ gitcoord hooks install --git --agent agents-md
 ada$ gitcoord hooks status
 ada$ gitcoord hooks uninstall --git
 ada$ gitcoord install --yes --agent none
