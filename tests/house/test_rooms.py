@@ -54,8 +54,8 @@ ROOMS: dict[str, set[str]] = {
 """Which other rooms a room may import: the floors, from the ground up."""
 
 OF_LIBRARIES = {
-    "sys.stdout", "child.returncode", "self._process.returncode", "quiet.propagate", "session.trust_env", "requests.Session.request",
-    "requests.Session.send", "requests.Session._gitcoord", "self._service.redirects", "_local.met", "_here.gate",
+    "sys.stdout", "child.returncode", "self._process.returncode", "quiet.propagate", "session.trust_env",
+    "requests.Session.request", "requests.Session.send", "requests.Session._gitcoord", "self._service.redirects", "_local.met", "_here.gate",
 }  # fmt: skip
 """Fields of what Python and libraries give us: those are set up by assigning."""
 OWN_STATE = {
@@ -210,23 +210,19 @@ def strangers_at_the_root(module: Module) -> list[Found]:
 
 def fields_of_others(module: Module) -> list[Found]:
     """An assignment to a field of another object: what it holds is its own business."""
-    if module.name in OUTSIDE_OBJECTS:
-        return []
+    own = [name for place, names in OWN_STATE.items() if module.name.startswith(place) for name in names]
     found = []
     for node in ast.walk(module.tree):
-        targets = (
-            node.targets
-            if isinstance(node, ast.Assign)
-            else [node.target]
-            if isinstance(node, ast.AnnAssign | ast.AugAssign)
-            else []
-        )
-        for target in targets:
+        if not isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            continue
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             for part in target.elts if isinstance(target, ast.Tuple) else [target]:
-                if isinstance(part, ast.Attribute) and not (isinstance(part.value, ast.Name) and part.value.id in {"self", "cls"}):
-                    name = ast.unparse(part)
-                    if name not in OF_LIBRARIES and name.rpartition(".")[0] not in own:
-                        found.append(module.found(node, f"assigns {name}"))
+                if not isinstance(part, ast.Attribute):
+                    continue
+                name = ast.unparse(part)
+                holder = name.rpartition(".")[0]
+                if holder not in {"self", "cls", *own} and name not in OF_LIBRARIES:
+                    found.append(module.found(node, f"assigns {name}"))
     return found
 
 
