@@ -55,7 +55,8 @@ ROOMS: dict[str, set[str]] = {
 
 OF_LIBRARIES = {
     "sys.stdout", "child.returncode", "self._process.returncode", "quiet.propagate", "session.trust_env",
-    "requests.Session.request", "requests.Session.send", "requests.Session._gitcoord", "self._service.redirects", "_local.met", "_here.gate",
+    "requests.Session.request", "requests.Session.send", "requests.Session._gitcoord", "self._service.redirects",
+    "_local.met", "_here.gate",
 }  # fmt: skip
 """Fields of what Python and libraries give us: those are set up by assigning."""
 OWN_STATE = {
