@@ -9,11 +9,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import hypothesis
 import pytest
-from clones import PRESS, Clock, Seat
+from clones import PRESS, Clock, Clone, Seat, Seats
 from environment import seal
 from forkserver import Press
 from gits import git
@@ -36,12 +35,6 @@ hypothesis.settings.register_profile("thorough", max_examples=2000, **_STEADY)
 hypothesis.settings.load_profile("quick")
 
 SHARED_MEMORY = Path("/dev/shm")
-
-
-class Clone(Protocol):
-    """`clone(remote, where)`: clones, keeps the remote's config in the clone, and sets user.email when given."""
-
-    def __call__(self, remote: Remote, where: Path, *, email: str | None = None) -> Path: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -175,12 +168,6 @@ def clone() -> Clone:
         return where
 
     return make
-
-
-class Seats(Protocol):
-    """`seats(remote, "a", "b")`: a clone for each, on machines of their own (or with `machine`, all on one)."""
-
-    def __call__(self, remote: Remote, *names: str, machine: str | None = None) -> list[Seat]: ...
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from agent_player import Claude, Host
-from clones import Seat, file
-from conftest import Seats
+from clones import Seat, Seats, file
 from remotes import Remote
 
 Agent = Callable[..., Claude]

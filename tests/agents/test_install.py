@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from clones import Seat, snapshot
-from conftest import Seats
+from clones import Seat, Seats, snapshot
 from remotes import Remote
 from typer.core import TyperGroup
 

@@ -13,8 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from clones import PATIENCE, PROGRAM, Seat, until
-from conftest import Seats
+from clones import PATIENCE, PROGRAM, Seat, Seats, until
 from remotes import Remote
 
 from gitcoord.cli.announce import LIMIT, line, words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Seats
+from clones import Seats
 from remotes import Remote
 
 THING = "church-guidance-ministry"

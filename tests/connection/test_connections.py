@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import Seats
+from clones import Seats
 from remotes import Remote, RemoteFactory
 
 

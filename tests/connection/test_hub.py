@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from clones import Seat, collect, snapshot
-from conftest import Clone
+from clones import Clone, Seat, collect, snapshot
 from gits import attempt, git
 from remotes import KINDS, Remote, RemoteFactory
 

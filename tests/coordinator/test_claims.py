@@ -7,8 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from clones import Clock, Seat, file
-from conftest import Seats
+from clones import Clock, Seat, Seats, file
 from remotes import Remote
 
 from gitcoord.core.names import Resource

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from clones import Seat, collect, until
-from conftest import Seats
+from clones import Seat, Seats, collect, until
 from remotes import Remote
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clones import Clock, Seat, collect, file, snapshot, until
-from conftest import Seats
+from clones import Clock, Seat, Seats, collect, file, snapshot, until
 from gits import git
 from remotes import Remote
 from step_faults import Mould, start

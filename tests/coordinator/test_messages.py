@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from clones import Clock, Seat, collect, until
-from conftest import Seats
+from clones import Clock, Seat, Seats, collect, until
 from remotes import Remote
 
 from gitcoord.errors import BadInput, NoSession, NotInTime

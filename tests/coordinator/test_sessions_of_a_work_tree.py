@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from clones import PROGRAM, Seat
-from conftest import Seats
+from clones import PROGRAM, Seat, Seats
 from gits import git
 from remotes import Remote
 

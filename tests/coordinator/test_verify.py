@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from clones import Clock, Seat, file
-from conftest import Seats
+from clones import Clock, Seat, Seats, file
 from freezegun import freeze_time
 from gits import git
 from remotes import Remote

@@ -21,8 +21,7 @@ from typing import Any, Protocol
 
 import pytest
 from checker import Event, read_branch
-from clones import PATIENCE, Seat, collect, file, until
-from conftest import Seats
+from clones import PATIENCE, Seat, Seats, collect, file, until
 from gits import git
 from remotes import Remote
 

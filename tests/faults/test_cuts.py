@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from clones import Seat, at_work, collect, file, until
-from conftest import Seats
+from clones import Seat, Seats, at_work, collect, file, until
 from cut_proxy import DIRECTIONS, Cutter, Direction, Mode
 from gits import git
 from remotes import LOOPBACK, Remote, RemoteFactory

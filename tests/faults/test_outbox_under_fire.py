@@ -19,8 +19,7 @@ from pathlib import Path
 
 import pytest
 import step_faults
-from clones import PATIENCE, Seat, collect
-from conftest import Seats
+from clones import PATIENCE, Seat, Seats, collect
 from gits import git
 from remotes import Remote
 from step_faults import Mould

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from clones import Seat, at_work, file, snapshot, until
-from conftest import Clone, Seats
+from clones import Clone, Seat, Seats, at_work, file, snapshot, until
 from gits import git
 from remotes import Remote
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from clones import Seat, collect
-from conftest import Clone
+from clones import Clone, Seat, collect
 from remotes import Remote
 
 SESSIONS = 32

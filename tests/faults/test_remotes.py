@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import remotes as harness
-from conftest import Clone
+from clones import Clone
 from environment import seal, stripped
 from gits import GitFailed, GitHung, attempt, git
 from remotes import KINDS, Remote, RemoteFactory

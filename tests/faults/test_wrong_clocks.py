@@ -6,8 +6,7 @@ import ast
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clones import file
-from conftest import Seats
+from clones import Seats, file
 from freezegun import freeze_time
 from remotes import Remote
 

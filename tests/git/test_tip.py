@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import Clone
+from clones import Clone
 from gits import git
 from remotes import KINDS, Remote, RemoteFactory
 

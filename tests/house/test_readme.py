@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from clones import PATIENCE, Seat
-from conftest import Clone
+from clones import PATIENCE, Clone, Seat
 from remotes import Remote
 
 TOP = Path(__file__).parents[2]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from clones import Clock, Seat, file
-from conftest import Seats
+from clones import Clock, Seat, Seats, file
 from gits import git
 from remotes import Remote
 

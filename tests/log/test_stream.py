@@ -16,8 +16,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from clones import PATIENCE, PROGRAM, Seat, collect, until
-from conftest import Clone
+from clones import PATIENCE, PROGRAM, Clone, Seat, collect, until
 from gits import git
 from remotes import Remote
 

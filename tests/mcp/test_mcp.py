@@ -16,9 +16,8 @@ from typing import Any
 import anyio
 import pytest
 from agents import LONG, Agent, play, serving, until
-from clones import PATIENCE, PROGRAM, Seat, at_work, snapshot
+from clones import PATIENCE, PROGRAM, Seat, Seats, at_work, snapshot
 from clones import until as until_now
-from conftest import Seats
 from gits import git
 from hypothesis import given
 from hypothesis import strategies as st

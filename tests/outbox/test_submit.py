@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clones import Clock, Seat, collect, file
-from conftest import Seats
+from clones import Clock, Seat, Seats, collect, file
 from remotes import Remote
 
 from gitcoord.connection.connect import Connection

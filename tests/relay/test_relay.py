@@ -19,8 +19,7 @@ from typing import Any
 
 import pytest
 from chat import Service, SlackServer, in_turn
-from clones import PATIENCE, Clock, Seat, until
-from conftest import Seats
+from clones import PATIENCE, Clock, Seat, Seats, until
 from gits import GitFailed
 from remotes import Remote
 
@@ -271,7 +270,7 @@ def _raise_when(over: Callable[[], bool]) -> Callable[[], bool]:
 
 DRIVER = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from datetime import datetime, timedelta, UTC
 from pathlib import Path
 from test_relay import hook, shift
@@ -314,7 +313,10 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_first_is_killed(
 
     with Service(faults=fault) as service:
         code = DRIVER.format(
-            tests=str(Path(__file__).parents[1] / "support"), url=service.url, path=str(first.path), desk=str(first.desk)
+            tests=[str(Path(__file__).parents[1] / "support"), str(Path(__file__).parent)],
+            url=service.url,
+            path=str(first.path),
+            desk=str(first.desk),
         )
         with subprocess.Popen(
             [sys.executable, "-c", code], env=first.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

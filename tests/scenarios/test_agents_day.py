@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import sandbox
 from agent_player import Claude, Host
-from clones import Seat
-from conftest import Seats
+from clones import Seat, Seats
 from guards import commit
 from pure_branch import Story, minutes
 from remotes import Remote

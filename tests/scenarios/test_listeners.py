@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from clones import PROGRAM, Clock, Seat, until
-from conftest import Seats
+from clones import PROGRAM, Clock, Seat, Seats, until
 from remotes import Remote
 
 

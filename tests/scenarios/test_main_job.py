@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from clones import Seat, snapshot
-from conftest import Seats
+from clones import Seat, Seats, snapshot
 from gits import attempt, git
 from remotes import Remote
 

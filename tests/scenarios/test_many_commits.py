@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from clones import Clock, Seat, at_work, until
-from conftest import Seats
+from clones import Clock, Seat, Seats, at_work, until
 from gits import git
 from remotes import Remote
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from clones import Clock, Seat, file
-from conftest import Clone, Seats
+from clones import Clock, Clone, Seat, Seats, file
 from remotes import Remote
 
 from gitcoord.core.times import spell

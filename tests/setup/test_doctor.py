@@ -7,8 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from clones import Seat, snapshot
-from conftest import Seats
+from clones import Seat, Seats, snapshot
 from gits import git
 from remotes import Remote
 

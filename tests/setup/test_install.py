@@ -9,8 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from clones import PATIENCE, PROGRAM, Seat, snapshot
-from conftest import Seats
+from clones import PATIENCE, PROGRAM, Seat, Seats, snapshot
 from gits import git
 from remotes import Remote
 

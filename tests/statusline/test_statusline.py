@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clones import Ran, Seat
-from conftest import Seats
+from clones import Ran, Seat, Seats
 from gits import git
 from remotes import Remote
 

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from forkserver import Press
 from gits import git
-from remotes import living
+from remotes import Remote, living
 
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core.names import Resource
@@ -176,3 +176,15 @@ def snapshot(path: Path) -> dict[str, str]:
     if git(path, "rev-parse", "--is-bare-repository") == "false":
         found["status"] = git(path, "status", "--porcelain=v2", "--branch", "--ignored")
     return found
+
+
+class Clone(Protocol):
+    """`clone(remote, where)`: clones, keeps the remote's config in the clone, and sets user.email when given."""
+
+    def __call__(self, remote: Remote, where: Path, *, email: str | None = None) -> Path: ...
+
+
+class Seats(Protocol):
+    """`seats(remote, "a", "b")`: a clone for each, on machines of their own (or with `machine`, all on one)."""
+
+    def __call__(self, remote: Remote, *names: str, machine: str | None = None) -> list[Seat]: ...

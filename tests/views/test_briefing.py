@@ -7,12 +7,12 @@ import secrets
 from typing import Any
 
 import pytest
-from core.test_rules import Step, _play, honest
+from crowds import crowd
 from hypothesis import given
 from hypothesis import strategies as st
 from pure_branch import T0, Story, days, hours, minutes
+from random_days import Step, honest, play
 from strategies import UNSAFE, wild_texts
-from views.test_board import crowd
 
 from gitcoord.core.names import Resource
 from gitcoord.core.state import State
@@ -190,7 +190,7 @@ def check(state: State, session: str, seen: Seen | None, line: str = "") -> None
 
 @given(honest, st.integers(0, 30))
 def test_any_branch_gives_a_small_briefing_to_everybody(steps: list[Step], since: int) -> None:
-    state = _play(steps).state
+    state = play(steps).state
     for session in (*state.sessions, "", "nobody"):
         me = state.sessions.get(session)
         check(state, session, None)

@@ -1,0 +1,684 @@
+"""What `--json` prints for each command, as JSON schemas: docs/reference/schemas is written from here.
+
+The records of the branch (sessions, leases, messages, ...) are the program's own models. What stands around them is written here
+once, since the program makes it without a model; that it is true is shown by the examples of the reference, each of which must fit
+its schema, with no key missing and none left over.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from gitcoord.checks.finding import Finding
+from gitcoord.core.waiting import Waiting
+from gitcoord.installing import Line
+from gitcoord.local.hookdir import Hook
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import TypedDict
+
+from gitcoord.core.handoffs import Handoff
+from gitcoord.core.heartbeats import Heartbeat
+from gitcoord.core.leases import Claim
+from gitcoord.core.messages import Message
+from gitcoord.core.sessions import Session
+from gitcoord.views.attention import Item
+
+State = Annotated[
+    Literal["committed", "queued", "unchanged"],
+    Field(description="committed: it is on the branch; queued: it waits on this machine; unchanged: nothing had to be done."),
+]
+Seq = Annotated[int | None, Field(description="The number of the event; null while it waits on this machine.")]
+Commit = Annotated[str | None, Field(description="The commit on the branch; null while it waits on this machine.")]
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", description="RFC 3339, UTC.")]
+
+
+# --- parts -------------------------------------------------------------------------------------------------------------
+
+
+class Receipt(TypedDict):
+    """What came of a command that writes."""
+
+    state: State
+    id: Annotated[str, Field(description='The id of the operation; "" where nothing had to be done.')]
+    seq: Seq
+    commit: Commit
+
+
+class Lease(TypedDict):
+    """A lease, in short."""
+
+    resource_type: str
+    resource_name: str
+    repo: Annotated[str | None, Field(description="The repository of a hub that the file lies in.")]
+    claimed_by: str
+    fence: int
+    expires_at: Time
+
+
+class InTheWay(Lease):
+    """A lease that is in the way, or a place in line before this session's (its `fence` is 0)."""
+
+    mode: Literal["exclusive", "shared"]
+    phase: str | None
+    why: Annotated[str | None, Field(description="The reason that its holder gave.")]
+    reason: Annotated[str, Field(description="Why it is in the way.")]
+    last_heard: Time | None
+
+
+class SessionShown(Session):
+    """A session of the branch."""
+
+    quiet: Annotated[bool, Field(description="It was silent for `quiet_after`.")]
+
+
+class SessionInStatus(SessionShown):
+    """A session of the branch, with what it does."""
+
+    heartbeat: Heartbeat | None
+
+
+class MessageShown(Message):
+    """A message of the branch."""
+
+    redelivered: Annotated[bool, Field(description="It was taken before, and perhaps never shown.")]
+
+
+class MessageSent(MessageShown):
+    """A message, as its sender sees it."""
+
+    read_by: list[str]
+
+
+MessageAnnounced = TypedDict("MessageAnnounced", {"id": str, "seq": int, "from": str, "type": str, "subject": str})
+
+
+class TicketShown(Waiting):
+    """A place in line."""
+
+    place: Annotated[int, Field(description="1 is next.")]
+
+
+class TicketInStatus(TicketShown):
+    """A session that waits for a claim."""
+
+    waiting_for: Literal["claim"]
+
+
+class WaitsFor(TypedDict):
+    """A session that waits for something else than a claim."""
+
+    session_id: str
+    waiting_for: str | None
+
+
+class HandoffShown(Handoff):
+    """A handoff of the branch."""
+
+    for_me: Annotated[bool, Field(description="This session may take it.")]
+    mine: Annotated[bool, Field(description="It was offered to this session.")]
+
+
+class Touched(TypedDict):
+    """A commit of the file by another session while it was held."""
+
+    session: str
+    seq: int
+
+
+class Holding(TypedDict):
+    """A lease of the past, or one that lasts."""
+
+    session: str
+    run_id: str
+    resource: str
+    overlapping: Annotated[bool, Field(description="It is on something that overlaps what was asked for.")]
+    fence: int
+    mode: Literal["exclusive", "shared"]
+    phase: str | None
+    reason: str | None
+    granted_at: Time
+    expires_at: Time
+    ended_at: Time | None
+    seconds: int
+    renewals: int
+    how: Annotated[
+        Literal[
+            "released", "expired", "session_ended", "taken_over", "handed_over", "broken", "superseded", "abandoned", "given_up"
+        ]
+        | None,
+        Field(description="How it ended; null while it lasts."),
+    ]
+    by: str | None
+    why: Literal["expired", "ended", "stale"] | None
+    done: str | None
+    tests: str | None
+    next: str | None
+    commits: list[str]
+    touched: list[Touched]
+
+
+class Waited(TypedDict):
+    """A place in line of the past, or one that lasts."""
+
+    session: str
+    run_id: str
+    resources: list[str]
+    seq: int
+    mode: Literal["exclusive", "shared"]
+    phase: str | None
+    reason: str | None
+    since: Time
+    until: Time | None
+    how: str | None
+
+
+class Problem(TypedDict):
+    """A commit that is ignored, or a tree that differs."""
+
+    commit: str
+    reason: str
+    effect: str
+
+
+class AgentFile(TypedDict):
+    """A file of a coding agent."""
+
+    agent: str
+    scope: Literal["project", "user"]
+    path: str
+    state: str
+    change: str
+    note: str
+
+
+class Kept(TypedDict):
+    """A lease that `run` holds or held."""
+
+    resource_type: str
+    resource_name: str
+    fence: int
+    held_before: bool
+
+
+class GuardedLease(InTheWay):
+    """A lease of another on files that were asked about."""
+
+    paths: list[str]
+    new: Annotated[bool, Field(description="None of these files is there yet.")]
+
+
+class LostLease(TypedDict):
+    """A lease that is over, under which commits were made."""
+
+    fence: int
+    resource_type: str
+    resource_name: str
+    commits: list[str]
+
+
+class Part(TypedDict):
+    """A line of the demo."""
+
+    kind: str
+    text: str
+
+
+class Aside(TypedDict):
+    """An event that a service refused."""
+
+    to: str
+    seq: int
+    why: str
+
+
+# --- answers -------------------------------------------------------------------------------------------------------------
+
+
+class Start(TypedDict):
+    """start"""
+
+    session_id: str
+    run_id: str
+    seq: Seq
+    state: Literal["committed", "queued"]
+    handoffs: Annotated[list[Handoff], Field(description="Open ones that it could take.")]
+
+
+class WhoAmI(TypedDict):
+    """whoami"""
+
+    session_id: str
+    run_id: str
+    seq: Seq
+    state: Literal["committed", "queued"]
+    status: str | None
+
+
+class Peers(TypedDict):
+    """peers"""
+
+    sessions: list[SessionShown]
+
+
+class Held(TypedDict):
+    """claim: it is held"""
+
+    outcome: Literal["held"]
+    claims: list[Lease]
+    blocked_by: list[InTheWay]
+    place: None
+    commit: Commit
+    seq: Seq
+    id: NotRequired[str]
+
+
+class NotHeld(TypedDict):
+    """claim: it is not held"""
+
+    outcome: Literal["blocked", "waiting", "unknown", "failed"]
+    claims: list[Lease]
+    blocked_by: list[InTheWay]
+    place: Annotated[int | None, Field(description="The place in line.")]
+    commit: None
+    seq: None
+    error: str
+    exit_code: int
+    message: str
+    hint: str
+    reason: NotRequired[str]
+    cycle: NotRequired[Annotated[list[str], Field(description="The sessions that would wait for each other.")]]
+
+
+class NotRun(NotHeld):
+    """run: it is not held, or there is no such command; on standard output"""
+
+    started: Literal[False]
+
+
+class Released(Receipt):
+    """release"""
+
+    released: list[str]
+
+
+class Claims(TypedDict):
+    """claims"""
+
+    claims: list[Claim]
+    over: Annotated[list[Claim], Field(description="Leases that are over, and that nobody has taken.")]
+    waiting: list[TicketShown]
+    ready: list[Handoff]
+
+
+class Check(TypedDict):
+    """check"""
+
+    outcome: Literal["held", "free"]
+    claims: list[Lease]
+    blocked_by: list[InTheWay]
+
+
+class Ran(TypedDict):
+    """run, on standard error"""
+
+    outcome: Literal["done", "lost", "failed"]
+    started: bool
+    exit_code: int
+    command_exit_code: int | None
+    claims: list[Kept]
+    lost: list[Kept]
+    held_by: list[Lease]
+    released: list[Kept]
+    state: str
+
+
+class Requested(Receipt):
+    """request"""
+
+    asked: list[str]
+    denied: list[str]
+
+
+class Responded(Receipt):
+    """respond"""
+
+    answer: Literal["approve", "deny", "share"]
+    asker: str
+    offered: bool
+
+
+class Mail(TypedDict):
+    """inbox, listen"""
+
+    messages: list[MessageSent | MessageShown]
+    more: Annotated[int, Field(description="How many more are unread.")]
+    origin: NotRequired[Annotated[str, Field(description="For coding agents: that others wrote the texts.")]]
+
+
+class Announced(TypedDict):
+    """listen --announce"""
+
+    messages: list[MessageAnnounced]
+
+
+class Asked(Mail):
+    """ask"""
+
+    id: str
+    seq: Seq
+
+
+class Replied(Receipt):
+    """reply; `messages` and `more` with --wait"""
+
+    messages: NotRequired[list[MessageShown]]
+    more: NotRequired[int]
+    origin: NotRequired[str]
+
+
+class Offered(TypedDict):
+    """handoff"""
+
+    state: State
+    id: str
+    seq: Seq
+    commit: Annotated[str | None, Field(description="The commit of the code, not of the branch `coordination`.")]
+    branch: str | None
+    to: str
+    resources: list[str]
+
+
+class Handoffs(TypedDict):
+    """handoffs"""
+
+    handoffs: list[HandoffShown]
+
+
+class Taken(Receipt):
+    """take"""
+
+    handoff: Handoff
+    claims: list[Lease]
+    blocked_by: list[InTheWay]
+
+
+class PlaceTaken(Receipt):
+    """take --from"""
+
+    previous: str
+    claims: list[Lease]
+    handoffs: list[Handoff]
+    questions: list[MessageShown]
+
+
+class Status(TypedDict):
+    """status"""
+
+    as_of: Time
+    tip: Annotated[str, Field(description="The newest commit of the branch.")]
+    seq: int
+    fetched: Annotated[bool, Field(description="False if the remote was not asked, or was away.")]
+    sessions: list[SessionInStatus]
+    claims: list[Claim]
+    over: list[Claim]
+    waiting: list[TicketInStatus | WaitsFor]
+    handoffs: list[Handoff]
+    messages: list[MessageShown]
+    notices: list[MessageShown]
+    attention: list[Item]
+
+
+class Board(TypedDict):
+    """board"""
+
+    board: str
+
+
+class BoardWritten(TypedDict):
+    """board --output"""
+
+    output: str
+    bytes: int
+
+
+class Briefing(TypedDict):
+    """briefing"""
+
+    session_id: str | None
+    seq: int
+    read_at: Time | None
+    new: bool
+    counts: dict[str, int]
+    text: str
+
+
+class LogEntry(TypedDict):
+    """A line of log --follow"""
+
+    commit: str
+    at: Time
+    seq: Annotated[int | None, Field(description="Null for a commit that is ignored.")]
+    session: str
+    event: str | None
+    subject: str
+    ignored: Annotated[str | None, Field(description="Why the commit is ignored.")]
+    resources: list[str]
+    id: str | None
+    data: Annotated[dict[str, Any], Field(description="What this kind of event says; see the protocol.")]
+
+
+class Log(TypedDict):
+    """log"""
+
+    events: list[LogEntry]
+    earlier: Annotated[int, Field(description="How many earlier ones are not listed.")]
+
+
+class History(TypedDict):
+    """history"""
+
+    resource_type: str
+    resource_name: str
+    as_of: Time
+    earlier: int
+    leases: list[Holding]
+    waits: list[Waited]
+
+
+class Verify(TypedDict):
+    """verify"""
+
+    commits: int
+    events: int
+    ok: bool
+    problems: list[Problem]
+    tip: str
+
+
+class StatusLine(TypedDict):
+    """statusline"""
+
+    session_id: str | None
+    held: list[str]
+    waiting: Annotated[list[str], Field(description="Sessions that wait for this one.")]
+    unread: int
+    questions: int
+    age: Annotated[int | None, Field(description="Seconds since the branch was read.")]
+
+
+class Init(Receipt):
+    """init"""
+
+    branch: str
+    repo: str | None
+
+
+class Removed(TypedDict):
+    """init --remove"""
+
+    removed: list[str]
+
+
+class Install(TypedDict):
+    """install"""
+
+    found: dict[str, str]
+    plan: list[Line]
+    done: list[str]
+    findings: list[Finding]
+
+
+class Uninstall(TypedDict):
+    """uninstall"""
+
+    plan: list[Line]
+    done: list[str]
+
+
+class Hooks(TypedDict):
+    """hooks install, hooks uninstall, hooks status"""
+
+    hooks: list[Hook]
+    agents: list[AgentFile]
+
+
+class SettingList(TypedDict):
+    """config"""
+
+    settings: dict[str, Any]
+
+
+class Setting(TypedDict):
+    """config KEY, config KEY VALUE"""
+
+    key: str
+    value: Any
+
+
+class SettingChanged(Receipt):
+    """config --shared KEY VALUE"""
+
+    key: str
+    value: str
+
+
+class Sync(TypedDict):
+    """sync"""
+
+    unsent: int
+    tip: str | None
+    seq: int | None
+    as_of: Time | None
+
+
+class Doctor(TypedDict):
+    """doctor"""
+
+    ok: bool
+    findings: list[Finding]
+
+
+class Guard(TypedDict):
+    """guard"""
+
+    outcome: Literal["allowed", "warned", "blocked", "off"]
+    mode: Literal["warn", "ask", "block", "off"] | None
+    blocked_by: list[GuardedLease]
+    lost: list[LostLease]
+    view_age: Annotated[float | None, Field(description="Seconds since the branch was read.")]
+    unconfirmed: str | None
+    message: NotRequired[str]
+    error: NotRequired[str]
+    exit_code: NotRequired[int]
+    hint: NotRequired[str]
+
+
+class Demo(TypedDict):
+    """demo"""
+
+    story: list[Part]
+
+
+class Relay(TypedDict):
+    """relay"""
+
+    outcome: Literal["done", "nothing", "elsewhere", "stopped"]
+    sent: dict[str, int]
+    brought: int
+    aside: list[Aside]
+
+
+@with_config(ConfigDict(extra="allow"))
+class Error(TypedDict):
+    """Any command that fails; some errors have more keys."""
+
+    error: str
+    exit_code: int
+    message: str
+    hint: str
+    blocked_by: NotRequired[list[InTheWay]]
+
+
+ANSWERS: dict[str, Any] = {
+    "ask": Asked, "board": Board | BoardWritten, "briefing": Briefing, "check": Check, "claim": Held | NotHeld | Claims,
+    "claims": Claims, "config": SettingChanged | SettingList | Setting, "demo": Demo, "doctor": Doctor, "end": Receipt,
+    "guard": Guard, "handoff": Offered, "handoffs": Handoffs, "heartbeat": Receipt, "history": History,
+    "hooks install": Hooks, "hooks status": Hooks, "hooks uninstall": Hooks, "inbox": Mail, "init": Init | Removed,
+    "install": Install, "listen": Mail | Announced, "log": Log | LogEntry, "peers": Peers, "relay": Relay, "release": Released,
+    "renew": Held, "reply": Replied, "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt,
+    "start": Start, "status": Status, "statusline": StatusLine, "sync": Sync, "take": Taken | PlaceTaken, "uninstall": Uninstall,
+    "verify": Verify, "whoami": WhoAmI, "error": Error,
+}  # fmt: skip
+"""The answer of each command, by its name; `mcp` has none. Every command may give an `error` instead."""
+
+
+class _Printed(GenerateJsonSchema):
+    """What is printed: a record has all of its fields, and needs no titles."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        """Return True for every field of a model; what may be absent says so itself."""
+        return super().field_is_required(field, total) if field["type"] == "typed-dict-field" else True
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return the JSON schema of a command's answer."""
+    made = TypeAdapter(ANSWERS[name]).json_schema(mode="serialization", schema_generator=_Printed)
+    title = "An error" if name == "error" else f"gitcoord {name} --json"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **_plain(made)}
+
+
+def _plain(value: Any) -> Any:
+    """Return the schema without what repeats names, without defaults, and open to keys that a later version adds."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {
+        key: _plain(one)
+        for key, one in value.items()
+        if not (key == "title" and isinstance(one, str))
+        and key != "default"
+        and not (key == "additionalProperties" and isinstance(one, bool))
+    }
+    kinds = kept.get("anyOf")
+    if kinds and all(one.keys() == {"type"} for one in kinds):
+        kept = {"type": [one["type"] for one in kinds], **{key: one for key, one in kept.items() if key != "anyOf"}}
+    return kept
+
+
+def strict(value: Any) -> Any:
+    """Return a schema that takes no key beside its own, for whoever must notice one that the schema lacks."""
+    if isinstance(value, list):
+        return [strict(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    closed = {"additionalProperties": False} if isinstance(value.get("properties"), dict) else {}
+    return {**{key: strict(one) for key, one in value.items()}, **closed}
+
+
+def keys(name: str) -> list[str]:
+    """Return the keys of a command's answer, of all its forms, in their order."""
+    made = schema(name)
+    forms = [made["$defs"][one["$ref"].rpartition("/")[2]] for one in made.get("anyOf", ())] or [made]
+    return list(dict.fromkeys(key for form in forms for key in form["properties"]))
