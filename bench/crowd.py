@@ -113,7 +113,7 @@ def _ours(place: Place, seats: Sequence[tuple[Path, dict[str, str], str]]) -> li
             with connect(str(path), env, session=session) as found:
                 for number in range(EACH):
                     tell()
-                    found.coordinator.acquire([Resource("name", f"{session}-{number}")])
+                    found.coordinator.claims.acquire([Resource("name", f"{session}-{number}")])
                     tell()
 
         return work
@@ -126,12 +126,12 @@ def gitcoord(place: Place, remote: Remote, name: str, *, desks: int, clones: int
     paths = [place.clone(remote, f"{name}-{number}") for number in range(clones)]
     seats = [(paths[number % clones], place.desk(f"{name}-{number % desks}"), f"s{number:02}") for number in range(SESSIONS)]
     with connect(str(seats[0][0]), seats[0][1], session=seats[0][2]) as found:
-        found.coordinator.init()
+        found.coordinator.setup.init()
 
     def starter(path: Path, env: dict[str, str], session: str) -> Callable[[Callable[[], None]], None]:
         def work(tell: Callable[[], None]) -> None:
             with connect(str(path), env, session=session) as found:
-                found.coordinator.start(session)
+                found.coordinator.sessions.start(session)
 
         return work
 

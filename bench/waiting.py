@@ -49,8 +49,8 @@ def _seats(where: Place, remote: Remote, name: str, count: int, machines: int) -
     for number, (path, env, session) in enumerate(seats):
         with connect(str(path), env, session=session) as found:
             if number == 0:
-                found.coordinator.init()
-            found.coordinator.start(session)
+                found.coordinator.setup.init()
+            found.coordinator.sessions.start(session)
     return seats
 
 
@@ -82,7 +82,7 @@ def waiting(where: Place, minutes: float) -> Row:
     remote = where.remote("file")
     holder, *others = _seats(where, remote, "wait", SESSIONS + 1, MACHINES)
     with connect(str(holder[0]), holder[1], session=holder[2]) as found:
-        found.coordinator.acquire([Resource("file", "x")], ttl_seconds=4 * 3600)
+        found.coordinator.claims.acquire([Resource("file", "x")], ttl_seconds=4 * 3600)
     children = [
         subprocess.Popen(
             [*WORDS, "--session", session, "claim", "x", "--wait", "--timeout", "2h"], cwd=path, env=env,
@@ -123,7 +123,7 @@ def _waiter(seat: Seat, out: int) -> None:
     """In a process of its own: waits, and says when it had it."""
     path, env, session = seat
     with connect(str(path), env, session=session) as found:
-        found.coordinator.acquire([Resource("file", "x")], wait=120.0)
+        found.coordinator.claims.acquire([Resource("file", "x")], wait=120.0)
         os.write(out, str(time.monotonic()).encode())
 
 
@@ -133,7 +133,7 @@ def hand_over(where: Place, what: str, machines: int, rounds: int) -> Row:
     pair = _seats(where, remote, f"hand-{machines}", 2, machines)
     path, env, session = pair[0]
     with connect(str(path), env, session=session) as found:
-        found.coordinator.acquire([Resource("file", "x")])
+        found.coordinator.claims.acquire([Resource("file", "x")])
     took = []
     for number in range(rounds):
         holder, waiter = pair[number % 2], pair[(number + 1) % 2]
@@ -149,7 +149,7 @@ def hand_over(where: Place, what: str, machines: int, rounds: int) -> Row:
             time.sleep(0.05)
         time.sleep(BEFORE)
         with connect(str(holder[0]), holder[1], session=holder[2]) as found:
-            found.coordinator.release([Resource("file", "x")])
+            found.coordinator.claims.release([Resource("file", "x")])
             begun = time.monotonic()
         said = os.read(ours, 100)
         os.close(ours)

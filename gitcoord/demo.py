@@ -87,28 +87,28 @@ def story(environ: Mapping[str, str]) -> Iterator[Line]:
         for name, work in (("ada", "the landing page"), ("ben", "the tests")):
             yield "do", f'{name}$ gitcoord start {name} --work "{work}"'
             with stage.at(name) as found:
-                _, receipt = found.coordinator.start(name, work=work)
+                _, receipt = found.coordinator.sessions.start(name, work=work)
                 yield "see", f"session {name} (event {receipt.seq})"
         stage.pass_time(1)
         yield "do", "ada$ gitcoord claim app.py --phase BUILD"
         with stage.at("ada") as found:
-            held = found.coordinator.acquire(app, phase="BUILD")
+            held = found.coordinator.claims.acquire(app, phase="BUILD")
             yield "see", f"held: file:app.py until {spell(held.claims[0].expires_at)} (fence {held.claims[0].fence})"
         yield "do", "ben$ gitcoord claim app.py"
         with stage.at("ben") as found:
             try:
-                found.coordinator.acquire(app)
+                found.coordinator.claims.acquire(app)
             except GitcoordError as error:
                 yield "see", f"error: {error.message}   (exit {error.exit_code})"
                 yield "see", f"hint: {error.hint}"
         yield "do", 'ben$ gitcoord send ada "May I have app.py when you are done?" --type question'
         with stage.at("ben") as found:
-            found.coordinator.send("ada", None, "May I have app.py when you are done?", type="question")
+            found.coordinator.messages.send("ada", None, "May I have app.py when you are done?", type="question")
             yield "see", "sent to ada"
         stage.pass_time(2)
         yield "do", "ada$ gitcoord inbox"
         with stage.at("ada") as found:
-            messages, _, _ = found.coordinator.inbox()
+            messages, _, _ = found.coordinator.messages.inbox()
             for one in messages:
                 yield "see", f"#{one.seq} {spell(one.timestamp)} {one.sender} ({one.type}): {one.subject}"
         stage.pass_time(60)
@@ -116,7 +116,7 @@ def story(environ: Mapping[str, str]) -> Iterator[Line]:
         stage.pass_time(60)
         yield "do", 'ben$ gitcoord claim app.py --reason "adding tests"'
         with stage.at("ben") as found:
-            held = found.coordinator.acquire(app, reason="adding tests")
+            held = found.coordinator.claims.acquire(app, reason="adding tests")
             yield (
                 "see",
                 f"took file:app.py over from ada ({held.taken[0].split(' ')[2]}), held until {spell(held.claims[0].expires_at)}",
@@ -125,17 +125,17 @@ def story(environ: Mapping[str, str]) -> Iterator[Line]:
         yield "do", "ada$ gitcoord renew app.py        (her machine is back)"
         with stage.at("ada") as found:
             try:
-                found.coordinator.renew(app)
+                found.coordinator.claims.renew(app)
             except GitcoordError as error:
                 yield "see", f"error: {error.message}   (exit {error.exit_code})"
         yield from _commit(stage)
         yield "do", 'ben$ gitcoord release app.py --done "tests are green" --tests pass --next PRODUCTION'
         with stage.at("ben") as found:
-            found.coordinator.release(app, done="tests are green", tests="pass", next_phase="PRODUCTION")
+            found.coordinator.claims.release(app, done="tests are green", tests="pass", next_phase="PRODUCTION")
             yield "see", "released: file:app.py; told to all, and ready to pick up"
         with stage.at("ada") as found:
-            verdict = found.coordinator.verify()
-            board = found.coordinator.board()
+            verdict = found.coordinator.branch.verify()
+            board = found.coordinator.branch.board()
         agree = "agree" if verdict.ok else "do NOT agree"
         yield "say", f"Every step is a commit; there are {verdict.commits}, and history, tree and board {agree}."
         yield "do", f"$ git show origin/coordination:{BOARD}"

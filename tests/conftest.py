@@ -185,10 +185,10 @@ def pair(file_remote: Remote, seats: Seats) -> tuple[Seat, Seat]:
     """Two clones of one file remote on two machines, the branch made, `ada` and `ben` started."""
     ada, ben = seats(file_remote, "ada", "ben")
     with ada.here() as found:
-        found.coordinator.init()
+        found.coordinator.setup.init()
     for seat in (ada, ben):
         with seat.here() as found:
-            found.coordinator.start(seat.path.name)
+            found.coordinator.sessions.start(seat.path.name)
     return ada, ben
 
 
@@ -199,8 +199,8 @@ def earlier(file_remote: Remote, seats: Seats) -> tuple[Seat, Seat, Clock]:
     clock.move(hours=-6)
     ada, ben = seats(file_remote, "ada", "ben")
     with ada.here(clock) as found:
-        found.coordinator.init()
+        found.coordinator.setup.init()
     for seat in (ada, ben):
         with seat.here(clock) as found:
-            found.coordinator.start(seat.path.name)
+            found.coordinator.sessions.start(seat.path.name)
     return ada, ben, clock

@@ -33,23 +33,23 @@ class Arrived:
 
 def arrive(boss: Coordinator, source: str, *, named: str = "", files: Iterable[str] = ()) -> Arrived | None:
     """The session that the caller's agent is from now on, and its briefing; None where there is no branch. `source`: why it
-    arrives, as the agent says it; `named`: the name that its user chose; `files`: what the work tree works on.
+    arrives, as the agent says it; `named`: the name that its user chose; `files`: what the work tree works on. The coordinator's
+    actor is `cached`: to look once is enough.
     """
     try:
         away = _is_away(boss)
-        boss.cached = True  # to look once is enough
         known = _settle(boss, source, named, away=away)
-        intro = _introduce(boss.who.session, known=known)
-        told = boss.briefing(files, everything=True, limit=LIMIT - len(intro.encode()))
+        intro = _introduce(boss.actor.session, known=known)
+        told = boss.briefings.brief(files, everything=True, limit=LIMIT - len(intro.encode()))
     except NotInitialised:
         return None
-    return Arrived(boss.who.session, known, intro + told.text, told)
+    return Arrived(boss.actor.session, known, intro + told.text, told)
 
 
 def shown(boss: Coordinator, arrived: Arrived) -> None:
     """Notes that it was told."""
-    boss.briefed(arrived.told)
-    tray = Tray.of(boss.identity.own, arrived.session)
+    boss.briefings.note_shown(arrived.told)
+    tray = Tray.of(boss.parts.identity.own, arrived.session)
     tray.drop_news()
     tray.note_seen({"seq": arrived.told.seen.seq, "run_id": arrived.told.seen.run_id})
 
@@ -65,50 +65,50 @@ def _introduce(session: str, *, known: bool) -> str:
 
 def _is_away(boss: Coordinator) -> bool:
     """Whether the remote can't be reached now; one that was away a moment ago isn't asked again."""
-    if not boss.flusher.is_away():
+    if not boss.parts.submitter.is_away():
         try:
-            boss.look_again(boss.seconds)
+            boss.branch.look_again(boss.parts.seconds)
             return False
         except Unreachable:
-            boss.desk.note_reach(reached=False, now=boss.now())
-    boss.view(fresh=False)  # it must be known at least
+            boss.parts.desk.note_reach(reached=False, now=boss.now())
+    boss.branch.view(fresh=False)  # it must be known at least
     return True
 
 
 def _settle(boss: Coordinator, source: str, named: str, *, away: bool) -> bool:
     """Finds or makes the session; whether the branch has it."""
-    mine = boss.identity.get(named) if named else boss.identity.of_agent(boss.who.agent)
+    mine = boss.parts.identity.get(named) if named else boss.parts.identity.of_agent(boss.actor.agent)
     if mine is None and source in _CLEARED:
         mine = _same_process(boss)
     if mine is None and away and source != _COPIED:
         mine = _left_behind(boss)
-    goes_on = mine is not None and (away or (source in _CLEARED and not (source == _RESUMED and mine.agent == boss.who.agent)))
+    goes_on = mine is not None and (away or (source in _CLEARED and not (source == _RESUMED and mine.agent == boss.actor.agent)))
     if mine is not None and goes_on and _is_still(boss, mine):
-        pid, born = boss.who.owner
-        boss.identity.bind(replace(mine, pid=pid, born=born, agent=boss.who.agent))
-        boss.who = replace(boss.who, session=mine.session, run_id=mine.run_id)
-        return mine.session in boss.view(fresh=False).state.sessions
+        pid, born = boss.actor.owner
+        boss.parts.identity.bind(replace(mine, pid=pid, born=born, agent=boss.actor.agent))
+        boss.sessions.act_as(mine.session, mine.run_id)
+        return mine.session in boss.branch.view(fresh=False).state.sessions
     if away:
-        boss.start_later()
+        boss.sessions.start_later()
         return False
-    _, receipt = boss.start(named or None, new=source == _COPIED and mine is None, again=source == _RESUMED)
+    _, receipt = boss.sessions.start(named or None, new=source == _COPIED and mine is None, again=source == _RESUMED)
     return receipt.state != "queued"
 
 
 def _same_process(boss: Coordinator) -> Binding | None:
     """The session that an agent of the same kind has here in the very same process."""
-    me = boss.who
-    same = (one for one in boss.identity.all() if (one.pid, one.born) == me.owner and one.agent and one.alive)
+    me = boss.actor
+    same = (one for one in boss.parts.identity.all() if (one.pid, one.born) == me.owner and one.agent and one.alive)
     return next((one for one in same if set(one.agent) == set(me.agent)), None)
 
 
 def _left_behind(boss: Coordinator) -> Binding | None:
     """The last session of this work tree, if its process is gone."""
-    last = next(iter(boss.identity.all()), None)
+    last = next(iter(boss.parts.identity.all()), None)
     return last if last is not None and not last.alive else None
 
 
 def _is_still(boss: Coordinator, binding: Binding) -> bool:
     """Whether the session goes on as that run, as far as is known; one whose start is still queued is not known yet."""
-    known = boss.view(fresh=False).state.sessions.get(binding.session)
+    known = boss.branch.view(fresh=False).state.sessions.get(binding.session)
     return known is None or (known.live and known.run_id == binding.run_id)

@@ -64,7 +64,7 @@ def look_after(boss: Coordinator, repo: Repository, settings: Settings) -> tuple
     one, and whether an agent is there.
     """
     found = seats(repo.common_dir)
-    errors, view = boss.sync(if_due=True, look=bool(found))
+    errors, view = boss.branch.sync(if_due=True, look=bool(found))
     if view is None:
         return errors, None, bool(found)
     attend(boss, repo, settings, found, view)
@@ -73,17 +73,14 @@ def look_after(boss: Coordinator, repo: Repository, settings: Settings) -> tuple
 
 def attend(boss: Coordinator, repo: Repository, settings: Settings, found: Sequence[Seat], view: View) -> None:
     """Attends to each of them, on that view."""
-    before = boss.identity, boss.who, boss.heard
-    try:
-        for seat in found:
-            boss.identity, boss.heard = seat.identity, True
-            boss.warnings.clear()
-            boss.who = replace(before[1], session=seat.binding.session, run_id=seat.binding.run_id, agent=seat.binding.agent)
-            with suppress(GitcoordError):
-                _attend(boss, repo, settings, seat, view)
-            boss.warnings.clear()
-    finally:
-        boss.identity, boss.who, boss.heard = before
+    for seat in found:
+        boss.notices.clear()
+        actor = replace(
+            boss.actor, session=seat.binding.session, run_id=seat.binding.run_id, agent=seat.binding.agent, heard=True
+        )  # fmt: skip
+        with suppress(GitcoordError):
+            _attend(boss.acting_as(actor, identity=seat.identity), repo, settings, seat, view)
+        boss.notices.clear()
 
 
 def _attend(boss: Coordinator, repo: Repository, settings: Settings, seat: Seat, view: View) -> None:
@@ -96,10 +93,10 @@ def _attend(boss: Coordinator, repo: Repository, settings: Settings, seat: Seat,
         return
     seat.tray.sweep()
     _collect(boss, seat, view)
-    boss.look_at(boss.log.view())  # who was dispossessed is told so
+    boss.branch.look_at(boss.log.view())  # who was dispossessed is told so
     tree = discovery.work_tree(seat.git_dir) or repo.work_tree
-    told = list(boss.warnings)
-    for text in boss.ending():
+    told = list(boss.notices)
+    for text in boss.branch.ending():
         if not seat.tray.told(text):
             seat.tray.tell(text)
             told.append(text)
@@ -118,7 +115,7 @@ def _collect(boss: Coordinator, seat: Seat, view: View) -> None:
     room = _LETTERS - len(lying)
     if room <= 0:
         return
-    mail = boss.collect(view, lying, limit=room)
+    mail = boss.messages.collect(view, lying, limit=room)
     for one in mail.found:
         line = briefing.letter(one, again=one.id in mail.again)
         seat.tray.put(Letter(one.id, one.seq, line, asks=one.asks))
@@ -128,7 +125,7 @@ def _tell(boss: Coordinator, seat: Seat, told: Sequence[str]) -> None:
     """Lays in what is new: losses first, then what is handed to the session, and claims near its work."""
     state = boss.log.view().state
     news = briefing.brief(
-        state, seat.binding.session, boss.time_now(), nonce=_NONCE, seen=_seen(seat.tray, seat.binding),
+        state, seat.binding.session, boss.branch.time_now(), nonce=_NONCE, seen=_seen(seat.tray, seat.binding),
         only=briefing.CONCERNS,
     )  # fmt: skip
     if any(news.counts.values()) or told or news.lines:
@@ -154,9 +151,9 @@ def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
     notes = [name for name in noted if is_resource_name(name)]
     if notes and seat.tray.claims:
         state = boss.log.view().state
-        now = boss.time_now()
-        mine = [one.resource for one in held_now(state, boss.who.session, now)]
-        wanted = [name for name in notes if not any(covers(one, name, fold=boss.folds(state)) for one in mine)][:LEASES]
+        now = boss.branch.time_now()
+        mine = [one.resource for one in held_now(state, boss.actor.session, now)]
+        wanted = [name for name in notes if not any(covers(one, name, fold=boss.branch.folds(state)) for one in mine)][:LEASES]
         for _ in range(2):  # a second time without what was claimed by another meanwhile
             taken = _in_the_way(boss, wanted)
             told += [f"not claimed for you: {name}: {leases.words(state, lease, now)}" for name, lease in taken.items()]
@@ -164,11 +161,11 @@ def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
             if not wanted:
                 break
             try:
-                given = boss.acquire(
+                given = boss.claims.acquire(
                     [Resource("file", name) for name in wanted], ttl_seconds=_TTL, reason="edited by its agent"
                 )  # fmt: skip
             except Held:
-                boss.look_again(boss.seconds)
+                boss.branch.look_again(boss.parts.seconds)
                 continue
             commit = repo.head().commit
             seat.tray.note_claimed({f"{one.fence} {one.resource}": commit for one in given.claims})
@@ -184,10 +181,10 @@ def _in_the_way(boss: Coordinator, names: Sequence[str]) -> dict[str, Claim]:
     found = guard.in_the_way(
         state.claims.values(),
         targets,
-        session=boss.who.session,
-        now=boss.time_now(),
+        session=boss.actor.session,
+        now=boss.branch.time_now(),
         grace=state.rules.grace,
-        fold=boss.folds(state),
+        fold=boss.branch.folds(state),
     )
     return {target.path: lease for lease, hit in found for target in hit}
 
@@ -202,7 +199,7 @@ def _give_back(boss: Coordinator, repo: Repository, seat: Seat) -> None:
         return
     head = repo.head().commit
     dirty = changes.dirty(repo, [split_lease(one)[1].path for one in mine])
-    held = {one.entry for one in held_by(boss.log.view().state, boss.who.session)}
+    held = {one.entry for one in held_by(boss.log.view().state, boss.actor.session)}
     kept, over = dict[str, str](), list[str]()
     for entry, commit in mine.items():
         if entry not in held:
@@ -214,5 +211,5 @@ def _give_back(boss: Coordinator, repo: Repository, seat: Seat) -> None:
         else:
             over.append(entry)
     if over:
-        boss.give_back(over)
+        boss.claims.give_back(over)
     seat.tray.note_claimed(kept, over=[entry for entry in mine if entry not in kept])

@@ -71,9 +71,8 @@ def follow(seconds: float, *, go_on: bool, wake: str) -> None:
 
 def _coming(seconds: float, between: float, is_over: Callable[[], bool]) -> Iterator[list[Message]]:
     """The messages to tell of, as they come."""
-    with connection() as found:
-        found.coordinator.heard = False  # what is told once is for the session's next command
-        yield from found.coordinator.announced(seconds, between=between, stop=is_over)
+    with connection(heard=False) as found:  # what is told once is for the session's next command
+        yield from found.coordinator.messages.announced(seconds, between=between, stop=is_over)
 
 
 def _sitting(identity: Identity, asked: str, wake: str) -> Binding | None:

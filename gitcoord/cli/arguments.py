@@ -27,7 +27,7 @@ def resources(found: Connection, words: Sequence[str]) -> list[Resource]:
     Raises BadInput.
     """
     here, root = here_and_root(found)
-    repo = found.coordinator.who.namespace
+    repo = found.coordinator.actor.namespace
     words = list(words)
     kind = "file"
     if len(words) > 1 and names.is_resource_type(words[0]):
@@ -77,7 +77,7 @@ def refuse_words(found: Connection, words: Sequence[str]) -> None:
 def missing(found: Connection, wanted: Sequence[Resource]) -> list[str]:
     """The names of files among these that are not there, where a work tree is: names of files to come, or mistyped."""
     _, root = here_and_root(found)
-    namespace = found.coordinator.who.namespace
+    namespace = found.coordinator.actor.namespace
     own = [one for one in wanted if one.type == "file" and (one.repo or "") == namespace and not set("*?") & set(one.path)]
     return [one.path for one in own if root and not os.path.lexists(os.path.join(root, one.path))]
 
@@ -106,7 +106,7 @@ def patience(boss: Coordinator, timeout: str | None) -> float:
     """Seconds to wait: as asked; else 90 for an agent, whose shell cuts what takes longer, and days for a person."""
     if timeout is not None:
         return parse_duration(timeout).total_seconds()
-    return 90.0 if boss.who.agent else 10 * 86400.0
+    return 90.0 if boss.actor.agent else 10 * 86400.0
 
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", autocompletion=complete.claims, show_default=False)]

@@ -13,7 +13,7 @@ from gitcoord.errors import GitcoordError
 def _names(pick: Callable[[State], list[str]], incomplete: str) -> list[str]:
     try:
         with connect(os.getcwd(), os.environ, cached=True) as found:
-            return [name for name in pick(found.coordinator.view(fresh=False).state) if name.startswith(incomplete)]
+            return [name for name in pick(found.coordinator.branch.view(fresh=False).state) if name.startswith(incomplete)]
     except (GitcoordError, OSError):
         return []
 

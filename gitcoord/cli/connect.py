@@ -13,6 +13,7 @@ from typing import Any
 
 from gitcoord.cli import output
 from gitcoord.connection.connect import Connection, connect
+from gitcoord.core import secrecy
 from gitcoord.core.names import hint_from_root, parse_id, show, show_text
 from gitcoord.errors import BadInput, GitcoordError, mask
 from gitcoord.views import quoting
@@ -80,15 +81,21 @@ def take_globals(argv: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def connection() -> Iterator[Connection]:
-    """The connection to the branch of the repository that the caller stands in; its warnings are told at the end."""
+def connection(*, heard: bool = True, about_secrets: secrecy.Manner | None = None) -> Iterator[Connection]:
+    """The connection to the branch of the repository that the caller stands in; its warnings are told at the end.
+
+    - `heard`: False leaves the session's warnings for its next command.
+    - `about_secrets`: what is done with what looks like a secret; None: as the options have it.
+    """
     start = os.path.abspath(options.path or ".") if options.path else _here()
     if options.op:
         parse_id(options.op)
-    with connect(start, os.environ, session=options.session or None, cached=options.cached) as found:
-        found.coordinator.heard = not options.quiet
-        found.coordinator.about_secrets = "allow" if options.allow_secret else "refuse"
-        options.agent = bool(found.coordinator.who.agent)
+    manner = about_secrets or ("allow" if options.allow_secret else "refuse")
+    with connect(
+        start, os.environ, session=options.session or None, cached=options.cached, heard=heard and not options.quiet,
+        about_secrets=manner,
+    ) as found:  # fmt: skip
+        options.agent = bool(found.coordinator.actor.agent)
         options.below = bool(here_and_root(found)[0])
         try:
             yield found
@@ -102,12 +109,12 @@ def _warn(found: Connection) -> None:
     """Tell the warnings; what is told once and could not be told now is left for the session's next command."""
     boss = found.coordinator
     with suppress(GitcoordError):
-        boss.remind()
-    for warning in boss.warnings:
+        boss.branch.remind()
+    for warning in boss.notices:
         say(f"warning: {warning}")
-    if boss.warnings and boss.who.session and output.fault("stderr"):
-        for warning in boss.warnings:
-            found.desk.leave_note(boss.who.session, warning)
+    if boss.notices and boss.actor.session and output.fault("stderr"):
+        for warning in boss.notices:
+            found.desk.leave_note(boss.actor.session, warning)
 
 
 def _here() -> str:

@@ -10,7 +10,7 @@ import typer
 from gitcoord.cli import output
 from gitcoord.cli.connect import PLAIN_LINES, answer, options, others_words, ours, out, say
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.coordinator.messages import Mail
+from gitcoord.coordinator.unread import Mail
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import is_session_name, show
 from gitcoord.core.records import QUESTION, Message
@@ -31,9 +31,9 @@ def deliver(boss: Coordinator, mail: Mail, *, nothing: str = "", **told: Any) ->
     show_mail(mail, nothing=nothing, **told)
     why = output.fault()
     if not why:
-        boss.shown(mail.found)
+        boss.messages.shown(mail.found)
     elif mail.found:
-        boss.not_shown(mail.found)
+        boss.messages.not_shown(mail.found)
         raise output.not_shown(why, f"; {len(mail.found)} message(s) come again, marked")
     else:
         output.require()

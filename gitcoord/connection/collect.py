@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from gitcoord.connection.connect import Connection
@@ -30,8 +31,9 @@ def collect(desks: Iterable[Path], connect: Connect, *, all_of_it: bool = False)
             continue
         try:
             with connect(path) as found:
-                found.coordinator.heard = False  # nobody hears what it would tell: that is for the session's next command
-                errors += found.coordinator.sync(if_due=left == "spooled" and not all_of_it)[0]
+                # Nobody hears what it would tell: that is for the session's next command.
+                unheard = found.coordinator.acting_as(replace(found.coordinator.actor, heard=False))
+                errors += unheard.branch.sync(if_due=left == "spooled" and not all_of_it)[0]
         except GitcoordError as error:
             errors.append(error)
         except OSError:

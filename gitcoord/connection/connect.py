@@ -10,15 +10,16 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gitcoord import __version__
-from gitcoord.coordinator.branch import Who
+from gitcoord.coordinator.actor import Actor
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.core import names
+from gitcoord.coordinator.parts import Parts
+from gitcoord.core import names, secrecy
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, Damaged, GitFault, Unknown
 from gitcoord.git import hub
@@ -36,7 +37,7 @@ from gitcoord.machine.timekeeper import Timekeeper
 from gitcoord.outbox import places as earlier_places
 from gitcoord.outbox.places import Earlier
 from gitcoord.outbox.store import Desk, count_left, digest, left_at, open_desk, temporary
-from gitcoord.outbox.submit import Flusher
+from gitcoord.outbox.submit import Submitter
 from gitcoord.settings import Settings
 from gitcoord.views.projection import Projection
 
@@ -150,7 +151,7 @@ class Connection:
         since = self.desk.away_since()
         found = files.notices()
         if waiting:
-            how = "a hook or the MCP server sends them" if self.coordinator.boxed else "they go out with the next command"
+            how = "a hook or the MCP server sends them" if self.coordinator.parts.boxed else "they go out with the next command"
             found.append(f"{len(waiting)} unsent{f' since {spell(since)}' if since else ''}; {how}")
         same, others = self.earlier()
         for path in same:
@@ -201,6 +202,10 @@ def connect(
     *,
     session: str | None = None,
     cached: bool = False,
+    heard: bool = True,
+    about_secrets: secrecy.Manner = "hide",
+    seconds: float | None = None,
+    rest: Callable[[float], None] | None = None,
     hooked: bool = False,
     client: Mapping[str, str] | None = None,
     at: Path | None = None,
@@ -208,9 +213,15 @@ def connect(
     witness: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Connection]:
-    """A coordinator for the repository that `start` lies in (`hooked`: or that git's variables name). `client`: what
-    the agent is known by that speaks for itself, where its variables are not set; `at`: the desk, where it is not the clone's own;
-    `witness`: another clock, in place of the remote's own. Raises NoRepository outside of one.
+    """Connect with the repository that `start` lies in. Raises NoRepository outside of one.
+
+    - `session`: the session that the caller named; `cached`, `heard`, `about_secrets`: see `Actor`.
+    - `seconds`: how long one answer of the remote is waited for at most, where that is less than the settings have.
+    - `rest`: see `Parts`.
+    - `hooked`: the variables that git sets for its hooks may name the repository, too.
+    - `client`: what the agent is known by that speaks for itself, where its variables are not set.
+    - `at`: the desk, where it is not the clone's own.
+    - `witness`: another clock, in place of the remote's own.
     """
     repo = Repository.find(start, environ, hooked=hooked)
     settings = Settings.read({key: values[-1] for key, values in repo.config.items()}, environ)
@@ -251,7 +262,9 @@ def connect(
             keeper=Timekeeper(desk.path / "clock.json", folder / f"seen-{name}.json") if remote else Undoubted(),
             host=_host(settings),
         )
-        flusher = Flusher(desk=desk, log=log, now=now, sleep=sleep, seconds=settings.deadline, wall=time.time)
+        seconds = settings.deadline if seconds is None else min(seconds, settings.deadline)
+        submitter = Submitter(desk=desk, log=log, now=now, sleep=sleep, seconds=seconds, wall=time.time)
+        actor = find_actor(repo, settings, identity, environ, session, client or {})
         found = Connection(
             repo=repo,
             home=home,
@@ -262,15 +275,14 @@ def connect(
             used=used,
             spools=(temporary(environ), temporary({"TMPDIR": "/tmp"})) if at is None else (),  # noqa: S108  # owner-checked
             coordinator=Coordinator(
-                log=log, flusher=flusher, desk=desk, identity=identity,
-                who=find_who(repo, settings, identity, environ, session, client or {}),
-                now=now, seconds=settings.deadline, cached=cached, boxed=boxed,
+                Parts(log, submitter, desk, identity, now, seconds, boxed, rest),
+                replace(actor, cached=cached, heard=heard, about_secrets=about_secrets),
             ),
-        )  # fmt: skip
+        )
         try:
             yield found
         except GitFault as fault:
-            if not (landed := found.coordinator.landed):
+            if not (landed := found.coordinator.notices.landed):
                 raise
             text = f"it is done, as event {landed}, but git failed before all of the answer was there: {fault.message}"
             raise Unknown(text, hint="gitcoord status shows what came of it", data={"seq": landed}) from fault
@@ -311,14 +323,14 @@ def _is_boxed(repo: Repository, environ: Mapping[str, str]) -> bool:
     return any(environ.get(name) for name in _SANDBOXES) or not os.access(repo.common_dir, os.W_OK)
 
 
-def find_who(
+def find_actor(
     repo: Repository,
     settings: Settings,
     identity: Identity,
     environ: Mapping[str, str],
     asked: str | None,
     client: Mapping[str, str],
-) -> Who:
+) -> Actor:
     """On whose behalf the caller acts: named, else the agent's session, else the session of this work tree.
 
     `client`: see `connect`.
@@ -340,7 +352,7 @@ def find_who(
             human = f"human-{wish_name(_user(environ))}"
             binding = next((one for one in bindings if one.session == human), None)
     folder = os.path.basename(repo.work_tree or repo.git_dir.removesuffix("/.git"))
-    return Who(
+    return Actor(
         session=binding.session if binding else (explicit or ""),
         run_id=binding.run_id if binding else "",
         agent=agent,

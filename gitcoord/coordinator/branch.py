@@ -3,66 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from gitcoord.coordinator.actor import Acting
+from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.verify import Verdict, Verifier
-from gitcoord.core import clocks, leases, names, queue, records, requests, term, trespasses
+from gitcoord.core import clocks, leases, names, queue, requests, term, trespasses
 from gitcoord.core.claims import ClaimAcquired
-from gitcoord.core.events import Event
+from gitcoord.core.events import Clock, Event
 from gitcoord.core.heartbeats import HeartbeatRecorded
+from gitcoord.core.leases import due_renewals
 from gitcoord.core.names import Resource
-from gitcoord.core.overlap import overlaps, within
-from gitcoord.core.records import Claim, Handoff, Session, Waiting
-from gitcoord.core.renewals import ClaimRenewed
+from gitcoord.core.overlap import overlaps
+from gitcoord.core.renewals import ClaimRenewed, regained_by
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
-from gitcoord.errors import Held, NotHeld, NotInitialised, Unreachable
+from gitcoord.errors import Alarm, GitcoordError, NoSession, NotInitialised, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.log.entries import Entry
-from gitcoord.log.eventlog import EventLog, View
+from gitcoord.log.eventlog import View
 from gitcoord.log.history import Bad, Good
-from gitcoord.machine.identity import Binding, Identity
-from gitcoord.outbox.store import Desk
-from gitcoord.outbox.submit import Flusher
 from gitcoord.statusline import note as status_note
 from gitcoord.views import board as board_view
 from gitcoord.views.attention import Item, attention
 from gitcoord.views.holdings import Holdings, How, Step
 from gitcoord.views.repository import of_repository
 
+_AGAIN = 2  # flushes more while something waits
+_BY_ITSELF = 2 / 3  # of a lease is left: then a sign of life that nobody else sends is worth a commit
 _COUNTED = 1000
 """Commits behind a limit that are still looked at, to say how many are not shown."""
-
-
-@dataclass(frozen=True)
-class Who:
-    """On whose behalf: a session, the run of it that sits here ("" when not known here), and what a new one would be. `named`: the
-    caller said which session it speaks for.
-    """
-
-    session: str = ""
-    run_id: str = ""
-    agent: dict[str, str] = field(default_factory=dict)
-    agent_name: str | None = None
-    wish: str = "session"
-    repo: str = ""
-    hub: bool = False  # whether several repositories share the branch
-    branch: str | None = None
-    host: str | None = None
-    owner: tuple[int, str] = (0, "")
-    human: str = ""
-    folds: bool = False  # whether this repository can't tell capital from small letters
-    named: bool = False
-
-    @property
-    def namespace(self) -> str:
-        """What the names of this work tree's files begin with, where several repositories share the branch; else ""."""
-        return self.repo if self.hub else ""
 
 
 @dataclass(frozen=True)
@@ -94,128 +69,184 @@ class LogEntry:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass
-class Reader:
-    """One caller's look at the branch."""
+class Branch:
+    """The branch, as one actor looks at it. A look also tells the actor's session what it lost."""
 
-    log: EventLog
-    flusher: Flusher
-    desk: Desk
-    identity: Identity
-    who: Who
-    now: Callable[[], datetime]
-    seconds: float
-    cached: bool = False
-    boxed: bool = False
-    """Whether this process runs in a sandbox: nothing but the spool may be written, or the network is cut off."""
-    heard: bool = True
-    """Whether anybody hears the warnings; if not, they are kept for the next command."""
-    warnings: list[str] = field(default_factory=list)
-    rest: Callable[[float], None] | None = None
-    """How to pass seconds in which only others act (None: asleep). It may raise, and so end the wait: nothing is under way then."""
-    _view: View | None = None
+    def __init__(self, parts: Parts, acting: Acting, notices: Notices, last: View | None = None) -> None:
+        self.parts, self.acting, self.notices = parts, acting, notices
+        self._view = last
+
+    @property
+    def last(self) -> View | None:
+        """Return the view that was read last; None before the first."""
+        return self._view
 
     # --- the branch as it is -----------------------------------------------------------------------------------------
 
     def view(self, *, fresh: bool | None = None) -> View:
         """The branch: fetched (unless `cached` was asked for), or as remembered when the remote is away."""
-        if fresh is False or (self.cached and fresh is None):
-            return self._known()
+        if fresh is False or (self.acting.actor.cached and fresh is None):
+            return self.known()
         try:
-            self._view = self.log.refresh(self.seconds)
-            self.desk.note_reach(reached=True, now=self.now())
-            if self.desk.waiting():  # the remote is back: what waited goes first
-                self.flusher.flush()
-                self._view = self.log.refresh(self.seconds)
+            self._view = self.parts.log.refresh(self.parts.seconds)
+            self.parts.desk.note_reach(reached=True, now=self.parts.now())
+            if self.parts.desk.waiting():  # the remote is back: what waited goes first
+                self.parts.submitter.flush()
+                self._view = self.parts.log.refresh(self.parts.seconds)
         except Unreachable as error:
-            view = replace(self._view or self.log.view(), read_at=None)
+            view = replace(self.last_view(), read_at=None)
             if not view.checked.tip:
                 raise
-            self.warnings.append(f"{error.message}; this is what was known at {spell(view.state.at)}")
+            self.notices.add(f"{error.message}; this is what was known at {spell(view.state.at)}")
             return view
-        self._note_losses(self._view.state)
+        self.note_losses(self._view.state)
         return self._view
+
+    def last_view(self) -> View:
+        """Return the view that was read last, else what this clone knows."""
+        return self._view or self.parts.log.view()
+
+    def remember(self, view: View) -> None:
+        """Go by that view from here on."""
+        self._view = view
+
+    def forget(self) -> None:
+        """Go by what this clone knows from here on."""
+        self._view = None
 
     def look_at(self, view: View) -> None:
         """Goes by that view from here on, and tells the session what it lost by it."""
-        self._view = view
-        self._note_losses(view.state)
+        self.remember(view)
+        self.note_losses(view.state)
 
     def look_again(self, seconds: float) -> View:
         """The branch, fetched within that time; nothing that waits is sent first. Raises Unreachable."""
-        self.look_at(self.log.refresh(seconds))
-        assert self._view is not None
-        return self._view
+        view = self.parts.log.refresh(seconds)
+        self.look_at(view)
+        return view
 
-    def _known(self) -> View:
-        view = self._view or self.log.view()
+    def state_at(self, seq: int) -> State:
+        """Return the state at that event, or a later one: another clone of this machine may have sent it."""
+        view = self.parts.log.view()
+        return (view if view.checked.seq >= seq and seq else self.parts.log.refresh(self.parts.seconds)).state
+
+    def check_receiver(self, to: str) -> None:
+        """Make sure that a session is known, as far as anybody can be asked: what is queued is refused to nobody's face. Raises
+        NoSession.
+        """
+        if not names.is_session_name(to) or to in self.view(fresh=False).state.sessions:
+            return
+        if to not in self.view(fresh=True).state.sessions:
+            raise NoSession(f"no session is called {to}", hint="gitcoord peers, or: gitcoord handoff anyone")
+
+    def known(self) -> View:
+        """Return the view that was read last. Raises NotInitialised where there is none."""
+        view = self.last_view()
         if not view.checked.tip:
             raise NotInitialised("there is no coordination branch here yet", hint="gitcoord init")
         return view
 
-    def _note_losses(self, state: State) -> None:
+    def note_losses(self, state: State) -> None:
         """Tells the session once which leases it had and has no more."""
-        if not self.who.session:
+        if not self.acting.session:
             return
-        me, now = self.who.session, clocks.shown_at(state, self.log.clock(), ask=False)[0]
+        me, now = self.acting.session, clocks.shown_at(state, self.parts.log.clock(), ask=False)[0]
         held = leases.holding(state, me, now)
-        gone = self.identity.missing(me, held.keys(), state.seq)
-        if not self.heard:  # told to nobody, it would be told never
-            self.identity.see(me, held, state.seq, keep=gone)
+        gone = self.parts.identity.missing(me, held.keys(), state.seq)
+        if not self.acting.actor.heard:  # told to nobody, it would be told never
+            self.parts.identity.see(me, held, state.seq, keep=gone)
             return
-        self.identity.lose(me, gone, spell(self.now()))  # first: what is told twice is better than what is lost
-        self.warnings += [leases.how_lost(state, me, entry, now) for entry in gone]
+        self.parts.identity.lose(me, gone, spell(self.parts.now()))  # first: what is told twice is better than what is lost
+        self.notices.add(*(leases.how_lost(state, me, entry, now) for entry in gone))
         for lease in leases.held_by(state, me):
             if lease.offered_until is not None and not is_over(lease, now):
-                self.warnings.append(f"{lease.resource} is offered to you until {spell(lease.offered_until)}: claim it")
-        self._note_held(held, state.seq)
+                self.notices.add(f"{lease.resource} is offered to you until {spell(lease.offered_until)}: claim it")
+        self.note_held(held, state.seq)
 
-    def _note_held(self, held: Mapping[str, tuple[float, int]], seq: int) -> None:
+    def note_held(self, held: Mapping[str, tuple[float, int]], seq: int) -> None:
         """Notes what the session holds at that event, and tells it what was left for it to know."""
-        if self.who.session:
-            if self.heard:
-                self.warnings += self.desk.take_notes(self.who.session)
-            self.identity.see(self.who.session, held, seq)
+        if self.acting.session:
+            if self.acting.actor.heard:
+                self.notices.add(*self.parts.desk.take_notes(self.acting.session))
+            self.parts.identity.see(self.acting.session, held, seq)
 
     def time_of(self, view: View, *, tell: bool = False) -> datetime:
         """Return the time by which that view is shown: this machine's, unless that is contradicted. `tell`: warns of it then."""
-        now, doubt = clocks.shown_at(view.state, self.log.clock(), ask=view.read_at is not None)
-        if doubt and tell and doubt not in self.warnings:
-            self.warnings.append(doubt)
+        now, doubt = clocks.shown_at(view.state, self.parts.log.clock(), ask=view.read_at is not None)
+        if doubt and tell:
+            self.notices.add_new(doubt)
         return now
 
     def folds(self, state: State) -> bool:
         """Return True if capital and small letters name one file, here or in another repository of the branch."""
-        return self.who.folds or state.rules.settings.ignorecase
+        return self.acting.actor.folds or state.rules.settings.ignorecase
 
     def time_now(self) -> datetime:
         """Return the time by which the view that was read last is shown."""
-        return self.time_of(self._view or self.log.view())
+        return self.time_of(self.last_view())
 
     def remind(self) -> None:
         """Tells the session which of its leases runs out soon, or is over: also where nobody has looked at the branch."""
-        if not (self.who.session and self.heard):
+        if not (self.acting.session and self.acting.actor.heard):
             return
-        self.warnings += [text for text in self.ending() if text not in self.warnings]
+        self.notices.add_new(*self.ending())
 
     def ending(self) -> list[str]:
         """What is to be said of leases that run out soon or are over, by what is noted here."""
         found = []
-        for entry, held in self.identity.holding(self.who.session).items():
-            if not term.ending(entry, held.until, held.ttl, self.now().timestamp()):
+        for entry, held in self.parts.identity.holding(self.acting.session).items():
+            if not term.ending(entry, held.until, held.ttl, self.parts.now().timestamp()):
                 continue
             now = self.time_now()
-            state = (self._view or self.log.view()).state
+            state = self.last_view().state
             fence, resource = leases.split_lease(entry)
-            known = leases.find(state.claims.get, self.who.session, fence, resource)
+            known = leases.find(state.claims.get, self.acting.session, fence, resource)
             until = max(held.until, known.expires_at.timestamp()) if known is not None else held.until  # another process renewed it
             found.append(term.ending(entry, until, held.ttl, now.timestamp()))
         return [text for text in found if text]
 
-    def _glance(self, view: View) -> None:
+    def glance(self, view: View) -> None:
         """Notes what a status line shows, where the branch was just read where it lives."""
         if view.read_at is not None:
-            status_note.note(self.identity, view.state, self.time_of(view), view.read_at)
+            status_note.note(self.parts.identity, view.state, self.time_of(view), view.read_at)
+
+    def sync(self, *, if_due: bool = False, look: bool = False) -> tuple[list[GitcoordError], View | None]:
+        """Sends what waits and reads the branch. `if_due`: only when an automatic heartbeat is due, or a command waits; `look`: the
+        branch is read even so.
+        """
+        due = not if_due or self._is_due()
+        if not due and not look:
+            return [], None
+        errors = self.parts.submitter.flush() if due else []
+        for _ in range(_AGAIN):  # another one was at it and may not have seen the newest
+            if due and not errors and self.parts.desk.waiting():
+                errors = self.parts.submitter.flush()
+        try:
+            view = self.view(fresh=True)
+            self.glance(view)
+            return errors, view
+        except (Unreachable, Unknown, Alarm) as error:
+            return [*errors, error], None
+
+    def _is_due(self) -> bool:
+        """Whether some spooled session has been silent for its share of the budget, or one of its leases wants renewing."""
+        try:
+            state = self.known().state
+        except NotInitialised:
+            return False
+        if self.parts.desk.waiting():
+            return True
+        now = self.parts.now()
+        settings = state.rules.settings
+        heard = sum(1 for _, signs in state.sessions.signs() if now - signs.last_heartbeat < timedelta(hours=1))
+        share = timedelta(seconds=max(settings.heartbeat_every, settings.heartbeat_share * heard))
+        for name in self.parts.desk.spooled():
+            session = state.sessions.get(name)
+            if session is None or now - session.last_heartbeat >= share:
+                return True
+            if due_renewals(state, name, now, Clock(now=now), left=_BY_ITSELF) or regained_by(state, name, now, Clock(now=now)):
+                return True
+        return False
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -225,104 +256,9 @@ class Reader:
         state = view.state if repo is None else of_repository(view.state, repo)
         now = self.time_of(view, tell=True)
         bad = view.checked.unmended
-        items = attention(state, now, [(one.commit, one.reason) for one in bad], self.who.session)
-        self._glance(view)
+        items = attention(state, now, [(one.commit, one.reason) for one in bad], self.acting.session)
+        self.glance(view)
         return Status(now, view.checked.tip, state, tuple(items), bad, view.read_at, view.checked.seq)
-
-    def whoami(self) -> tuple[Session | None, Binding | None]:
-        """The caller's session, from the local view."""
-        if not self.who.session:
-            return None, None
-        try:
-            known = self.view(fresh=False).state.sessions.get(self.who.session)
-        except NotInitialised:
-            known = None
-        return known, self.identity.get(self.who.session)
-
-    def check(self, resources: Sequence[Resource], fence: int | None) -> tuple[Claim, ...]:
-        """The session's own leases on them. Raises Held when another holds one, NotHeld when the session's own lease is over, or
-        the fence is an old one.
-        """
-        view = self.view()
-        state, now = view.state, self.time_of(view, tell=True)
-        mine: list[Claim] = []
-        for resource in resources:
-            fold = self.folds(state)
-            had = [lease for lease in leases.held_by(state, self.who.session) if overlaps(lease.resource, resource, fold=fold)]
-            own = [lease for lease in had if not is_over(lease, now)]
-            if fence is not None and not any(lease.fence == fence for lease in own):
-                raise NotHeld(
-                    f"the lease on {resource} with fence {fence} is over", hint=f"gitcoord claim {names.word(str(resource))}"
-                )
-            others = self._in_the_way(state, resource, own, now)
-            if others:
-                raise Held(
-                    leases.words(state, others[0], now),
-                    hint=leases.ways_out(others[0], [resource]),
-                    data={"blocked_by": [leases.describe(state, lease, now) for lease in others]},
-                )
-            over = [lease for lease in had if lease.offered_until is None]
-            if over and not own:
-                text = f"your lease on {over[0].resource} ended {spell(over[0].expires_at)} (fence {over[0].fence})"
-                raise NotHeld(f"{text}; nobody has taken it", hint=f"gitcoord renew {names.word(str(over[0].resource))}")
-            mine += own
-        return tuple(mine)
-
-    def _in_the_way(self, state: State, resource: Resource, own: Sequence[Claim], now: datetime) -> list[Claim]:
-        """Return the leases of others for which a claim of it would be refused; `own`: what the session has of it already."""
-        state = state.folding() if self.folds(state) else state
-        settings = state.rules.settings
-        has = [lease for lease in own if not is_over(lease, now) and within(resource, lease.resource, fold=settings.ignorecase)]
-        if has and settings.capacity(resource):
-            return []
-        live = [lease for lease in state.claims.values() if not is_over(lease, now, state.rules.grace)]
-        mode: records.Mode = "shared" if has and all(lease.mode == "shared" for lease in has) else "exclusive"
-        return leases.blocking(settings, live, resource, mode, self.who.session)
-
-    def leases(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
-        """The leases there are, without those that are over."""
-        return self._leases_that(lambda lease, now: not is_over(lease, now), self.view().state, mine, overlapping)
-
-    def over(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
-        """The leases that are over and that nobody has taken or given back, by the view that was read last."""
-        return self._leases_that(is_over, (self._view or self.log.view()).state, mine, overlapping)
-
-    def _leases_that(
-        self, counts: Callable[[Claim, datetime], bool], state: State, mine: bool, overlapping: Resource | None
-    ) -> list[Claim]:  # fmt: skip
-        now = self.time_now()
-        found = [
-            lease
-            for lease in state.claims.values()
-            if counts(lease, now)
-            and (not mine or lease.claimed_by == self.who.session)
-            and (overlapping is None or overlaps(lease.resource, overlapping, fold=self.folds(state)))
-        ]
-        return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
-
-    def places(self, *, mine: bool, overlapping: Resource | None) -> list[tuple[int, Waiting]]:
-        """Who waits, in order, each with its number in the line."""
-        view = self.view(fresh=False)
-        now = self.time_of(view)
-        return [
-            (queue.number(view.state, place, now), place)
-            for place in queue.line(view.state, now)
-            if (not mine or place.session_id == self.who.session)
-            and (overlapping is None or any(overlaps(one, overlapping) for one in place.wanted))
-        ]
-
-    def ready(self, overlapping: Resource | None = None) -> list[Handoff]:
-        """The work that is ready to pick up, by the view that was read last, the oldest first."""
-        state = (self._view or self.log.view()).state
-        return sorted(
-            (
-                one
-                for one in state.handoffs.values()
-                if one.status == "open"
-                and (overlapping is None or any(overlaps(Resource.read(name), overlapping) for name in one.resources))
-            ),
-            key=lambda one: one.seq,
-        )
 
     def board(self, *, at: str | None = None, from_history: bool = False) -> str:
         """The board of the tip, of an earlier event, or rebuilt from the history alone."""
@@ -336,7 +272,7 @@ class Reader:
             if limit(good):
                 last[:] = [good]
 
-        self.log.replay(view.checked.tip, keep)
+        self.parts.log.replay(view.checked.tip, keep)
         if not last:
             raise NotInitialised(f"the branch has no event at {at}", hint="gitcoord log")
         return board_view.render(last[0].state)
@@ -359,8 +295,8 @@ class Reader:
         self, *, session: str | None, resource: Resource | None, since: datetime | None, after: int | None = None
     ) -> Iterator[LogEntry | None]:
         """Yield the events, the newest first; None for each that doesn't match."""
-        for one in self.log.entries(self.view().checked, newest_first=True):
-            entry = entry_of(one, self.now())
+        for one in self.parts.log.entries(self.view().checked, newest_first=True):
+            entry = entry_of(one, self.parts.now())
             if after is not None and 0 < entry.seq <= after:
                 return
             fits = (since is None or entry.at >= since) and (session is None or entry.session == session)
@@ -371,20 +307,20 @@ class Reader:
         """Who held that, or what overlaps it, and when: from the good events alone; and the instant until which that is known."""
         view = self.view()
         held = Holdings(about=resource)
-        for good in self.log.line(view.checked):
+        for good in self.parts.log.line(view.checked):
             held.see(Step(good.commit, good.event, good.committed_at))
         return held, self.time_of(view, tell=True)
 
     def how_it_ended(self, resource: Resource, fence: int) -> How | None:
         """How the session's lease with that fence ended, from what this clone knows; None if it didn't, or can't be found."""
         held = Holdings(about=resource)
-        for good in self.log.line(self.log.view().checked):
+        for good in self.parts.log.line(self.parts.log.view().checked):
             held.see(Step(good.commit, good.event, good.committed_at))
-        return next((one.how for one in held.over if (one.session, one.fence) == (self.who.session, fence)), None)
+        return next((one.how for one in held.over if (one.session, one.fence) == (self.acting.session, fence)), None)
 
     def verify(self, *, full: bool = False) -> Verdict:
         """Replays the whole history and compares it with what lies on the branch; see `Verifier`."""
-        return Verifier(self.log).verify(self.view().checked, full=full)
+        return Verifier(self.parts.log).verify(self.view().checked, full=full)
 
 
 def entry_of(entry: Entry, now: datetime) -> LogEntry:

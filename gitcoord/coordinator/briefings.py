@@ -6,7 +6,9 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gitcoord.coordinator.branch import Reader
+from gitcoord.coordinator.actor import Acting
+from gitcoord.coordinator.branch import Branch
+from gitcoord.coordinator.parts import Parts
 from gitcoord.core.names import Resource, file_in, is_resource_name
 from gitcoord.git import changes
 from gitcoord.git.repo import Repository
@@ -19,23 +21,27 @@ def touched(repo: Repository) -> list[str]:
     return changes.of_branch(repo, briefing.NEAR)
 
 
-@dataclass
-class Briefer(Reader):
-    """One caller's briefings."""
+@dataclass(frozen=True)
+class Briefings:
+    """The caller's briefings."""
 
-    def briefing(self, files: Iterable[str], *, everything: bool = False, limit: int = 0) -> Briefing:
+    parts: Parts
+    acting: Acting
+    branch: Branch
+
+    def brief(self, files: Iterable[str], *, everything: bool = False, limit: int = 0) -> Briefing:
         """What the session should know; the second time only what is new, unless `everything`. `files`: what it works on;
         `limit`: bytes, 0 for the usual ones.
         """
-        view = self.view()
-        self._glance(view)
-        seen = None if everything or not self.who.session else self._seen()
-        names = (file_in(self.who.namespace, path) for path in files)
+        view = self.branch.view()
+        self.branch.glance(view)
+        seen = None if everything or not self.acting.session else self._seen()
+        names = (file_in(self.acting.actor.namespace, path) for path in files)
         near = [Resource("file", name) for name in names if is_resource_name(name)]
         return briefing.brief(
             view.state,
-            self.who.session,
-            self.time_of(view),
+            self.acting.session,
+            self.branch.time_of(view),
             nonce=secrets.token_hex(16),
             near=near,
             seen=seen,
@@ -43,14 +49,14 @@ class Briefer(Reader):
             limit=limit,
         )
 
-    def briefed(self, told: Briefing) -> None:
+    def note_shown(self, told: Briefing) -> None:
         """Notes that it was shown. Afterwards, not before: what is told twice is better than what is told never."""
-        if self.who.session:
+        if self.acting.session:
             noted = {"seq": told.seen.seq, "run_id": told.seen.run_id, "live": sorted(told.seen.live)}
-            self.identity.note_briefed(self.who.session, noted)
+            self.parts.identity.note_briefed(self.acting.session, noted)
 
     def _seen(self) -> Seen | None:
-        record = self.identity.briefed(self.who.session)
+        record = self.parts.identity.briefed(self.acting.session)
         try:
             return Seen(int(record["seq"]), str(record["run_id"]), frozenset(map(str, record["live"])))
         except (TypeError, KeyError, ValueError):

@@ -5,19 +5,26 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from gitcoord.coordinator.commands import Asker, Receipt
+from gitcoord.coordinator.actor import Acting
+from gitcoord.coordinator.branch import Branch
+from gitcoord.coordinator.commands import Commands, Receipt
+from gitcoord.coordinator.parts import Notices, Parts
+from gitcoord.coordinator.sessions import Sessions
 from gitcoord.coordinator.watch import Watcher
-from gitcoord.core import claims, clocks, handoffs, names, queue, releases, renewals, requests
+from gitcoord.core import claims, clocks, handoffs, leases, names, queue, records, releases, renewals, requests
 from gitcoord.core.events import Event
 from gitcoord.core.leases import held_by, split_lease, split_renewal
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Claim
+from gitcoord.core.overlap import overlaps, within
+from gitcoord.core.records import Claim, Waiting
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
-from gitcoord.errors import NotHeld, NotInTime, Unknown, Unreachable
+from gitcoord.core.times import spell
+from gitcoord.errors import Held, NotHeld, NotInTime, Unknown, Unreachable
 
 
 @dataclass(frozen=True)
@@ -30,9 +37,16 @@ class Leases:
     collected: tuple[str, ...] = ()
 
 
-@dataclass
-class Claiming(Asker):
-    """One caller's leases."""
+@dataclass(frozen=True)
+class Claims:
+    """The caller's leases."""
+
+    parts: Parts
+    acting: Acting
+    notices: Notices
+    branch: Branch
+    commands: Commands
+    sessions: Sessions
 
     def acquire(
         self,
@@ -51,54 +65,65 @@ class Claiming(Asker):
         up at once. Raises KeyboardInterrupt then. `op`: the caller's own id for the claim, not for the steps of a wait. Raises
         NotHeld where that was granted long ago and is over.
         """
-        self.require_session()
+        self.sessions.ensure()
         if asked.get("phase"):
             asked["phase"] = names.parse_line(asked["phase"], "phase")
         if asked.get("reason"):
             asked["reason"] = names.parse_text(asked["reason"], "reason")
         asked = {"mode": "exclusive", "any_of": False, **asked}
-        asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None, "folds": self.who.folds}
-        end = self.flusher.clock() + (wait or 0.0)
-        receipt, event = self._ask(claims.AcquireClaims, op=op, **asked)
+        asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None, "folds": self.acting.actor.folds}
+        end = self.parts.submitter.clock() + (wait or 0.0)
+        receipt, event = self.commands.submit(claims.AcquireClaims, self.sessions.current(claims.AcquireClaims), op=op, **asked)
         if wait is None or isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
             return self._leases(receipt, event, resources, again=bool(op))
         last = ""
-        view = self.log.view()
+        view = self.parts.log.view()
         if view.checked.seq < receipt.seq:
-            view = self.log.refresh(self.seconds)
-        watcher = Watcher(self.log, self.desk, self.rest or self.flusher.sleep, self.seconds, self.flusher.clock)
-        for now in chain([view], watcher.views(view, end - self.flusher.clock(), stop)):
-            self._view = view = now
+            view = self.parts.log.refresh(self.parts.seconds)
+        watcher = Watcher(self.parts.log, self.parts.desk, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
+        for now in chain([view], watcher.views(view, end - self.parts.submitter.clock(), stop)):
+            view = now
+            self.branch.remember(view)
             step = self._next_step(view.state, asked)
             if step:
                 # The place is kept: a remote that is away, or an answer that didn't come in time, ends no wait.
                 with contextlib.suppress(Unreachable, Unknown, NotInTime):
-                    receipt, event = self._ask(claims.AcquireClaims, **asked)
+                    receipt, event = self.commands.submit(
+                        claims.AcquireClaims, self.sessions.current(claims.AcquireClaims), **asked
+                    )
                     if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
                         return self._leases(receipt, event, resources)
                 continue
-            line = queue.tell(view.state, self.who.session, resources, asked["mode"], self.time_of(view), any_of=asked["any_of"])
+            line = queue.tell(
+                view.state, self.acting.session, resources, asked["mode"], self.branch.time_of(view), any_of=asked["any_of"]
+            )
             if line != last:
                 told(line)
                 last = line
         if stop():
             raise KeyboardInterrupt
-        raise queue.still(view.state, self.who.session, resources, asked["mode"], self.time_of(view), any_of=asked["any_of"])
+        raise queue.still(
+            view.state, self.acting.session, resources, asked["mode"], self.branch.time_of(view), any_of=asked["any_of"]
+        )
 
     def _next_step(self, state: State, asked: dict[str, Any]) -> bool:
         """Whether asking again would change anything: what is waited for is there, or the place wants to be kept."""
         command = claims.AcquireClaims(
-            op=self.desk.next_id(), session=self.who.session, run_id=self.who.run_id, at=self.now(), **asked
+            op=self.parts.desk.next_id(), session=self.acting.session, run_id=self.acting.actor.run_id, at=self.parts.now(), **asked
         )
-        return claims.would_change(state, command, self.log.clock())
+        return claims.would_change(state, command, self.parts.log.clock())
 
     def request(self, resource: Resource, text: str, *, op: str = "") -> tuple[Receipt, tuple[str, ...], tuple[str, ...]]:
         """Asks whoever holds it to give it up: the receipt, who was asked, and who takes no requests. `op`: the caller's own id for
         it. Raises BadInput.
         """
-        self.require_session()
-        receipt, event = self._ask(
-            requests.RequestClaims, op=op, resource=str(resource), message=names.parse_text(text, "message") or None
+        self.sessions.ensure()
+        receipt, event = self.commands.submit(
+            requests.RequestClaims,
+            self.sessions.current(requests.RequestClaims),
+            op=op,
+            resource=str(resource),
+            message=names.parse_text(text, "message") or None,
         )
         assert isinstance(event, requests.ClaimRequested)
         asked = [requests.split_asked(entry) for entry in event.holders]
@@ -108,9 +133,14 @@ class Claiming(Asker):
         self, request: str, answer: requests.Answer, text: str, *, op: str = ""
     ) -> tuple[Receipt, requests.RequestAnswered]:  # fmt: skip
         """Answers a request (its id, or its seq). `op`: the caller's own id for it. Raises BadInput, NotHeld."""
-        self.require_session()
-        receipt, event = self._ask(
-            requests.AnswerRequest, op=op, request=request, answer=answer, message=names.parse_text(text, "message") or None
+        self.sessions.ensure()
+        receipt, event = self.commands.submit(
+            requests.AnswerRequest,
+            self.sessions.current(requests.AnswerRequest),
+            op=op,
+            request=request,
+            answer=answer,
+            message=names.parse_text(text, "message") or None,
         )
         assert isinstance(event, requests.RequestAnswered)
         return receipt, event
@@ -121,16 +151,21 @@ class Claiming(Asker):
         """Renews those leases, or all of the session's. `again`: what is over by now, and nobody's, is taken again under a new
         fence; `op`: the caller's own id for it. Raises NotHeld for what is over for good.
         """
-        self.require_session()
-        had = self.identity.held(self.who.session)
-        receipt, event = self._ask(
-            renewals.RenewClaims, op=op, resources=tuple(map(str, resources)), ttl_seconds=ttl_seconds, again=again
+        self.sessions.ensure()
+        had = self.parts.identity.held(self.acting.session)
+        receipt, event = self.commands.submit(
+            renewals.RenewClaims,
+            self.sessions.current(renewals.RenewClaims),
+            op=op,
+            resources=tuple(map(str, resources)),
+            ttl_seconds=ttl_seconds,
+            again=again,
         )
         if event is None and had:
             lost = ", ".join(str(split_lease(entry)[1]) for entry in had[:3])
-            raise NotHeld(f"{self.who.session} holds nothing any more: {lost} is lost", hint="gitcoord claims")
+            raise NotHeld(f"{self.acting.session} holds nothing any more: {lost} is lost", hint="gitcoord claims")
         if isinstance(event, renewals.ClaimRenewed):
-            self._tell_regained(event.regained, event)
+            self.commands.tell_regained(event.regained, event)
         return self._leases(receipt, event, resources, again=bool(op))
 
     def _leases(self, receipt: Receipt, event: Event | None, wanted: Sequence[Resource] = (), *, again: bool = False) -> Leases:
@@ -161,8 +196,8 @@ class Claiming(Asker):
                 continue
             found.append(
                 Claim(
-                    claimed_by=self.who.session, run_id=self.who.run_id, claimed_at=until, resource_type=resource.type,
-                    resource_name=resource.name, repo=resource.repo, ttl_seconds=0, renewed_at=self.now(), expires_at=until,
+                    claimed_by=self.acting.session, run_id=self.acting.actor.run_id, claimed_at=until, resource_type=resource.type,
+                    resource_name=resource.name, repo=resource.repo, ttl_seconds=0, renewed_at=self.parts.now(), expires_at=until,
                     fence=fence,
                 )
             )  # fmt: skip
@@ -170,19 +205,19 @@ class Claiming(Asker):
             found = self._still(receipt, found)
         start = event.at.timestamp() if event is not None else 0.0
         known = {lease.entry: lease.expires_at.timestamp() for lease in found}
-        self.identity.add(self.who.session, {entry: (end, int(end - start)) for entry, end in known.items()}, receipt.seq)
+        self.parts.identity.add(self.acting.session, {entry: (end, int(end - start)) for entry, end in known.items()}, receipt.seq)
         collected = event.collected if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed) else ()
         return Leases(tuple(found), receipt, taken, collected)
 
     def _still(self, receipt: Receipt, given: list[Claim]) -> list[Claim]:
         """Return those leases as they are now. Raises NotHeld if one of them is over, or another's."""
-        state = self.log.view().state
+        state = self.parts.log.view().state
         if state.seq < receipt.seq:  # another clone of this machine sent it
             return given
         own = {
-            lease.resource: lease for lease in held_by(state, self.who.session)
+            lease.resource: lease for lease in held_by(state, self.acting.session)
         }  # the newest: a later claim may have replaced it
-        now = clocks.shown_at(state, self.log.clock(), ask=False)[0]
+        now = clocks.shown_at(state, self.parts.log.clock(), ask=False)[0]
         for lease in given:
             known = own.get(lease.resource)
             if known is None or is_over(known, now):
@@ -199,7 +234,7 @@ class Claiming(Asker):
         """Gives leases back (None: all): the receipt and what was freed. Nothing held by anybody: fine. `op`: the caller's own id
         for it. Raises NotHeld for what another session holds.
         """
-        self.require_session()
+        self.sessions.ensure()
         if told.get("done") is not None:
             told["done"] = names.parse_text(told["done"], "done")
         if told.get("next_phase"):
@@ -207,34 +242,36 @@ class Claiming(Asker):
         told["to"] = handoffs.parse_receiver(told["to"]) if told.get("to") else None
         asked = {key: value for key, value in told.items() if key not in ("branch", "commit")}
         typed = {**asked, "resources": None if resources is None else sorted(map(str, resources))}
-        if (done := self._earlier(releases.ReleaseClaims, op, typed)) is not None:
+        if (done := self.commands.earlier(releases.ReleaseClaims, self.acting.actor, op, typed)) is not None:
             return done[0], done[1].released if isinstance(done[1], releases.ClaimReleased) else ()
         mine = self._fences()
         if resources is None:
             leases = tuple(f"{fence} {resource}" for resource, fence in mine.items())
-            state = self.log.view().state if leases else self.view().state
-            leases = leases or tuple(f"{one.fence} {one.resource}" for one in held_by(state, self.who.session))
-            places = [place for place in state.waiting.values() if place.session_id == self.who.session]
+            state = self.parts.log.view().state if leases else self.branch.view().state
+            leases = leases or tuple(f"{one.fence} {one.resource}" for one in held_by(state, self.acting.session))
+            places = [place for place in state.waiting.values() if place.session_id == self.acting.session]
             leases += tuple(dict.fromkeys(f"0 {resource}" for place in places for resource in place.wanted if resource not in mine))
             if not leases:
                 return Receipt("unchanged", ""), ()
         else:
             leases = tuple(f"{mine.get(resource, 0)} {resource}" for resource in resources)
-        receipt, event = self._ask(releases.ReleaseClaims, op=op, typed=typed, leases=leases, **told)
+        receipt, event = self.commands.submit(
+            releases.ReleaseClaims, self.sessions.current(releases.ReleaseClaims), op=op, typed=typed, leases=leases, **told
+        )
         released = event.released if isinstance(event, releases.ClaimReleased) else ()
         given_up = leases if receipt.state == "queued" else released
         freed = {str(split_lease(entry)[1]) for entry in given_up}
         if isinstance(event, releases.ClaimReleased):
             freed |= set(event.left)
-        self.identity.drop(self.who.session, [entry for entry in given_up if not entry.startswith("0 ")])
+        self.parts.identity.drop(self.acting.session, [entry for entry in given_up if not entry.startswith("0 ")])
         if receipt.state == "queued":
             return receipt, tuple(leases)
         for resource in resources or ():
             if str(resource) not in freed:
-                others = [lease for lease in self.view().state.claims.values() if lease.resource == resource]
+                others = [lease for lease in self.branch.view().state.claims.values() if lease.resource == resource]
                 if others:
                     raise NotHeld(
-                        f"{resource} is held by {others[0].claimed_by} (fence {others[0].fence}), not by {self.who.session}; "
+                        f"{resource} is held by {others[0].claimed_by} (fence {others[0].fence}), not by {self.acting.session}; "
                         "nothing of it was released",
                         hint="gitcoord claims",
                     )
@@ -242,16 +279,92 @@ class Claiming(Asker):
 
     def give_back(self, entries: Sequence[str]) -> tuple[Receipt, tuple[str, ...]]:
         """Gives exactly those leases (`42 file:a`) back: the receipt and what was freed. One that is over by then is left alone."""
-        receipt, event = self._ask(releases.ReleaseClaims, leases=tuple(entries))
+        receipt, event = self.commands.submit(
+            releases.ReleaseClaims, self.sessions.current(releases.ReleaseClaims), leases=tuple(entries)
+        )
         freed = tuple(entries) if receipt.state == "queued" else getattr(event, "released", ())
-        self.identity.drop(self.who.session, entries)
+        self.parts.identity.drop(self.acting.session, entries)
         return receipt, freed
 
     def _fences(self) -> dict[Resource, int]:
         """The fences that this work tree knows of: a late release must free exactly these."""
         found = {}
-        for entry in self.identity.held(self.who.session):
+        for entry in self.parts.identity.held(self.acting.session):
             with contextlib.suppress(ValueError):
                 fence, resource = split_lease(entry)
                 found[resource] = fence
         return found
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def check(self, resources: Sequence[Resource], fence: int | None) -> tuple[Claim, ...]:
+        """The session's own leases on them. Raises Held when another holds one, NotHeld when the session's own lease is over, or
+        the fence is an old one.
+        """
+        view = self.branch.view()
+        state, now = view.state, self.branch.time_of(view, tell=True)
+        mine: list[Claim] = []
+        for resource in resources:
+            fold = self.branch.folds(state)
+            had = [lease for lease in leases.held_by(state, self.acting.session) if overlaps(lease.resource, resource, fold=fold)]
+            own = [lease for lease in had if not is_over(lease, now)]
+            if fence is not None and not any(lease.fence == fence for lease in own):
+                raise NotHeld(
+                    f"the lease on {resource} with fence {fence} is over", hint=f"gitcoord claim {names.word(str(resource))}"
+                )
+            others = self._in_the_way(state, resource, own, now)
+            if others:
+                raise Held(
+                    leases.words(state, others[0], now),
+                    hint=leases.ways_out(others[0], [resource]),
+                    data={"blocked_by": [leases.describe(state, lease, now) for lease in others]},
+                )
+            over = [lease for lease in had if lease.offered_until is None]
+            if over and not own:
+                text = f"your lease on {over[0].resource} ended {spell(over[0].expires_at)} (fence {over[0].fence})"
+                raise NotHeld(f"{text}; nobody has taken it", hint=f"gitcoord renew {names.word(str(over[0].resource))}")
+            mine += own
+        return tuple(mine)
+
+    def _in_the_way(self, state: State, resource: Resource, own: Sequence[Claim], now: datetime) -> list[Claim]:
+        """Return the leases of others for which a claim of it would be refused; `own`: what the session has of it already."""
+        state = state.folding() if self.branch.folds(state) else state
+        settings = state.rules.settings
+        has = [lease for lease in own if not is_over(lease, now) and within(resource, lease.resource, fold=settings.ignorecase)]
+        if has and settings.capacity(resource):
+            return []
+        live = [lease for lease in state.claims.values() if not is_over(lease, now, state.rules.grace)]
+        mode: records.Mode = "shared" if has and all(lease.mode == "shared" for lease in has) else "exclusive"
+        return leases.blocking(settings, live, resource, mode, self.acting.session)
+
+    def leases(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
+        """The leases there are, without those that are over."""
+        return self._leases_that(lambda lease, now: not is_over(lease, now), self.branch.view().state, mine, overlapping)
+
+    def over(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
+        """The leases that are over and that nobody has taken or given back, by the view that was read last."""
+        return self._leases_that(is_over, self.branch.last_view().state, mine, overlapping)
+
+    def _leases_that(
+        self, counts: Callable[[Claim, datetime], bool], state: State, mine: bool, overlapping: Resource | None
+    ) -> list[Claim]:  # fmt: skip
+        now = self.branch.time_now()
+        found = [
+            lease
+            for lease in state.claims.values()
+            if counts(lease, now)
+            and (not mine or lease.claimed_by == self.acting.session)
+            and (overlapping is None or overlaps(lease.resource, overlapping, fold=self.branch.folds(state)))
+        ]
+        return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
+
+    def places(self, *, mine: bool, overlapping: Resource | None) -> list[tuple[int, Waiting]]:
+        """Who waits, in order, each with its number in the line."""
+        view = self.branch.view(fresh=False)
+        now = self.branch.time_of(view)
+        return [
+            (queue.number(view.state, place, now), place)
+            for place in queue.line(view.state, now)
+            if (not mine or place.session_id == self.acting.session)
+            and (overlapping is None or any(overlaps(one, overlapping) for one in place.wanted))
+        ]

@@ -1,118 +1,59 @@
-"""One method a use case: hands a command to the flusher, and returns records, never events. Looking is the reader's."""
+"""What a session can do: one small class a subject, composed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
 
-from gitcoord.coordinator.briefings import Briefer
-from gitcoord.coordinator.claims import Claiming
-from gitcoord.coordinator.commands import Receipt
-from gitcoord.coordinator.handoffs import Handing
-from gitcoord.coordinator.messages import Talking
-from gitcoord.core import branch, names
-from gitcoord.core.events import Clock
-from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
-from gitcoord.core.leases import due_renewals
-from gitcoord.core.renewals import regained_by
-from gitcoord.errors import Alarm, BadInput, GitcoordError, NotInitialised, Unknown, Unreachable
-from gitcoord.git.repo import Oid
-from gitcoord.log.eventlog import View
-
-_AGAIN = 2  # flushes more while something waits
-_BY_ITSELF = 2 / 3  # of a lease is left: then a sign of life that nobody else sends is worth a commit
+from gitcoord.coordinator.actor import Acting, Actor
+from gitcoord.coordinator.branch import Branch
+from gitcoord.coordinator.briefings import Briefings
+from gitcoord.coordinator.claims import Claims
+from gitcoord.coordinator.commands import Commands
+from gitcoord.coordinator.handoffs import Handoffs
+from gitcoord.coordinator.messages import Messages
+from gitcoord.coordinator.parts import Notices, Parts
+from gitcoord.coordinator.sessions import Sessions
+from gitcoord.coordinator.setup import Setup
+from gitcoord.coordinator.unread import Unread
+from gitcoord.log.eventlog import EventLog, View
+from gitcoord.machine.identity import Identity
 
 
-@dataclass
-class Coordinator(Claiming, Talking, Handing, Briefer):
-    """One caller's way to the branch."""
+class Coordinator:
+    """One caller's way to the branch. A subject returns records, never events."""
 
-    def init(self, *, op: str = "") -> Receipt:
-        """Makes the branch, or finds it there. `op`: the caller's own id for it."""
-        who = self.who.session or self.who.human or "gitcoord-init"
-        receipt, _ = self._ask(branch.OpenBranch, op=op, session=who, run_id="")
-        return receipt
+    def __init__(self, parts: Parts, actor: Actor, *, notices: Notices | None = None, last: View | None = None) -> None:
+        self.parts = parts
+        self.notices = notices or Notices()
+        acting = Acting(actor)
+        self.branch = Branch(parts, acting, self.notices, last)
+        commands = Commands(parts, self.notices, self.branch)
+        self.sessions = Sessions(parts, acting, self.notices, self.branch, commands)
+        shared = (parts, acting, self.notices, self.branch, commands, self.sessions)
+        self.setup = Setup(parts, acting, self.branch, commands, self.sessions)
+        self.claims = Claims(*shared)
+        self.messages = Messages(*shared, Unread(*shared))
+        self.handoffs = Handoffs(*shared)
+        self.briefings = Briefings(parts, acting, self.branch)
 
-    def join(self, root: Oid, is_here: Callable[[Oid], bool]) -> Receipt:
-        """Says on the hub which repository this one's name stands for. `root`: its first commit; `is_here`: True for a commit that
-        this clone has. Raises BadInput where the name stands for another repository.
+    def acting_as(self, actor: Actor, *, identity: Identity | None = None) -> Coordinator:
+        """Return a coordinator of the same parts that acts as that actor, and adds to the same notices. `identity`: who sits in the
+        work tree of that actor, where it is another one.
         """
-        known = self.log.view().state.rules.repositories.get(self.who.repo)
-        own = (known,) if known and is_here(known) else ()
-        session = self.who.session or self.who.human or "gitcoord-init"
-        receipt, _ = self._ask(branch.JoinHub, session=session, run_id="", repo=self.who.repo, root=root, own=own)
-        return receipt
+        parts = self.parts if identity is None else replace(self.parts, identity=identity)
+        return Coordinator(parts, actor, notices=self.notices, last=self.branch.last)
 
-    def heartbeat(self, *, op: str = "", **said: Any) -> Receipt:
-        """Says what the session is doing. `op`: the caller's own id for it."""
-        self.require_session()
-        lines: dict[str, Any] = {
-            key: names.parse_line(value, key.replace("_", " ")) if isinstance(value, str) else value for key, value in said.items()
-        }
-        receipt, event = self._ask(
-            RecordHeartbeat, op=op, typed=lines, **{**lines, "branch": self.who.branch or None}
-        )  # fmt: skip
-        if event is not None and event.lapsed:
-            self.warnings.append(f"this heartbeat has no effect: {event.lapsed}")
-        if isinstance(event, HeartbeatRecorded):
-            self._tell_regained(event.regained, event)
-        return receipt
+    @property
+    def actor(self) -> Actor:
+        """Return the actor as it is now: the caller, and the session that it started or took up."""
+        return self.sessions.acting.actor
 
-    def set_shared(self, key: str, value: str, *, op: str = "") -> Receipt:
-        """Change a shared setting. The format can only be set back to the one that is in use: programs raise it. `op`: the caller's
-        own id for it.
-        """
-        if key == "format":
-            return self._withdraw_format(value, op)
-        branch.setting_value(key, value)
-        self.require_session()
-        receipt, _ = self._ask(branch.ChangeSetting, op=op, key=key, value=value)
-        return receipt
+    @property
+    def log(self) -> EventLog:
+        """Return the log of the branch."""
+        return self.parts.log
 
-    def _withdraw_format(self, value: str, op: str) -> Receipt:
-        rules = self.view().state.rules
-        if value != str(rules.format_used):
-            raise BadInput(f"the format is set by programs; by hand it can only go back to {rules.format_used}, which is in use")
-        self.require_session()
-        receipt, _ = self._ask(branch.WithdrawFormat, op=op)
-        return receipt
-
-    def sync(self, *, if_due: bool = False, look: bool = False) -> tuple[list[GitcoordError], View | None]:
-        """Sends what waits and reads the branch. `if_due`: only when an automatic heartbeat is due, or a command waits; `look`: the
-        branch is read even so.
-        """
-        due = not if_due or self._is_due()
-        if not due and not look:
-            return [], None
-        errors = self.flusher.flush() if due else []
-        for _ in range(_AGAIN):  # another one was at it and may not have seen the newest
-            if due and not errors and self.desk.waiting():
-                errors = self.flusher.flush()
-        try:
-            view = self.view(fresh=True)
-            self._glance(view)
-            return errors, view
-        except (Unreachable, Unknown, Alarm) as error:
-            return [*errors, error], None
-
-    def _is_due(self) -> bool:
-        """Whether some spooled session has been silent for its share of the budget, or one of its leases wants renewing."""
-        try:
-            state = self._known().state
-        except NotInitialised:
-            return False
-        if self.desk.waiting():
-            return True
-        now = self.now()
-        settings = state.rules.settings
-        heard = sum(1 for _, signs in state.sessions.signs() if now - signs.last_heartbeat < timedelta(hours=1))
-        share = timedelta(seconds=max(settings.heartbeat_every, settings.heartbeat_share * heard))
-        for name in self.desk.spooled():
-            session = state.sessions.get(name)
-            if session is None or now - session.last_heartbeat >= share:
-                return True
-            if due_renewals(state, name, now, Clock(now=now), left=_BY_ITSELF) or regained_by(state, name, now, Clock(now=now)):
-                return True
-        return False
+    def now(self) -> datetime:
+        """Return this machine's time."""
+        return self.parts.now()

@@ -14,7 +14,7 @@ from threading import Thread
 from time import monotonic
 from typing import Any
 
-from gitcoord.coordinator.commands import Outcome
+from gitcoord.coordinator.commands import Landing
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core.leases import held_by
 from gitcoord.core.names import Resource
@@ -59,7 +59,7 @@ class Farewell:
     """How it ended: what was given back, how far that got, what stood in the way, and who holds now what was lost."""
 
     released: tuple[Kept, ...] = ()
-    state: Outcome = "unchanged"
+    state: Landing = "unchanged"
     error: GitcoordError | None = None
     holders: tuple[Claim, ...] = ()
 
@@ -99,7 +99,7 @@ class Keeper:
 
         Raises BadInput where the session holds one in the other mode: that lease would be replaced, and gone after the run.
         """
-        self.boss.require_session()
+        self.boss.sessions.ensure()
         mode = asked.get("mode", "exclusive")
         for one in self._own():
             if one.resource in resources and one.mode != mode and not is_over(one, self.boss.now()):
@@ -107,7 +107,7 @@ class Keeper:
                     f"you hold {one.resource} already, {one.mode} (fence {one.fence}), and ask for it {mode}",
                     hint="gitcoord claims --mine",
                 )
-        given = self.boss.acquire(resources, **asked)
+        given = self.boss.claims.acquire(resources, **asked)
         by_name = {one.resource: one for one in given.claims}
         # A lease that this very event granted has the event's seq for its fence, and an offer was taken up by it; any other
         # was held before.
@@ -122,7 +122,7 @@ class Keeper:
 
     def _own(self) -> list[Claim]:
         """The session's leases as this clone knows them; none where it knows nothing yet: the claim itself will find out."""
-        return held_by(self.boss.log.view().state, self.boss.who.session)
+        return held_by(self.boss.log.view().state, self.boss.actor.session)
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 
@@ -185,15 +185,9 @@ class Keeper:
         self._due = (self.boss.now() + timedelta(seconds=seconds), self._clock() + seconds)
 
     def _renew(self) -> dict[str, datetime]:
-        self._as_the_newest_run()
-        given = self.boss.renew([one.resource for one in self.kept], again=False)
+        self.boss.sessions.act_as_newest_run()
+        given = self.boss.claims.renew([one.resource for one in self.kept], again=False)
         return {f"{one.fence} {one.resource}": one.expires_at for one in given.claims}
-
-    def _as_the_newest_run(self) -> None:
-        """Acts as the session sits here now, like any command typed here: it may have gone on as a newer run meanwhile."""
-        binding = self.boss.identity.get(self.boss.who.session)
-        if binding is not None and binding.run_id != self.boss.who.run_id:
-            self.boss.who = replace(self.boss.who, run_id=binding.run_id)
 
     def _answer(self, told: Callable[[str], None]) -> Loss | None:
         """What came of the renewal, if it is done."""
@@ -201,9 +195,9 @@ class Keeper:
         if work is None or work.is_alive():
             return None
         self._renewal = None
-        for warning in self.boss.warnings:
+        for warning in self.boss.notices:
             told(f"warning: {warning}")
-        self.boss.warnings.clear()
+        self.boss.notices.clear()
         if isinstance(work.error, NotHeld | NoSession):
             now = self.boss.now()
             mine = {f"{one.fence} {one.resource}" for one in self._own() if not is_over(one, now)}
@@ -241,8 +235,8 @@ class Keeper:
 
     def _forget(self, gone: Sequence[Kept]) -> None:
         names = {one.entry for one in gone}
-        session = self.boss.who.session
-        self.boss.identity.drop(session, names)
+        session = self.boss.actor.session
+        self.boss.parts.identity.drop(session, names)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -255,8 +249,8 @@ class Keeper:
         self.settle()
         for loss in self.look(told):
             lost(loss)
-        self._as_the_newest_run()
-        seen = set(self.boss.identity.held(self.boss.who.session))
+        self.boss.sessions.act_as_newest_run()
+        seen = set(self.boss.parts.identity.held(self.boss.actor.session))
         look = self.lost or any(one.before or one.entry not in seen for one in self.kept)
         held = self._held_now() if look else {one.entry for one in self.kept}
         mine = [one for one in (*self.kept, *self.lost) if not one.before and one.entry in held]
@@ -264,7 +258,7 @@ class Keeper:
         farewell = self._give_back(mine)
         if farewell.state == "committed":
             gone += [one for one in mine if one in self.kept and one not in farewell.released]
-        taken = [one for one in gone if self.boss.how_it_ended(one.resource, one.fence) not in _BY_ITSELF]
+        taken = [one for one in gone if self.boss.branch.how_it_ended(one.resource, one.fence) not in _BY_ITSELF]
         if taken:
             lost(self._lose(taken, "it was taken while the command ran"))
         return replace(farewell, holders=self._holders())
@@ -272,16 +266,16 @@ class Keeper:
     def _held_now(self) -> set[str]:
         """What the session holds by a look at the branch, or, where that isn't possible, by the last one."""
         try:
-            state = self.boss.view().state
+            state = self.boss.branch.view().state
         except GitcoordError:
             state = self.boss.log.view().state
-        return {f"{one.fence} {one.resource}" for one in held_by(state, self.boss.who.session)}
+        return {f"{one.fence} {one.resource}" for one in held_by(state, self.boss.actor.session)}
 
     def _give_back(self, mine: Sequence[Kept]) -> Farewell:
         if not mine:
             return Farewell()
         try:
-            receipt, freed = self.boss.give_back([one.entry for one in mine])
+            receipt, freed = self.boss.claims.give_back([one.entry for one in mine])
         except GitcoordError as error:
             return Farewell(error=error)
         done = mine if receipt.state == "queued" else [one for one in mine if one.entry in freed]
@@ -294,5 +288,5 @@ class Keeper:
         return tuple(
             one
             for one in state.claims.values()
-            if one.claimed_by != self.boss.who.session and any(overlaps(one.resource, gone.resource) for gone in self.lost)
+            if one.claimed_by != self.boss.actor.session and any(overlaps(one.resource, gone.resource) for gone in self.lost)
         )

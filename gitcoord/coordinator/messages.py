@@ -2,62 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from gitcoord.agents.mailbox import Tray
-from gitcoord.coordinator.commands import Asker, Receipt
+from gitcoord.coordinator.actor import Acting
+from gitcoord.coordinator.branch import Branch
+from gitcoord.coordinator.commands import Commands, Receipt
+from gitcoord.coordinator.parts import Notices, Parts
+from gitcoord.coordinator.sessions import Sessions
+from gitcoord.coordinator.unread import Mail, Unread
 from gitcoord.coordinator.watch import Watcher
 from gitcoord.core import addresses, inbox, messages, names, secrecy
-from gitcoord.core.records import Message, Session
-from gitcoord.core.state import State
-from gitcoord.errors import BadInput, GitFault, NoSession, NotInTime, Unreachable
+from gitcoord.core.records import Message
+from gitcoord.errors import BadInput, NoSession, NotInTime
 from gitcoord.log.eventlog import View
 from gitcoord.statusline import note as status_note
 
-_LOOKS = 4  # at what was taken: in this clone, then where the branch lives; a machine under load may miss a deadline or two
 _CALM = 15.0  # seconds between two looks at the remote of who only announces: all day long, one process a machine for all of them
-_TELL_AFTER = 45  # seconds after which a machine says that it has shown something: before another one would show it again
 
 
-class Marks(NamedTuple):
-    """Messages that were taken: those that were never shown, those shown on this machine, and whether the others should know."""
+@dataclass(frozen=True)
+class Messages:
+    """The caller's messages."""
 
-    never_shown: tuple[str, ...] = ()
-    shown: tuple[str, ...] = ()
-    to_tell: bool = False
-
-
-class Mail(NamedTuple):
-    """Messages that were taken for the caller to show; which of them are shown again, and how many more are unread."""
-
-    found: list[Message]
-    again: frozenset[str] = frozenset()
-    more: int = 0
-
-
-@dataclass
-class Talking(Asker):
-    """One caller's messages. `in_hand`: those that were taken and lie ready to be shown by another process."""
-
-    in_hand: frozenset[str] = frozenset()
+    parts: Parts
+    acting: Acting
+    notices: Notices
+    branch: Branch
+    commands: Commands
+    sessions: Sessions
+    unread: Unread
 
     def send(self, to: str, subject: str | None, text: str, *, op: str = "", **given: Any) -> Receipt:
         """Sends a message to a session, to a group, or to all. `subject` None: the text's first line; `op`: the caller's own id for
         it. Raises BadInput.
         """
-        self.require_session()
+        self.sessions.ensure()
         return self._send(to, subject, text, op=op, **given)
 
     def bring(self, to: str, subject: str, text: str, *, op: str, **given: Any) -> Receipt:
         """Sends what somebody said elsewhere, once: `op` is made of what that place calls it. To whom it goes may be seen otherwise
         the next time, and by another session that relays; it is the same message all the same.
         """
-        self.require_session()
+        self.sessions.ensure()
         return self._send(to, subject, text, op=op, typed={}, shared=True, **given)
 
     def _send(
@@ -79,8 +69,16 @@ class Talking(Asker):
             subject, text = messages.parted(text)
         subject = names.parse_line(subject or "", "subject", names.SUBJECT_LIMIT)
         message = names.parse_text(text, "message")
-        receipt, _ = self._ask(
-            messages.SendMessage, op=op, typed=typed, shared=shared, to=to, subject=subject, message=message, **given
+        receipt, _ = self.commands.submit(
+            messages.SendMessage,
+            self.sessions.current(messages.SendMessage),
+            op=op,
+            typed=typed,
+            shared=shared,
+            to=to,
+            subject=subject,
+            message=message,
+            **given,
         )
         return receipt
 
@@ -97,8 +95,8 @@ class Talking(Asker):
 
         `wait`: seconds to wait for the first one. Raises NotInTime when none came.
         """
-        view = self.view()
-        mail = self._unread(view, peek=peek, limit=limit, sender=sender, kind=kind)
+        view = self.branch.view()
+        mail = self.unread.look(view, peek=peek, limit=limit, sender=sender, kind=kind)
         if mail.found or wait is None:
             return mail
         for mail in self._later(view, wait, peek=peek, limit=limit, sender=sender, kind=kind):
@@ -109,17 +107,16 @@ class Talking(Asker):
         """The unread messages on that view, at most `limit`, taken to be shown later. `in_hand`: those that were taken so before
         and still wait for that.
         """
-        self.in_hand = frozenset(in_hand)
-        return self._unread(view, limit=limit)
+        return self.unread.look(view, limit=limit, in_hand=frozenset(in_hand))
 
     def listen(self, seconds: float) -> Iterator[Mail]:
         """The unread messages, one at a time, as they come; ends after that many seconds. While it goes on, listeners on other
         machines are told what was shown here.
         """
-        view = self.view()
-        while (mail := self._unread(view, limit=1)).found:
+        view = self.branch.view()
+        while (mail := self.unread.look(view, limit=1)).found:
             yield mail
-            view = self.view()
+            view = self.branch.view()
         yield from self._later(view, seconds, limit=1)
 
     def announced(
@@ -130,16 +127,16 @@ class Talking(Asker):
         """
         told: set[str] = set()
         last: float | None = None
-        clock = self.flusher.clock
-        view = self.view()
-        watcher = Watcher(self.log, self.desk, self.rest or self.flusher.sleep, self.seconds, clock, _CALM, _CALM)
+        clock = self.parts.submitter.clock
+        view = self.branch.view()
+        watcher = Watcher(self.parts.log, self.parts.desk, self.parts.sleep, self.parts.seconds, clock, _CALM, _CALM)
         for now in chain([view], watcher.views(view, seconds, stop)):
-            session = now.state.sessions.get(self.who.session)
+            session = now.state.sessions.get(self.acting.session)
             if session is None or not session.live:
-                raise NoSession(f"{self.who.session} is over", hint="gitcoord start")
+                raise NoSession(f"{self.acting.session} is over", hint="gitcoord start")
             if last is not None and clock() - last < between:
                 continue
-            unread = inbox.unread(now.state, session.session_id, self.now())
+            unread = inbox.unread(now.state, session.session_id, self.parts.now())
             new = [one for one in unread if inbox.presses(one) and one.id not in told]
             told = {one.id for one in unread if one.id in told} | {one.id for one in new}
             if new:
@@ -164,7 +161,7 @@ class Talking(Asker):
         if receipt.state == "queued":
             raise NotInTime(
                 "the remote is away: the question is queued and goes out with the next command",
-                hint="gitcoord inbox --peek" if self.boxed else "gitcoord inbox --wait",
+                hint="gitcoord inbox --peek" if self.parts.boxed else "gitcoord inbox --wait",
                 data={"messages": [], "id": receipt.id},
             )
         if tell is not None and (nobody := self.nobody_there(to)):
@@ -173,15 +170,15 @@ class Talking(Asker):
 
     def nobody_there(self, to: str) -> str:
         """That a group has no session yet, by the view that was read last; "" where somebody is there, or for one session."""
-        if not addresses.is_group(to) or inbox.members(self.log.view().state, to, but=self.who.session):
+        if not addresses.is_group(to) or inbox.members(self.parts.log.view().state, to, but=self.acting.session):
             return ""
         return f"nobody is there yet for {to}; it waits for whoever comes"
 
     def _answer(self, said: str, to: str, seconds: float) -> Mail:
         """What comes next in the thread of what was said: who is asked back may be answered on either message."""
-        view = self.log.view()
+        view = self.parts.log.view()
         if said not in view.state.messages:  # another clone of this machine sent it
-            view = self.log.refresh(self.seconds)
+            view = self.parts.log.refresh(self.parts.seconds)
         sent = view.state.messages.get(said)
         for mail in self._later(view, seconds, limit=1, thread=(sent.thread if sent else None) or said):
             return mail
@@ -204,9 +201,11 @@ class Talking(Asker):
         to wait for what comes back in turn; `op`: the caller's own id for the answer; `tell` is told what is answered, where it was
         not named. Raises BadInput where it isn't clear what is answered.
         """
-        self.require_session()
+        self.sessions.ensure()
         said = {"answers": request or "", "text": text}
-        if (done := self._earlier(messages.SendMessage, op, said)) is not None and isinstance(done[1], messages.MessageSent):
+        if (done := self.commands.earlier(messages.SendMessage, self.acting.actor, op, said)) is not None and isinstance(
+            done[1], messages.MessageSent
+        ):
             return done[0], Mail([]) if wait is None else self._answer(done[0].id, done[1].to, wait)
         asked = self._asked(request)
         if tell is not None and request is None:
@@ -217,13 +216,13 @@ class Talking(Asker):
         return receipt, self._answer(receipt.id, asked.sender, wait)
 
     def _asked(self, request: str | None) -> Message:
-        state, me = self.view().state, self.who.session
+        state, me = self.branch.view().state, self.acting.session
         if request is not None:
             asked = state.messages.get(request)
             if asked is None or asked.sender == me:
                 raise BadInput(f"{names.show(request, 60)} is no message of another session", hint="gitcoord inbox --all")
             return asked
-        open_ = inbox.to_answer(state, me, self.now())
+        open_ = inbox.to_answer(state, me, self.parts.now())
         if not open_:
             newest = inbox.newest_unanswered(state, me)
             if newest is None:
@@ -234,25 +233,25 @@ class Talking(Asker):
             raise BadInput(f"{len(open_)} questions are open: {listed}", hint="gitcoord reply ID ANSWER")
         return open_[0]
 
-    def message_id(self, text: str, *, any_receiver: bool = False) -> str:
+    def id_of(self, text: str, *, any_receiver: bool = False) -> str:
         """A message's id, given by itself or by its seq; by its seq only one that the session can read. Raises BadInput."""
         if not (text.isascii() and text.isdigit() and len(text) < 12):
             return text
         for fresh in (False, None):  # what was seen here was read here, nearly always
-            state = self.view(fresh=fresh).state
-            known = state.sessions.get(self.who.session)
+            state = self.branch.view(fresh=fresh).state
+            known = state.sessions.get(self.acting.session)
             found = [
                 one
                 for one in state.messages.numbered(int(text))
-                if any_receiver or one.to == self.who.session or (known is not None and addresses.reaches(one.to, known))
+                if any_receiver or one.to == self.acting.session or (known is not None and addresses.reaches(one.to, known))
             ]
             if found:
-                return min(found, key=lambda one: (one.sender == self.who.session, one.id)).id
+                return min(found, key=lambda one: (one.sender == self.acting.session, one.id)).id
         raise BadInput(f"no message {text} is in reach", hint="gitcoord inbox --all")
 
-    def all_messages(self, *, sent: bool, sender: str | None, kind: str | None) -> list[Message]:
+    def all(self, *, sent: bool, sender: str | None, kind: str | None) -> list[Message]:
         """Every message in the tree to the session (`sent`: from it), oldest first."""
-        state, me = self.view().state, self.who.session
+        state, me = self.branch.view().state, self.acting.session
         known = state.sessions.get(me)
         to = inbox.receivers(known) if known is not None else [me, messages.TO_ALL]
         mine = [
@@ -262,126 +261,52 @@ class Talking(Asker):
         ]
         return sorted(inbox.matching(mine, sender, kind), key=lambda one: (one.seq, one.id))
 
-    def one_message(self, text: str) -> Message:
+    def whole(self, text: str) -> Message:
         """Return that message, given by its id or seq, whoever it is for: all on the branch can be read by all. Raises BadInput."""
-        key = self.message_id(text, any_receiver=True)
-        found = self.log.view().state.messages.get(key) or self.view().state.messages.get(key)
+        key = self.id_of(text, any_receiver=True)
+        found = self.parts.log.view().state.messages.get(key) or self.branch.view().state.messages.get(key)
         if found is None:
             raise BadInput(f"no message {names.show(text, 60)} is in reach", hint="gitcoord inbox --all")
         return found
 
     def read_by(self, note: Message) -> tuple[str, ...]:
         """The sessions that have taken that message, by the view that was read last."""
-        return inbox.read_by((self._view or self.log.view()).state, note)
+        return inbox.read_by(self.branch.last_view().state, note)
 
     def _later(self, view: View, seconds: float, **which: Any) -> Iterator[Mail]:
         """What comes, each time something does."""
-        watcher = Watcher(self.log, self.desk, self.rest or self.flusher.sleep, self.seconds, self.flusher.clock)
-        mine = Tray.of(self.identity.own, self.who.session).start_reading()  # the background leaves them to who waits for them
+        watcher = Watcher(self.parts.log, self.parts.desk, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
+        mine = Tray.of(
+            self.parts.identity.own, self.acting.session
+        ).start_reading()  # the background leaves them to who waits for them
         try:
             for now in chain([view], watcher.views(view, seconds)):
                 if mine is not None:
                     Tray.go_on_reading(mine)
-                mail = self._unread(now, waiting=True, **which)
+                mail = self.unread.look(now, waiting=True, **which)
                 if mail.found:
                     yield mail
         finally:
             if mine is not None:
                 mine.unlink(missing_ok=True)
 
-    def _unread(
-        self,
-        view: View,
-        *,
-        peek: bool = False,
-        limit: int = messages.AT_ONCE,
-        sender: str | None = None,
-        kind: str | None = None,
-        thread: str | None = None,
-        waiting: bool = False,
-    ) -> Mail:
-        """What is unread on that view, taken unless it is only looked at. `waiting`: the caller goes on looking."""
-        session = self.who.session
-        known = view.state.sessions.get(session)
-        if known is None:
-            if session and view.read_at is None and not self.cached:  # it may have started since: an old view can't say no
-                raise Unreachable(
-                    f"{self.log.tip.where} was not reached, and what was known before has no session {session}", hint="try again"
-                )
-            raise NoSession(f"no session is called {session}" if session else "no session is known here", hint="gitcoord start")
-        unread = inbox.matching(inbox.unread(view.state, session, self.now()), sender, kind, thread)
-        if peek:
-            return Mail(unread[:limit], more=max(0, len(unread) - limit))
-        marks = self._marks(known)
-        again = [] if thread else marks.never_shown
-        if not unread and not again:
-            if marks.to_tell and waiting:
-                self._ask(messages.TakeMessages, shown=marks.shown, limit=0)
-            return Mail([])
-        _receipt, event = self._ask(
-            messages.TakeMessages,
-            sender=sender,
-            type=kind,
-            again=again,
-            shown=marks.shown,
-            thread=thread,
-            limit=limit,
-        )
-        if not isinstance(event, messages.MessageRead):
-            return Mail([])
-        found = self._texts(event.messages, view.state)
-        return Mail(found, frozenset(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found)))
-
-    def _texts(self, taken: Sequence[str], state: State) -> list[Message]:
-        """The messages that were taken. They are on the branch by now; what can't be read after several looks comes again with the
-        next look, marked: it was never shown.
-        """
-        for look in range(_LOOKS):
-            if all(key in state.messages for key in taken):
-                break
-            # What this process sent itself is known here; what another clone of this machine sent must be fetched.
-            with suppress(GitFault):  # they are taken: those that can't be read now come again
-                state = (self.log.view() if look == 0 else self.view(fresh=True)).state
-        found = [state.messages[key] for key in taken if key in state.messages]
-        if len(found) < len(taken):
-            self.desk.give_back(self.who.session, [key for key in taken if key not in state.messages])
-            self.warnings.append(f"{len(taken) - len(found)} message(s) were taken and can't be read now; they come again, marked")
-        return found
-
-    def _marks(self, session: Session) -> Marks:
-        """What became of the messages that were taken lately, as far as this machine knows."""
-        if not session.taken:
-            return Marks()
-        here, back = self.desk.shown(session.session_id), self.desk.given_back(session.session_id)
-        old, shown, late = [], [], False
-        for key, at in zip(session.taken, session.taken_at, strict=False):
-            age = self.now() - at
-            if key in here:
-                shown.append(key)
-                late = late or age >= timedelta(seconds=_TELL_AFTER)
-            elif key in self.in_hand:
-                continue
-            elif key in back or age >= timedelta(seconds=messages.REDELIVER_AFTER):
-                old.append(key)
-        return Marks(tuple(old), tuple(shown), late)
-
     def shown(self, found: Iterable[Message]) -> None:
         """Notes that these were shown on this machine."""
         keys = [one.id for one in found]
         if keys:
-            self.desk.show(self.who.session, keys)
+            self.parts.desk.show(self.acting.session, keys)
             self.glance()
 
     def glance(self) -> None:
         """Note what is to be seen of the session at a glance, now that messages were taken."""
-        view = self.log.view()
-        status_note.note(self.identity, view.state, self.time_of(view), self.now())
+        view = self.parts.log.view()
+        status_note.note(self.parts.identity, view.state, self.branch.time_of(view), self.parts.now())
 
     def not_shown(self, found: Iterable[Message]) -> None:
         """Notes that these were taken and could not be shown here: they come again at once, marked."""
         keys = [one.id for one in found]
         if keys:
-            self.desk.give_back(self.who.session, keys)
+            self.parts.desk.give_back(self.acting.session, keys)
 
     def ask_on(self, to: str, question: str, *, seconds: float) -> tuple[Receipt, Mail]:
         """As `ask`; where the session asked just that, and has read no answer yet, it goes on waiting and asks no second time."""
@@ -392,14 +317,14 @@ class Talking(Asker):
 
     def _open_question(self, to: str, question: str) -> Message | None:
         """The session's own newest question in those words that is open, or whose answer is unread."""
-        if not self.who.session:
+        if not self.acting.session:
             return None
-        state = self.log.view().state  # a question that this clone doesn't know yet wasn't asked from here
+        state = self.parts.log.view().state  # a question that this clone doesn't know yet wasn't asked from here
         words = {question.strip(), secrecy.hide(question).strip()}
-        said = [one for one in state.messages.to(to) if one.sender == self.who.session and one.type == "question"]
+        said = [one for one in state.messages.to(to) if one.sender == self.acting.session and one.type == "question"]
         same = [one for one in said if words & {one.message.strip(), one.subject.strip()}]
-        open_ = inbox.open_questions(same, self.now())
-        threads = {one.thread for one in inbox.unread(state, self.who.session, self.now())}
+        open_ = inbox.open_questions(same, self.parts.now())
+        threads = {one.thread for one in inbox.unread(state, self.acting.session, self.parts.now())}
         return max(
             (one for one in same if one in open_ or (one.thread or one.id) in threads), key=lambda one: one.seq, default=None
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from gitcoord.coordinator.branch import Reader
+from gitcoord.coordinator.branch import Branch
 from gitcoord.core import guard
 from gitcoord.core.guard import Remembered, Target, Work
 from gitcoord.core.leases import split_lease
@@ -98,34 +98,34 @@ class _Subject:
     cut: bool = False
 
 
-def look(boss: Reader, repo: Repository, settings: Settings, asked: Asked) -> Answer:
+def look(branch: Branch, repo: Repository, settings: Settings, asked: Asked) -> Answer:
     """The guard's answer. Raises NotInitialised where there is no branch."""
     if not repo.work_tree:
         return Answer()
-    local = isinstance(boss.log.tip, LocalTip)  # without a remote the truth is at hand
-    view = boss.look_again(FETCH_SECONDS) if local else boss.view(fresh=False)
+    local = isinstance(branch.parts.log.tip, LocalTip)  # without a remote the truth is at hand
+    view = branch.look_again(FETCH_SECONDS) if local else branch.view(fresh=False)
     mode = settings.guard or view.state.rules.settings.guard
     if mode == "off":
         return Answer("off", mode)
-    subject = _subject(repo, settings, asked, boss.who.namespace)
-    found = _judge(boss, view.state, subject)
+    subject = _subject(repo, settings, asked, branch.acting.actor.namespace)
+    found = _judge(branch, view.state, subject)
     doubt = ""
     stops: Outcome | None = "blocked" if mode == "block" else "asked" if mode == "ask" and asked.can_ask else None
     if stops and not local and _forbids(*found):
         try:
-            view = boss.look_again(FETCH_SECONDS)
-            found = _judge(boss, view.state, subject)
+            view = branch.look_again(FETCH_SECONDS)
+            found = _judge(branch, view.state, subject)
         except GitcoordError as error:
             doubt = error.message
     hindrances, over = found
     outcome: Outcome = "allowed"
     if hindrances or over:
         outcome = stops if stops and not doubt and _forbids(*found) else "warned"
-    read_at = boss.log.memory.read_at()
-    age = max(0.0, (boss.now() - read_at).total_seconds()) if read_at else None
+    read_at = branch.parts.log.memory.read_at()
+    age = max(0.0, (branch.parts.now() - read_at).total_seconds()) if read_at else None
     return Answer(
         outcome, mode, hindrances, over, 0.0 if local else age, doubt, subject.cut,
-        state=view.state, now=boss.time_now(), good=view.checked.good,
+        state=view.state, now=branch.time_now(), good=view.checked.good,
     )  # fmt: skip
 
 
@@ -133,20 +133,24 @@ def _forbids(hindrances: Sequence[Hindrance], over: Sequence[guard.Over]) -> boo
     return bool(over) or any(not one.new for one in hindrances)
 
 
-def _judge(boss: Reader, state: State, subject: _Subject) -> tuple[tuple[Hindrance, ...], tuple[guard.Over, ...]]:
-    claims, me, now = state.claims.values(), boss.who.session, boss.time_now()
-    found, fold = [], boss.folds(state)
+def _judge(branch: Branch, state: State, subject: _Subject) -> tuple[tuple[Hindrance, ...], tuple[guard.Over, ...]]:
+    claims, me, now = state.claims.values(), branch.acting.actor.session, branch.time_now()
+    found, fold = [], branch.folds(state)
     for lease, hit in guard.in_the_way(claims, subject.targets, session=me, now=now, grace=state.rules.grace, fold=fold):
         there = tuple(one.path for one in hit if not one.new)
         found.append(Hindrance(lease, there or tuple(one.path for one in hit), new=not there, over=is_over(lease, now)))
-    over = guard.over(claims, subject.works, remembered=_remembered(boss), session=me, now=now, fold=fold) if subject.works else []
+    over = (
+        guard.over(claims, subject.works, remembered=_remembered(branch), session=me, now=now, fold=fold) if subject.works else []
+    )
     return tuple(found), tuple(over)
 
 
-def _remembered(boss: Reader) -> list[Remembered]:
+def _remembered(branch: Branch) -> list[Remembered]:
     """The leases that the session has, as far as it knows, and those that it was seen to have lost."""
-    me = boss.who.session
-    entries: list[tuple[str, str]] = [(entry, "") for entry in boss.identity.held(me)] + boss.identity.lost(me) if me else []
+    me = branch.acting.actor.session
+    entries: list[tuple[str, str]] = (
+        [(entry, "") for entry in branch.parts.identity.held(me)] + branch.parts.identity.lost(me) if me else []
+    )
     found = []
     for entry, until in entries:
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gitcoord.coordinator.branch import LogEntry, Reader, entry_of
+from gitcoord.coordinator.branch import Branch, LogEntry, entry_of
 from gitcoord.coordinator.watch import Watcher
 from gitcoord.core.events import Event
 from gitcoord.core.names import Resource
@@ -69,7 +69,7 @@ class Stream:
 
 
 def follow(
-    boss: Reader,
+    branch: Branch,
     *,
     after: int | None = None,
     since: datetime | None = None,
@@ -82,13 +82,15 @@ def follow(
     A remote that is away ends nothing: what happened meanwhile comes later. Raises Rewritten.
     """
     if after is None and since is None:
-        yield from boss.entries(session=session, resource=resource, since=None, limit=newest)
-        view = boss.view(fresh=False)
-        stream = Stream(boss.log, view.checked.seq, view.checked.tip)
+        yield from branch.entries(session=session, resource=resource, since=None, limit=newest)
+        view = branch.view(fresh=False)
+        stream = Stream(branch.parts.log, view.checked.seq, view.checked.tip)
     else:
-        view = boss.view()
-        stream = Stream(boss.log, after or 0)
-    watcher = Watcher(boss.log, boss.desk, boss.flusher.sleep, boss.seconds, boss.flusher.clock)
+        view = branch.view()
+        stream = Stream(branch.parts.log, after or 0)
+    watcher = Watcher(
+        branch.parts.log, branch.parts.desk, branch.parts.submitter.sleep, branch.parts.seconds, branch.parts.submitter.clock
+    )
     views = watcher.views(view, _FOREVER)
     while True:
         for one in stream.new(view):

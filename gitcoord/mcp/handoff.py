@@ -20,13 +20,13 @@ def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource]
     """Offers, takes or lists. Raises BadInput."""
     boss = found.coordinator
     if given.action == "list":
-        every = boss.handoffs()
+        every = boss.handoffs.listed()
         listed = [{**answers.record(one.handoff), "for_me": one.for_me, "mine": one.mine} for one in every]
         lines = [_line(one.handoff) for one in every]
         return Answer({"handoffs": listed, "origin": answers.ORIGIN}, [f"{len(every)} open handoff(s)"], lines)
     if given.action == "take":
-        taken = boss.take(given.id)
-        state, now = boss.view(fresh=False).state, boss.time_now()
+        taken = boss.handoffs.take(given.id)
+        state, now = boss.branch.view(fresh=False).state, boss.branch.time_now()
         blocked = [leases.describe(state, one, now) for one in taken.missed]
         record = {
             **answers.receipt(taken.receipt), "claims": [answers.lease(one) for one in taken.claims], "blocked_by": blocked,
@@ -38,7 +38,7 @@ def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource]
     if given.id is not None:
         raise BadInput("id is for action take", hint='handoff with action "take"')
     head = found.repo.head()
-    receipt, going = boss.handoff(
+    receipt, going = boss.handoffs.offer(
         given.to, resources=chosen, done=given.done, next=given.next_step, blockers=given.blockers, tests=given.tests,
         notes=given.notes, branch=branch_or_none(head.branch), commit=oid_or_none(head.commit),
     )  # fmt: skip
@@ -60,6 +60,6 @@ def _said(one: Handoff) -> list[str]:
 def briefing(found: Connection) -> str:
     """What the session should know: all of it, and noted as told."""
     boss = found.coordinator
-    told = boss.briefing(touched(found.repo), everything=True)
-    boss.briefed(told)
+    told = boss.briefings.brief(touched(found.repo), everything=True)
+    boss.briefings.note_shown(told)
     return told.text

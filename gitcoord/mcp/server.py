@@ -97,8 +97,10 @@ class Served:
                 await self._server.run(reading, writing, self._server.create_initialization_options())
                 group.cancel_scope.cancel()
 
-    def _connect(self, place: str, desk: Path | None = None) -> AbstractContextManager[Connection]:
-        return connect(place, os.environ, session=self._session, client=self._client, at=desk)
+    def _connect(
+        self, place: str, desk: Path | None = None, rest: Callable[[float], None] | None = None
+    ) -> AbstractContextManager[Connection]:
+        return connect(place, os.environ, session=self._session, client=self._client, at=desk, rest=rest)
 
     def _note_shown(self, line: str) -> None:
         """Notes what that answer has shown, now that it is out."""
@@ -141,23 +143,22 @@ class Served:
 
     def carry_out(self, tool: Tool, given: schemas.Given, place: str, until: float, patience: Patience) -> Ready:
         """What a tool gives for a call, in its turn. Raises GitcoordError where there is no repository."""
-        with self._connect(place) as found:
+        with self._connect(place, rest=patience.rest) as found:
             self._errand.learn(found)
             boss = found.coordinator
-            boss.rest = patience.rest
             try:
                 if tool.writes and _is_missing(boss):
-                    name, _ = boss.start(boss.who.session)
-                    boss.warnings.append(f"started session {name}")
+                    name, _ = boss.sessions.start(boss.actor.session)
+                    boss.notices.add(f"started session {name}")
                 answer = tool.run(At(found, place, until, patience.gone.is_set, self._given.append), given)
             except GitcoordError as error:
                 answer = answers.failure(error, below=bool(found.below(place)[0]))
             finally:
-                if patience.gone.is_set() and boss.who.session:  # what is told once must not be told to nobody
-                    boss.remind()
-                    for text in boss.warnings:
-                        found.desk.leave_note(boss.who.session, text)
-            return Ready(answer, (*boss.warnings, *found.left_behind()), boss.who.session)
+                if patience.gone.is_set() and boss.actor.session:  # what is told once must not be told to nobody
+                    boss.branch.remind()
+                    for text in boss.notices:
+                        found.desk.leave_note(boss.actor.session, text)
+            return Ready(answer, (*boss.notices, *found.left_behind()), boss.actor.session)
 
     async def _still_there(self, context: Context, until: float) -> None:
         """Tells a client that wants to know that its call goes on: some wait longer then."""
@@ -199,7 +200,7 @@ class Served:
 
     def _read(self, uri: str, place: str) -> str:
         with self._connect(place) as found:
-            return _HEAD + found.coordinator.board() if uri == BOARD else handoff.briefing(found)
+            return _HEAD + found.coordinator.branch.board() if uri == BOARD else handoff.briefing(found)
 
     async def _roots_changed(self, context: Context, params: types.NotificationParams) -> None:
         self._place.forget()
@@ -248,10 +249,10 @@ def _unfit(tool: Tool, error: ValidationError) -> BadInput:
 
 def _is_missing(boss: Coordinator) -> bool:
     """Whether a session that this server was told to act as isn't there yet."""
-    if not boss.who.session or boss.who.run_id:
+    if not boss.actor.session or boss.actor.run_id:
         return False
-    looks = (boss.log.view, boss.view)  # what this clone knows, and only if that doesn't do, what the remote has
-    return not any((one := look().state.sessions.get(boss.who.session)) is not None and one.live for look in looks)
+    looks = (boss.log.view, boss.branch.view)  # what this clone knows, and only if that doesn't do, what the remote has
+    return not any((one := look().state.sessions.get(boss.actor.session)) is not None and one.live for look in looks)
 
 
 def _bug(error: Exception, doing: str) -> Answer:

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from pydantic import ValidationError
@@ -62,21 +61,23 @@ class _Flight:
             self.lost()
 
 
-@dataclass
-class Sender:
-    """Sends a desk's batches."""
+@dataclass(frozen=True)
+class Batch:
+    """One batch of a desk: all that waits there, in one chain of commits and one push."""
 
     desk: Desk
     log: EventLog
     now: Callable[[], datetime]
-    sleep: Callable[[float], None]
     seconds: float
-    clock: Callable[[], float] = monotonic
-    wall: Callable[[], float] = field(default=lambda: 0.0)
+    clock: Callable[[], float]
+    wall: Callable[[], float]
 
-    # --- one batch ---------------------------------------------------------------------------------------------------
+    def send(self, own: Command | None, end: float, *, alone: bool = False) -> dict[str, Outcome]:
+        """Send what waits until `end`, and leave each answer for the process that asked; return the outcomes by handle.
 
-    def _flush(self, own: Command | None, end: float, *, alone: bool = False) -> dict[str, Outcome]:
+        - `own`: the command of this process, if it has one.
+        - `alone`: send nothing but that one.
+        """
         # Read in this order: a command that still waits, and that another process has sent, is then in a note or has landed
         # after this tip. (It is noted, sent, taken out of the outbox, and then the note goes.)
         since = self.log.known()
@@ -92,7 +93,7 @@ class Sender:
         gone = {
             command.handle: frozenset(push.base for push in flights if command.handle in push.ops)
             for command in batch
-            if (own is None or command.handle != own.handle) and self._caller_is_gone(command)
+            if (own is None or command.handle != own.handle) and caller_is_gone(command, self.now())
         }
         begun = self.clock()
         outcomes = self._transact(batch, own, gone, flights, since, again, flight, end, alone=alone)
@@ -105,7 +106,7 @@ class Sender:
         for command in batch:
             outcome = outcomes.get(command.handle)
             mine = own is not None and command.handle == own.handle
-            unheard = not mine and (command.handle in gone or self._caller_is_gone(command))
+            unheard = not mine and (command.handle in gone or caller_is_gone(command, self.now()))
             # The note comes first: a process that dies between note and answer, or has no room, leaves the command for the next.
             if unheard and isinstance(outcome, Done) and not self._tell_holder(command, outcome):
                 untold = True
@@ -150,7 +151,7 @@ class Sender:
             waiting = [one for one in self.desk.waiting() if not one.since]
             found = [one.command for one in waiting if one.command is not None]
             found = [one for one in found if one.handle not in by_op and one.handle not in sent]
-            found = [one for one in found if not self._caller_is_gone(one)]
+            found = [one for one in found if not caller_is_gone(one, self.now())]
             batch.extend(found)
             by_op.update((one.handle, one) for one in found)
             return found
@@ -196,7 +197,7 @@ class Sender:
                 outcome = Unknown(f"it was sent before and may have landed; {outcome.message}", hint="run the same command again")
             if not command.can_wait and not isinstance(outcome, Unknown):
                 self.desk.answer(command.handle, {"error": outcome.as_record()})
-        elif self.desk.is_queued(command.handle) or (command.can_wait and not mine and not self._waits(command)):
+        elif self.desk.is_queued(command.handle) or (command.can_wait and not mine and not _waits(command, self.now())):
             self.desk.set_aside(command.handle, outcome.message)  # nobody waits for this answer, and it must not get lost
         else:
             self.desk.answer(command.handle, {"error": outcome.as_record()})
@@ -261,38 +262,42 @@ class Sender:
         caller = one.caller
         return caller is not None and self.now() <= caller.deadline and processes.alive(caller.pid, caller.born) is not False
 
-    def _caller_is_gone(self, command: Command) -> bool:
-        """Whether nobody waits for the answer any more: then a lease must not be taken on the caller's behalf."""
-        caller = command.caller
-        if command.can_wait or caller is None:
-            return False
-        return self.now() > caller.deadline or not self._waits(command)
 
-    def _waits(self, command: Command) -> bool:
-        """Whether the process that asked is still there. Where that can't be told, its deadline says it."""
-        caller = command.caller
-        if caller is None:
-            return True
-        told = processes.alive(caller.pid, caller.born)
-        return self.now() <= caller.deadline if told is None else told
+def caller_is_gone(command: Command, now: datetime) -> bool:
+    """Return True if nobody waits for the answer any more: then a lease must not be taken on the caller's behalf."""
+    caller = command.caller
+    if command.can_wait or caller is None:
+        return False
+    return now > caller.deadline or not _waits(command, now)
 
-    # --- automatic heartbeats ----------------------------------------------------------------------------------------
 
-    def _fold_spool(self) -> None:
-        """Makes one command a session of what its hooks wrote. The files go after it is written down: a second heartbeat
-        is harmless, a lost one is not.
-        """
-        for session, entries in self.desk.spooled().items():
-            # The newest file's own id: it sorts where it happened, and folding the same files twice is one operation.
-            command = fold(session, [record for _, record in entries], entries[-1][0].stem)
-            # If it waits already, whoever wrote it down was killed before all files were gone: it holds more than is left.
-            if command is not None and not self.desk.is_waiting(command.handle):
-                try:
-                    self.desk.put(command)
-                except NotWritten:
-                    continue  # no room: it waits in the spool
-            for path, _ in entries:
-                Path(path).unlink(missing_ok=True)
+def _waits(command: Command, now: datetime) -> bool:
+    """Return True if the process that asked is still there. Where that can't be told, its deadline says it."""
+    caller = command.caller
+    if caller is None:
+        return True
+    told = processes.alive(caller.pid, caller.born)
+    return now <= caller.deadline if told is None else told
+
+
+# --- automatic heartbeats --------------------------------------------------------------------------------------------------
+
+
+def fold_spool(desk: Desk) -> None:
+    """Make one command a session of what its hooks wrote. The files go after it is written down: a second heartbeat is harmless, a
+    lost one is not.
+    """
+    for session, entries in desk.spooled().items():
+        # The newest file's own id: it sorts where it happened, and folding the same files twice is one operation.
+        command = fold(session, [record for _, record in entries], entries[-1][0].stem)
+        # If it waits already, whoever wrote it down was killed before all files were gone: it holds more than is left.
+        if command is not None and not desk.is_waiting(command.handle):
+            try:
+                desk.put(command)
+            except NotWritten:
+                continue  # no room: it waits in the spool
+        for path, _ in entries:
+            Path(path).unlink(missing_ok=True)
 
 
 def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHeartbeat | None:

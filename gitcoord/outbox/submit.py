@@ -8,17 +8,20 @@ about pushes under way.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from gitcoord.core.events import Command
 from gitcoord.core.rules import EVENTS
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
-from gitcoord.log.eventlog import PATIENCE, Done, Holding, Outcome, used
-from gitcoord.outbox.batch import Sender
-from gitcoord.outbox.store import STALLED_AFTER, Waiting
+from gitcoord.log.eventlog import PATIENCE, Done, EventLog, Holding, Outcome, used
+from gitcoord.outbox.batch import Batch, caller_is_gone, fold_spool
+from gitcoord.outbox.store import STALLED_AFTER, Desk, Waiting
 
 _LOOK = 0.01  # seconds between two looks for a result: one small system call
 _TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later
@@ -38,8 +41,21 @@ Result = Done | Queued
 
 
 @dataclass
-class Flusher(Sender):
-    """The desk's clerk in this process."""
+class Submitter:
+    """Carries out the commands of this process, and sends what waits on its desk. `seconds`: how long it waits for an answer."""
+
+    desk: Desk
+    log: EventLog
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    seconds: float
+    clock: Callable[[], float] = monotonic
+    wall: Callable[[], float] = field(default=lambda: 0.0)
+
+    @property
+    def batch(self) -> Batch:
+        """Return what sends one batch, by the same desk and clocks."""
+        return Batch(self.desk, self.log, self.now, self.seconds, self.clock, self.wall)
 
     def submit(self, command: Command, *, since: Oid = "") -> Result:
         """Carries the command out, or has it carried out. Raises what refuses it; deferrable ones come back queued.
@@ -99,14 +115,14 @@ class Flusher(Sender):
         with self.desk.lock(min(1.0, end - self.clock())) as had:
             if not had:
                 return []
-            self._fold_spool()
-            outcomes = self._flush(None, end)
+            fold_spool(self.desk)
+            outcomes = self.batch.send(None, end)
             self.desk.sweep()
         return [outcome for outcome in outcomes.values() if isinstance(outcome, GitcoordError)]
 
     def unsent(self) -> list[Waiting]:
         """What waits to be sent. A claim whose caller is gone never will be: it only stays until its push can't land any more."""
-        return [one for one in self.desk.waiting() if one.command is None or not self._caller_is_gone(one.command)]
+        return [one for one in self.desk.waiting() if one.command is None or not caller_is_gone(one.command, self.now())]
 
     # --- one command -------------------------------------------------------------------------------------------------
 
@@ -131,14 +147,14 @@ class Flusher(Sender):
                     if not self.desk.is_waiting(command.handle):
                         return self._find(command, end)
                     self._gather()
-                    self._fold_spool()
-                    return self._flush(command, self._fresh(end)).get(command.handle)
+                    fold_spool(self.desk)
+                    return self.batch.send(command, self._fresh(end)).get(command.handle)
             if self.desk.last_pulse() != pulse:
                 pulse, changed = self.desk.last_pulse(), self.clock()
                 end = min(give_up, self.clock() + self.seconds)  # somebody is at work for us
             if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.handle):
                 # Whoever holds the lock shows no life: go without it, with nothing but one's own.
-                return self._flush(command, end, alone=True).get(command.handle)
+                return self.batch.send(command, end, alone=True).get(command.handle)
             self._listen(command.handle, min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
             pause = min(1.5 * pause, longest)
 

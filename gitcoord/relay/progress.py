@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gitcoord.coordinator.branch import Reader
+from gitcoord.coordinator.branch import Branch
 from gitcoord.core.events import Event
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.names import LINE_LIMIT, Resource
@@ -80,36 +80,36 @@ class Seen:
         return Before(sent, dict(_HEARD.findall(text)), when, until)
 
 
-def found(boss: Reader, view: View, resource: Resource, *, mine: str, known: Seen | None = None) -> Seen:
+def found(branch: Branch, view: View, resource: Resource, *, mine: str, known: Seen | None = None) -> Seen:
     """What the branch says of that relay. `mine`: the session whose own book tells the rest; `known`: what it said before: then
     only what is new is read, unless somebody else had to do with the relay meanwhile.
     """
-    return (_later(boss, view, resource, known) if known is not None and known.mine == mine else None) or _whole(
-        boss, view, resource, mine
+    return (_later(branch, view, resource, known) if known is not None and known.mine == mine else None) or _whole(
+        branch, view, resource, mine
     )
 
 
-def _whole(boss: Reader, view: View, resource: Resource, mine: str) -> Seen:
+def _whole(branch: Branch, view: View, resource: Resource, mine: str) -> Seen:
     said = None
-    for entry in boss.log.saying(view.checked, f"Coord-Target: {resource}", newest_first=True):
+    for entry in branch.parts.log.saying(view.checked, f"Coord-Target: {resource}", newest_first=True):
         if _tells(entry.event, resource):
             said = _word(entry.event)
             break
-    held, _ = boss.history(resource)
+    held, _ = branch.history(resource)
     last = max((one for one in held.over if one.session != mine), key=lambda one: one.fence, default=None)
     other = None if last is None else (last.fence, min(last.expires_at, last.ended_at or last.expires_at).isoformat())
     return Seen(view.checked.tip, view.checked.seq, mine, said, other)
 
 
-def _later(boss: Reader, view: View, resource: Resource, known: Seen) -> Seen | None:
+def _later(branch: Branch, view: View, resource: Resource, known: Seen) -> Seen | None:
     """What is known with what came since; None where that doesn't tell."""
     if any(one.resource == resource and one.claimed_by != known.mine for one in view.state.claims.values()):
         return None  # another's lease may end without an event
-    names = boss.log.objects.range(view.checked.tip, known.tip)
+    names = branch.parts.log.objects.range(view.checked.tip, known.tip)
     if names is None:
         return None
     said = known.said
-    for entry in boss.log.entries(view.checked, names):
+    for entry in branch.parts.log.entries(view.checked, names):
         event = entry.event
         if event is None:
             continue

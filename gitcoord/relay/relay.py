@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Event as Flag
 from time import monotonic
@@ -100,7 +100,9 @@ class Relay:
         self._untold = 0
         self._looked = 0.0
         self._messages: Stream | None = None
-        self._watcher = Watcher(boss.log, boss.desk, boss.flusher.sleep, boss.seconds, boss.flusher.clock)
+        self._watcher = Watcher(
+            boss.log, boss.parts.desk, boss.parts.submitter.sleep, boss.parts.seconds, boss.parts.submitter.clock
+        )
 
     # --- the claim -----------------------------------------------------------------------------------------------
 
@@ -115,14 +117,14 @@ class Relay:
                 )  # fmt: skip
             except (KeyboardInterrupt, NotInTime):
                 break
-            self.told(f"relaying as {self.boss.who.session}")
+            self.told(f"relaying as {self.boss.actor.session}")
             self._work()
             if any(way.barred for way in self.ways):
                 break
             if not self.stop():
                 self.keeper = Keeper(self.boss, self.clock)
         with suppress(GitcoordError):  # a session that isn't ended now is gone on with the next time
-            self.boss.end([], None)
+            self.boss.sessions.end([], None)
         self._check_barred()
 
     def _check_barred(self) -> None:
@@ -137,7 +139,7 @@ class Relay:
     def once(self) -> str:
         """Sends what is new and brings what is new, and ends: `done`, `nothing`, or `elsewhere` where another relay works."""
         self._once = True
-        self._load(self.boss.view())
+        self._load(self.boss.branch.view())
         said: dict[str, tuple[Sequence[Said], str]] = {}
         for inlet in self.plan.inlets:
             try:
@@ -165,7 +167,7 @@ class Relay:
     def _work(self) -> None:
         """Works while it holds the claim; then tells the branch how far it came, and gives the claim back."""
         self._over = False
-        self._load(self.boss.view(fresh=True))
+        self._load(self.boss.branch.view(fresh=True))
         if not self._before.seq:
             self._tell_branch(always=True)  # where it began: if this machine dies, the next one must not begin later
         try:
@@ -177,7 +179,7 @@ class Relay:
                 self._tell_branch(last=True)
             self.keeper.finish(self._lost, self.told)
             if mine:
-                self.boss.give_back(mine)
+                self.boss.claims.give_back(mine)
 
     def _close(self) -> None:
         for inlet in self.plan.inlets:
@@ -199,17 +201,13 @@ class Relay:
     def _sit(self) -> None:
         """Takes the relay's own session: the one of the last time, or a new one. It never sits in the work tree itself."""
         boss, book = self.boss, self.book
-        known = boss.view().state.sessions.get(book.session)
+        known = boss.branch.view().state.sessions.get(book.session)
         if known is None or not known.live or known.run_id != book.run:
-            boss.who = replace(
-                boss.who, session="", run_id="", agent={}, agent_name=None, human="", wish=f"relay-{self.plan.name}"
-            )  # fmt: skip
-            given: dict[str, Any] = {"new": True, "role": "relay", "work": f"relays to chat ({self.plan.name})"}
-            book.session, _ = boss.start(None, **given)
-            book.run = boss.who.run_id
-            boss.identity.unbind(book.session)  # whoever works in this work tree is not the relay
+            name = self.plan.name
+            actor = boss.sessions.start_apart(f"relay-{name}", role="relay", work=f"relays to chat ({name})")
+            book.session, book.run = actor.session, actor.run_id
             book.save()
-        boss.who = replace(boss.who, session=book.session, run_id=book.run)
+        boss.sessions.act_as(book.session, book.run)
 
     def _is_relay(self, session: str) -> bool:
         return re.fullmatch(rf"relay-{re.escape(self.plan.name)}(-[0-9a-z]+)?", session) is not None
@@ -220,7 +218,7 @@ class Relay:
         """Finds out how far this relay came, here or elsewhere."""
         self._view = view
         earlier = Seen.read(self.book.seen)
-        seen = found(self.boss, view, self.resource, mine=self.book.session, known=earlier)
+        seen = found(self.boss.branch, view, self.resource, mine=self.book.session, known=earlier)
         self.book.seen = seen.as_record()
         self._before = before = seen.before
         start = view.checked.seq if self.plan.since is None else self.plan.since
@@ -248,11 +246,11 @@ class Relay:
         said = spelled({way.outlet.name: (way.seq, way.asked) for way in self.ways}, self.book.heard)
         try:
             self.keeper.settle()
-            me = self.boss.who.session
+            me = self.boss.actor.session
             if any(one.to == me for one in inbox.unread(self._view.state, me, self.boss.now())):
-                mail = self.boss.inbox()  # what is to the relay has been told outside
-                self.boss.shown(mail.found)
-            self.boss.heartbeat(action="relayed" if last else "relaying", target=str(self.resource), next_action=said)
+                mail = self.boss.messages.inbox()  # what is to the relay has been told outside
+                self.boss.messages.shown(mail.found)
+            self.boss.sessions.heartbeat(action="relayed" if last else "relaying", target=str(self.resource), next_action=said)
         except Alarm:
             raise
         except GitcoordError as error:
@@ -270,9 +268,9 @@ class Relay:
         self.keeper.settle()  # a renewal in the background uses the same clone
         if not self._is_held():
             return True
-        for warning in self.boss.warnings:
+        for warning in self.boss.notices:
             self.told(f"warning: {warning}")
-        self.boss.warnings.clear()
+        self.boss.notices.clear()
         now = self.clock()
         may_send = self.keeper.left() > _MARGIN
         for way in self.ways:
@@ -299,7 +297,7 @@ class Relay:
         kept = {one.entry for one in self.keeper.kept}
         if self._view.checked.seq < max((one.fence for one in self.keeper.kept), default=0):
             return True  # a view from before the claim says nothing about it
-        held = {f"{one.fence} {one.resource}" for one in held_by(self._view.state, self.boss.who.session)}
+        held = {f"{one.fence} {one.resource}" for one in held_by(self._view.state, self.boss.actor.session)}
         if kept and kept <= held:
             return True
         self.told("warning: the claim is another's now; nothing more is sent from here")
@@ -446,7 +444,7 @@ class Relay:
         message = heard(said, self._view.state, self.plan.name)
         for to, given in ((message.to, message.given), ("broadcast", {**message.given, "type": "note", "in_reply_to": None})):
             try:
-                boss.bring(to, message.subject or "(no words)", message.text, op=said.id, **given)
+                boss.messages.bring(to, message.subject or "(no words)", message.text, op=said.id, **given)
                 self.brought += 1
                 return
             except (NoSession, BadInput) as error:

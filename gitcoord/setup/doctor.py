@@ -87,7 +87,7 @@ def _place(found: Connection) -> Iterator[Finding]:
 def _branch(found: Connection) -> Iterator[Finding]:
     boss = found.coordinator
     try:
-        view = boss.view(fresh=True)
+        view = boss.branch.view(fresh=True)
     except Unreachable as error:
         yield Finding("wrong", error.message, "check the network and your access: git ls-remote")
         return
@@ -107,9 +107,9 @@ def _branch(found: Connection) -> Iterator[Finding]:
         return
     if view.read_at is None:
         yield Finding(
-            "wrong", "the remote can't be reached: " + "; ".join(boss.warnings), "check the network and your access: git ls-remote"
+            "wrong", "the remote can't be reached: " + "; ".join(boss.notices), "check the network and your access: git ls-remote"
         )
-        boss.warnings.clear()
+        boss.notices.clear()
     yield Finding(
         "ok",
         f"event {view.checked.seq} at {spell(view.state.at)}, {len(view.state.sessions)} sessions, {len(view.state.claims)} claims",
@@ -127,7 +127,7 @@ def _branch(found: Connection) -> Iterator[Finding]:
 def _around(found: Connection) -> Iterator[Finding]:
     """What stands around the branch: its remote's rules, and services that build what is pushed."""
     try:
-        view = found.coordinator.view()
+        view = found.coordinator.branch.view()
     except GitcoordError:
         return  # told already
     if view.read_at is not None:
@@ -151,7 +151,7 @@ def _clock(found: Connection) -> Iterator[Finding]:
 
 def _desk(found: Connection, *, fix: bool) -> Iterator[Finding]:
     desk = found.desk
-    waiting = found.coordinator.flusher.unsent()
+    waiting = found.coordinator.parts.submitter.unsent()
     if waiting:
         yield Finding("warning", f"{len(waiting)} commands are unsent", "gitcoord sync")
     unreadable = [one for one in waiting if one.command is None]

@@ -90,7 +90,7 @@ def init(found: Connection, *, op: str = "") -> tuple[Receipt, str]:
     """
     boss, tip = found.coordinator, found.tip
     try:
-        there = bool(boss.view(fresh=True).checked.tip)
+        there = bool(boss.branch.view(fresh=True).checked.tip)
     except NotInitialised:
         there = False
     if isinstance(tip, RemoteTip):
@@ -114,12 +114,12 @@ def init(found: Connection, *, op: str = "") -> tuple[Receipt, str]:
                 "and what it held must be claimed anew"
             )
     if not there:
-        receipt = boss.init(op=op)
+        receipt = boss.setup.init(op=op)
         _join(found)
         return receipt, f"made the branch {tip.ref}"
     joined = _join(found)
     if joined.state == "committed":
-        return joined, f"the branch is there already: {tip.ref}; this repository is {boss.who.repo} there from now on"
+        return joined, f"the branch is there already: {tip.ref}; this repository is {boss.actor.repo} there from now on"
     return Receipt("unchanged", ""), f"the branch is there already: {tip.ref}"
 
 
@@ -128,7 +128,7 @@ def _join(found: Connection) -> Receipt:
     root = found.repo.first_commit() if found.settings.hub else NULL
     if root == NULL:
         return Receipt("unchanged", "")
-    return found.coordinator.join(root, lambda commit: not found.repo.is_missing(commit))
+    return found.coordinator.setup.join(root, lambda commit: not found.repo.is_missing(commit))
 
 
 def _is_coordination(found: Connection, tip: str) -> bool:
@@ -141,7 +141,7 @@ def _publish(found: Connection, tip: RemoteTip, old: str) -> Receipt:
     if tip.swap(NULL, old, found.settings.deadline) is Swap.LOST:
         raise GitcoordError("somebody else made the branch meanwhile", hint="gitcoord init")
     found.repo.drop_local_branch(found.settings.branch, old)
-    view = found.coordinator.view(fresh=True)
+    view = found.coordinator.branch.view(fresh=True)
     return Receipt("committed", "", view.checked.seq, old)
 
 

@@ -119,7 +119,7 @@ class BranchStep:
                 return [Line("local files", str(here.desk.path), "nothing waits", "take away (the branch stays)")]
             setup.check_choice(here.repo)
             try:
-                there = bool(here.coordinator.view(fresh=True).checked.tip)
+                there = bool(here.coordinator.branch.view(fresh=True).checked.tip)
             except NotInitialised:
                 there = False
             return [Line("branch", here.tip.ref, "there" if there else "not there", "" if there else "make")]

@@ -34,26 +34,26 @@ def ada(file_remote: Remote, seats: Seats) -> Seat:
     """A clone with the branch made."""
     (seat,) = seats(file_remote, "ada")
     with seat.here() as found:
-        found.coordinator.init()
+        found.coordinator.setup.init()
     return seat
 
 
 def sessions(seat: Seat) -> dict[str, str]:
     """Each session on the branch, with its status."""
     with seat.here() as found:
-        return {name: one.status for name, one in found.coordinator.view().state.sessions.items()}
+        return {name: one.status for name, one in found.coordinator.branch.view().state.sessions.items()}
 
 
 def held(seat: Seat) -> list[tuple[str, str, str]]:
     """Each lease on the branch: what, whose, and of which run."""
     with seat.here() as found:
-        return [(str(one.resource), one.claimed_by, one.run_id) for one in found.coordinator.view().state.claims.values()]
+        return [(str(one.resource), one.claimed_by, one.run_id) for one in found.coordinator.branch.view().state.claims.values()]
 
 
 def claim(claude: Claude, *names: str, **given: Any) -> int:
     """Its session claims files; the fence."""
     with replace(claude.seat, session=claude.session).here() as found:
-        return found.coordinator.acquire(file(*names), **given).claims[0].fence
+        return found.coordinator.claims.acquire(file(*names), **given).claims[0].fence
 
 
 # --- start -------------------------------------------------------------------------------------------------------------
@@ -291,8 +291,8 @@ def test_without_the_remote_it_starts_at_once_from_what_is_known(remotes: object
     remote = remotes.make(kind)
     (seat,) = seats(remote, "ada")
     with seat.here() as found:
-        found.coordinator.init()
-        found.coordinator.start("older")
+        found.coordinator.setup.init()
+        found.coordinator.sessions.start("older")
     getattr(remote, how)()
     claude = agent(seat)
     told = claude.start()
@@ -384,7 +384,7 @@ def test_an_agent_that_exports_no_id_is_known_by_its_mark_while_it_is_the_only_o
     assert named is not None
     assert named.session == "other"
     with replace(ada, extra={"COPILOT_CLI": "1"}).here() as found:
-        assert found.coordinator.who.session == "alone"
+        assert found.coordinator.actor.session == "alone"
     identity.bind(Binding("twin", "r4", 1, "gone", str(ada.desk), {"GEMINI_SESSION_ID": "id-4"}))
     assert agent_name({"GEMINI_CLI": "1"}) == "gemini"  # its shells have no more than that
     gemini = identity.sitting({"GEMINI_CLI": "1"})

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -35,19 +35,19 @@ def office(pair: tuple[Seat, Seat]) -> Iterator[tuple[Claude, Seat]]:
 def send(seat: Seat, to: str, subject: str, text: str = "", **given: str) -> None:
     """Sends a message."""
     with seat.here() as found:
-        found.coordinator.send(to, subject, text, **given)
+        found.coordinator.messages.send(to, subject, text, **given)
 
 
 def claim(seat: Seat, *names: str, **given: str) -> int:
     """Claims files; the fence."""
     with seat.here() as found:
-        return found.coordinator.acquire(file(*names), **given).claims[0].fence
+        return found.coordinator.claims.acquire(file(*names), **given).claims[0].fence
 
 
 def leases(seat: Seat) -> dict[str, str]:
     """Who holds what."""
     with seat.here() as found:
-        return {one.resource.name: one.claimed_by for one in found.coordinator.view().state.claims.values()}
+        return {one.resource.name: one.claimed_by for one in found.coordinator.branch.view().state.claims.values()}
 
 
 # --- messages ----------------------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_a_message_is_told_at_the_next_prompt_once_and_marked_shown(office: tupl
     claude.fetch()
     assert claude.prompt() == ""
     with replace(claude.seat, session="main").here() as found:
-        record = found.coordinator.view().state.sessions["main"]
+        record = found.coordinator.branch.view().state.sessions["main"]
         assert set(record.taken) <= found.desk.shown("main")
 
 
@@ -86,12 +86,12 @@ def test_a_hook_that_died_with_a_message_in_hand_lets_it_come_again(office: tupl
     claude.look()
     tray = Tray.of(claude.own, "main")
     [letter] = tray.folder.glob("*.mail")
-    with replace(claude.seat, session="main").here() as found:
-        boss, later = found.coordinator, found.coordinator.now() + timedelta(hours=1)
-        boss.now = lambda: later
-        assert boss.collect(boss.view(), tray.ids(), limit=8).found == []  # it lies ready, for as long as it takes
+    later = datetime.now(UTC) + timedelta(hours=1)
+    with replace(claude.seat, session="main").here(lambda: later) as found:
+        boss = found.coordinator
+        assert boss.messages.collect(boss.branch.view(), tray.ids(), limit=8).found == []  # it lies ready, for as long as it takes
         letter.rename(letter.with_name(f".hand-1-{letter.name}"))  # what a hook does first
-        assert boss.collect(boss.view(), tray.ids(), limit=8).again
+        assert boss.messages.collect(boss.branch.view(), tray.ids(), limit=8).again
 
 
 def test_texts_of_others_stay_inside_of_the_fence(office: tuple[Claude, Seat]) -> None:
@@ -137,7 +137,7 @@ def test_a_session_that_waits_for_an_answer_gets_it_by_itself(office: tuple[Clau
     until(lambda: not any(b"sync" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in at_work(claude.seat)), "it never ended")
     assert tray.ids() == frozenset()
     with ben.here() as found:
-        found.coordinator.reply(None, "8080")
+        found.coordinator.messages.reply(None, "8080")
     with asking:
         out, _ = asking.communicate()
     assert [one["subject"] for one in json.loads(out)["messages"]] == ["8080"]
@@ -154,11 +154,11 @@ def test_only_what_concerns_it_is_told(office: tuple[Claude, Seat]) -> None:
     claude.prompt()
     claim(ben, "elsewhere.txt", reason="far away")
     with replace(ben, session="").here() as found:
-        found.coordinator.start("carl", new=True)
+        found.coordinator.sessions.start("carl", new=True)
     claude.look()
     assert claude.prompt() == ""
     with ben.here() as found:
-        found.coordinator.handoff("main", resources=[], next="the tests")
+        found.coordinator.handoffs.offer("main", resources=[], next="the tests")
     claude.look()
     told = claude.prompt()
     assert "the tests" in told
@@ -191,7 +191,7 @@ def test_asked_something_it_goes_on_once_and_else_it_waits_for_its_person(office
     claude.settle()
     claude.seat.ok("sync")
     with ben.here() as found:
-        record = found.coordinator.view().state.sessions["main"]
+        record = found.coordinator.branch.view().state.sessions["main"]
         assert (record.status, record.waiting_for) == ("waiting", "person")
 
 
@@ -233,7 +233,7 @@ def test_in_mode_block_it_is_denied_without_a_word_of_the_holders(office: tuple[
     assert "permissionDecision" not in said
     assert "is new" in said["additionalContext"]
     with ben.here() as found:
-        found.coordinator.release(None)
+        found.coordinator.claims.release(None)
     assert claude.edit("src/b.py") == {}  # the look before a denial found it free
 
 
@@ -267,9 +267,9 @@ def test_files_that_were_edited_go_along_with_a_heartbeat(office: tuple[Claude, 
     claude.edit("/somewhere/else", "PostToolUse")
     claude.settle()
     with claude.seat.here() as found:
-        found.coordinator.flusher.flush()
+        found.coordinator.parts.submitter.flush()
     with ben.here() as found:
-        assert set(found.coordinator.view().state.heartbeats["main"].files_touched) == {"src/api.py", "src/b.py"}
+        assert set(found.coordinator.branch.view().state.heartbeats["main"].files_touched) == {"src/api.py", "src/b.py"}
 
 
 # --- claims by themselves ----------------------------------------------------------------------------------------------

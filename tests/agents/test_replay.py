@@ -70,7 +70,7 @@ def office(pair: tuple[Seat, Seat]) -> tuple[Seat, Seat]:
     ada.git("push", "--quiet", "origin", "HEAD")
     ben = replace(ben, session="ben")
     with ben.here() as found:
-        found.coordinator.acquire(file("a.py", "src/api.py"))
+        found.coordinator.claims.acquire(file("a.py", "src/api.py"))
     ada.git("config", "gitcoord.guard", "block")
     return ada, ben
 
@@ -104,12 +104,12 @@ def test_a_message_waits_for_an_event_at_which_the_agent_reads(office: tuple[Sea
     until(lambda: not at_work(ada), "the background never ended")
     [mine] = [one.session for one in Identity(ada.path / ".git").all() if one.agent]
     with ben.here() as found:
-        found.coordinator.send(mine, "the schema moved", "")
+        found.coordinator.messages.send(mine, "the schema moved", "")
     told = []
     for sent in (one for one in rows(agent, "prompt", "after-edit") if form(one, TELL)[0]):
         (ada.path / ".git" / "gitcoord" / "synced").unlink(missing_ok=True)
         with replace(ada, session=mine).here() as found:
-            found.coordinator.sync(if_due=False)
+            found.coordinator.branch.sync(if_due=False)
         ada.run("sync", "--if-due")
         said = call(ada, sent)
         until(lambda: not at_work(ada), "the background never ended")

@@ -33,10 +33,10 @@ def office(file_remote: Remote, seats: Seats) -> tuple[Seat, Seat]:
     """Ada and Ben, in two clones of one machine: each sees at once what the other sends."""
     ada, ben = seats(file_remote, "ada", "ben", machine="one")
     with ada.here() as found:
-        found.coordinator.init()
+        found.coordinator.setup.init()
     for seat in (ada, ben):
         with seat.here() as found:
-            found.coordinator.start(seat.path.name)
+            found.coordinator.sessions.start(seat.path.name)
     return ada, ben
 
 
@@ -116,30 +116,31 @@ def test_what_comes_quickly_is_told_together_and_seldom(office: tuple[Seat, Seat
     ada, ben = office
     ben.ok("send", "ada", "first")
     now = [0.0]
-    with ada.here() as found, ben.here() as other:
-        boss = found.coordinator
+    with ben.here() as other:
 
         def rest(seconds: float) -> None:
             before, now[0] = now[0], now[0] + seconds
             for at, subject in ((1.0, "second"), (2.0, "third"), (25.0, "fourth")):
                 if before < at <= now[0]:
-                    other.coordinator.send("ada", subject, "")
+                    other.coordinator.messages.send("ada", subject, "")
 
-        boss.flusher.clock = lambda: now[0]
-        boss.rest = rest
-        told = [(now[0], [one.subject for one in mail]) for mail in boss.announced(60.0, between=10.0)]
+        with ada.here(rest=rest) as found:
+            boss = found.coordinator
+            boss.parts.submitter.clock = lambda: now[0]
+            told = [(now[0], [one.subject for one in mail]) for mail in boss.messages.announced(60.0, between=10.0)]
+            left = [one.subject for one in boss.messages.inbox(peek=True).found]
         assert [subjects for _, subjects in told] == [["first"], ["second", "third"], ["fourth"]]
         times = [at for at, _ in told]
         assert times[0] == 0.0
         assert all(later - earlier >= 10.0 for earlier, later in pairwise(times))
-        assert [one.subject for one in boss.inbox(peek=True).found] == ["first", "second", "third", "fourth"]
+        assert left == ["first", "second", "third", "fourth"]
 
 
 def test_many_at_once_are_three_lines_and_a_number(office: tuple[Seat, Seat]) -> None:
     ada, ben = office
     with ben.here() as found:
         for number in range(5):
-            found.coordinator.send("ada", f"message {number}", "")
+            found.coordinator.messages.send("ada", f"message {number}", "")
     ran = ada.run("listen", "--announce")
     assert ran.code == 0
     assert len(ran.out.splitlines()) == 4
@@ -224,7 +225,7 @@ def codex(office: tuple[Seat, Seat], tmp_path: Path) -> tuple[Seat, Seat, Path]:
     ada, ben = office
     ada.extra["CODEX_THREAD_ID"] = THREAD
     with ada.here() as found:
-        found.coordinator.start("agent")
+        found.coordinator.sessions.start("agent")
     ada.extra.clear()
     _codex(ada, tmp_path)
     return ada, ben, tmp_path / "calls"

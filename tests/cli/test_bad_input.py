@@ -185,5 +185,5 @@ def test_a_secret_in_a_url_is_shown_by_nothing_and_named_by_nothing_on_the_branc
     assert "127.0.0.1:9/team.git" in said[0].err
     ada.git("config", "--unset", "gitcoord.hub")
     with ada.here() as found:
-        assert found.coordinator.who.repo == "team"
+        assert found.coordinator.actor.repo == "team"
     assert not [path for path in ada.desk.rglob("*") if path.is_file() and b"S3CR3T" in path.read_bytes()]

@@ -70,14 +70,16 @@ def faces(run: Run, ada: Seat, ben: Seat, clock: Clock, monkeypatch: pytest.Monk
         yield name, f"exit {ran.code}: {ran.out} {ran.err.partition('hint:')[0]}"
     (ben.path / "x").write_text("mine\n")
     with ben.here(clock) as place:
-        said = guard_check.look(place.coordinator, place.repo, place.settings, guard_check.Asked(paths=("x",), here=str(ben.path)))
+        said = guard_check.look(
+            place.coordinator.branch, place.repo, place.settings, guard_check.Asked(paths=("x",), here=str(ben.path))
+        )
         yield "guard", "\n".join(guard_words.lines(said))
     found = statusline.look(str(ada.path), {}, {})
     assert found is not None
     yield "statusline", line(found)
     with ada.here(clock) as place:
         boss = place.coordinator
-        state = boss.view().state
+        state = boss.branch.view().state
         yield "board", board.render(replace(state, at=clock.now))
         for who in ("ada", "ben"):
             yield f"briefing of {who}", briefing.brief(state, who, clock.now, nonce="0" * 32).text
@@ -90,7 +92,7 @@ def test_every_face_at_the_very_end_of_a_lease(
 ) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        ends = found.coordinator.acquire(file("x"), phase="the form").claims[0].expires_at
+        ends = found.coordinator.claims.acquire(file("x"), phase="the form").claims[0].expires_at
     clock.now = ends + timedelta(seconds=late)
     wrong, seen = [], 0
     for name, said in faces(run, ada, ben, clock, monkeypatch):
@@ -106,7 +108,7 @@ def test_every_face_at_the_very_end_of_a_lease(
 def test_who_acts_on_a_lease_that_is_over_hears_of_it(run: Run, earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, _, clock = earlier
     with ada.here(clock) as found:
-        fences = [found.coordinator.acquire(file(name)).claims[0].fence for name in ("x", "y")]
+        fences = [found.coordinator.claims.acquire(file(name)).claims[0].fence for name in ("x", "y")]
     clock.move(minutes=44)
     assert "runs out" not in run(ada, "claims").err
     clock.move(minutes=1)  # a quarter is left: every command says so, also one that looks at nothing
@@ -157,20 +159,20 @@ def test_a_claim_of_ones_own_anew_is_no_loss_to_oneself(run: Run, earlier: tuple
 def test_heartbeats_at_least_that_often_keep_a_lease(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, _, clock = earlier
     with ada.here(clock) as found:
-        fence = found.coordinator.acquire(file("x")).claims[0].fence
+        fence = found.coordinator.claims.acquire(file("x")).claims[0].fence
     for minutes in (29, 34, 55):
         clock.move(minutes=minutes)
         with ada.here(clock) as found:
-            found.coordinator.heartbeat(action="building")
-            assert [one.fence for one in found.coordinator.check(file("x"), None)] == [fence]
+            found.coordinator.sessions.heartbeat(action="building")
+            assert [one.fence for one in found.coordinator.claims.check(file("x"), None)] == [fence]
 
 
 def test_an_agent_s_hook_tells_once_what_runs_out(earlier: tuple[Seat, Seat, Clock], monkeypatch: pytest.MonkeyPatch) -> None:
     ada, _, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("x"))
-        [binding] = found.coordinator.identity.all()
-        tray = Tray.of(found.coordinator.identity.own, "ada")
+        found.coordinator.claims.acquire(file("x"))
+        [binding] = found.coordinator.parts.identity.all()
+        tray = Tray.of(found.coordinator.parts.identity.own, "ada")
         tray.touch()
     monkeypatch.setattr(steps, "time", SimpleNamespace(time=lambda: clock.now.timestamp()))
     here = SimpleNamespace(near=SimpleNamespace(git_dir=str(ada.path / ".git")), tray=tray)

@@ -48,49 +48,49 @@ def test_any_gives_the_first_free_one(pair: tuple[Seat, Seat]) -> None:
 def test_claiming_again_renews_under_the_same_fence(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, _, clock = earlier
     with ada.here(clock) as found:
-        first = found.coordinator.acquire(file("x")).claims[0]
+        first = found.coordinator.claims.acquire(file("x")).claims[0]
     clock.move(minutes=40)
     with ada.here(clock) as found:
-        again = found.coordinator.acquire(file("x")).claims[0]
+        again = found.coordinator.claims.acquire(file("x")).claims[0]
     assert (again.fence, again.expires_at) == (first.fence, first.expires_at + timedelta(minutes=40))
 
 
 def test_a_heartbeat_renews_what_is_due(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, _, clock = earlier
     with ada.here(clock) as found:
-        first = found.coordinator.acquire(file("x")).claims[0]
+        first = found.coordinator.claims.acquire(file("x")).claims[0]
     for minutes, expected in ((5, 0), (20, 25)):
         clock.move(minutes=minutes)
         with ada.here(clock) as found:
-            found.coordinator.heartbeat(action="building")
-            [lease] = found.coordinator.leases(mine=True, overlapping=None)
+            found.coordinator.sessions.heartbeat(action="building")
+            [lease] = found.coordinator.claims.leases(mine=True, overlapping=None)
         assert lease.expires_at == first.expires_at + timedelta(minutes=expected)
 
 
 def test_the_grace_is_waited_for_before_a_take_over(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        lease = found.coordinator.acquire(file("x")).claims[0]
+        lease = found.coordinator.claims.acquire(file("x")).claims[0]
     clock.now = lease.expires_at + timedelta(seconds=59)
     with ben.here(clock) as found, pytest.raises(Held):
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
     clock.move(seconds=2)
     with ben.here(clock) as found:
-        assert found.coordinator.acquire(file("x")).taken
+        assert found.coordinator.claims.acquire(file("x")).taken
 
 
 def test_a_silent_holder_is_replaced_only_when_asked_and_late_enough(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("x"), ttl_seconds=4 * 3600)
+        found.coordinator.claims.acquire(file("x"), ttl_seconds=4 * 3600)
     clock.move(minutes=29)
     with ben.here(clock) as found, pytest.raises(Held):
-        found.coordinator.acquire(file("x"), if_stale=True)
+        found.coordinator.claims.acquire(file("x"), if_stale=True)
     clock.move(minutes=2)
     with ben.here(clock) as found, pytest.raises(Held):
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
     with ben.here(clock) as found:
-        assert found.coordinator.acquire(file("x"), if_stale=True).taken[0].split()[2] == "stale"
+        assert found.coordinator.claims.acquire(file("x"), if_stale=True).taken[0].split()[2] == "stale"
 
 
 def test_breaking_needs_the_very_fence(pair: tuple[Seat, Seat]) -> None:
@@ -114,12 +114,12 @@ def test_an_ended_session_holds_nothing(pair: tuple[Seat, Seat]) -> None:
 def test_a_clock_that_is_wrong_may_not_take_over(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
     ahead = Clock(clock.now + timedelta(days=400))
     with ben.here(ahead, truth=clock) as found, pytest.raises(ClockSkew):
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
     with ben.here(clock) as found, pytest.raises(Held):
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
 
 
 def test_where_nobody_tells_the_time_a_live_session_keeps_its_place(earlier: tuple[Seat, Seat, Clock]) -> None:
@@ -130,7 +130,7 @@ def test_where_nobody_tells_the_time_a_live_session_keeps_its_place(earlier: tup
     def try_it() -> tuple[str, ...]:
         with ben.here(wrong, truth=lambda: None) as found:  # type: ignore[arg-type,return-value]  # nobody tells the time
             found.coordinator.log.keeper = replace(found.coordinator.log.keeper, passed=lambda: passed[0])  # type: ignore[type-var]
-            return found.coordinator.acquire(file("x")).taken
+            return found.coordinator.claims.acquire(file("x")).taken
 
     def pass_time(minutes: int) -> None:
         passed[0] += 60 * minutes
@@ -138,12 +138,12 @@ def test_where_nobody_tells_the_time_a_live_session_keeps_its_place(earlier: tup
         wrong.move(minutes=minutes)
 
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
     with pytest.raises(ClockSkew, match="nobody confirms"):
         try_it()
     pass_time(55)
     with ada.here(clock) as found:
-        found.coordinator.renew(file("x"))
+        found.coordinator.claims.renew(file("x"))
     for minutes in (10, 55):
         pass_time(minutes)
         with pytest.raises(ClockSkew, match="it has itself seen no sign of life"):
@@ -158,19 +158,19 @@ def test_where_nobody_tells_the_time_a_live_session_keeps_its_place(earlier: tup
 def test_nothing_is_shown_by_a_clock_that_is_contradicted(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
     for wrong in (Clock(clock.now + timedelta(days=36500)), Clock(clock.now - timedelta(days=1))):
         with ben.here(wrong, truth=clock) as found:
             boss = found.coordinator
-            now = boss.status()
+            now = boss.branch.status()
             assert now.as_of == clock.now
             assert [item for item in now.attention if item.kind == "expired"] == []
             with pytest.raises(Held):
-                boss.check(file("x"), None)
-            assert "this goes by the remote's" in " ".join(boss.warnings)
+                boss.claims.check(file("x"), None)
+            assert "this goes by the remote's" in " ".join(boss.notices)
             with pytest.raises(ClockSkew):
-                boss.acquire(file("free"))
-            boss.heartbeat(action="building")
+                boss.claims.acquire(file("free"))
+            boss.sessions.heartbeat(action="building")
 
 
 def test_the_same_operation_id_has_one_effect(pair: tuple[Seat, Seat]) -> None:
@@ -243,7 +243,7 @@ def test_a_holder_hears_of_another_s_commit_everywhere(pair: tuple[Seat, Seat]) 
     ada, ben = pair
     ada.ok("claim", "src")
     with ben.here() as found:
-        binding = found.coordinator.identity.get("ben")
+        binding = found.coordinator.parts.identity.get("ben")
         assert binding is not None
         entry = {"action": "committed", "target": "mend it", "files": ["src/a.py"], "commit": "0d2f" * 10}
         spool.heartbeat(binding, {"at": spool.stamp(), **entry})
@@ -306,25 +306,25 @@ def test_other_types_need_equal_names(pair: tuple[Seat, Seat]) -> None:
     assert ben.run("claim", "droplet", "church").code == 0
     assert ben.run("claim", "droplet:church-guidance").code == 3
     with ben.here() as found:
-        assert found.coordinator.acquire([Resource("deploy", "church-guidance")]).claims
+        assert found.coordinator.claims.acquire([Resource("deploy", "church-guidance")]).claims
 
 
 def test_a_loss_is_told_where_the_session_acts_on_it(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        fence = found.coordinator.acquire(file("x")).claims[0].fence
+        fence = found.coordinator.claims.acquire(file("x")).claims[0].fence
     clock.move(hours=2)
     with ben.here(clock) as found:
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
     for act in (
-        lambda boss: boss.release(file("x")),
-        lambda boss: boss.renew(file("x")),
-        lambda boss: boss.check(file("x"), fence),
+        lambda boss: boss.claims.release(file("x")),
+        lambda boss: boss.claims.renew(file("x")),
+        lambda boss: boss.claims.check(file("x"), fence),
     ):
         with ada.here(clock) as found, pytest.raises(NotHeld):
             act(found.coordinator)
     with ben.here(clock) as found:
-        assert [one.claimed_by for one in found.coordinator.leases(mine=False, overlapping=None)] == ["ben"]
+        assert [one.claimed_by for one in found.coordinator.claims.leases(mine=False, overlapping=None)] == ["ben"]
 
 
 @pytest.mark.parametrize("words", [("heartbeat", "building"), ("send", "broadcast", "hello"), ("claim", "other"), ("inbox",)])
@@ -357,7 +357,7 @@ def test_a_claim_that_landed_for_a_dead_caller_is_told(pair: tuple[Seat, Seat], 
         with ada.here() as found:
             patch.setattr("gitcoord.machine.processes.born", lambda pid: "long ago")
             with pytest.raises(Killed):
-                found.coordinator.acquire(file("x"))
+                found.coordinator.claims.acquire(file("x"))
     assert "the claim landed after its command was gone" in ada.run("sync").err
     assert "landed" not in ada.run("status").err
 

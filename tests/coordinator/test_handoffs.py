@@ -229,21 +229,21 @@ def test_offered_offline_is_queued_and_delivered_with_its_own_time(giver: tuple[
 def test_queued_handoff_of_leases_that_are_anothers_by_then_takes_nothing_from_it(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("a.py"))
-        found.coordinator.acquire(file("b.py"), ttl_seconds=4 * 3600)  # what is over goes along no more
+        found.coordinator.claims.acquire(file("a.py"))
+        found.coordinator.claims.acquire(file("b.py"), ttl_seconds=4 * 3600)  # what is over goes along no more
     git(ada.path, "remote", "set-url", "origin", str(ada.path / "nowhere"))
     with ada.here(clock) as found, pytest.raises(Unreachable):
-        found.coordinator.take("x")
+        found.coordinator.handoffs.take("x")
     git(ada.path, "remote", "set-url", "origin", git(ben.path, "remote", "get-url", "origin"))
     clock.move(hours=2)
     with ben.here(clock) as found:
-        [lease] = found.coordinator.acquire(file("a.py")).claims
+        [lease] = found.coordinator.claims.acquire(file("a.py")).claims
     with ada.here(clock) as found:
-        _, going = found.coordinator.handoff("anyone", next="late")
+        _, going = found.coordinator.handoffs.offer("anyone", next="late")
         assert [entry.split(" ")[1] for entry in going] == ["file:b.py"]
     with ben.here(clock) as found:
-        found.coordinator.take(None)
-        [held] = [one for one in found.coordinator.leases(mine=True, overlapping=None) if one.resource_name == "a.py"]
+        found.coordinator.handoffs.take(None)
+        [held] = [one for one in found.coordinator.claims.leases(mine=True, overlapping=None) if one.resource_name == "a.py"]
         assert held.fence == lease.fence
 
 
@@ -253,26 +253,26 @@ def test_queued_handoff_of_leases_that_are_anothers_by_then_takes_nothing_from_i
 def test_place_of_a_silent_session_is_taken_from_another_clone(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("a.py"), ttl_seconds=4 * 3600)
-        found.coordinator.handoff("anyone", resources=[], next="the form")
+        found.coordinator.claims.acquire(file("a.py"), ttl_seconds=4 * 3600)
+        found.coordinator.handoffs.offer("anyone", resources=[], next="the form")
     with ben.here(clock) as found:
-        found.coordinator.send("ada", "Which form?", "", type="question")
+        found.coordinator.messages.send("ada", "Which form?", "", type="question")
     clock.move(minutes=29)
     with ben.here(clock) as found, pytest.raises(Held, match="counts as alive until"):
-        found.coordinator.take_place("ada")
+        found.coordinator.sessions.take_place("ada")
     clock.move(minutes=2)
     with ben.here(clock) as found:
-        came = found.coordinator.take_place("ada")
+        came = found.coordinator.sessions.take_place("ada")
         assert [(one.resource_name, one.claimed_by, one.fence) for one in came.claims] == [("a.py", "ben", came.receipt.seq)]
         assert [one.next for one in came.handoffs] == ["the form"]
         assert [one.subject for one in came.questions] == ["Which form?"]
-        assert found.coordinator.take_place("ada").receipt.state == "unchanged"
-        assert [one.how for one in found.coordinator.history(file("a.py")[0])[0].over] == ["taken_over"]
+        assert found.coordinator.sessions.take_place("ada").receipt.state == "unchanged"
+        assert [one.how for one in found.coordinator.branch.history(file("a.py")[0])[0].over] == ["taken_over"]
     with ada.here(clock) as found, pytest.raises(NotHeld, match="ben took the place of ada"):
-        found.coordinator.renew(file("a.py"))
+        found.coordinator.claims.renew(file("a.py"))
     with ada.here(clock) as found:
-        assert found.coordinator.start(None)[0]
-        assert found.coordinator.verify().problems == ()
+        assert found.coordinator.sessions.start(None)[0]
+        assert found.coordinator.branch.verify().problems == ()
 
 
 def test_live_session_keeps_its_place(pair: tuple[Seat, Seat]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from clones import Clock, Seat, file
 from remotes import Remote
 
+from gitcoord.coordinator.claims import Claims
 from gitcoord.coordinator.keeper import Farewell, Keeper, Loss
 from gitcoord.errors import BadInput, Held
 
@@ -78,20 +79,22 @@ def office(earlier: tuple[Seat, Seat, Clock]) -> Iterator[tuple[Watch, Seat, Sea
 def log(seat: Seat, clock: Clock) -> list[str]:
     """The subjects of all events, as the remote has them."""
     with seat.here(clock) as found:
-        found.coordinator.view(fresh=True)
-        return [one.subject for one in found.coordinator.entries(session=None, resource=None, since=None, limit=1000)]
+        found.coordinator.branch.view(fresh=True)
+        return [one.subject for one in found.coordinator.branch.entries(session=None, resource=None, since=None, limit=1000)]
 
 
 def held(seat: Seat, clock: Clock) -> dict[str, tuple[str, int]]:
     """Who holds what, under which fence."""
     with seat.here(clock) as found:
-        return {str(one.resource): (one.claimed_by, one.fence) for one in found.coordinator.leases(mine=False, overlapping=None)}
+        return {
+            str(one.resource): (one.claimed_by, one.fence) for one in found.coordinator.claims.leases(mine=False, overlapping=None)
+        }
 
 
 def take(seat: Seat, clock: Clock, *names: str, **asked: object) -> int:
     """Somebody else claims; the fence."""
     with seat.here(clock) as found:
-        return found.coordinator.acquire(file(*names), **asked).claims[0].fence
+        return found.coordinator.claims.acquire(file(*names), **asked).claims[0].fence
 
 
 def test_all_are_renewed_in_one_commit_at_a_third_of_the_time(office: tuple[Watch, Seat, Seat]) -> None:
@@ -175,7 +178,7 @@ def test_whoever_was_stopped_past_the_end_finds_out_first_and_changes_nothing(of
     assert (farewell.released, farewell.state) == ((), "unchanged")
     assert log(ben, watch.wall) == before
     assert held(ben, watch.wall) == {"file:x": ("ben", fence), "file:y": ("ben", fence)}
-    assert any("ben holds it now" in warning for warning in watch.keeper.boss.warnings)
+    assert any("ben holds it now" in warning for warning in watch.keeper.boss.notices)
 
 
 def test_an_expired_lease_that_nobody_took_is_given_back_too(office: tuple[Watch, Seat, Seat]) -> None:
@@ -219,7 +222,7 @@ def test_it_is_held_to_its_end_while_the_remote_is_away_and_not_longer(
     watch.move(61)
     fence = take(ben, watch.wall, "x")
     with ada.here(watch.wall) as found:
-        assert found.coordinator.sync()[0] == []
+        assert found.coordinator.branch.sync()[0] == []
     assert held(ben, watch.wall) == {"file:x": ("ben", fence)}
 
 
@@ -241,9 +244,8 @@ def test_a_renewal_that_hangs_does_not_hold_up_the_look_at_the_clock(
 ) -> None:
     watch, _, _ = office
     answer = threading.Event()
-    boss = watch.keeper.boss
-    renew = boss.renew
-    monkeypatch.setattr(boss, "renew", lambda *args, **given: (answer.wait(), renew(*args, **given))[1])
+    renew = Claims.renew
+    monkeypatch.setattr(Claims, "renew", lambda *args, **given: (answer.wait(), renew(*args, **given))[1])
     steps = iter([lambda: watch.move(TTL / 3), lambda: None, lambda: watch.move(TTL * 2 / 3)])
 
     def wait(seconds: float) -> bool:
@@ -264,7 +266,7 @@ def test_a_renewal_that_hangs_does_not_hold_up_the_look_at_the_clock(
 def test_giving_it_back_oneself_while_it_runs_is_no_loss(office: tuple[Watch, Seat, Seat]) -> None:
     watch, ada, ben = office
     with ada.here(watch.wall) as found:
-        found.coordinator.release(file("x"), done="built", tests="pass")
+        found.coordinator.claims.release(file("x"), done="built", tests="pass")
     take(ben, watch.wall, "x")
     before = len(log(ben, watch.wall))
     assert [str(one.resource) for one in watch.finish().released] == ["file:y"]
@@ -275,7 +277,7 @@ def test_giving_it_back_oneself_while_it_runs_is_no_loss(office: tuple[Watch, Se
 def test_ending_the_session_while_it_runs_is_told_when_it_is_renewed(office: tuple[Watch, Seat, Seat]) -> None:
     watch, ada, ben = office
     with ada.here(watch.wall) as found:
-        found.coordinator.end([], None)
+        found.coordinator.sessions.end([], None)
     watch.hold(lambda: watch.move(TTL / 3))
     assert "has ended" in watch.losses[0].message
     assert held(ben, watch.wall) == {}
@@ -293,8 +295,8 @@ def test_a_take_over_that_no_renewal_has_seen_is_found_at_the_end(office: tuple[
 def test_the_session_may_go_on_as_a_newer_run_meanwhile(office: tuple[Watch, Seat, Seat]) -> None:
     watch, ada, ben = office
     with ada.here(watch.wall) as found:
-        found.coordinator.start("ada", work="something else")
-        assert found.coordinator.who.run_id != watch.keeper.boss.who.run_id
+        found.coordinator.sessions.start("ada", work="something else")
+        assert found.coordinator.actor.run_id != watch.keeper.boss.actor.run_id
     watch.hold(lambda: watch.move(TTL / 3), lambda: watch.move(TTL / 3))
     assert watch.losses == []
     assert len(watch.finish().released) == 2
@@ -304,10 +306,10 @@ def test_the_session_may_go_on_as_a_newer_run_meanwhile(office: tuple[Watch, Sea
 def test_a_lease_claimed_anew_in_between_is_not_taken_for_the_old_one(office: tuple[Watch, Seat, Seat]) -> None:
     watch, ada, ben = office
     with ada.here(watch.wall) as found:
-        found.coordinator.release(file("x"))
+        found.coordinator.claims.release(file("x"))
     with ben.here(watch.wall) as found:  # somebody was in there
-        found.coordinator.acquire(file("x"))
-        found.coordinator.release(file("x"))
+        found.coordinator.claims.acquire(file("x"))
+        found.coordinator.claims.release(file("x"))
     fence = take(ada, watch.wall, "x")
     watch.hold(lambda: watch.move(TTL / 3))
     assert watch.lost == ["file:x"]

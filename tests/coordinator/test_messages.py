@@ -92,17 +92,17 @@ def test_ended_session_can_not_be_asked_and_its_notes_are_told(pair: tuple[Seat,
 def test_reply_alone_needs_exactly_one_open_question(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     with ben.here() as found, pytest.raises(BadInput, match="no message to answer"):
-        found.coordinator.reply(None, "yes")
+        found.coordinator.messages.reply(None, "yes")
     with ada.here() as found:
         for text in ("one?", "two?"):
             with pytest.raises(NotInTime):
-                found.coordinator.ask("ben", text, seconds=0.0)
+                found.coordinator.messages.ask("ben", text, seconds=0.0)
     with ben.here() as found, pytest.raises(BadInput, match=r"2 questions are open.*one.*two"):
-        found.coordinator.reply(None, "yes")
+        found.coordinator.messages.reply(None, "yes")
     with ben.here() as found, pytest.raises(BadInput):
-        found.coordinator.reply("01ARZ3NDEKTSV4RRFFQ69G5FAV", "yes")
+        found.coordinator.messages.reply("01ARZ3NDEKTSV4RRFFQ69G5FAV", "yes")
     with ben.here() as found, pytest.raises(NoSession):
-        found.coordinator.ask("nobody", "hm?", seconds=0.0)
+        found.coordinator.messages.ask("nobody", "hm?", seconds=0.0)
 
 
 def test_reply_answers_any_message(pair: tuple[Seat, Seat]) -> None:
@@ -126,17 +126,17 @@ def test_message_of_a_listener_that_was_cut_comes_back_flagged(pair: tuple[Seat,
     ada, ben = pair
     clock = Clock()
     with ada.here(clock) as found:
-        found.coordinator.send("ben", "news", "")
+        found.coordinator.messages.send("ben", "news", "")
     with ben.here(clock) as found:
-        [first] = next(found.coordinator.listen(0.0)).found  # cut before it is shown
+        [first] = next(found.coordinator.messages.listen(0.0)).found  # cut before it is shown
         assert first.subject == "news"
     with ben.here(clock) as found:
-        assert list(found.coordinator.listen(0.0)) == []
+        assert list(found.coordinator.messages.listen(0.0)) == []
     clock.move(seconds=121)
     with ben.here(clock) as found:
-        again = next(found.coordinator.listen(0.0))
+        again = next(found.coordinator.messages.listen(0.0))
         assert ([one.subject for one in again.found], again.again) == (["news"], {first.id})
-        found.coordinator.shown(again.found)
+        found.coordinator.messages.shown(again.found)
 
 
 def test_waiting_inbox_returns_when_something_comes(pair: tuple[Seat, Seat]) -> None:
@@ -157,9 +157,9 @@ def test_what_another_clone_took_for_us_is_shown_though_the_remote_is_away_for_a
     ada.ok("start", "ada")
     ben.ok("start", "ben")
     with ben.here() as found, other.here() as flushing:
-        found.coordinator.view()
-        found.coordinator.send("ben", "seen before", "")
-        found.coordinator.view()
+        found.coordinator.branch.view()
+        found.coordinator.messages.send("ben", "seen before", "")
+        found.coordinator.branch.view()
         ada.ok("send", "ben", "new to this clone")
         read, away = found.tip.read, [True, True]
 
@@ -173,8 +173,8 @@ def test_what_another_clone_took_for_us_is_shown_though_the_remote_is_away_for_a
             finally:
                 file_remote.back()
 
-        monkeypatch.setattr(found.coordinator.flusher, "submit", flushing.coordinator.flusher.submit)
-        view = found.coordinator.view(fresh=False)
+        monkeypatch.setattr(found.coordinator.parts.submitter, "submit", flushing.coordinator.parts.submitter.submit)
+        view = found.coordinator.branch.view(fresh=False)
         monkeypatch.setattr(found.tip, "read", unlucky)
-        mail = found.coordinator._unread(view)
+        mail = found.coordinator.messages.unread.look(view)
     assert [one.subject for one in mail.found] == ["seen before", "new to this clone"]

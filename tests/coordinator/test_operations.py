@@ -22,25 +22,25 @@ from gitcoord.errors import BadInput, GitFault, Held, NotHeld, NotInTime
 Use = Callable[[Coordinator, str], Any]
 
 USES: dict[str, Use] = {
-    "claim": lambda one, op: one.acquire(file("x"), op=op),
-    "claim of another thing": lambda one, op: one.acquire(file("y"), op=op),
-    "claim for longer": lambda one, op: one.acquire(file("x"), ttl_seconds=600, op=op),
-    "claim that waits": lambda one, op: one.acquire(file("x"), wait=0.0, op=op),
-    "run": lambda one, op: Keeper(one).take(file("y"), op=op),
-    "renew": lambda one, op: one.renew(file("x"), op=op),
-    "release": lambda one, op: one.release(file("x"), op=op),
-    "release of all": lambda one, op: one.release(None, op=op),
-    "request": lambda one, op: one.request(Resource("file", "theirs"), "", op=op),
-    "send": lambda one, op: one.send("ben", "hello", "", op=op),
-    "send of other words": lambda one, op: one.send("ben", "hello", "again", op=op),
-    "send to another": lambda one, op: one.send("broadcast", "hello", "", op=op),
-    "ask": lambda one, op: one.ask("ben", "hello", seconds=0.0, op=op),
-    "heartbeat": lambda one, op: one.heartbeat(action="testing", op=op),
-    "handoff": lambda one, op: one.handoff("anyone", next="the rest", op=op),
-    "take": lambda one, op: one.take(None, op=op),
-    "take a place": lambda one, op: one.take_place("ben", op=op),
-    "setting": lambda one, op: one.set_shared("grace", "90", op=op),
-    "end": lambda one, op: one.end([], None, op=op),
+    "claim": lambda coordinator, op: coordinator.claims.acquire(file("x"), op=op),
+    "claim of another thing": lambda coordinator, op: coordinator.claims.acquire(file("y"), op=op),
+    "claim for longer": lambda coordinator, op: coordinator.claims.acquire(file("x"), ttl_seconds=600, op=op),
+    "claim that waits": lambda coordinator, op: coordinator.claims.acquire(file("x"), wait=0.0, op=op),
+    "run": lambda coordinator, op: Keeper(coordinator).take(file("y"), op=op),
+    "renew": lambda coordinator, op: coordinator.claims.renew(file("x"), op=op),
+    "release": lambda coordinator, op: coordinator.claims.release(file("x"), op=op),
+    "release of all": lambda coordinator, op: coordinator.claims.release(None, op=op),
+    "request": lambda coordinator, op: coordinator.claims.request(Resource("file", "theirs"), "", op=op),
+    "send": lambda coordinator, op: coordinator.messages.send("ben", "hello", "", op=op),
+    "send of other words": lambda coordinator, op: coordinator.messages.send("ben", "hello", "again", op=op),
+    "send to another": lambda coordinator, op: coordinator.messages.send("broadcast", "hello", "", op=op),
+    "ask": lambda coordinator, op: coordinator.messages.ask("ben", "hello", seconds=0.0, op=op),
+    "heartbeat": lambda coordinator, op: coordinator.sessions.heartbeat(action="testing", op=op),
+    "handoff": lambda coordinator, op: coordinator.handoffs.offer("anyone", next="the rest", op=op),
+    "take": lambda coordinator, op: coordinator.handoffs.take(None, op=op),
+    "take a place": lambda coordinator, op: coordinator.sessions.take_place("ben", op=op),
+    "setting": lambda coordinator, op: coordinator.setup.set_shared("grace", "90", op=op),
+    "end": lambda coordinator, op: coordinator.sessions.end([], None, op=op),
 }
 """Use cases under one id. The pairs of them that ask for the same are none."""
 
@@ -48,7 +48,7 @@ USES: dict[str, Use] = {
 def seq(seat: Seat) -> int:
     """The number of the newest event."""
     with seat.here() as found:
-        return found.coordinator.view(fresh=True).checked.seq
+        return found.coordinator.branch.view(fresh=True).checked.seq
 
 
 def test_the_digest_of_a_request_goes_by_who_asks_for_what_and_not_by_when() -> None:
@@ -69,13 +69,13 @@ def test_the_digest_of_a_request_goes_by_who_asks_for_what_and_not_by_when() -> 
 def test_an_id_that_stands_for_one_request_is_refused_for_any_other(first: str, pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     with ben.here() as found:
-        found.coordinator.acquire(file("theirs"))
+        found.coordinator.claims.acquire(file("theirs"))
     with ada.here() as found:
         boss = found.coordinator
         if first == "release of all":
-            boss.acquire(file("x"))
+            boss.claims.acquire(file("x"))
         done = USES[first](boss, "seven")
-        before = boss.view(fresh=True).checked.seq
+        before = boss.branch.view(fresh=True).checked.seq
         for name, use in USES.items():
             if name != first:
                 with pytest.raises(BadInput, match=r"seven is used already: event \d+ of ada, "):
@@ -84,7 +84,7 @@ def test_an_id_that_stands_for_one_request_is_refused_for_any_other(first: str, 
     with ben.here() as found:  # another session, on another machine: it has not seen the first one's event yet
         with pytest.raises((BadInput, Held)):
             USES[first](found.coordinator, "seven")
-        assert [one.resource_name for one in found.coordinator.leases(mine=True, overlapping=None)] == ["theirs"]
+        assert [one.resource_name for one in found.coordinator.claims.leases(mine=True, overlapping=None)] == ["theirs"]
     assert seq(ben) == before
 
 
@@ -95,12 +95,12 @@ def test_two_sessions_of_one_desk_with_one_id_are_two_requests_also_while_they_w
     same_desk = Seat(ben.path, ada.desk, "ben")
     file_remote.away()
     with ada.here() as first, same_desk.here() as second:
-        assert first.coordinator.send("ben", "one", "", op="m1").state == "queued"
+        assert first.coordinator.messages.send("ben", "one", "", op="m1").state == "queued"
         with pytest.raises(BadInput, match="ada asked for something else"):
-            second.coordinator.send("ada", "two", "", op="m1")
+            second.coordinator.messages.send("ada", "two", "", op="m1")
         with pytest.raises(BadInput, match="ada asked for something else"):
-            first.coordinator.send("ben", "three", "", op="m1")
-        assert first.coordinator.send("ben", "one", "", op="m1").state == "queued"
+            first.coordinator.messages.send("ben", "three", "", op="m1")
+        assert first.coordinator.messages.send("ben", "one", "", op="m1").state == "queued"
         # Two that came past each other: neither is written over the other.
         other = SendMessage(op="m1", session="ben", at=first.coordinator.now(), to="ada", subject="two", asked="f" * 32)
         first.desk.put(other)
@@ -112,7 +112,7 @@ def test_two_sessions_of_one_desk_with_one_id_are_two_requests_also_while_they_w
     assert ada.ok("inbox")["messages"] == []
     with ada.here() as found:
         assert ["used already" in one["refused"] for one in found.desk.refused()] == [True]
-        assert found.coordinator.send("ben", "one", "", op="m1").seq == 4
+        assert found.coordinator.messages.send("ben", "one", "", op="m1").seq == 4
 
 
 def test_a_session_that_is_started_on_the_way_has_an_operation_of_its_own(pair: tuple[Seat, Seat]) -> None:
@@ -121,31 +121,31 @@ def test_a_session_that_is_started_on_the_way_has_an_operation_of_its_own(pair: 
         newcomer = Seat(ada.path, ada.desk, extra={"CLAUDE_CODE_SESSION_ID": name})
         with newcomer.here() as found:
             boss = found.coordinator
-            before = boss.view(fresh=True).checked.seq
+            before = boss.branch.view(fresh=True).checked.seq
             with suppress(NotInTime):  # nobody answers
                 USES[name](boss, f"op-{number}")
-            events = boss.entries(session=None, resource=None, since=None, limit=9, after=before)
+            events = boss.branch.entries(session=None, resource=None, since=None, limit=9, after=before)
             assert [one.kind for one in events][:1] == ["session.started"], name
             assert [one.id for one in events][1:] == [f"op-{number}"], name
             if name != "end":
-                boss.end([], None)
+                boss.sessions.end([], None)
 
 
 def test_a_claim_asked_for_again_when_it_is_over_is_not_held(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        fence = found.coordinator.acquire(file("x"), ttl_seconds=300, op="build-7").claims[0].fence
-        assert [one.fence for one in found.coordinator.acquire(file("x"), ttl_seconds=300, op="build-7").claims] == [fence]
+        fence = found.coordinator.claims.acquire(file("x"), ttl_seconds=300, op="build-7").claims[0].fence
+        assert [one.fence for one in found.coordinator.claims.acquire(file("x"), ttl_seconds=300, op="build-7").claims] == [fence]
     clock.move(seconds=300)
     with ada.here(clock) as found, pytest.raises(NotHeld, match=r"carried out before.*over"):
-        found.coordinator.acquire(file("x"), ttl_seconds=300, op="build-7")
+        found.coordinator.claims.acquire(file("x"), ttl_seconds=300, op="build-7")
     clock.move(seconds=61)
     with ben.here(clock) as found:
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
     with ada.here(clock) as found:
-        found.coordinator.sync()
+        found.coordinator.branch.sync()
         with pytest.raises(NotHeld, match="carried out before"):
-            found.coordinator.acquire(file("x"), ttl_seconds=300, op="build-7")
+            found.coordinator.claims.acquire(file("x"), ttl_seconds=300, op="build-7")
 
 
 def test_a_start_under_an_id_is_one_session_in_one_work_tree_and_another_elsewhere(pair: tuple[Seat, Seat]) -> None:
@@ -153,13 +153,15 @@ def test_a_start_under_an_id_is_one_session_in_one_work_tree_and_another_elsewhe
     names = []
     for seat in (ada, ben):
         with seat.here() as found:
-            session, receipt = found.coordinator.start(None, new=True, work="the same", op="build-7") if seat is ada else ("", None)
+            session, receipt = (
+                found.coordinator.sessions.start(None, new=True, work="the same", op="build-7") if seat is ada else ("", None)
+            )
             if receipt is not None:
-                assert found.coordinator.start(None, new=True, work="the same", op="build-7") == (session, receipt)
+                assert found.coordinator.sessions.start(None, new=True, work="the same", op="build-7") == (session, receipt)
                 names.append(session)
             else:
                 with pytest.raises(BadInput, match="build-7 is used already"):
-                    found.coordinator.start(None, new=True, work="the same", op="build-7")
+                    found.coordinator.sessions.start(None, new=True, work="the same", op="build-7")
     assert len(names) == 1
 
 
@@ -167,9 +169,9 @@ def test_a_claim_that_a_later_one_of_the_same_session_replaced_is_held_and_not_o
     ada, _ = pair
     with ada.here() as found:
         boss = found.coordinator
-        boss.acquire(file("x"), mode="shared", op="build-7")
-        newer = boss.acquire(file("x")).claims[0]
-        assert [lease.fence for lease in boss.acquire(file("x"), mode="shared", op="build-7").claims] == [newer.fence]
+        boss.claims.acquire(file("x"), mode="shared", op="build-7")
+        newer = boss.claims.acquire(file("x")).claims[0]
+        assert [lease.fence for lease in boss.claims.acquire(file("x"), mode="shared", op="build-7").claims] == [newer.fence]
 
 
 def test_an_old_view_never_says_that_a_session_is_not_there(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
@@ -193,7 +195,7 @@ def test_what_another_process_sent_once_this_one_had_failed_is_told_as_done(
         raise GitFault("git cat-file failed: no answer in time")
 
     with ada.here() as found:
-        monkeypatch.setattr(found.coordinator.flusher, "_carry_out", fail)
+        monkeypatch.setattr(found.coordinator.parts.submitter, "_carry_out", fail)
         done = USES[use](found.coordinator, "seven")
     assert f"seq={seq(ben)}" in str(done)
 
@@ -205,12 +207,12 @@ def test_a_message_that_was_taken_and_could_not_be_read_comes_with_the_next_look
     ben.ok("send", "ada", "early")
     with ada.here() as found:
         boss = found.coordinator
-        old = boss.view(fresh=True)
+        old = boss.branch.view(fresh=True)
         ben.ok("send", "ada", "late")
         with monkeypatch.context() as unread:
-            unread.setattr(boss, "view", lambda **_: old)
+            unread.setattr(boss.branch, "view", lambda **_: old)
             unread.setattr(boss.log, "view", lambda: old)
-            assert [message.subject for message in boss.inbox().found] == ["early"]
-        mail = boss.inbox()
+            assert [message.subject for message in boss.messages.inbox().found] == ["early"]
+        mail = boss.messages.inbox()
     assert [message.subject for message in mail.found] == ["late"]
     assert mail.again == {message.id for message in mail.found}

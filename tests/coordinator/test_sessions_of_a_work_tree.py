@@ -91,8 +91,8 @@ def test_what_the_old_run_still_sends_has_no_effect_on_the_new_one(ada: Seat) ->
         first.kill()
         ada.ok("start")
         before = ada.ok("status")["sessions"]
-        assert old.coordinator.release(None)[1] == ()
-        old.coordinator.end([], None)
+        assert old.coordinator.claims.release(None)[1] == ()
+        old.coordinator.sessions.end([], None)
     after = ada.ok("status")
     assert [one["claimed_by"] for one in after["claims"]] == ["ada"]
     assert after["sessions"] == before

@@ -21,21 +21,23 @@ def busy(earlier: tuple[Seat, Seat, Clock]) -> tuple[Seat, Seat, Clock]:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
         boss = found.coordinator
-        boss.acquire(file("src/api.py"), phase="BUILD", reason="endpoints")
-        boss.heartbeat(
+        boss.claims.acquire(file("src/api.py"), phase="BUILD", reason="endpoints")
+        boss.sessions.heartbeat(
             action="Building", target="church-guidance-ministry", phase="BUILD - implementing landing page", progress="30%",
             next_action="Implement intake form", estimated_completion=clock.now.replace(minute=59),
             files_touched=("src/shared.py",),
         )  # fmt: skip
-        boss.send("broadcast", "Starting BUILD phase", "")
-        boss.send("ben", "Can I help?", "", type="question")
+        boss.messages.send("broadcast", "Starting BUILD phase", "")
+        boss.messages.send("ben", "Can I help?", "", type="question")
     clock.move(minutes=14)
     with ben.here(clock) as found:
         boss = found.coordinator
-        boss.inbox()
-        boss.heartbeat(action="blocked", target="dashboard", blocked_by="missing credentials", files_touched=("src/shared.py",))
-        boss.acquire(file("docs"), ttl_seconds=300)
-        boss.release(file("docs"), done="docs done", next_phase="REVIEW")
+        boss.messages.inbox()
+        boss.sessions.heartbeat(
+            action="blocked", target="dashboard", blocked_by="missing credentials", files_touched=("src/shared.py",)
+        )
+        boss.claims.acquire(file("docs"), ttl_seconds=300)
+        boss.claims.release(file("docs"), done="docs done", next_phase="REVIEW")
     return ada, ben, clock
 
 
@@ -81,8 +83,8 @@ def test_the_same_commit_gives_the_same_bytes_at_any_time_and_place(
     for when in ("2026-01-01", "2031-07-07 13:14:15"):
         for seat in (ada, fresh):
             with freeze_time(when), seat.here() as found:
-                boards.add(found.coordinator.board())
-                boards.add(found.coordinator.board(from_history=True))
+                boards.add(found.coordinator.branch.board())
+                boards.add(found.coordinator.branch.board(from_history=True))
     assert len(boards) == 1
 
 
@@ -114,8 +116,8 @@ def test_verify_names_a_board_that_its_state_does_not_give(
     assert [(one["commit"], "board" in one["reason"]) for one in verdict["problems"]] == [(forged, True)]
     monkeypatch.setattr(verifier, "_BOARDS", 0)  # as if the forged one were older than those that are drawn again
     with fresh.here() as found:
-        assert found.coordinator.verify().problems == ()
-        assert [one.commit for one in found.coordinator.verify(full=True).problems] == [forged]
+        assert found.coordinator.branch.verify().problems == ()
+        assert [one.commit for one in found.coordinator.branch.verify(full=True).problems] == [forged]
 
 
 def test_the_log_shows_who_did_what(busy: tuple[Seat, Seat, Clock]) -> None:
@@ -131,21 +133,21 @@ def test_the_log_shows_who_did_what(busy: tuple[Seat, Seat, Clock]) -> None:
 def test_a_message_taken_but_never_shown_comes_back_flagged(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.send("ben", "important", "")
+        found.coordinator.messages.send("ben", "important", "")
     with ben.here(clock) as found:
-        taken, again, _ = found.coordinator.inbox()  # the process dies before it shows them
+        taken, again, _ = found.coordinator.messages.inbox()  # the process dies before it shows them
         assert ([one.subject for one in taken], again) == (["important"], set())
     with ben.here(clock) as found:
-        assert found.coordinator.inbox()[0] == []
+        assert found.coordinator.messages.inbox()[0] == []
     clock.move(minutes=3)
     with ben.here(clock) as found:
-        back, again, _ = found.coordinator.inbox()
+        back, again, _ = found.coordinator.messages.inbox()
         assert [one.subject for one in back] == ["important"]
         assert again == {back[0].id}
-        found.coordinator.shown(back)
+        found.coordinator.messages.shown(back)
     clock.move(minutes=3)
     with ben.here(clock) as found:
-        assert found.coordinator.inbox()[0] == []
+        assert found.coordinator.messages.inbox()[0] == []
 
 
 def test_each_message_is_taken_once_however_many_look(pair: tuple[Seat, Seat], file_remote: Remote, seats: Seats) -> None:
@@ -153,7 +155,7 @@ def test_each_message_is_taken_once_however_many_look(pair: tuple[Seat, Seat], f
     (elsewhere,) = seats(file_remote, "elsewhere")
     with ada.here() as found:
         for number in range(20):
-            found.coordinator.send("ben", f"n{number}", "")
+            found.coordinator.messages.send("ben", f"n{number}", "")
     lookers = [Seat(ben.path, ben.desk, "ben"), Seat(elsewhere.path, elsewhere.desk, "ben")] * 3
     children = [seat.start("inbox", "--json") for seat in lookers]
     got: list[str] = []

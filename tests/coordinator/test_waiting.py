@@ -26,6 +26,8 @@ from gits import git
 from remotes import Remote
 
 from gitcoord.cli.arguments import patience
+from gitcoord.coordinator.actor import Actor
+from gitcoord.coordinator.commands import Commands
 from gitcoord.core.events import Command
 from gitcoord.core.names import Resource
 from gitcoord.errors import GitcoordError, NotInTime, Unknown, Unreachable
@@ -141,8 +143,8 @@ def sit(file_remote: Remote, seats: Seats, times: Times) -> Take:
             found.append(Timed(seat.path, seat.desk, name, {"TEST_CLOCK": str(times.path)}))
             with found[-1].here(times) as here:
                 if number == 0:
-                    here.coordinator.init()
-                here.coordinator.start(name)
+                    here.coordinator.setup.init()
+                here.coordinator.sessions.start(name)
         return found
 
     return make
@@ -185,19 +187,19 @@ def history(remote: Remote) -> list[Event]:
 def waits(seat: Seat, times: Times, *wanted: Resource, **asked: Any) -> None:
     """The session asks once and has its place."""
     with seat.here(times) as found, pytest.raises(NotInTime):
-        found.coordinator.acquire(list(wanted), wait=0.0, **asked)
+        found.coordinator.claims.acquire(list(wanted), wait=0.0, **asked)
 
 
 def collects(seat: Seat, times: Times, *wanted: Resource, **asked: Any) -> list[int]:
     """The session asks once more and has what it waited for; the fences."""
     with seat.here(times) as found:
-        return [one.fence for one in found.coordinator.acquire(list(wanted), wait=0.0, **asked).claims]
+        return [one.fence for one in found.coordinator.claims.acquire(list(wanted), wait=0.0, **asked).claims]
 
 
 def release(seat: Seat, times: Times, *wanted: Resource) -> Event:
     """The session gives it back; the event."""
     with seat.here(times) as found:
-        found.coordinator.release(list(wanted))
+        found.coordinator.claims.release(list(wanted))
     return _last(seat)
 
 
@@ -432,19 +434,19 @@ def test_no_step_of_a_wait_that_fails_for_the_moment_ends_it(
     told: list[str] = []
     with ben.here(times) as found:
         boss = found.coordinator
-        ask = boss._ask
+        submit = Commands.submit
 
-        def fails_twice(command: type[Command], **asked: Any) -> Any:
+        def fails_twice(commands: Commands, command: type[Command], caller: Actor, **asked: Any) -> Any:
             if "op" not in asked and len(told) < 2:  # a later step of the wait: only the first one takes the caller's operation
                 told.append("failed")
                 raise kind("for the moment")
-            return ask(command, **asked)
+            return submit(commands, command, caller, **asked)
 
         pauses = Pauses(times, lambda: release(ann, times, *file("x")))
-        monkeypatch.setattr(boss, "_ask", fails_twice)
-        monkeypatch.setattr(boss.flusher, "sleep", pauses)
-        monkeypatch.setattr(boss.flusher, "clock", pauses.clock)
-        assert [one.claimed_by for one in boss.acquire(file("x"), wait=60.0).claims] == ["ben"]
+        monkeypatch.setattr(Commands, "submit", fails_twice)
+        monkeypatch.setattr(boss.parts.submitter, "sleep", pauses)
+        monkeypatch.setattr(boss.parts.submitter, "clock", pauses.clock)
+        assert [one.claimed_by for one in boss.claims.acquire(file("x"), wait=60.0).claims] == ["ben"]
     assert told == ["failed", "failed"]
 
 

@@ -60,7 +60,7 @@ class Line:
         """Claims `x` as that operation; what was answered, no matter what."""
         with self.seat.here() as found:
             try:
-                return found.coordinator.acquire(file("x"), op=op)
+                return found.coordinator.claims.acquire(file("x"), op=op)
             except GitcoordError as error:
                 return error
 
@@ -80,7 +80,7 @@ class Line:
         """Gives back what the session holds, with the line mended: no other step may be needed before."""
         self.cutter.watch()
         with self.seat.here() as found:
-            receipt, _ = found.coordinator.release(file("x"))
+            receipt, _ = found.coordinator.claims.release(file("x"))
             assert receipt.state == "committed"
             assert not found.desk.waiting()
 
@@ -108,8 +108,8 @@ def lines(remotes: RemoteFactory, seats: Seats) -> Iterator[Lines]:
         line = Line(seat, remote, cutter, remotes.pids)
         made.append(line)
         with seat.here() as found:
-            found.coordinator.init()
-            found.coordinator.start(name)
+            found.coordinator.setup.init()
+            found.coordinator.sessions.start(name)
         line.quiet = {pid for pid in remotes.pids() if _program(pid) in SERVERS}
         return line
 
@@ -226,22 +226,22 @@ class RecordProperty(Protocol):
 def test_a_cut_message_is_sent_once_in_the_end(kind: str, lines: Lines) -> None:
     line = lines(kind)
     with line.seat.here() as found:
-        found.coordinator.send("broadcast", "the first one differs from all that come after", "")
+        found.coordinator.messages.send("broadcast", "the first one differs from all that come after", "")
     line.cutter.watch()
     with line.seat.here() as found:
-        found.coordinator.send("broadcast", "measured", "")
+        found.coordinator.messages.send("broadcast", "measured", "")
     until(lambda: not line.cutter.open, "a connection of a finished command")
     places = [(way, after) for way in DIRECTIONS for after in sorted(spread(0, line.cutter.passed(way), 3))]
     fired = 0
     for number, (direction, after) in enumerate(places):
         line.cutter.arm(direction, after, ("close", "reset")[number % 2], alone=number % 3 == 0)
         with line.seat.here() as found:
-            receipt = found.coordinator.send("broadcast", f"message {number}", "")
+            receipt = found.coordinator.messages.send("broadcast", f"message {number}", "")
         fired += line.cutter.fired
         assert receipt.state in {"committed", "queued"}
         line.cutter.watch()
         with line.seat.here() as found:
-            errors, _ = found.coordinator.sync()
+            errors, _ = found.coordinator.branch.sync()
             assert errors == []
             assert not found.desk.waiting()
             assert not found.desk.refused()

@@ -52,7 +52,7 @@ def ask(seat: Seat, what: Callable[[Coordinator], T]) -> T | GitcoordError:
 
 def claim(seat: Seat, *paths: str, op: str = "") -> Leases | GitcoordError:
     """Claims files."""
-    return ask(seat, lambda one: one.acquire(file(*paths), op=op))
+    return ask(seat, lambda coordinator: coordinator.claims.acquire(file(*paths), op=op))
 
 
 def code(answer: object) -> int:
@@ -62,26 +62,26 @@ def code(answer: object) -> int:
 
 def send(seat: Seat, to: str, subject: str) -> Receipt | GitcoordError:
     """Sends a message."""
-    return ask(seat, lambda one: one.send(to, subject, ""))
+    return ask(seat, lambda coordinator: coordinator.messages.send(to, subject, ""))
 
 
 def synced(seat: Seat) -> None:
     """Sends what waits; nothing may be left, and nothing stand in the way."""
     with seat.here() as found:
-        errors, _ = found.coordinator.sync()
+        errors, _ = found.coordinator.branch.sync()
         assert (errors, found.desk.waiting()) == ([], [])
 
 
 def mail(seat: Seat) -> list[str]:
     """The subjects of the unread messages, oldest first."""
     with seat.here() as found:
-        return [one.subject for one in found.coordinator.inbox()[0]]
+        return [one.subject for one in found.coordinator.messages.inbox()[0]]
 
 
 def holders(seat: Seat) -> dict[str, tuple[str, int]]:
     """Who holds which resource, under which fence."""
     with seat.here() as found:
-        leases = found.coordinator.leases(mine=False, overlapping=None)
+        leases = found.coordinator.claims.leases(mine=False, overlapping=None)
         return {one.resource_name: (one.claimed_by, one.fence) for one in leases}
 
 
@@ -95,12 +95,12 @@ def office(remote: Remote, seats: Seats) -> tuple[Seat, Seat]:
     """Two started sessions on each kind of remote."""
     ada, ben = seats(remote, "ada", "ben")
     with ada.here() as found:
-        found.coordinator.init()
-        found.coordinator.start("ada")
+        found.coordinator.setup.init()
+        found.coordinator.sessions.start("ada")
     with ben.here() as found:
-        found.coordinator.start("ben")
+        found.coordinator.sessions.start("ben")
     with ada.here() as found:
-        found.coordinator.sync()
+        found.coordinator.branch.sync()
     return ada, ben
 
 
@@ -278,7 +278,7 @@ def test_a_server_that_denies_everything_but_going_forward_is_no_hindrance(pair:
         git(file_remote.path, "config", setting, "true")
     assert code(claim(ada, "x")) == 0
     assert code(claim(ben, "x")) == 3
-    assert code(ask(ada, lambda one: one.release(file("x")))) == 0
+    assert code(ask(ada, lambda coordinator: coordinator.claims.release(file("x")))) == 0
     assert code(claim(ben, "x")) == 0
 
 
@@ -348,10 +348,10 @@ def test_reads_and_writes_both_go_where_pushes_go(remote: Remote, file_remote: R
     ada.git("remote", "set-url", "--push", "origin", remote.url)
     for key, value in remote.config.items():
         ada.git("config", key, value)
-    assert code(ask(ben, lambda one: one.init())) == 0
-    assert code(ask(ben, lambda one: one.start("ben"))) == 0
+    assert code(ask(ben, lambda coordinator: coordinator.setup.init())) == 0
+    assert code(ask(ben, lambda coordinator: coordinator.sessions.start("ben"))) == 0
     assert code(claim(ben, "x")) == 0
-    assert code(ask(ada, lambda one: one.start("ada"))) == 0
+    assert code(ask(ada, lambda coordinator: coordinator.sessions.start("ada"))) == 0
     assert code(claim(ada, "x")) == 3
     file_remote.away()  # nothing of ours goes there
     assert code(claim(ada, "y")) == 0
@@ -429,7 +429,7 @@ def test_a_claim_on_a_copy_that_lags_is_not_said_to_be_refused(office: tuple[Sea
     message = send(ben, "ada", "hello")
     assert isinstance(message, Receipt)
     assert message.state == "queued"
-    ask(ben, lambda one: one.sync())
+    ask(ben, lambda coordinator: coordinator.branch.sync())
     mirror.catch_up()
     assert code(claim(ben, "x")) == 3
     synced(ben)
@@ -444,7 +444,7 @@ def test_a_push_whose_answer_was_lost_before_a_read_that_lags_has_one_effect(
     ada, ben = office
     if behind:
         mirror.copy()
-        assert code(ask(ada, lambda one: one.heartbeat(action="building"))) == 0
+        assert code(ask(ada, lambda coordinator: coordinator.sessions.heartbeat(action="building"))) == 0
     else:
         synced(ada)
         mirror.copy()
@@ -458,7 +458,7 @@ def test_a_push_whose_answer_was_lost_before_a_read_that_lags_has_one_effect(
     assert not lost.exists()
     place.unlink()
     mirror.catch_up()
-    ask(ada, lambda one: one.view(fresh=True))
+    ask(ada, lambda coordinator: coordinator.branch.view(fresh=True))
     synced(ada)
     assert mail(ben) == ["hello"]
     with ada.here() as found:

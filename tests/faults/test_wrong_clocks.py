@@ -19,9 +19,9 @@ def test_a_frozen_clock_freezes_the_program(file_remote: Remote, seats: Seats) -
     with freeze_time("2025-11-15 10:00:00"):
         assert utc_now() == datetime(2025, 11, 15, 10, tzinfo=UTC)
         with ada.here(utc_now) as found:
-            found.coordinator.init()
-            found.coordinator.start("session-001")
-            [lease] = found.coordinator.acquire(file("src/api.py"), ttl_seconds=4 * 3600).claims
+            found.coordinator.setup.init()
+            found.coordinator.sessions.start("session-001")
+            [lease] = found.coordinator.claims.acquire(file("src/api.py"), ttl_seconds=4 * 3600).claims
     assert lease.expires_at == datetime(2025, 11, 15, 14, tzinfo=UTC)
     assert ada.git("log", "-1", "--format=%aI %cI", "origin/coordination") == "2025-11-15T10:00:00+00:00 2025-11-15T10:00:00+00:00"
     assert "until 14:00 UTC" in ada.git("log", "-1", "--format=%s", "origin/coordination")

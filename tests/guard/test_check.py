@@ -42,10 +42,10 @@ def counted(remotes: RemoteFactory, seats: object) -> Day:
     remote = remotes.make("git")
     ada, ben = seats(remote, "ada", "ben")  # type: ignore[operator]  # the fixture of conftest
     with ada.here() as found:
-        found.coordinator.init()
+        found.coordinator.setup.init()
     for seat in (ada, ben):
         with seat.here() as found:
-            found.coordinator.start(seat.path.name)
+            found.coordinator.sessions.start(seat.path.name)
     return begin(remote, ada, ben)
 
 
@@ -224,7 +224,7 @@ def test_the_mode_is_the_clones_else_what_all_share_else_a_warning(day: Day) -> 
     day.ben.git("config", "--unset", "gitcoord.guard")
     outcomes.append(day.ask("src/api.py").outcome)
     with day.ada.here() as found:
-        found.coordinator.set_shared("guard", "block")
+        found.coordinator.setup.set_shared("guard", "block")
     day.see()
     outcomes.append(day.ask("src/api.py").outcome)
     day.ben.git("config", "gitcoord.guard", "off")
@@ -613,16 +613,15 @@ def test_what_a_background_look_finds_lost_is_still_told(long_day: Day) -> None:
     day.claim("src/api.py", by=day.ben, ttl_seconds=300)
     clock.move(minutes=7)
     fence = day.claim("src/api.py", see=False)
+    with day.ben.here(clock, heard=False) as found:
+        found.coordinator.branch.view()
+        assert list(found.coordinator.notices) == []
     with day.ben.here(clock) as found:
-        found.coordinator.heard = False
-        found.coordinator.view()
-        assert found.coordinator.warnings == []
+        found.coordinator.branch.view()
+        assert [f"fence {fence}" in one for one in found.coordinator.notices] == [True]
     with day.ben.here(clock) as found:
-        found.coordinator.view()
-        assert [f"fence {fence}" in one for one in found.coordinator.warnings] == [True]
-    with day.ben.here(clock) as found:
-        found.coordinator.view()
-        assert found.coordinator.warnings == []
+        found.coordinator.branch.view()
+        assert list(found.coordinator.notices) == []
 
 
 # --- nothing to guard, and faults ----------------------------------------------------------------------------------------
@@ -659,7 +658,7 @@ def test_nothing_named_is_bad_input(day: Day) -> None:
 def test_a_fault_of_the_guard_is_a_warning(day: Day) -> None:
     day.claim("src")
     with day.ben.here() as found:
-        good = found.coordinator.view().checked.good
+        good = found.coordinator.branch.view().checked.good
     for table in ("checked-", "held-"):
         for path in (day.ben.path / ".git" / "gitcoord").glob(f"{table}*"):
             path.write_bytes(b"\xff{")

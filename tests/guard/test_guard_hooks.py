@@ -302,10 +302,10 @@ def test_a_dead_and_a_silent_remote_only_cost_their_time(remotes: RemoteFactory,
     remote = remotes.make("git")
     ada, ben = seats(remote, "ada", "ben")  # type: ignore[operator]  # the fixture of conftest
     with ada.here() as found:
-        found.coordinator.init()
+        found.coordinator.setup.init()
     for seat in (ada, ben):
         with seat.here() as found:
-            found.coordinator.start(seat.path.name)
+            found.coordinator.sessions.start(seat.path.name)
     day = settle(begin(remote, ada, ben), program)
     day.claim("src")
     for way in (remote.away, remote.silent):

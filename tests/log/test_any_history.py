@@ -25,6 +25,7 @@ from pure_branch import T0, plain
 from remotes import RemoteFactory
 
 from gitcoord.connection.connect import Connection, connect
+from gitcoord.coordinator.commands import Receipt
 from gitcoord.core import branch, rules
 from gitcoord.core.branch import BranchOpened
 from gitcoord.core.events import Clock, Command, Event
@@ -291,6 +292,12 @@ def _raise(state: State, command: RaiseFormat, clock: Clock) -> tuple[Event, ...
     return (branch.FormatRaised(id=command.op, seq=state.seq + 1, session=command.session, run_id="", at=command.at, format=2),)
 
 
+def submit(found: Connection, kind: type[Command], **fields: Any) -> Receipt:
+    """Has the session that acts there submit that command."""
+    sessions = found.coordinator.sessions
+    return sessions.commands.submit(kind, sessions.current(kind), **fields).receipt
+
+
 @contextmanager
 def next_version(seat: Seat, session: str) -> Iterator[Connection]:
     """The program as it may be one day: it knows one more event, and format 2."""
@@ -328,47 +335,47 @@ def test_a_program_goes_on_and_versions_undo_nothing_of_each_other(
     put(middle)
     old, young = (Seat(clone(name), folder / f"desk-{name}", name) for name in ("old", "young"))
     with old.here() as found:
-        found.coordinator.view()
+        found.coordinator.branch.view()
     put(tip)
     with old.here() as found:
         try:
-            before = found.coordinator.view(fresh=True).checked
+            before = found.coordinator.branch.view(fresh=True).checked
         except Divided:  # nobody writes there
             return
-        found.coordinator.start("zoe")
-        claims = found.coordinator.acquire(file("only/zoe.py")).claims
+        found.coordinator.sessions.start("zoe")
+        claims = found.coordinator.claims.acquire(file("only/zoe.py")).claims
         assert [one.claimed_by for one in claims] == ["zoe"]
-        view = found.coordinator.view(fresh=True)
-        verdict = found.coordinator.verify()
+        view = found.coordinator.branch.view(fresh=True)
+        verdict = found.coordinator.branch.verify()
         assert verdict.ok, verdict
         assert view.checked.seq == before.seq + 2
         assert view.checked.unmended == ()
         state = plain(view.state)
     with connect(str(young.path), young.env) as found:  # a clone that checks everything from the root
-        other = found.coordinator.view()
+        other = found.coordinator.branch.view()
         assert other.checked == view.checked
         assert plain(other.state) == state
-        assert found.coordinator.verify().ok
+        assert found.coordinator.branch.verify().ok
     # This version, a fresh clone and the next version in turn: every event of each stands.
     with next_version(young, "young") as found:
-        wrote = [found.coordinator.start("young")[1]]
+        wrote = [found.coordinator.sessions.start("young")[1]]
     for number in range(2):
         with next_version(young, "young") as found:
-            wrote.append(found.coordinator._ask(TakeNote, note=f"note {number}")[0])
+            wrote.append(submit(found, TakeNote, note=f"note {number}"))
         with connect(str(old.path), old.env, session="zoe") as found:
-            wrote.append(found.coordinator.acquire(file(f"only/zoe-{number}.py")).receipt)
+            wrote.append(found.coordinator.claims.acquire(file(f"only/zoe-{number}.py")).receipt)
         new = Seat(clone(f"new-{number}"), folder / f"desk-new-{number}")
         with new.here() as found:
-            wrote.append(found.coordinator.start(f"new-{number}", new=True)[1])
+            wrote.append(found.coordinator.sessions.start(f"new-{number}", new=True)[1])
     with next_version(young, "young") as found:
-        wrote.append(found.coordinator._ask(RaiseFormat, run_id="")[0])
-        wrote.append(found.coordinator._ask(TakeNote, note="in the new format")[0])
+        wrote.append(submit(found, RaiseFormat, run_id=""))
+        wrote.append(submit(found, TakeNote, note="in the new format"))
     assert [one.seq for one in wrote] == list(range(before.seq + 3, before.seq + 3 + len(wrote)))
     good = {}
     for seat, reader in ((old, connect), (young, None)):
         context = connect(str(seat.path), seat.env, session="zoe") if reader else next_version(seat, "young")
         with context as found:
-            view = found.coordinator.view(fresh=True)
+            view = found.coordinator.branch.view(fresh=True)
             assert view.checked.unmended == ()
             seen: list[Good] = []
             found.coordinator.log.replay(view.checked.tip, seen.append)
@@ -377,4 +384,4 @@ def test_a_program_goes_on_and_versions_undo_nothing_of_each_other(
             assert {one.resource_name for one in view.state.claims.values()} >= {"only/zoe.py", "only/zoe-0.py", "only/zoe-1.py"}
     assert good["old"] == good["young"]
     with connect(str(old.path), old.env, session="zoe") as found, pytest.raises(TooOld):
-        found.coordinator.acquire(file("too/late.py"))
+        found.coordinator.claims.acquire(file("too/late.py"))

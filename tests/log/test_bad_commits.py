@@ -156,16 +156,16 @@ def test_every_reader_of_the_log_passes_over_what_a_merge_brought(
     for seat in (ada, Seat(tmp_path / "fresh", tmp_path / "desk-fresh")):
         with seat.here() as found:
             boss, log = found.coordinator, found.coordinator.log
-            view = boss.view()
+            view = boss.branch.view()
             behind = {oid for oid, _ in log.objects.range(view.checked.tip) or []}
-            told = boss.entries(session=None, resource=None, since=None, limit=99)
+            told = boss.branch.entries(session=None, resource=None, since=None, limit=99)
             assert {one.commit for one in told if one.ignored} == bad
             assert {one.entry.commit for one in Stream(log).new(view) if one.event is None} == bad
             assert {good.commit for good in log.line(view.checked)} == behind - bad
             assert log.find("forged", view.checked) == []
-            assert boss.history(Resource("file", "y"))[0].all(boss.now()) == []
-            assert progress.found(boss, view, Resource("file", "y"), mine="").before == progress.Before()
-            assert {one.commit for one in boss.verify().problems} == bad
+            assert boss.branch.history(Resource("file", "y"))[0].all(boss.now()) == []
+            assert progress.found(boss.branch, view, Resource("file", "y"), mine="").before == progress.Before()
+            assert {one.commit for one in boss.branch.verify().problems} == bad
             assert {one.commit for one in view.checked.unmended} == bad
 
 
@@ -214,7 +214,7 @@ def test_what_an_earlier_program_let_pass_is_taken_out_by_the_next_event(
         earlier.setattr(Projection, "page_names", lambda self, *, first: (BOARD, "AGENTS.md"))
         _beat_with(ada, file_remote, {"AGENTS.md": b"do as I say"})
         with ada.here() as found:
-            assert found.coordinator.view(fresh=True).checked.unmended == ()
+            assert found.coordinator.branch.view(fresh=True).checked.unmended == ()
     assert ada.run("verify").code == 1
     ada.ok("send", "ben", "the next event")
     assert "AGENTS.md" not in ada.git("ls-tree", "--name-only", "origin/coordination")

@@ -18,20 +18,20 @@ def worn(earlier: tuple[Seat, Seat, Clock]) -> tuple[Seat, Seat, Clock]:
     """`src/a.py` has been held in turn: by ada, by ben who took it over, and `src` by ada since."""
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("src/a.py"), phase="BUILD", reason="the parser", ttl_seconds=1800)
-        found.coordinator.acquire(file("docs"))
+        found.coordinator.claims.acquire(file("src/a.py"), phase="BUILD", reason="the parser", ttl_seconds=1800)
+        found.coordinator.claims.acquire(file("docs"))
     clock.move(minutes=15)
     with ada.here(clock) as found:
-        found.coordinator.renew(file("src/a.py"))
+        found.coordinator.claims.renew(file("src/a.py"))
     clock.move(hours=1)
     with ben.here(clock) as found:
-        found.coordinator.acquire(file("src/a.py"))
+        found.coordinator.claims.acquire(file("src/a.py"))
     clock.move(minutes=10)
     with ben.here(clock) as found:
-        found.coordinator.release(file("src/a.py"), done="parses\nall of it", tests="pass", next_phase="REVIEW")
+        found.coordinator.claims.release(file("src/a.py"), done="parses\nall of it", tests="pass", next_phase="REVIEW")
     clock.move(minutes=5)
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("src"), mode="shared", ttl_seconds=24 * 3600)
+        found.coordinator.claims.acquire(file("src"), mode="shared", ttl_seconds=24 * 3600)
     return ada, ben, clock
 
 
@@ -110,7 +110,7 @@ def test_a_stolen_claim_is_no_part_of_it(worn: tuple[Seat, Seat, Clock], file_re
     assert [one["fence"] for one in leases] == [one["fence"] for one in before]
     with ada.here() as found:  # a clone that no longer knows which ones are bad finds out again
         boss = found.coordinator
-        checked = boss.view().checked
+        checked = boss.branch.view().checked
         assert len(checked.bad) == 1
         forgetful = Checked(checked.tip, checked.good, checked.seq, ())
         seen = [one.commit for one in boss.log.line(forgetful)]
@@ -123,10 +123,10 @@ def test_how_ones_own_lease_ended(worn: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = worn
     with ben.here(clock) as found:
         boss = found.coordinator
-        held, now = boss.history(Resource("file", "src/a.py"))
+        held, now = boss.branch.history(Resource("file", "src/a.py"))
         first, second, third = held.all(now)
-        assert boss.how_it_ended(second.resource, second.fence) == "released"
-        assert boss.how_it_ended(first.resource, first.fence) is None  # not ben's
-        assert boss.how_it_ended(third.resource, third.fence) is None
+        assert boss.branch.how_it_ended(second.resource, second.fence) == "released"
+        assert boss.branch.how_it_ended(first.resource, first.fence) is None  # not ben's
+        assert boss.branch.how_it_ended(third.resource, third.fence) is None
     with ada.here(clock) as found:
-        assert found.coordinator.how_it_ended(first.resource, first.fence) == "taken_over"
+        assert found.coordinator.branch.how_it_ended(first.resource, first.fence) == "taken_over"

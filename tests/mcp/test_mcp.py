@@ -437,7 +437,7 @@ def test_what_is_told_once_is_not_told_to_a_call_given_up(pair: tuple[Seat, Seat
     patience = Patience(threading.Lock())
 
     def run(at: At, given: schemas.StatusGiven) -> Answer:
-        at.boss.warnings.append("you no longer hold file:a")
+        at.boss.notices.add("you no longer hold file:a")
         patience.gone.set()
         return Answer({})
 
@@ -838,7 +838,7 @@ def test_a_bug_is_an_answer_without_a_traceback(office: tuple[Seat, Seat], tmp_p
         "import gitcoord.coordinator.branch\n"
         "def status(self, repo=None):\n"
         "    raise RuntimeError('boom')\n"
-        "gitcoord.coordinator.branch.Reader.status = status\n"
+        "gitcoord.coordinator.branch.Branch.status = status\n"
     )
     path = os.pathsep.join(filter(None, (str(broken), os.environ.get("PYTHONPATH"))))
     seat = Seat(seat.path, seat.desk, "ada", {"PYTHONPATH": path})

@@ -32,7 +32,7 @@ def test_what_waits_on_an_earlier_desk_is_told_and_sent(
     ada, ben = pair
     file_remote.away()
     with ada.here() as found:
-        found.coordinator.send("ben", "are you there?", "")
+        found.coordinator.messages.send("ben", "are you there?", "")
         before = found.desk
         before.leave_note("ada", "a note")
     file_remote.back()
@@ -43,12 +43,12 @@ def test_what_waits_on_an_earlier_desk_is_told_and_sent(
         with pytest.raises(GitcoordError, match="unsent"):
             check_removal(found)
         assert found.desk.take_notes("ada") == ["a note"]
-        found.coordinator.view()
-        assert [binding.desk for binding in found.coordinator.identity.all()] == [str(found.desk.path)]
+        found.coordinator.branch.view()
+        assert [binding.desk for binding in found.coordinator.parts.identity.all()] == [str(found.desk.path)]
         assert collect(found.elsewhere, lambda path: connect(str(ada.path), ada.env, at=path)) == []
         assert found.left_behind() == []
     with ben.here() as found:
-        assert [message.subject for message in found.coordinator.inbox().found] == ["are you there?"]
+        assert [message.subject for message in found.coordinator.messages.inbox().found] == ["are you there?"]
 
 
 def test_what_waits_for_another_remote_is_told_and_not_sent(

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from clones import Clock, Seat, Seats, collect, file
 from remotes import Remote
 
 from gitcoord.connection.connect import Connection
+from gitcoord.coordinator.commands import Commands
 from gitcoord.core import rules
 from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.events import Caller, Command, Event
@@ -33,7 +33,7 @@ from gitcoord.log import wire
 from gitcoord.log.eventlog import EventLog
 from gitcoord.machine import processes
 from gitcoord.outbox.store import STALLED_AFTER, Desk
-from gitcoord.outbox.submit import Flusher
+from gitcoord.outbox.submit import Submitter
 
 
 class Killed(BaseException):
@@ -62,7 +62,7 @@ def test_a_message_survives_a_kill_at_every_step_and_is_sent_once(
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, _die)
         with ada.here() as found, pytest.raises(Killed):
-            found.coordinator.send("ben", "hello", "")
+            found.coordinator.messages.send("ben", "hello", "")
     assert ada.ok("sync")["unsent"] == 0
     assert ada.ok("sync")["unsent"] == 0
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
@@ -83,9 +83,9 @@ def test_a_claim_whose_caller_was_killed_is_never_pushed_later(
         patch.setattr(owner, name, _die)
         with ada.here() as found:
             deadline = found.coordinator.now() + timedelta(seconds=30)
-            patch.setattr(found.coordinator, "_caller", lambda: Caller(pid=gone.pid, born="gone", deadline=deadline))
+            patch.setattr(Commands, "_waiting", lambda _: Caller(pid=gone.pid, born="gone", deadline=deadline))
             with pytest.raises(Killed):
-                found.coordinator.acquire(file("x"))
+                found.coordinator.claims.acquire(file("x"))
     landed = step in {"after the push, before the answer", "after the answer, before the note is gone"}
     ada.ok("heartbeat", "going on")  # from here on the killed process's push could land no more
     assert ada.ok("sync")["unsent"] == 0
@@ -106,7 +106,7 @@ def test_a_push_of_a_killed_process_that_lands_late_has_one_effect(
     with monkeypatch.context() as patch:
         patch.setattr(RemoteTip, "swap", note_and_die)
         with ada.here() as found, pytest.raises(Killed):
-            found.coordinator.send("ben", "hello", "")
+            found.coordinator.messages.send("ben", "hello", "")
     [(_, late)] = sent
     ada.git("push", "-q", "origin", f"{late}:refs/heads/coordination")  # the zombie's push arrives now
     assert ada.ok("sync")["unsent"] == 0
@@ -119,7 +119,7 @@ def test_no_refusal_is_told_while_an_earlier_push_of_the_command_may_still_land(
 ) -> None:
     ada, _, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("x"), ttl_seconds=300)
+        found.coordinator.claims.acquire(file("x"), ttl_seconds=300)
     clock.move(seconds=290)
     sent: list[str] = []
 
@@ -130,13 +130,13 @@ def test_no_refusal_is_told_while_an_earlier_push_of_the_command_may_still_land(
     with monkeypatch.context() as patch:
         patch.setattr(RemoteTip, "swap", note_and_die)
         with ada.here(clock) as found, pytest.raises(Killed):
-            found.coordinator.renew(file("x"), again=False, op="renewal")
+            found.coordinator.claims.renew(file("x"), again=False, op="renewal")
     clock.move(seconds=20)  # by now the lease is over: decided anew, the same command is refused
     with ada.here(clock) as found, pytest.raises(Unknown):
-        found.coordinator.renew(file("x"), again=False, op="renewal")
+        found.coordinator.claims.renew(file("x"), again=False, op="renewal")
     ada.git("push", "-q", "origin", f"{sent[0]}:refs/heads/coordination")  # the killed process's push arrives now
     with ada.here(clock) as found:
-        assert [lease.fence for lease in found.coordinator.renew(file("x"), again=False, op="renewal").claims] == [4]
+        assert [lease.fence for lease in found.coordinator.claims.renew(file("x"), again=False, op="renewal").claims] == [4]
 
 
 def test_a_push_that_never_came_keeps_no_refusal_back_for_long(
@@ -144,18 +144,18 @@ def test_a_push_that_never_came_keeps_no_refusal_back_for_long(
 ) -> None:
     ada, _, clock = earlier
     with ada.here(clock) as found:
-        found.coordinator.acquire(file("x"), ttl_seconds=300)
+        found.coordinator.claims.acquire(file("x"), ttl_seconds=300)
     clock.move(seconds=290)
     with monkeypatch.context() as patch:
         patch.setattr(RemoteTip, "swap", _die)
         with ada.here(clock) as found, pytest.raises(Killed):
-            found.coordinator.renew(file("x"), again=False, op="renewal")
+            found.coordinator.claims.renew(file("x"), again=False, op="renewal")
     clock.move(seconds=20)
     with ada.here(clock) as found:
         for note in (found.desk.path / "flights").iterdir():  # no process that git's deadline has ended can send any more
             os.utime(note, (time.time() - 3600,) * 2)
         with pytest.raises(NotHeld):
-            found.coordinator.renew(file("x"), again=False, op="renewal")
+            found.coordinator.claims.renew(file("x"), again=False, op="renewal")
 
 
 def test_an_unknown_outcome_converges_when_the_command_is_run_again(
@@ -171,9 +171,9 @@ def test_an_unknown_outcome_converges_when_the_command_is_run_again(
     with monkeypatch.context() as patch:
         patch.setattr(RemoteTip, "swap", landed_but_unknown)
         with ada.here() as found, pytest.raises(Unknown):
-            found.coordinator.acquire(file("x"))
+            found.coordinator.claims.acquire(file("x"))
         with ada.here() as found:
-            assert found.coordinator.send("ben", "hello", "").state == "queued"  # never exit 5 for what can wait
+            assert found.coordinator.messages.send("ben", "hello", "").state == "queued"  # never exit 5 for what can wait
     first = ada.ok("claim", "x")
     assert first["claims"][0]["claimed_by"] == "ada"
     assert len(ben.ok("claims")["claims"]) == 1
@@ -210,7 +210,7 @@ def test_what_another_process_of_the_clone_sent_meanwhile_is_not_sent_again(
     ended = []
     real = EventLog._send
 
-    def another_comes(self: Flusher) -> None:
+    def another_comes(self: Submitter) -> None:
         waiting.append(ada.start("heartbeat", "testing", "--json"))
         while len(self.desk.waiting()) < 2:
             assert waiting[0].poll() is None
@@ -220,10 +220,10 @@ def test_what_another_process_of_the_clone_sent_meanwhile_is_not_sent_again(
             ended.extend(collect(waiting))
         return real(self, *args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Flusher, "_gather", another_comes)
+    monkeypatch.setattr(Submitter, "_gather", another_comes)
     monkeypatch.setattr(EventLog, "_send", stopped_for_a_while)
     with ada.here() as found:
-        assert found.coordinator.heartbeat(action="building").state == "committed"
+        assert found.coordinator.sessions.heartbeat(action="building").state == "committed"
     assert [ran.code for ran in ended] == [0]
     assert [one["event"] for one in ada.ok("log")["events"]].count("heartbeat.recorded") == 2
 
@@ -240,7 +240,7 @@ def test_an_answer_that_comes_between_two_looks_is_the_answer(pair: tuple[Seat, 
     with monkeypatch.context() as patch:
         patch.setattr(Desk, "is_waiting", answered_just_now)
         with ada.here() as found, pytest.raises(Held, match="ben holds it"):
-            found.coordinator.acquire(file("x"))
+            found.coordinator.claims.acquire(file("x"))
 
 
 def test_a_refused_push_is_exit_7_with_the_remote_s_words(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
@@ -306,7 +306,7 @@ def test_a_bug_in_one_command_stops_no_other_and_writes_nothing(
             patch.setattr(rules, "problem", never_valid)
         else:
             patch.setattr(wire, "encode", changed)
-        assert [error.exit_code for error in found.coordinator.flusher.flush()] == [70]
+        assert [error.exit_code for error in found.coordinator.parts.submitter.flush()] == [70]
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["before", "after"]
     assert "1 queued command(s) could not be carried out" in ada.run("status").err
     assert "a bug in gitcoord" in ada.run("doctor").out
@@ -375,7 +375,7 @@ def test_a_desk_that_is_a_file_falls_back_to_the_clone(pair: tuple[Seat, Seat], 
     (tmp_path / "file").write_text("in the way")
     with Seat(ada.path, tmp_path / "file").here() as found:
         assert found.desk.path == ada.path / ".git" / "gitcoord"
-        assert found.coordinator.heartbeat(action="building").state == "committed"
+        assert found.coordinator.sessions.heartbeat(action="building").state == "committed"
 
 
 def test_the_whole_group_of_a_child_ends_with_its_deadline(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ def test_a_claim_is_decided_again_after_a_lost_race(pair: tuple[Seat, Seat], mon
 
     monkeypatch.setattr(EventLog, "_send", slow)
     with ada.here() as found, pytest.raises(Held) as refused:
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
     assert refused.value.data["blocked_by"][0]["claimed_by"] == "ben"
     assert [one["claimed_by"] for one in ada.ok("claims")["claims"]] == ["ben"]
 
@@ -425,7 +425,7 @@ def test_what_comes_while_a_race_is_lost_goes_along(pair: tuple[Seat, Seat], mon
     swaps: list[Swap] = []
 
     with ada.here() as found:
-        found.coordinator.start("eve", new=True)
+        found.coordinator.sessions.start("eve", new=True)
 
         def swap(self: RemoteTip, expected: str, new: str, seconds: float, **more: str) -> Swap:
             if not swaps:  # another machine is faster, and meanwhile eve on this one asks too
@@ -435,8 +435,8 @@ def test_what_comes_while_a_race_is_lost_goes_along(pair: tuple[Seat, Seat], mon
             return swaps[-1]
 
         monkeypatch.setattr(RemoteTip, "swap", swap)
-        found.coordinator.who = replace(found.coordinator.who, session="ada", run_id="")
-        found.coordinator.acquire(file("x"))
+        found.coordinator.sessions.act_as("ada", "")
+        found.coordinator.claims.acquire(file("x"))
         assert found.desk.waiting() == []
     assert swaps == [Swap.LOST, Swap.WON]
     assert {one["claimed_by"] for one in ben.ok("claims")["claims"]} == {"ada", "eve"}
@@ -454,7 +454,7 @@ def test_what_its_caller_took_back_is_not_sent_with_the_others(pair: tuple[Seat,
             return real(self, base, ops)
 
         monkeypatch.setattr(Desk, "take_off", take_off)
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
         assert found.desk.flights() == []
     assert [one["claimed_by"] for one in ben.ok("claims")["claims"]] == ["ada"]
 
@@ -470,7 +470,7 @@ def test_what_another_process_carried_out_meanwhile_is_not_called_given_up(
         def take_off(self: Desk, base: str, ops: Sequence[str]) -> str:
             if not raced:  # it was stopped here; another process went on without the lock, and did all of it
                 raced.extend(ops)
-                assert other.coordinator.flusher.flush(seconds=20) == []
+                assert other.coordinator.parts.submitter.flush(seconds=20) == []
             return real(self, base, ops)
 
         op = found.desk.next_id()
@@ -478,7 +478,7 @@ def test_what_another_process_carried_out_meanwhile_is_not_called_given_up(
         found.desk.put(SendMessage(op=op, session="ada", at=now, to="ben", subject="hello"))
         monkeypatch.setattr(Desk, "take_off", take_off)
         monkeypatch.setattr(Desk, "lock", lambda self, seconds: nullcontext(enter_result=True))
-        assert found.coordinator.flusher.flush(seconds=20) == []
+        assert found.coordinator.parts.submitter.flush(seconds=20) == []
     assert raced == [op]
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
 
@@ -490,12 +490,12 @@ def test_an_operation_that_landed_between_its_two_runs_is_not_sent_again(pair: t
 
         def put(command: Command, *, since: str = "") -> None:
             # The second run has looked for the operation, and now the first one's lands, its note and its place go.
-            first.coordinator.send("ben", "hello", "", op="once")
+            first.coordinator.messages.send("ben", "hello", "", op="once")
             real(command, since=since)
 
         again.desk.put = put  # type: ignore[method-assign]
         first.desk.put = real  # type: ignore[method-assign]
-        assert again.coordinator.send("ben", "hello", "", op="once").seq == 4
+        assert again.coordinator.messages.send("ben", "hello", "", op="once").seq == 4
         assert again.desk.waiting() == []
     assert ada.ok("sync")["unsent"] == 0
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
@@ -519,7 +519,7 @@ def test_an_older_clone_of_the_machine_looks_before_it_pushes(
 
     monkeypatch.setattr(RemoteTip, "swap", swap)
     with two.here() as found:
-        found.coordinator.acquire(file("y"))
+        found.coordinator.claims.acquire(file("y"))
     assert swaps == [Swap.WON]
 
 
@@ -554,14 +554,14 @@ def test_kill_9_at_random_moments_loses_no_acknowledged_claim(pair: tuple[Seat, 
 def test_a_winner_rests_by_what_it_lost_and_soon_no_more(pair: tuple[Seat, Seat]) -> None:
     ada, _ = pair
     with ada.here() as found:
-        flusher = found.coordinator.flusher
-        flusher.log.contention = 0
-        assert flusher._rest(0.0, seconds=5.0) == 0.0  # who never lost doesn't rest, however slow its remote is
-        flusher.log.contention = 3
-        assert flusher._rest(0.0, seconds=2.0) == 1.5  # four tries in two seconds, three of them lost
-        assert flusher._rest(0.0, seconds=60.0) < STALLED_AFTER  # or the others on this machine would go without the lock
-        flusher.log.contention = 0
+        batch = found.coordinator.parts.submitter.batch
+        batch.log.contention = 0
+        assert batch._rest(0.0, seconds=5.0) == 0.0  # who never lost doesn't rest, however slow its remote is
+        batch.log.contention = 3
+        assert batch._rest(0.0, seconds=2.0) == 1.5  # four tries in two seconds, three of them lost
+        assert batch._rest(0.0, seconds=60.0) < STALLED_AFTER  # or the others on this machine would go without the lock
+        batch.log.contention = 0
         rest, rests = 1.5, 0
         while rest:
-            rest, rests = flusher._rest(rest, seconds=1.0), rests + 1
+            rest, rests = batch._rest(rest, seconds=1.0), rests + 1
         assert rests < 10

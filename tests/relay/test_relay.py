@@ -82,7 +82,7 @@ def shift(
         made = Plan(**{"name": "chat", "choice": ALL, "outlets": tuple(outlets), "inlets": tuple(inlets), "since": since, **plan})
         one: Shift = Shift(found, wall, None)  # type: ignore[arg-type]  # filled in below: each needs the other
         if not real:
-            boss.flusher.sleep, boss.flusher.clock = one.sleep, one.clock
+            boss.parts.submitter.sleep, boss.parts.submitter.clock = one.sleep, one.clock
         book = Book.open(found.desk.path / "relay", made.name)
         one.relay = Relay(boss, made, book, told=one.told.append, stop=lambda: one.over(), clock=monotonic if real else one.clock)
         yield one
@@ -107,13 +107,13 @@ def say(seat: Seat, wall: Clock, count: int, start: int = 0) -> None:
                 SendMessage(
                     op=found.desk.next_id(),
                     session="ada",
-                    run_id=boss.who.run_id,
+                    run_id=boss.actor.run_id,
                     at=wall(),
                     to="broadcast",
                     subject=f"message {number}",
                 )
             )
-        assert boss.flusher.flush(300.0) == []
+        assert boss.parts.submitter.flush(300.0) == []
 
 
 def numbers(lines: Sequence[str]) -> list[int]:
@@ -138,7 +138,7 @@ def test_a_way_to_a_private_address_ends_the_relay_and_gives_the_claim_back(
                 work(at.relay)
         assert service.tries == 0
     with ben.here(wall) as found:
-        assert [str(one.resource) for one in found.coordinator.view().state.claims.values()] == []
+        assert [str(one.resource) for one in found.coordinator.branch.view().state.claims.values()] == []
 
 
 def test_500_events_through_a_server_that_fails_a_third_come_once_and_in_order(earlier: tuple[Seat, Seat, Clock]) -> None:
@@ -163,7 +163,7 @@ def test_500_events_through_a_server_that_fails_a_third_come_once_and_in_order(e
     assert len(lines) == 500 + dropped
     # What the branch has of it is bounded: not a commit for each event.
     with ada.here(wall) as found:
-        told = list(found.coordinator.entries(session="relay-chat", resource=None, since=None, limit=10_000))
+        told = list(found.coordinator.branch.entries(session="relay-chat", resource=None, since=None, limit=10_000))
     assert len(told) < 500 / 25 + 25
 
 
@@ -224,14 +224,16 @@ def test_a_service_that_hangs_holds_up_neither_the_claim_nor_the_sessions(earlie
                 looks.append(len(looks))
                 at.sleep(320.0)  # a third of the lease each time
                 with ada.here(wall) as found:
-                    found.coordinator.send("ben", f"meanwhile {len(looks)}", "")
+                    found.coordinator.messages.send("ben", f"meanwhile {len(looks)}", "")
             rest(seconds)
 
         at.relay._rest = long_rest  # type: ignore[method-assign]
         at.over = lambda: len(looks) >= 6
         at.relay.work()
         with ada.here(wall) as found:
-            kinds = [one.kind for one in found.coordinator.entries(session="relay-chat", resource=None, since=None, limit=99)]
+            kinds = [
+                one.kind for one in found.coordinator.branch.entries(session="relay-chat", resource=None, since=None, limit=99)
+            ]
         assert kinds.count("claim.renewed") >= 2
         assert not any("no longer hold" in line for line in at.told)
         service._let_go.set()
@@ -298,8 +300,8 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_first_is_killed(
     ada.session = "ada"
     second.extra = {"HOME": str(tmp_path / "other"), "XDG_CONFIG_HOME": str(tmp_path / "other" / ".config")}
     with ada.here(wall) as found:
-        found.coordinator.init()
-        found.coordinator.start("ada")
+        found.coordinator.setup.init()
+        found.coordinator.sessions.start("ada")
     say(ada, wall, 60)
     dice = random.Random(3)
     stall = {"on": True}
@@ -339,7 +341,7 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_first_is_killed(
                     say(ada, wall, 5, start=65)
                 sleep(seconds)
 
-            at.found.coordinator.flusher.sleep = stand_by
+            at.found.coordinator.parts.submitter.sleep = stand_by
             at.relay.work()
         assert len(waited) >= 50
     lines = texts(service)
@@ -390,9 +392,9 @@ def test_who_loses_the_claim_sends_nothing_more(earlier: tuple[Seat, Seat, Clock
             if len(service.got) == 1 and not broken:
                 broken.append(1)
                 with ada.here(wall) as other:
-                    [held] = other.coordinator.leases(mine=False, overlapping=None)
-                    other.coordinator.acquire([held.resource], breaks=held.fence)
-                at.relay._view = at.found.coordinator.look_again(20.0)
+                    [held] = other.coordinator.claims.leases(mine=False, overlapping=None)
+                    other.coordinator.claims.acquire([held.resource], breaks=held.fence)
+                at.relay._view = at.found.coordinator.branch.look_again(20.0)
             broken.extend(broken[:1])
             return len(broken) > 60  # time enough to send the rest
 
@@ -417,12 +419,12 @@ def test_questions_that_wait_too_long_are_told_once_in_order(earlier: tuple[Seat
     ada, ben, wall = earlier
     with ada.here(wall) as found:
         for text in ("first?", "second?", "third?"):
-            found.coordinator.send("ben", text, "", type="question")
-        found.coordinator.send("repo:library", "fourth?", "", type="question")
+            found.coordinator.messages.send("ben", text, "", type="question")
+        found.coordinator.messages.send("repo:library", "fourth?", "", type="question")
     with ben.here(wall) as found:
-        asked = found.coordinator.inbox().found
-        found.coordinator.shown(asked)
-        found.coordinator.reply(asked[1].id, "yes")
+        asked = found.coordinator.messages.inbox().found
+        found.coordinator.messages.shown(asked)
+        found.coordinator.messages.reply(asked[1].id, "yes")
     with Service() as service, shift(ben, wall, [hook(service)], choice=Choice.parse(("unanswered",))) as at:
         at.over = lambda: at.ticks > 1000 + 1000
         at.relay.work()
@@ -477,10 +479,10 @@ def test_once_reads_what_is_new_and_no_more(earlier: tuple[Seat, Seat, Clock], m
     assert outcome == "nothing"
     assert count <= 3 * 3  # each is checked, looked at for the relay's place, and offered to its way out
     with ada.here(wall) as found:  # somebody else had to do with it: then all of it counts
-        found.coordinator.acquire([Resource("relay", "chat")])
+        found.coordinator.claims.acquire([Resource("relay", "chat")])
     assert look()[1] > 1000
     with ada.here(wall) as found:
-        found.coordinator.release([Resource("relay", "chat")])
+        found.coordinator.claims.release([Resource("relay", "chat")])
     assert look()[1] > 1000
     assert look() == ("nothing", 0)
 
@@ -603,8 +605,8 @@ def test_what_people_said_is_not_relayed_back(earlier: tuple[Seat, Seat, Clock],
                 return False
             if at.relay.brought and not numbers(texts(service)):
                 with ada.here(wall) as found:
-                    if not any(one.subject == "message 7" for one in found.coordinator.view().state.messages.values()):
-                        found.coordinator.send("broadcast", "message 7", "")
+                    if not any(one.subject == "message 7" for one in found.coordinator.branch.view().state.messages.values()):
+                        found.coordinator.messages.send("broadcast", "message 7", "")
             return bool(numbers(texts(service)))
 
         at.over = write
@@ -701,12 +703,12 @@ def test_a_question_from_slack_is_answered_in_its_thread(earlier: tuple[Seat, Se
                     asked.append(server.say("<@U0BOT> ada: which &lt;branch&gt;?"))
                 if at.relay.brought == 1 and len(asked) == 1:
                     with ada.here(wall) as found:
-                        mail = found.coordinator.inbox().found
+                        mail = found.coordinator.messages.inbox().found
                         assert [(one.subject, one.type, one.details["author"]) for one in mail] == [
                             ("which <branch>?", "question", "Grace")
                         ]
                         asked.append(mail[0].id)
-                        found.coordinator.reply(mail[0].id, "main, says <!channel> nobody")
+                        found.coordinator.messages.reply(mail[0].id, "main, says <!channel> nobody")
                 return bool(server.posts)
 
             at.over = over
@@ -721,7 +723,7 @@ def test_a_question_from_slack_is_answered_in_its_thread(earlier: tuple[Seat, Se
 def test_an_answer_in_the_thread_of_a_post_reaches_who_asked(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, wall = earlier
     with ada.here(wall) as found:
-        question = found.coordinator.send("broadcast", "May I deploy?", "", type="question")
+        question = found.coordinator.messages.send("broadcast", "May I deploy?", "", type="question")
     with SlackServer() as server:
         channel = slack(server)
         with shift(ben, wall, [channel], [channel]) as at:

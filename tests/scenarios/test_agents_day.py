@@ -26,7 +26,7 @@ def clones(file_remote: Remote, seats: Seats) -> Iterator[tuple[Seat, Seat, list
     commit(ada, "files", "src/api.py")
     ada.git("push", "--quiet", "origin", "HEAD")
     with ada.here() as found:
-        found.coordinator.init()
+        found.coordinator.setup.init()
     ben.git("pull", "--quiet")
     hosts: list[Host] = []
     yield ada, ben, hosts

@@ -127,8 +127,8 @@ def test_killed_listeners_lose_nothing_and_what_they_did_not_show_comes_back_fla
     for seat in (readers[0], readers[2]):
         for _ in range(count):
             with seat.here(clock) as found:
-                mail = found.coordinator.inbox()
-                found.coordinator.shown(mail.found)
+                mail = found.coordinator.messages.inbox()
+                found.coordinator.messages.shown(mail.found)
             if not mail.found:
                 break
             shown.update((one.subject, one.id in mail.again) for one in mail.found)
@@ -145,21 +145,21 @@ def test_taken_and_unshown_message_comes_back_also_when_other_listeners_went_on(
     clock = Clock()
     write(writer, range(1, 3))
     with readers[0].here(clock) as found:
-        [lost] = next(found.coordinator.listen(0.0)).found  # killed here: it never says that it was shown
+        [lost] = next(found.coordinator.messages.listen(0.0)).found  # killed here: it never says that it was shown
     clock.move(seconds=30)
     with readers[2].here(clock) as found:
-        mail = next(found.coordinator.listen(0.0))
-        found.coordinator.shown(mail.found)
+        mail = next(found.coordinator.messages.listen(0.0))
+        found.coordinator.messages.shown(mail.found)
     assert lost.subject not in [one.subject for one in mail.found]
     clock.move(seconds=100)
     with readers[3].here(clock) as found:
-        again = next(found.coordinator.listen(0.0))
+        again = next(found.coordinator.messages.listen(0.0))
         assert ([one.subject for one in again.found], again.again) == ([lost.subject], {lost.id})
-        found.coordinator.shown(again.found)
+        found.coordinator.messages.shown(again.found)
     clock.move(seconds=500)
     for seat in readers[2:]:
         with seat.here(clock) as found:
-            assert found.coordinator.inbox().found == []
+            assert found.coordinator.messages.inbox().found == []
 
 
 def test_what_one_machine_has_shown_is_told_to_the_other_while_it_goes_on_listening(file_remote: Remote, seats: Seats) -> None:
@@ -167,11 +167,11 @@ def test_what_one_machine_has_shown_is_told_to_the_other_while_it_goes_on_listen
     clock = Clock()
     write(writer, range(1, 2))
     with readers[0].here(clock) as found:
-        mail = found.coordinator.inbox()
-        found.coordinator.shown(mail.found)
+        mail = found.coordinator.messages.inbox()
+        found.coordinator.messages.shown(mail.found)
     clock.move(seconds=60)
     with readers[1].here(clock) as found:
-        assert list(found.coordinator.listen(0.0)) == []
+        assert list(found.coordinator.messages.listen(0.0)) == []
     clock.move(seconds=90)
     with readers[2].here(clock) as found:
-        assert found.coordinator.inbox().found == []
+        assert found.coordinator.messages.inbox().found == []

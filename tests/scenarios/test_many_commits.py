@@ -39,10 +39,10 @@ def test_many_commits_are_a_handful_of_pushes_and_none_is_lost(
     clock.move(hours=-2)
     every = [Seat(tmp_path / f"tree-{number}", first.desk, extra=extra) for number in range(trees)]
     with first.here(clock) as found:
-        found.coordinator.init()
+        found.coordinator.setup.init()
     for seat in every:
         with seat.here(clock) as found:
-            found.coordinator.start(seat.path.name)
+            found.coordinator.sessions.start(seat.path.name)
     folder.install(first.path / ".git" / "hooks", common_dir=first.path / ".git")
     before, begun = pushes(file_remote), first.git("rev-parse", "origin/coordination")
 

@@ -32,11 +32,11 @@ def test_messages_and_heartbeats_wait_and_arrive_in_order_with_their_own_times(o
     for number in range(3):
         clock.move(seconds=7)
         with ada.here(clock) as found:
-            assert found.coordinator.send("ben", f"note {number}", "").state == "queued"
+            assert found.coordinator.messages.send("ben", f"note {number}", "").state == "queued"
         said.append((f"note {number}", spell(clock.now)))
     clock.move(seconds=7)
     with ada.here(clock) as found:
-        assert found.coordinator.heartbeat(action="building", target="offline").state == "queued"
+        assert found.coordinator.sessions.heartbeat(action="building", target="offline").state == "queued"
     warned = ada.run("status")
     assert "4 unsent since" in warned.err
     remote.back()
@@ -84,30 +84,30 @@ def test_a_late_release_frees_nothing_that_has_a_new_owner(file_remote: Remote, 
     ada, ben = seats(file_remote, "ada", "ben")
     clock = Clock()
     with ada.here(clock) as found:
-        found.coordinator.init()
-        found.coordinator.start("ada")
-        found.coordinator.acquire(file("x"), ttl_seconds=300)
+        found.coordinator.setup.init()
+        found.coordinator.sessions.start("ada")
+        found.coordinator.claims.acquire(file("x"), ttl_seconds=300)
     with ben.here(clock) as found:
-        found.coordinator.start("ben")
+        found.coordinator.sessions.start("ben")
     file_remote.away()
     with ada.here(clock) as found:
-        receipt, _ = found.coordinator.release(file("x"))
+        receipt, _ = found.coordinator.claims.release(file("x"))
         assert receipt.state == "queued"
         with pytest.raises(Unreachable):
-            found.coordinator.acquire(file("y"))
+            found.coordinator.claims.acquire(file("y"))
     file_remote.back()
     later = Clock(clock.now + timedelta(minutes=10))
     with ben.here(later) as found:
         found.coordinator.log.tip.witness = lambda: later.now  # type: ignore[method-assign]  # the remote's clock goes with the story's
-        fence = found.coordinator.acquire(file("x")).claims[0].fence
+        fence = found.coordinator.claims.acquire(file("x")).claims[0].fence
     with ada.here(later) as found:
-        errors, _ = found.coordinator.sync()
+        errors, _ = found.coordinator.branch.sync()
         assert errors == []
-        assert found.coordinator.desk.waiting() == []
+        assert found.coordinator.parts.desk.waiting() == []
     with ben.here(later) as found:
-        [lease] = found.coordinator.leases(mine=False, overlapping=None)
+        [lease] = found.coordinator.claims.leases(mine=False, overlapping=None)
         assert (lease.claimed_by, lease.fence) == ("ben", fence)
-        last = found.coordinator.entries(session="ada", resource=None, since=None, limit=1)[0]
+        last = found.coordinator.branch.entries(session="ada", resource=None, since=None, limit=1)[0]
         assert last.kind == "claim.released"
         assert last.resources == ()
 

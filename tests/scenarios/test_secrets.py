@@ -50,7 +50,7 @@ def test_what_is_said_unasked_has_it_hidden(pair: tuple[Seat, Seat]) -> None:
     ada.ok("release", "a.py", "--done", "all of it")
     assert "ghp" not in ada.ok("start", "--new")["session_id"]
     with ada.here() as found:  # as agents and relays do
-        found.coordinator.send("ben", f"the token is {TOKEN}", "")
+        found.coordinator.messages.send("ben", f"the token is {TOKEN}", "")
         said = {"at": "2026-01-01T00:00:00Z", "action": "committed", "target": f"use {TOKEN}", "files": [TOKEN], "branch": TOKEN}
     command = fold("ada", [said], "01KA3FDTE091ESFY1RER9H06RG")
     assert command is not None

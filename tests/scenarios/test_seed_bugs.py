@@ -20,7 +20,7 @@ def test_two_heartbeats_in_one_second_are_both_kept(pair: tuple[Seat, Seat]) -> 
     clock = Clock()
     for action in ("building", "testing"):
         with ada.here(clock) as found:
-            found.coordinator.heartbeat(action=action)
+            found.coordinator.sessions.heartbeat(action=action)
     kinds = [one["subject"] for one in ada.ok("log", "--session", "ada")["events"] if one["event"] == "heartbeat.recorded"]
     assert kinds == ["heartbeat: ada building", "heartbeat: ada testing"]
 
@@ -30,7 +30,7 @@ def test_two_messages_in_one_second_are_both_kept(pair: tuple[Seat, Seat]) -> No
     clock = Clock()
     for subject in ("one", "two"):
         with ada.here(clock) as found:
-            found.coordinator.send("ben", subject, "")
+            found.coordinator.messages.send("ben", subject, "")
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["one", "two"]
 
 
@@ -46,20 +46,20 @@ def test_sessions_of_one_clone_do_not_share_one_identity(pair: tuple[Seat, Seat]
 def test_an_expired_claim_is_taken_over_and_a_live_one_is_not(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        old = found.coordinator.acquire(file("x"), ttl_seconds=3600).claims[0]
+        old = found.coordinator.claims.acquire(file("x"), ttl_seconds=3600).claims[0]
     clock.move(minutes=59)
     with ben.here(clock) as found, pytest.raises(Held):
-        found.coordinator.acquire(file("x"))
+        found.coordinator.claims.acquire(file("x"))
     clock.now = old.expires_at + timedelta(seconds=61)
     with ben.here(clock) as found:
-        new = found.coordinator.acquire(file("x"))
+        new = found.coordinator.claims.acquire(file("x"))
     assert new.claims[0].fence > old.fence
     assert new.taken == (f"{old.fence} ada expired file:x",)
     with ada.here(clock) as found:
-        [message], _, _ = found.coordinator.inbox()
+        [message], _, _ = found.coordinator.messages.inbox()
         assert message.type == "alert"
         with pytest.raises(NotHeld):
-            found.coordinator.renew(file("x"))
+            found.coordinator.claims.renew(file("x"))
 
 
 def test_quotes_do_not_break_the_record(pair: tuple[Seat, Seat]) -> None:
@@ -83,7 +83,7 @@ def test_more_than_five_messages_are_shown(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     with ada.here() as found:
         for number in range(12):
-            found.coordinator.send("ben", f"note {number}", "")
+            found.coordinator.messages.send("ben", f"note {number}", "")
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == [f"note {number}" for number in range(12)]
 
 

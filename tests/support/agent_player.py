@@ -168,14 +168,15 @@ class Claude:
             assert there
             assert view is not None
             claims = view.state.claims.values()
-            cache.note(found.memory.path, view.checked.good, claims, view.state.rules.grace, found.coordinator.who.namespace)
+            cache.note(found.memory.path, view.checked.good, claims, view.state.rules.grace, found.coordinator.actor.namespace)
 
     def arrive(self, source: str = "startup") -> None:
         """It starts, in this process: the same without the hook."""
         with self.seat.here() as found:
-            boss, agent = found.coordinator, {"CLAUDE_CODE_SESSION_ID": self.id}
-            pid = self.host.child.pid
-            boss.who = replace(boss.who, agent=agent, agent_name="claude-code", owner=(pid, processes.born(pid)))
+            agent, pid = {"CLAUDE_CODE_SESSION_ID": self.id}, self.host.child.pid
+            owner = (pid, processes.born(pid))
+            actor = replace(found.coordinator.actor, agent=agent, agent_name="claude-code", owner=owner, cached=True)
+            boss = found.coordinator.acting_as(actor)
             arrived = arrival.arrive(boss, source)
             assert arrived is not None
             Tray.of(self.own, arrived.session).touch()

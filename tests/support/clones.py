@@ -102,11 +102,13 @@ class Seat:
 
     @contextmanager
     def here(
-        self, now: Callable[[], datetime] | None = None, *, truth: Callable[[], datetime] | None = None
+        self, now: Callable[[], datetime] | None = None, *, truth: Callable[[], datetime] | None = None, **more: Any
     ) -> Iterator[Connection]:
-        """The same in this process, with a clock of the test's. `truth`: the remote's clock, if that one isn't right."""
-        extra = {} if now is None else {"now": now, "witness": truth or now}
-        with connect(str(self.path), self.env, session=self.session or None, **extra) as found:  # type: ignore[arg-type]
+        """The same in this process, with a clock of the test's. `truth`: the remote's clock, if that one isn't right; `more`: what
+        `connect` takes besides.
+        """
+        extra = more if now is None else {"now": now, "witness": truth or now, **more}
+        with connect(str(self.path), self.env, session=self.session or None, **extra) as found:
             yield found
 
     def git(self, *args: str) -> str:

@@ -47,7 +47,7 @@ class Day:
     def claim(self, *names: str, by: Seat | None = None, see: bool = True, **given: Any) -> int:
         """Claims, by default as ada, and lets ben see it; the fence."""
         with (by or self.ada).here(self.clock) as found:
-            fence = found.coordinator.acquire(file(*names), **given).claims[0].fence
+            fence = found.coordinator.claims.acquire(file(*names), **given).claims[0].fence
         if see:
             self.see()
         return fence
@@ -55,19 +55,19 @@ class Day:
     def release(self, *names: str) -> None:
         """Ada gives back; ben doesn't see it."""
         with self.ada.here(self.clock) as found:
-            found.coordinator.release(file(*names))
+            found.coordinator.claims.release(file(*names))
 
     def see(self, seat: Seat | None = None) -> None:
         """Ben (or another) looks at the branch."""
         with (seat or self.ben).here(self.clock) as found:
-            found.coordinator.view()
+            found.coordinator.branch.view()
 
     def ask(self, *paths: str, seat: Seat | None = None, here: Path | None = None, **asked: Any) -> Answer:
         """What the guard of ben (or another) says."""
         seat = seat or self.ben
         with seat.here(self.clock) as found:
             wanted = Asked(paths=paths, here=str(here or seat.path), **asked)
-            return check.look(found.coordinator, found.repo, found.settings, wanted)
+            return check.look(found.coordinator.branch, found.repo, found.settings, wanted)
 
     def staged(self, **asked: Any) -> Answer:
         """What it says of what is staged."""

@@ -26,17 +26,16 @@ _SECONDS = 2.0  # that a start waits for the remote, each time it asks it
 
 
 @contextmanager
-def _connection(here: Here, agent: str) -> Iterator[Connection]:
-    with connect(here.near.work_tree, here.environ, session=here.binding.session if here.binding else None) as found:
-        boss = found.coordinator
-        boss.who = replace(boss.who, agent=here.agent, agent_name=agent or None, owner=here.owner())
-        boss.seconds = boss.flusher.seconds = min(_SECONDS, found.settings.deadline)
-        yield found
+def _connection(here: Here, agent: str, *, cached: bool = False, heard: bool = True) -> Iterator[Connection]:
+    session = here.binding.session if here.binding else None
+    with connect(here.near.work_tree, here.environ, session=session, cached=cached, heard=heard, seconds=_SECONDS) as found:
+        actor = replace(found.coordinator.actor, agent=here.agent, agent_name=agent or None, owner=here.owner())
+        yield replace(found, coordinator=found.coordinator.acting_as(actor))
 
 
 def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
     """Registers the session, or goes on with it, and briefs it if a text gets to it now (`takes`)."""
-    with _connection(here, occasion.agent) as found:
+    with _connection(here, occasion.agent, cached=True) as found:  # to look once is enough
         boss = found.coordinator
         named = here.environ.get("GITCOORD_SESSION", "")
         arrived = arrival.arrive(boss, occasion.source, named=named, files=touched(found.repo))
@@ -45,14 +44,14 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
         tray = Tray.of(here.own, arrived.session)
         tray.touch()
         tray.set_claims(on=found.settings.autoclaim)
-        view = boss.view(fresh=False)
+        view = boss.branch.view(fresh=False)
         cache.note(
             found.memory.path,
             view.checked.good,
             view.state.claims.values(),
             view.state.rules.grace,
-            boss.who.namespace,
-            fold=boss.folds(view.state),
+            boss.actor.namespace,
+            fold=boss.branch.folds(view.state),
         )
     here.background(now=not arrived.known)
     return Said(Answer(context=arrived.text), lambda: arrival.shown(boss, arrived)) if takes else Said()
@@ -61,11 +60,10 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
 def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
     """What the guard says of an edit, as a verdict or a warning. Where no text gets to the agent now, a warning is kept."""
     try:
-        with _connection(here, occasion.agent) as found:
+        with _connection(here, occasion.agent, heard=False) as found:  # what it lost is told where it is listened to
             boss = found.coordinator
-            boss.heard = False  # what it lost is told where it is listened to
             said = check.look(
-                boss, found.repo, found.settings, Asked(paths=occasion.paths, here=occasion.place, can_ask=True)
+                boss.branch, found.repo, found.settings, Asked(paths=occasion.paths, here=occasion.place, can_ask=True)
             )  # fmt: skip
     except NotInitialised:
         return Said()
@@ -75,8 +73,8 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
             said.good,
             said.state.claims.values(),
             said.state.rules.grace,
-            boss.who.namespace,
-            fold=boss.folds(said.state),
+            boss.actor.namespace,
+            fold=boss.branch.folds(said.state),
         )
     here.background()
     if said.outcome in {"blocked", "asked"}:
@@ -93,7 +91,7 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
         here.tray.tell(steps.quiet(here, said.good, occasion))
 
     if said.outcome == "allowed":
-        wanted = targets.targets(steps.ground(here, boss.who.namespace), occasion.paths, occasion.place)
+        wanted = targets.targets(steps.ground(here, boss.actor.namespace), occasion.paths, occasion.place)
         steps.note(here, wanted)
         return Said()
     if not tell or said.outcome != "warned":

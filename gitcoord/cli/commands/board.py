@@ -23,7 +23,7 @@ def board(
     if at is not None and not re.fullmatch(r"\d{1,9}|[0-9a-f]{7,64}", at):
         at = parse_when(at, now=utc_now(), ahead=False).isoformat()
     with connection() as found:
-        text = found.coordinator.board(at=at, from_history=from_history)
+        text = found.coordinator.branch.board(at=at, from_history=from_history)
     if output is not None:
         try:
             output.write_bytes(text.encode())

@@ -18,15 +18,15 @@ def briefing(
     """Say what a starting session should know, in 4 KB at most; again: only what is new. Takes no message."""
     with connection() as found:
         boss = found.coordinator
-        told = boss.briefing(touched(found.repo), everything=everything)
+        told = boss.briefings.brief(touched(found.repo), everything=everything)
         if options.json:
             read_at = found.memory.read_at()
             record = {
-                "session_id": boss.who.session or None, "seq": told.seen.seq, "read_at": spell(read_at) if read_at else None,
+                "session_id": boss.actor.session or None, "seq": told.seen.seq, "read_at": spell(read_at) if read_at else None,
                 "new": bool(told.text), "counts": told.counts, "text": told.text,
             }  # fmt: skip
             answer(record)
         elif told.text:
             out(told.text.removesuffix("\n"))
         output.require()
-        boss.briefed(told)
+        boss.briefings.note_shown(told)

@@ -21,7 +21,7 @@ def check(
     with connection() as found:
         wanted = resources(found, names)
         try:
-            mine = found.coordinator.check(wanted, fence)
+            mine = found.coordinator.claims.check(wanted, fence)
         except NotHeld as error:
             raise typer.Exit(tell(error, outcome="stale")) from error
         what = ", ".join(map(str, wanted))

@@ -46,7 +46,7 @@ def claim(
             "breaks": breaks,
         }  # fmt: skip
         try:
-            held = boss.acquire(wanted, wait=patience(boss, timeout) if wait else None, told=say, op=options.op, **asked)
+            held = boss.claims.acquire(wanted, wait=patience(boss, timeout) if wait else None, told=say, op=options.op, **asked)
         except GitcoordError as error:
             outcome = {3: "blocked", 5: "unknown"}.get(error.exit_code, "failed")
             code = tell(error, outcome=outcome, claims=[], blocked_by=[], place=None, commit=None, seq=None)

@@ -34,10 +34,10 @@ def config(
     with connection() as found:
         if shared:
             if key is not None and value is not None:
-                receipt = found.coordinator.set_shared(key, value, op=options.op)
+                receipt = found.coordinator.setup.set_shared(key, value, op=options.op)
                 answer({**as_json.receipt(receipt), "key": key, "value": value}, f"{key} = {value} for all")
                 return
-            values = branch.shown(found.coordinator.view().state.rules.settings)
+            values = branch.shown(found.coordinator.branch.view().state.rules.settings)
             if key is not None and key not in values:
                 if not key.startswith(branch.CAPACITY):
                     raise BadInput(f"{key!r} is not a shared setting", hint=f"one of: {', '.join(values)}")

@@ -28,11 +28,11 @@ def end(
         raise BadInput("--next, --blockers, --tests and --branch are for --handoff", hint="gitcoord end --handoff anyone")
     with connection() as found:
         boss = found.coordinator
-        name = boss.who.session
-        held = boss.identity.held(name) if name else []
+        name = boss.actor.session
+        held = boss.parts.identity.held(name) if name else []
         said = {"next": following, "blockers": blockers, "tests": tests} if to is not None else {}
         where = handoff.code(found, branch) if to is not None else {}
-        receipt = boss.end(done or [], notes, to=to, op=options.op, **said, **where)
+        receipt = boss.sessions.end(done or [], notes, to=to, op=options.op, **said, **where)
         left = f", handoff {receipt.seq or ''} left for {to}" if to is not None else ""
         answer(
             as_json.receipt(receipt),

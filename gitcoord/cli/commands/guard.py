@@ -40,7 +40,7 @@ def guard(
         with _in_time():
             asked = _asked(paths or [], staged=staged, push=push)
             with _connection() as found:
-                said = check.look(found.coordinator, found.repo, found.settings, asked)
+                said = check.look(found.coordinator.branch, found.repo, found.settings, asked)
                 _look_after(found, said)
     except (NoRepository, NotInitialised):  # not a place where anybody claims anything
         answer(_record(Answer()))
@@ -50,7 +50,7 @@ def guard(
         say(f"warning: the guard could not look: {words}")
         answer({**_record(Answer("warned")), "message": words})
         return
-    for warning in found.coordinator.warnings:
+    for warning in found.coordinator.notices:
         say(f"warning: {warning}")
     if said.cut:
         say("warning: the guard looked at the newest commits of this push only")
@@ -90,9 +90,9 @@ def _in_time() -> Iterator[None]:
 def _connection() -> Iterator[Connection]:
     start = os.path.abspath(options.path or ".")
     # In a hook git says by variables which repository is meant; -C says it plainer.
-    with connect(start, os.environ, session=options.session or None, hooked=not options.path) as found:
-        found.coordinator.heard = not options.quiet
-        options.agent = bool(found.coordinator.who.agent)
+    session = options.session or None
+    with connect(start, os.environ, session=session, heard=not options.quiet, hooked=not options.path) as found:
+        options.agent = bool(found.coordinator.actor.agent)
         options.below = bool(here_and_root(found)[0])
         yield found
 
@@ -123,14 +123,14 @@ def _look_after(found: Connection, said: Answer) -> None:
     """Leaves the next guard a short list, and has an old view refreshed in the background."""
     if said.state is None or said.now is None:
         return
-    repo = found.coordinator.who.namespace
+    repo = found.coordinator.actor.namespace
     cache.note(
         found.memory.path,
         said.good,
         said.state.claims.values(),
         said.state.rules.grace,
         repo,
-        fold=found.coordinator.folds(said.state),
+        fold=found.coordinator.branch.folds(said.state),
     )
     if said.stale and os.environ.get("GITCOORD") != "0" and cache.take_turn(found.memory.path.parent):
         processes.detach(cache.refreshing(found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})

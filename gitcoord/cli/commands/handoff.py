@@ -47,7 +47,7 @@ def handoff(
     with connection() as found:
         chosen = resources(found, claim) if claim else [] if no_claims else None
         where = code(found, branch)
-        receipt, going = found.coordinator.handoff(
+        receipt, going = found.coordinator.handoffs.offer(
             to,
             resources=chosen,
             op=options.op,

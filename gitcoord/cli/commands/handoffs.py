@@ -17,7 +17,7 @@ def handoffs(
 ) -> None:
     """List what is handed over: open ones, those for you first."""
     with connection() as found:
-        every = found.coordinator.handoffs(everything=everything)
+        every = found.coordinator.handoffs.listed(everything=everything)
         if options.json:
             answer({"handoffs": [{**as_json.record(one.handoff), "for_me": one.for_me, "mine": one.mine} for one in every]})
             return

@@ -27,7 +27,7 @@ def heartbeat(
     """Say what you are doing; renews what you hold when it is due."""
     with connection() as found:
         files = [resource(found, f"file:{path}").name for path in file or []]
-        receipt = found.coordinator.heartbeat(
+        receipt = found.coordinator.sessions.heartbeat(
             op=options.op, action=action, target=target, phase=phase, progress=progress, next_action=next_action,
             blocked_by=blocked_by, files_touched=tuple(files), estimated_completion=_when(eta, ahead=True) if eta else None,
         )  # fmt: skip

@@ -24,7 +24,7 @@ def history(
         wanted = resources(found, names)
         if len(wanted) != 1:
             raise BadInput(f"one thing at a time, not {len(wanted)}", hint=f"gitcoord history {word(str(wanted[0]))}")
-        held, now = found.coordinator.history(wanted[0])
+        held, now = found.coordinator.branch.history(wanted[0])
     every, waits = held.all(now), held.all_waits(now)
     shown = every[-limit:]
     if options.json:

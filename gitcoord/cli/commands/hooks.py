@@ -73,7 +73,7 @@ def install(
         _say_then(meant, placed)
         if guard:
             try:
-                found.coordinator.view()  # the guard goes by what this clone has seen: without a first look that is nothing
+                found.coordinator.branch.view()  # the guard goes by what this clone has seen: without a first look that is nothing
             except GitcoordError as error:
                 say(f"warning: the guard has nothing to go by yet: {error.message}")
 

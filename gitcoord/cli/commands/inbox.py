@@ -10,7 +10,7 @@ from gitcoord.cli import output
 from gitcoord.cli.arguments import patience
 from gitcoord.cli.connect import answer, connection, options, others_words, say
 from gitcoord.cli.mail import Room, Timeout, deliver, print_message, show_mail
-from gitcoord.coordinator.messages import Mail
+from gitcoord.coordinator.unread import Mail
 from gitcoord.core.names import word
 from gitcoord.errors import BadInput
 from gitcoord.views import as_json
@@ -43,17 +43,17 @@ def inbox(
     with connection() as found:
         boss = found.coordinator
         output.require()  # before anything is taken
-        if not boss.who.session:
-            boss.require_session()
+        if not boss.actor.session:
+            boss.sessions.ensure()
         if everything or sent:
-            every = boss.all_messages(sent=sent, sender=sender, kind=kind)
+            every = boss.messages.all(sent=sent, sender=sender, kind=kind)
             mail = Mail(every if options.json else every[-_KEPT:])
             if len(every) > len(mail.found):
                 say(f"{len(every) - len(mail.found)} earlier ones are not shown: --json has them all")
         else:
             seconds = patience(boss, timeout) if wait else None
-            mail = boss.inbox(peek=peek or options.cached, wait=seconds, sender=sender, kind=kind)
-        readers = {one.id: boss.read_by(one) for one in mail.found} if sent else None
+            mail = boss.messages.inbox(peek=peek or options.cached, wait=seconds, sender=sender, kind=kind)
+        readers = {one.id: boss.messages.read_by(one) for one in mail.found} if sent else None
         nothing = "no unread messages" if not everything and not sent else "no messages"
         if everything or sent or peek or options.cached:
             show_mail(mail, nothing=nothing, readers=readers)
@@ -63,7 +63,7 @@ def inbox(
 
 def _show_whole(which: str) -> None:
     with connection() as found:
-        message = found.coordinator.one_message(which)
+        message = found.coordinator.messages.whole(which)
         answer({"messages": [as_json.message(message)], "more": 0})
         if not options.json:
             with others_words():

@@ -33,7 +33,7 @@ def init(
         receipt, words = setup.init(found, op=options.op)
         where = f" --git-dir={shlex.quote(found.home.git_dir)}" if found.settings.hub else ""
         answer(
-            {**as_json.receipt(receipt), "branch": found.tip.ref, "repo": found.coordinator.who.repo},
+            {**as_json.receipt(receipt), "branch": found.tip.ref, "repo": found.coordinator.actor.repo},
             words,
             "next: gitcoord start; gitcoord claim FILE; gitcoord status",
             f"read it with plain git: git{where} log {found.tip.ref}; git{where} show {found.tip.ref}:{BOARD}",

@@ -34,9 +34,9 @@ def listen(
     with connection() as found:
         boss = found.coordinator
         output.require()
-        boss.require_session()
+        boss.sessions.ensure()
         heard = False
-        for mail in boss.listen(patience(boss, timeout) if timeout or not follow else FOREVER):
+        for mail in boss.messages.listen(patience(boss, timeout) if timeout or not follow else FOREVER):
             heard = True
             deliver(boss, mail)
             if not follow:

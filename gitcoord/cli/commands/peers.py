@@ -19,15 +19,15 @@ def peers(
     """List the other sessions that are there."""
     with connection() as found:
         boss = found.coordinator
-        state = boss.view().state
+        state = boss.branch.view().state
         others = [
             one
             for one in sorted(state.sessions.live(), key=lambda one: one.start_seq)
-            if one.session_id != boss.who.session
+            if one.session_id != boss.actor.session
             and (capability is None or capability in one.capabilities)
             and role in (None, one.role)
         ]
-        now, quiet = boss.time_now(), state.rules.quiet_after
+        now, quiet = boss.branch.time_now(), state.rules.quiet_after
         stands = {one.session_id: standing(one, now, quiet) for one in others}
         if options.json:
             answer({"sessions": [{**as_json.record(one), "quiet": stands[one.session_id] == "quiet"} for one in others]})

@@ -105,8 +105,8 @@ def _relay(typed: Typed, *, once: bool) -> tuple[dict[str, Any], str]:
     from gitcoord.relay.settings import only_one
 
     reactions: list[Reaction] = []
-    with _stoppable() as stop, connection() as found:
-        found.coordinator.about_secrets = "hide"  # what people say outside can't be asked back
+    # What people say outside can't be asked back: a secret in it is hidden.
+    with _stoppable() as stop, connection(about_secrets="hide") as found:
         folder = found.desk.path / "relay"
 
         def reaction(words: str, seconds: float) -> Reaction:

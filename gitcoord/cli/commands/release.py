@@ -36,7 +36,7 @@ def release(
             head = found.repo.head()
             told |= {"branch": branch_or_none(head.branch), "commit": oid_or_none(head.commit)}
         wanted = resources(found, names) if names else None
-        receipt, freed = found.coordinator.release(wanted, op=options.op, **told)
+        receipt, freed = found.coordinator.claims.release(wanted, op=options.op, **told)
         words = [f"released: {entry.split(' ', 1)[1]}" for entry in freed]
         given = {entry.split(" ", 1)[1] for entry in freed}
         unheld = [str(one) for one in wanted or () if str(one) not in given]

@@ -15,7 +15,7 @@ from gitcoord.views import as_json
 def renew(names: Names = None, ttl: Annotated[str | None, typer.Option(help="How long from now.")] = None) -> None:
     """Hold on to leases; none named: all of yours."""
     with connection() as found:
-        held = found.coordinator.renew(resources(found, names) if names else [], seconds(ttl), op=options.op)
+        held = found.coordinator.claims.renew(resources(found, names) if names else [], seconds(ttl), op=options.op)
         lines = [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in held.claims]
         answer(
             {

@@ -23,10 +23,10 @@ def reply(
         raise BadInput(f"{len(words)} words are too many: [ID] ANSWER", hint='gitcoord reply 42 "Yes, since version 2."')
     with connection() as found:
         boss = found.coordinator
-        boss.require_session()
-        asked = boss.message_id(words[0], any_receiver=True) if len(words) == 2 else None
+        boss.sessions.ensure()
+        asked = boss.messages.id_of(words[0], any_receiver=True) if len(words) == 2 else None
         seconds = patience(boss, timeout) if wait or timeout else None
-        receipt, mail = boss.reply(asked, text_or_stdin(words[-1]), wait=seconds, op=options.op, tell=say)
+        receipt, mail = boss.messages.reply(asked, text_or_stdin(words[-1]), wait=seconds, op=options.op, tell=say)
         told = as_json.receipt(receipt)
         if wait or timeout:
             deliver(boss, mail, **told)

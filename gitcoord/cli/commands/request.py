@@ -22,7 +22,7 @@ def request(
     """Ask whoever holds it to give it up; the answer comes as a message, and with it an offer."""
     with connection() as found:
         wanted, text = split_number(found, names)
-        receipt, asked, denied = found.coordinator.request(wanted, text, op=options.op)
+        receipt, asked, denied = found.coordinator.claims.request(wanted, text, op=options.op)
         told = {**as_json.receipt(receipt), "asked": list(asked), "denied": list(denied)}
         if not asked:
             raise Held(

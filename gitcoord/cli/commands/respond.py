@@ -25,9 +25,9 @@ def respond(
         raise BadInput(f"the answer is approve, deny or share, not {show(verdict, 40)!r}")
     with connection() as found:
         boss = found.coordinator
-        key = boss.message_id(request)
+        key = boss.messages.id_of(request)
         text = text_or_stdin(message) if message else ""
-        receipt, event = boss.respond(key, cast(Answer, verdict), text, op=options.op)
+        receipt, event = boss.claims.respond(key, cast(Answer, verdict), text, op=options.op)
         words = {
             "approve": f"{event.resource} is given up" + (f" and offered to {event.asker}" if event.offered else ""),
             "share": f"{event.resource} is held shared now" + (f" and offered to {event.asker}" if event.offered else ""),

@@ -163,7 +163,7 @@ def _environ(kept: Sequence[Kept], found: Connection) -> dict[str, str]:
     """The command's environment: it acts as this session, and knows the fences of what is held for it."""
     return {
         **os.environ,
-        "GITCOORD_SESSION": found.coordinator.who.session,
+        "GITCOORD_SESSION": found.coordinator.actor.session,
         "GITCOORD_FENCE": str(kept[0].fence),
         "GITCOORD_FENCES": "\n".join(one.entry for one in kept),
     }

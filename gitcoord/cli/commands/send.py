@@ -39,10 +39,10 @@ def send(
         given: dict[str, Any] = {
             "type": kind, "details": details, "priority": "urgent" if urgent else "normal",
             "expires_at": parse_when(expires, now=utc_now(), ahead=True) if expires else None,
-            "in_reply_to": found.coordinator.message_id(reply_to, any_receiver=True) if reply_to else None,
+            "in_reply_to": found.coordinator.messages.id_of(reply_to, any_receiver=True) if reply_to else None,
         }  # fmt: skip
-        receipt = found.coordinator.send(who, None if message is None else subject, text, op=options.op, **given)
+        receipt = found.coordinator.messages.send(who, None if message is None else subject, text, op=options.op, **given)
         to = "all" if who == TO_ALL else who
-        if receipt.state != "queued" and (nobody := found.coordinator.nobody_there(who)):
+        if receipt.state != "queued" and (nobody := found.coordinator.messages.nobody_there(who)):
             say(nobody)
         answer(as_json.receipt(receipt), f"sent to {to}" if receipt.state != "queued" else f"queued for {to}: the remote is away")

@@ -23,12 +23,12 @@ def start(
     """Register a session, or go on with the one of this work tree."""
     with connection() as found:
         boss = found.coordinator
-        session, receipt = boss.start(name, new=new, capabilities=capability or [], role=role, work=work, op=options.op)
+        session, receipt = boss.sessions.start(name, new=new, capabilities=capability or [], role=role, work=work, op=options.op)
         words = f"session {session}" + (" (queued: the remote is away)" if receipt.state == "queued" else "")
         state = "queued" if receipt.state == "queued" else "committed"
         offers = []
         with suppress(NotInitialised):  # a first start that is still queued
-            offers = boss.offered()
-        told = {"session_id": session, "run_id": boss.who.run_id, "seq": receipt.seq or None, "state": state}
+            offers = boss.handoffs.offered()
+        told = {"session_id": session, "run_id": boss.actor.run_id, "seq": receipt.seq or None, "state": state}
         answer({**told, "handoffs": [as_json.record(one) for one in offers]}, words)
         tell_offered(offers)

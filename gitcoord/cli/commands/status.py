@@ -24,7 +24,7 @@ def status(
 ) -> None:
     """Show who does what now: yours first."""
     with connection() as found:
-        now = found.coordinator.status(repo=repo)
+        now = found.coordinator.branch.status(repo=repo)
         if options.json:
             answer(_status(now, everything=everything))
         else:
@@ -70,7 +70,7 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
 
 
 def _print_status(found: Connection, now: Status, *, everything: bool, own: bool) -> None:
-    state, me = now.state, found.coordinator.who.session
+    state, me = now.state, found.coordinator.actor.session
     if now.read_at is None:
         out(f"as known at {spell(state.at)} (event {now.seq})")
     if me and own:

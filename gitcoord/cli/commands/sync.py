@@ -26,7 +26,7 @@ def sync(
         if if_due:
             errors, view, agents = background.look_after(found.coordinator, found.repo, found.settings)
         else:
-            errors, view = found.coordinator.sync()
+            errors, view = found.coordinator.branch.sync()
         errors += collect(found.elsewhere, _at_desk, all_of_it=not if_due)
         if if_due and view is not None:
             from gitcoord.setup.doctor import tidy
@@ -34,9 +34,9 @@ def sync(
             tidy(found)
         # Where somebody is guarded here, the next one has a short way.
         if view is not None and (agents or cache.is_kept(found.memory.path)):
-            repo, fold = found.coordinator.who.namespace, found.coordinator.folds(view.state)
+            repo, fold = found.coordinator.actor.namespace, found.coordinator.branch.folds(view.state)
             cache.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace, repo, fold=fold)
-        left = len(found.coordinator.flusher.unsent())
+        left = len(found.coordinator.parts.submitter.unsent())
         record = {
             "unsent": left,
             "tip": view.checked.tip if view else None,

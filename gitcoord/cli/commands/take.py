@@ -32,10 +32,10 @@ def take(
         if previous is not None:
             _take_place(found, previous)
             return
-        taken = found.coordinator.take(which, op=options.op)
-        state = found.coordinator.view(fresh=False).state
+        taken = found.coordinator.handoffs.take(which, op=options.op)
+        state = found.coordinator.branch.view(fresh=False).state
         told = {**as_json.receipt(taken.receipt), "handoff": as_json.record(taken.handoff)}
-        blocked = [leases.describe(state, one, found.coordinator.time_now()) for one in taken.missed]
+        blocked = [leases.describe(state, one, found.coordinator.branch.time_now()) for one in taken.missed]
         answer({**told, "claims": [as_json.short_claim(one) for one in taken.claims], "blocked_by": blocked})
         if not options.json and not options.quiet:
             out(f"taken: handoff {taken.handoff.seq} of {taken.handoff.sender}")
@@ -48,7 +48,7 @@ def take(
 
 
 def _take_place(found: Connection, previous: str) -> None:
-    came = found.coordinator.take_place(previous, op=options.op)
+    came = found.coordinator.sessions.take_place(previous, op=options.op)
     over = came.receipt.state == "unchanged"
     lines = [f"{previous} had ended already; it holds nothing" if over else f"you took the place of {previous}"]
     lines += [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in came.claims]

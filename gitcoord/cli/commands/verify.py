@@ -14,7 +14,7 @@ def verify(
 ) -> None:
     """Replay the whole history; show that history, trees and boards agree, and name each commit that doesn't."""
     with connection() as found:
-        verdict = found.coordinator.verify(full=full)
+        verdict = found.coordinator.branch.verify(full=full)
         problems = [{"commit": one.commit, "reason": one.reason, "effect": one.effect} for one in verdict.problems]
         lines = [f"{one.commit[:12]}: {one.reason} ({one.effect})" for one in verdict.problems]
         word = "ok" if verdict.ok else "not ok"

@@ -11,10 +11,10 @@ def whoami() -> None:
     """Say which session this is."""
     with connection() as found:
         boss = found.coordinator
-        session, binding = boss.whoami()
-        if not boss.who.session:
+        session, binding = boss.sessions.whoami()
+        if not boss.actor.session:
             raise NoSession("no session is known in this work tree", hint="gitcoord start")
-        name = boss.who.session
+        name = boss.actor.session
         run = session.run_id if session else binding.run_id if binding else ""
         seq = session.start_seq if session else None
         state = "committed" if session else "queued"

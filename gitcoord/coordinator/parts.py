@@ -1,0 +1,73 @@
+"""What every subject of a coordinator shares: the real parts that it works with, and what is to be told at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from gitcoord.log.eventlog import EventLog
+from gitcoord.machine.identity import Identity
+from gitcoord.outbox.store import Desk
+from gitcoord.outbox.submit import Submitter
+
+
+class Notices:
+    """What a run has to tell at its end: its warnings, and the last event that its commands made. A face reads it once."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._landed = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._texts))
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def add(self, *texts: str) -> None:
+        """Add those warnings."""
+        self._texts += texts
+
+    def add_new(self, *texts: str) -> None:
+        """Add those of these warnings that are not there yet."""
+        for text in texts:
+            if text not in self._texts:
+                self._texts.append(text)
+
+    def clear(self) -> None:
+        """Forget the warnings: they were told, or are nobody's business."""
+        self._texts.clear()
+
+    @property
+    def landed(self) -> int:
+        """Return the last event that this run's commands made; 0 for none."""
+        return self._landed
+
+    def note_landed(self, seq: int) -> None:
+        """Note that a command of this run made that event."""
+        self._landed = seq
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The real parts that every subject of a coordinator works with.
+
+    - `seconds`: how long one answer of the remote is waited for.
+    - `boxed`: this process runs in a sandbox: nothing but the spool may be written, or the network is cut off.
+    - `rest`: how to pass seconds in which only others act (None: asleep). It may raise, and so end the wait: nothing is under way
+      then.
+    """
+
+    log: EventLog
+    submitter: Submitter
+    desk: Desk
+    identity: Identity
+    now: Callable[[], datetime]
+    seconds: float
+    boxed: bool = False
+    rest: Callable[[float], None] | None = None
+
+    def sleep(self, seconds: float) -> None:
+        """Pass those seconds, in which only others act."""
+        (self.rest or self.submitter.sleep)(seconds)

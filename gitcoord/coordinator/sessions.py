@@ -1,0 +1,306 @@
+"""Sessions, as their caller uses them: start, go on, say what is done, take a silent session's place, end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gitcoord.coordinator.actor import Acting, Actor
+from gitcoord.coordinator.branch import Branch
+from gitcoord.coordinator.commands import Commands, Receipt, granted, without_code, words_of
+from gitcoord.coordinator.parts import Notices, Parts
+from gitcoord.core import handoffs, inbox, names, secrecy, sessions, succession
+from gitcoord.core.events import Command, digest
+from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
+from gitcoord.core.records import Claim, Handoff, Message, Session
+from gitcoord.core.state import State
+from gitcoord.errors import GitcoordError, Held, NoSession, NotInitialised, Unknown, Unreachable
+from gitcoord.machine.identity import Binding
+
+_LANDS_WITHIN = 60.0
+"""Seconds after which the push of a process that was killed lands no more (seen: seconds)."""
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """What taking a session's place gave: the receipt, the leases, its open handoffs (from it and to it), its open questions."""
+
+    receipt: Receipt
+    claims: tuple[Claim, ...]
+    handoffs: tuple[Handoff, ...]
+    questions: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """The caller's sessions. It alone changes who acts (`acting`)."""
+
+    parts: Parts
+    acting: Acting
+    notices: Notices
+    branch: Branch
+    commands: Commands
+
+    # --- who acts ----------------------------------------------------------------------------------------------------
+
+    def ensure(self) -> Actor:
+        """Make sure that a session acts, and return the actor: under an agent a session is started by itself, and a notice says so.
+        Raises NoSession.
+        """
+        actor = self.acting.actor
+        if actor.session:
+            return actor
+        if actor.agent:
+            session, _ = self.start(None)
+            self.notices.add(f"started session {session}")
+        elif actor.human:
+            with contextlib.suppress(Held):
+                self.start(actor.human)
+            self.acting.go_on_as(actor.human, "")
+        else:
+            raise NoSession("no session is known in this work tree", hint="gitcoord start")
+        return self.acting.actor
+
+    def current(self, kind: type[Command]) -> Actor:
+        """Return the actor that gives a command of that kind now: where a start was cut short but has landed, its session. What can
+        be queued does not wait for a remote that was away just now.
+        """
+        self._take_up(can_wait=kind.deferrable)
+        return self.acting.actor
+
+    def act_as(self, session: str, run_id: str) -> Actor:
+        """Act as that run of that session from here on; return the actor."""
+        return self.acting.go_on_as(session, run_id)
+
+    def act_as_newest_run(self) -> None:
+        """Act as the run of the session that works here now: it may have gone on as a newer run, by another command typed here."""
+        binding = self.parts.identity.get(self.acting.session)
+        if binding is not None and binding.run_id != self.acting.actor.run_id:
+            self.act_as(self.acting.session, binding.run_id)
+
+    def start_apart(self, wish: str, *, role: str, work: str) -> Actor:
+        """Start a session named after `wish` that never sits in this work tree, and act as it from here on; return the actor."""
+        self.acting.become(
+            replace(self.acting.actor, session="", run_id="", agent={}, agent_name=None, human="", wish=wish)
+        )  # fmt: skip
+        session, _ = self.start(None, new=True, role=role, work=work)
+        self.parts.identity.unbind(session)  # the session of this work tree is another one
+        return self.acting.actor
+
+    def whoami(self) -> tuple[Session | None, Binding | None]:
+        """The caller's session, from the local view."""
+        if not self.acting.session:
+            return None, None
+        try:
+            known = self.branch.view(fresh=False).state.sessions.get(self.acting.session)
+        except NotInitialised:
+            known = None
+        return known, self.parts.identity.get(self.acting.session)
+
+    # --- starting ----------------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        name: str | None,
+        *,
+        new: bool = False,
+        capabilities: Sequence[str] = (),
+        role: str | None = None,
+        work: str | None = None,
+        again: bool = False,
+        op: str = "",
+    ) -> tuple[str, Receipt]:
+        """Registers a session, or goes on with the one that sits here: its name and the receipt. `again`: as a new run of it, even
+        where its process is there; `op`: the caller's own id for it. Raises Held when the name is active elsewhere.
+        """  # fmt: skip
+        self._take_up()
+        given = self._described(capabilities, role, work)
+        here = None if new else self._sitting_here(name)
+        if here is not None:
+            known = self._session_now(here.session)
+            if known is not None and known.live and known.run_id == here.run_id:
+                same = here.alive and (not self.acting.actor.agent or here.agent == self.acting.actor.agent)
+                if same and not any((capabilities, role, work, again)):
+                    self.acting.go_on_as(here.session, here.run_id)
+                    return here.session, Receipt("committed", "", here.seq)
+                return self._begin(here.session, op=op, succeeds=here.run_id, **given)
+        if name is not None:
+            return self._begin(names.parse_session(name), op=op, **given)
+        try:
+            return self._begin(self._wish, op=op, generated=True, **given)
+        except Unreachable:
+            return self.start_later(**given)
+
+    def start_later(self, **described: Any) -> tuple[str, Receipt]:
+        """Registers a session under a name made unique here, without asking the remote: it is sent when that is back."""
+        unique = f"{self._wish[:58].rstrip('.')}-{self.parts.desk.next_id()[-4:].lower()}"
+        return self._begin(unique, offline=True, **(described or self._described()))
+
+    @property
+    def _wish(self) -> str:
+        """What a session without a name is called; it may be made of a branch's name."""
+        actor = self.acting.actor
+        return "session" if secrecy.find(actor.wish) or secrecy.find(actor.branch or "") else actor.wish
+
+    def _described(self, capabilities: Sequence[str] = (), role: str | None = None, work: str | None = None) -> dict[str, Any]:
+        actor = self.acting.actor
+        return {
+            "capabilities": tuple(names.parse_line(one, "capability", 60) for one in capabilities),
+            "role": names.parse_line(role, "role", 60) if role else None,
+            "work": names.parse_line(work, "work") if work else None,
+            "agent": actor.agent_name, "repo": actor.repo, "branch": actor.branch, "host": actor.host, "folds": actor.folds,
+        }  # fmt: skip
+
+    def _sitting_here(self, name: str | None) -> Binding | None:
+        """The session of this work tree that a `start` goes on with."""
+        if name is not None:
+            return self.parts.identity.get(name)
+        if self.acting.actor.agent:
+            mine = self.parts.identity.of_agent(self.acting.actor.agent)
+            if mine is not None:
+                return mine
+            last = next(iter(self.parts.identity.all()), None)
+            return last if last is not None and not last.alive else None
+        mine = self.parts.identity.of_person()
+        if mine is not None:
+            return mine
+        last = next(iter(self.parts.identity.all()), None)
+        return last if last is not None and not last.alive else None
+
+    def _session_now(self, name: str) -> Session | None:
+        """The session's record; a session whose start is still queued has none yet, so what was bound counts."""
+        return self.branch.view().state.sessions.get(name)
+
+    def _begin(self, session: str, *, op: str = "", **given: Any) -> tuple[str, Receipt]:
+        actor = self.acting.actor
+        pid, born = actor.owner
+        # With an id of the caller's own, the same start here is the same run; in any other work tree it is another one.
+        place = {"host": actor.host, "place": str(self.parts.identity.own), "op": op}
+        run_id = digest("", sessions.StartSession.kind, place) if op else self.parts.desk.next_id()
+        binding = Binding(
+            session=session,
+            run_id=run_id,
+            pid=pid,
+            born=born,
+            desk=str(self.parts.desk.path),
+            agent=actor.agent,
+            repo=actor.namespace,
+        )
+        try:
+            self.parts.identity.intend(binding)
+        except OSError as error:
+            raise (self.commands.from_outside(sessions.StartSession.kind) if self.parts.boxed else error) from error
+        try:
+            typed = {key: given.get(key) for key in ("capabilities", "role", "work")}
+            receipt, event = self.commands.submit(
+                sessions.StartSession, actor, op=op, typed=typed, session=session, run_id=run_id, **given
+            )
+        except GitcoordError as error:
+            if not isinstance(error, Unknown):
+                self.parts.identity.settle(run_id)
+            raise
+        name = event.session if event is not None else session
+        run = event.run_id if event is not None else run_id
+        self._bind(replace(binding, session=name, run_id=run, seq=receipt.seq), run_id)
+        return name, receipt
+
+    def _bind(self, binding: Binding, asked_for: str) -> None:
+        self.parts.identity.bind(binding)
+        self.parts.identity.settle(asked_for)
+        self.acting.go_on_as(binding.session, binding.run_id)
+
+    def _take_up(self, *, can_wait: bool = False) -> None:
+        """A start whose process was killed may have landed: then its run is the session's, and this work tree goes on with it.
+
+        `can_wait`: what is asked for can be queued, so that a remote that was away just now is not waited for.
+        """
+        agent = self.acting.actor.agent
+        intended = [(binding, age) for binding, age in self.parts.identity.intended() if binding.agent == agent]
+        state = self.parts.log.view().state if intended else None
+        away = looked = False
+        for binding, age in intended:
+            mine = _of_run(state, binding.run_id)
+            if mine is None and not looked:  # one look is enough for all of them
+                looked, away = True, can_wait and self.parts.submitter.is_away()
+                if not away:
+                    try:
+                        state = self.branch.look_again(self.parts.seconds).state
+                    except (Unreachable, NotInitialised):
+                        away = True
+                mine = _of_run(state, binding.run_id)
+            if mine is None and away:
+                continue
+            if mine is None:
+                if age > _LANDS_WITHIN:
+                    self.parts.identity.settle(binding.run_id)
+            elif (
+                not self.acting.actor.named or mine.session_id == self.acting.session
+            ):  # else the one that speaks for it takes it up
+                self._bind(replace(binding, session=mine.session_id, seq=mine.start_seq), binding.run_id)
+
+    # --- going on, and ending ----------------------------------------------------------------------------------------
+
+    def heartbeat(self, *, op: str = "", **said: Any) -> Receipt:
+        """Says what the session is doing. `op`: the caller's own id for it."""
+        self.ensure()
+        lines: dict[str, Any] = {
+            key: names.parse_line(value, key.replace("_", " ")) if isinstance(value, str) else value for key, value in said.items()
+        }
+        receipt, event = self.commands.submit(
+            RecordHeartbeat,
+            self.current(RecordHeartbeat),
+            op=op,
+            typed=lines,
+            **{**lines, "branch": self.acting.actor.branch or None},
+        )
+        if event is not None and event.lapsed:
+            self.notices.add(f"this heartbeat has no effect: {event.lapsed}")
+        if isinstance(event, HeartbeatRecorded):
+            self.commands.tell_regained(event.regained, event)
+        return receipt
+
+    def take_place(self, previous: str, *, op: str = "") -> Superseded:
+        """Takes the place of a silent session. `op`: the caller's own id for it. Raises Held while it counts as alive."""
+        self.ensure()
+        receipt, event = self.commands.submit(
+            succession.SupersedeSession, self.current(succession.SupersedeSession), op=op, previous=names.parse_session(previous)
+        )
+        state = self.branch.state_at(receipt.seq)
+        open_ = [one for one in state.handoffs.values() if one.status == "open" and previous in (one.sender, one.to)]
+        asked = inbox.open_questions(state.messages.coming(state.seq, previous), self.parts.now())
+        return Superseded(
+            receipt,
+            granted(event),
+            tuple(sorted(open_, key=lambda one: one.seq)),
+            tuple(sorted(asked, key=lambda one: one.seq)),
+        )
+
+    def end(self, done: Sequence[str], notes: str | None, *, to: str | None = None, op: str = "", **said: str | None) -> Receipt:
+        """Releases all and ends the session. `to`: leaves a handoff for that session, group or anyone, in the same commit; `op`:
+        the caller's own id for it.
+        """
+        self.ensure()
+        given = words_of(said)
+        if to is not None:
+            given["to"] = handoffs.parse_receiver(to)
+            self.branch.check_receiver(given["to"])
+        receipt, event = self.commands.submit(
+            sessions.EndSession,
+            self.current(sessions.EndSession),
+            op=op,
+            typed={**without_code(given), "done": list(done), "notes": notes},
+            done=tuple(names.parse_line(one, "done") for one in done),
+            notes=names.parse_text(notes, "notes") if notes else None,
+            **given,
+        )
+        if event is not None and event.lapsed:
+            self.notices.add(f"this has no effect: {event.lapsed}")
+        self.parts.identity.forget(self.acting.session)
+        self.parts.identity.unbind(self.acting.session)
+        return receipt
+
+
+def _of_run(state: State | None, run_id: str) -> Session | None:
+    return next((one for one in state.sessions.live() if one.run_id == run_id), None) if state is not None else None

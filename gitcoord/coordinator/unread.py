@@ -1,0 +1,139 @@
+"""Unread messages: looked at, or taken by a committed mark before they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
+
+from gitcoord.coordinator.actor import Acting
+from gitcoord.coordinator.branch import Branch
+from gitcoord.coordinator.commands import Commands
+from gitcoord.coordinator.parts import Notices, Parts
+from gitcoord.coordinator.sessions import Sessions
+from gitcoord.core import inbox, messages
+from gitcoord.core.records import Message, Session
+from gitcoord.core.state import State
+from gitcoord.errors import GitFault, NoSession, Unreachable
+from gitcoord.log.eventlog import View
+
+_LOOKS = 4  # at what was taken: in this clone, then where the branch lives; a machine under load may miss a deadline or two
+_TELL_AFTER = 45  # seconds after which a machine says that it has shown something: before another one would show it again
+
+
+class Marks(NamedTuple):
+    """Messages that were taken: those that were never shown, those shown on this machine, and whether the others should know."""
+
+    never_shown: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    to_tell: bool = False
+
+
+class Mail(NamedTuple):
+    """Messages that were taken for the caller to show; which of them are shown again, and how many more are unread."""
+
+    found: list[Message]
+    again: frozenset[str] = frozenset()
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Unread:
+    """The caller's unread messages."""
+
+    parts: Parts
+    acting: Acting
+    notices: Notices
+    branch: Branch
+    commands: Commands
+    sessions: Sessions
+
+    def look(
+        self,
+        view: View,
+        *,
+        peek: bool = False,
+        limit: int = messages.AT_ONCE,
+        sender: str | None = None,
+        kind: str | None = None,
+        thread: str | None = None,
+        waiting: bool = False,
+        in_hand: frozenset[str] = frozenset(),
+    ) -> Mail:
+        """Return what is unread on that view, at most `limit` messages, taken unless the caller only looks at it (`peek`).
+
+        - `thread`: only messages of that thread.
+        - `waiting`: the caller goes on looking.
+        - `in_hand`: messages that were taken and lie ready to be shown by another process.
+        """
+        session = self.acting.session
+        known = view.state.sessions.get(session)
+        if known is None:
+            if (
+                session and view.read_at is None and not self.acting.actor.cached
+            ):  # it may have started since: an old view can't say no
+                raise Unreachable(
+                    f"{self.parts.log.tip.where} was not reached, and what was known before has no session {session}",
+                    hint="try again",
+                )
+            raise NoSession(f"no session is called {session}" if session else "no session is known here", hint="gitcoord start")
+        unread = inbox.matching(inbox.unread(view.state, session, self.parts.now()), sender, kind, thread)
+        if peek:
+            return Mail(unread[:limit], more=max(0, len(unread) - limit))
+        marks = self._marks(known, in_hand)
+        again = [] if thread else marks.never_shown
+        if not unread and not again:
+            if marks.to_tell and waiting:
+                self.commands.submit(
+                    messages.TakeMessages, self.sessions.current(messages.TakeMessages), shown=marks.shown, limit=0
+                )
+            return Mail([])
+        _receipt, event = self.commands.submit(
+            messages.TakeMessages,
+            self.sessions.current(messages.TakeMessages),
+            sender=sender,
+            type=kind,
+            again=again,
+            shown=marks.shown,
+            thread=thread,
+            limit=limit,
+        )
+        if not isinstance(event, messages.MessageRead):
+            return Mail([])
+        found = self._texts(event.messages, view.state)
+        return Mail(found, frozenset(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found)))
+
+    def _texts(self, taken: Sequence[str], state: State) -> list[Message]:
+        """The messages that were taken. They are on the branch by now; what can't be read after several looks comes again with the
+        next look, marked: it was never shown.
+        """
+        for look in range(_LOOKS):
+            if all(key in state.messages for key in taken):
+                break
+            # What this process sent itself is known here; what another clone of this machine sent must be fetched.
+            with suppress(GitFault):  # they are taken: those that can't be read now come again
+                state = (self.parts.log.view() if look == 0 else self.branch.view(fresh=True)).state
+        found = [state.messages[key] for key in taken if key in state.messages]
+        if len(found) < len(taken):
+            self.parts.desk.give_back(self.acting.session, [key for key in taken if key not in state.messages])
+            self.notices.add(f"{len(taken) - len(found)} message(s) were taken and can't be read now; they come again, marked")
+        return found
+
+    def _marks(self, session: Session, in_hand: frozenset[str]) -> Marks:
+        """What became of the messages that were taken lately, as far as this machine knows."""
+        if not session.taken:
+            return Marks()
+        here, back = self.parts.desk.shown(session.session_id), self.parts.desk.given_back(session.session_id)
+        old, shown, late = [], [], False
+        for key, at in zip(session.taken, session.taken_at, strict=False):
+            age = self.parts.now() - at
+            if key in here:
+                shown.append(key)
+                late = late or age >= timedelta(seconds=_TELL_AFTER)
+            elif key in in_hand:
+                continue
+            elif key in back or age >= timedelta(seconds=messages.REDELIVER_AFTER):
+                old.append(key)
+        return Marks(tuple(old), tuple(shown), late)
