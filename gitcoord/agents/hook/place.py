@@ -18,7 +18,8 @@ from gitcoord.agents.mailbox import Tray
 from gitcoord.git import discovery, process
 from gitcoord.git.discovery import Nearby
 from gitcoord.machine import background, files
-from gitcoord.machine.identity import AGENTS, MARKS, Binding, Identity, agent_ids, owner
+from gitcoord.machine.agents import MARKS, SESSION_VARIABLES, agent_ids
+from gitcoord.machine.identity import Binding, Identity, owner
 
 BRANCH = "coordination"
 """The branch by which a new clone is known to belong to a project that coordinates; where it has another name, `gitcoord start`
@@ -73,10 +74,10 @@ def find(occasion: Occasion, environ: Mapping[str, str]) -> Here | None:
     if not in_use and not (occasion.kind == "start" and discovery.is_coordinated(near.common_dir, BRANCH)):
         return None
     kept = process.outside(environ)
-    kept |= {name: value for name, value in occasion.ids if name in AGENTS}
+    kept |= {name: value for name, value in occasion.ids if name in SESSION_VARIABLES}
     agent = agent_ids(kept)
     if not agent and occasion.agent_id:
-        bound = next((variable for name, variable in MARKS.values() if name == occasion.agent), occasion.agent)
+        bound = next((row.variable for row in MARKS.values() if row.record == occasion.agent), occasion.agent)
         agent = {bound: occasion.agent_id}
     identity = Identity(Path(near.git_dir))
     named = kept.get("GITCOORD_SESSION")
