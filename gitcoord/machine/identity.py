@@ -86,6 +86,10 @@ class Identity:
         self.own = files.own(git_dir)
         self._folder = self.own / "sessions"
 
+    def mailbox(self, session: str) -> Path:
+        """Return the folder in which messages wait for the session's agent; it is there where the agent's hooks show them."""
+        return self.own / "tray" / session
+
     def all(self) -> list[Binding]:
         """Every binding of this work tree, the newest first."""
         found = []
@@ -103,7 +107,7 @@ class Identity:
         """When a command or a hook of the session was last at work here."""
         signs = [0.0]
         name = f"{session}.json"
-        for path in (self._folder / name, self.own / "held" / name, self.own / "tray" / session / "active"):
+        for path in (self._folder / name, self.own / "held" / name, self.mailbox(session) / "active"):
             with suppress(OSError):
                 signs.append(path.stat().st_mtime)
         return max(signs)
