@@ -124,5 +124,22 @@ def _freeze() -> None:
     os.urandom = urandom
 
 
+def _wait_for_turn() -> None:
+    """Have what works in the background begin when the recorded command is over, one process after the other: else it would depend
+    on the machine's load what it finds done.
+    """
+    detached = os.environ.get("GITCOORD_HOOK") and os.getsid(0) == os.getpid()
+    if not detached and "GITCOORD_HEAD" not in os.environ:  # the latter: begun by a git hook
+        return
+    import fcntl
+
+    turns = os.path.join(os.environ["RECORD_PLACE"], "turns")
+    while not os.path.exists(os.path.join(turns, f"over-{os.environ['RECORD_COMMAND']}")):
+        time.sleep(0.01)
+    handle = os.open(os.path.join(turns, "background"), os.O_CREAT | os.O_WRONLY)  # inherited by nobody, held to the end
+    fcntl.flock(handle, fcntl.LOCK_EX)
+
+
 if "RECORD_COMMAND" in os.environ:
     _freeze()
+    _wait_for_turn()

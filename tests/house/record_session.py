@@ -10,8 +10,9 @@ is in `recorded_story`.
 
 Two recordings of the same code are the same, byte for byte. Everything happens in one folder that has the same path each time.
 libfaketime stands still at an instant that the story chooses for each command; `frozen` makes random bytes depend on the command's
-number, and fixes the machine's name, the boot and the times of files. After each command the script waits for what it left in the
-background, and gives new files the time of that command. What still differs is masked: see `MASKS`.
+number, and fixes the machine's name, the boot and the times of files. What a command leaves in the background begins when the
+command is over; the script waits for its end, and gives new files the time of that command. What still
+differs is masked: see `MASKS`.
 
 It knows nothing of how the code is laid out: it runs the installed program only. Nothing here asserts what the program should do.
 """
@@ -145,11 +146,11 @@ class Recorder:
     def __init__(self, out: Path, *, python: Path, script: str, code: Sequence[Path]) -> None:
         self.out, self.place, self.now, self.number = out, PLACE, START, 0
         self.codes: dict[int, int] = {}
+        self.begun = time.time()
         self._make_place(python, script, code)
         self._masks = [(re.compile(pattern), into) for _, pattern, into in MASKS]
         self._masks += [(re.compile(re.escape(os.fsencode(path))), b"<code>") for path in code]
-        library = subprocess.run(["faketime", "2025-01-01", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True)
-        self._library = library.stdout.strip()
+        self._library = find_library()
 
     @staticmethod
     def _make_place(python: Path, script: str, code: Sequence[Path]) -> None:
@@ -172,8 +173,13 @@ class Recorder:
             program.chmod(0o755)
 
     def close(self) -> None:
-        """Takes all away that is in the sealed place."""
+        """Takes all away that is in the sealed place, and what killed processes left of libfaketime's shared memory."""
         _empty()
+        for path in Path("/dev/shm").glob("*faketime_*"):
+            with suppress(OSError):
+                is_ours = path.stat().st_uid == os.getuid() and path.stat().st_mtime >= self.begun
+                if is_ours and not Path("/proc", path.name.rpartition("_")[2]).exists():
+                    path.unlink()
 
     # --- seats ---------------------------------------------------------------------------------------------------------
 
@@ -254,6 +260,7 @@ class Recorder:
 
     def _settle(self) -> None:
         """Waits for processes in the background, then gives what was written the time of the command."""
+        (PLACE / "turns" / f"over-{self.number}").touch()  # what waits in the background may begin
         end = time.monotonic() + PATIENCE
         while left := _at_work():
             if time.monotonic() > end:
@@ -381,6 +388,15 @@ def _lines(path: Path) -> list[str]:
 # --- what is recorded ------------------------------------------------------------------------------------------------------
 
 
+def find_library() -> str:
+    """Return where libfaketime lies."""
+    program = Path(shutil.which("faketime") or "/usr/bin/faketime")
+    for folder in ("lib", "lib64"):
+        for path in sorted((program.resolve().parent.parent / folder).glob("**/libfaketime.so.1")):
+            return str(path)
+    raise SystemExit("libfaketime is not installed: see the packages in .ci/run")
+
+
 def find_program(folder: Path, package: Path | None) -> tuple[Path, str, list[Path]]:
     """Return the Python, the text of the program's script, and where Python finds the code, for a folder with `gitcoord` in it."""
     python, program = folder / "python", folder / "gitcoord"
@@ -428,8 +444,6 @@ def main() -> int:
         return compare(*given.compare)
     if not given.bin or not given.out:
         parser.error("--bin and --out are needed")
-    if shutil.which("faketime") is None:
-        raise SystemExit("faketime is not installed")
     from recorded_story import play
 
     if given.out.exists():
