@@ -85,7 +85,7 @@ def set_up(recorder: Recorder) -> Cast:
     recorder.prepare("git", "init", "-q", "--bare", "-b", "main", "remote.git")
     for name in ("ada", "ben", "cleo", "dex"):
         recorder.prepare("git", "clone", "-q", "remote.git", name)
-        recorder.prepare("git", "config", "gitcoord.deadline", "10", cwd=name)
+        recorder.prepare("git", "config", "gitcoord.deadline", "30", cwd=name)
     ada = recorder.seat("ada", host="m1")
     for path in ("src/api.py", "src/web.py", "src/models.py", "docs/guide.md", "docs/faq.md", "README.md"):
         ada.write(path, f"{path}\n")
