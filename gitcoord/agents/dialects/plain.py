@@ -1,6 +1,6 @@
 """Our own form, for agents that have none: opencode's plugin speaks it, and any other program may. Pure; standard library only.
 
-In: `event` (a step's name as in `occasion.Kind`), `agent`, `session`, `cwd`, `source`, `paths`, `subagent`, `nagged`, `id`. Out:
+In: `event` (a step's name as in `hook.event.Kind`), `agent`, `session`, `cwd`, `source`, `paths`, `subagent`, `nagged`, `id`. Out:
 `context`, `verdict`, `reason`, `note`, `go_on`, each only where there is something. `docs/agents.md` describes it for users.
 """
 

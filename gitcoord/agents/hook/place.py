@@ -17,6 +17,7 @@ from gitcoord.agents.hook.event import Occasion
 from gitcoord.agents.mailbox import Tray
 from gitcoord.git import discovery, process
 from gitcoord.git.discovery import Nearby
+from gitcoord.guard import targets
 from gitcoord.machine import background, files
 from gitcoord.machine.agents import MARKS, SESSION_VARIABLES, agent_ids
 from gitcoord.machine.identity import Binding, Identity, owner
@@ -83,6 +84,11 @@ def find(occasion: Occasion, environ: Mapping[str, str]) -> Here | None:
     named = kept.get("GITCOORD_SESSION")
     binding = identity.get(named) if named else identity.of_agent(agent)
     return Here(near, kept, agent, binding)
+
+
+def ground(here: Here, within: str) -> targets.Ground:
+    """Return where the files of this repository lie."""
+    return targets.Ground(tuple(discovery.work_trees(here.near)), (here.near.common_dir, here.near.git_dir), within)
 
 
 def is_first(here: Here, occasion: Occasion, payload: Any) -> bool:
