@@ -23,7 +23,7 @@ from gitcoord.core.records import Claim
 from gitcoord.errors import GitcoordError, Held
 from gitcoord.git import changes, discovery
 from gitcoord.git.repo import Repository
-from gitcoord.log.eventlog import View
+from gitcoord.log.outcomes import View
 from gitcoord.machine.identity import Binding, Identity
 from gitcoord.outbox import reading
 from gitcoord.settings import Settings

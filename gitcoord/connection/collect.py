@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gitcoord.connection.connect import Connection
 from gitcoord.errors import GitcoordError
-from gitcoord.outbox.store import left_at
+from gitcoord.outbox.places import left_at
 
 Connect = Callable[[Path | None], AbstractContextManager[Connection]]
 """Connects with that desk; None: with one's own."""

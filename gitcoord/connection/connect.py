@@ -23,21 +23,24 @@ from gitcoord.core import names, secrecy
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, Damaged, GitFault, Unknown
 from gitcoord.git import hub
+from gitcoord.git.environment import holds_sockets, keep_ssh_open
 from gitcoord.git.objects import Objects
-from gitcoord.git.process import holds_sockets, keep_ssh_open
+from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.git.repo import Repository
-from gitcoord.git.tip import LocalTip, RemoteTip, Tip
+from gitcoord.git.tip import LocalTip, Tip
 from gitcoord.git.urls import hub_url, push_url
-from gitcoord.log.eventlog import EventLog, Undoubted
+from gitcoord.log.eventlog import EventLog
 from gitcoord.log.history import Bad, Checked
+from gitcoord.log.outcomes import Undoubted
 from gitcoord.machine import files
 from gitcoord.machine.agents import agent_name
 from gitcoord.machine.facts import Facts
 from gitcoord.machine.identity import Identity, owner
+from gitcoord.machine.ids import digest
 from gitcoord.machine.timekeeper import Timekeeper
 from gitcoord.outbox import places as earlier_places
-from gitcoord.outbox.places import Earlier
-from gitcoord.outbox.store import Desk, count_left, digest, left_at, open_desk, temporary
+from gitcoord.outbox.places import Earlier, count_left, left_at, open_desk, temporary
+from gitcoord.outbox.store import Desk
 from gitcoord.outbox.submit import Submitter
 from gitcoord.settings import Settings
 from gitcoord.views.projection import Projection

@@ -23,8 +23,8 @@ from gitcoord.core.times import spell
 from gitcoord.errors import Alarm, GitcoordError, NoSession, NotInitialised, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.log.entries import LogEntry, entry_of
-from gitcoord.log.eventlog import View
 from gitcoord.log.history import Bad, Good
+from gitcoord.log.outcomes import View
 from gitcoord.statusline import note as status_note
 from gitcoord.views import board as board_view
 from gitcoord.views.attention import Item, attention

@@ -17,8 +17,9 @@ from gitcoord.core import clocks, handoffs, handover, leases, names, secrecy, se
 from gitcoord.core.events import Caller, Command, Event, Landing, Receipt, digest
 from gitcoord.core.records import Claim
 from gitcoord.errors import BadInput, GitcoordError, GitFault, NotWritten, Unknown, Unreachable
-from gitcoord.log.eventlog import PATIENCE, Done
+from gitcoord.log.eventlog import PATIENCE
 from gitcoord.log.history import Checked
+from gitcoord.log.outcomes import Done
 from gitcoord.machine import processes
 from gitcoord.outbox.submit import Queued, Result
 

@@ -16,7 +16,8 @@ from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.coordinator.setup import Setup
 from gitcoord.coordinator.unread import Unread
-from gitcoord.log.eventlog import EventLog, View
+from gitcoord.log.eventlog import EventLog
+from gitcoord.log.outcomes import View
 from gitcoord.machine.identity import Identity
 
 

@@ -18,7 +18,7 @@ from gitcoord.core import addresses, inbox, messages, names, secrecy
 from gitcoord.core.events import Receipt
 from gitcoord.core.records import Message
 from gitcoord.errors import BadInput, NoSession, NotInTime
-from gitcoord.log.eventlog import View
+from gitcoord.log.outcomes import View
 from gitcoord.outbox import reading
 from gitcoord.statusline import note as status_note
 

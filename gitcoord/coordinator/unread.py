@@ -17,7 +17,7 @@ from gitcoord.core import inbox, messages
 from gitcoord.core.records import Message, Session
 from gitcoord.core.state import State
 from gitcoord.errors import GitFault, NoSession, Unreachable
-from gitcoord.log.eventlog import View
+from gitcoord.log.outcomes import View
 
 _LOOKS = 4  # at what was taken: in this clone, then where the branch lives; a machine under load may miss a deadline or two
 _TELL_AFTER = 45  # seconds after which a machine says that it has shown something: before another one would show it again

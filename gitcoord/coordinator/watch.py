@@ -18,7 +18,8 @@ from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.errors import Unreachable
 from gitcoord.log.entries import LogEntry
-from gitcoord.log.eventlog import EventLog, View
+from gitcoord.log.eventlog import EventLog
+from gitcoord.log.outcomes import View
 from gitcoord.log.stream import Stream
 from gitcoord.outbox.store import Desk
 

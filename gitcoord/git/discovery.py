@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitcoord.git import environment
+
 _SECONDS = 5.0  # a git call of ours takes 2 ms; after this long something is wrong with the repository
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SMALL = 4096  # bytes of a file that names a folder
@@ -90,8 +92,8 @@ def _ask(folder: str, *words: str) -> bytes | None:
     from gitcoord.git import process
 
     try:
-        argv = [process.program(folder), *process.ALWAYS, *words]
-        done = process.run(argv, env=process.clean_environment(os.environ), cwd=folder, seconds=_SECONDS)
+        argv = [environment.program(folder), *process.ALWAYS, *words]
+        done = process.run(argv, env=environment.clean_environment(os.environ), cwd=folder, seconds=_SECONDS)
     except (GitcoordError, OSError):
         return None
     return done.stdout if done.ok else None

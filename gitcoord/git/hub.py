@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 
 from gitcoord.errors import GitcoordError, GitFault, Refused, Unreachable
-from gitcoord.git import process
+from gitcoord.git import environment, process
 from gitcoord.git.repo import OID, Oid, Repository
 from gitcoord.git.urls import unrewritten
 
@@ -31,7 +31,7 @@ def home(repo: Repository, folder: str, url: str) -> Repository:
     os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
     aside = tempfile.mkdtemp(prefix=".hub-", dir=os.path.dirname(folder))
     try:
-        env = {**process.clean_environment(repo.environ), "GIT_DIR": aside}
+        env = {**environment.clean_environment(repo.environ), "GIT_DIR": aside}
         words = [repo.git, *process.ALWAYS, "init", "--quiet", "--bare", f"--object-format={_hash_of(repo, url)}", "--template="]
         done = process.run(words, env=env, cwd=aside)
         if not done.ok:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
-from gitcoord.errors import BadInput, Damaged, GitcoordError, GitFault, NoRepository
-from gitcoord.git import process
+from gitcoord.errors import BadInput, Damaged, GitcoordError, GitFault
+from gitcoord.git import environment, process
+from gitcoord.git.answers import fault, in_bare, is_named_bare, no_repository
 from gitcoord.git.process import Done
 
 _T = TypeVar("_T")
@@ -45,49 +46,6 @@ def kept_ref(remote: str, branch: str) -> str:
 def own_ref(kind: str) -> str:
     """A new ref of ours of a passing kind. Its name begins with the time: by it others see when nobody needs it any more."""
     return f"{_OWN}{kind}/{int(time.time()):x}-{secrets.token_hex(6)}"
-
-
-def _no_repository(start: str, done: Done) -> BadInput:
-    if "dubious ownership" in done.words:
-        return BadInput(
-            f"git doesn't trust the repository at {start!r}: it belongs to another user",
-            hint="git status there says how to trust it (safe.directory)",
-        )
-    if "safe.bareRepository" in done.words:
-        return _bare(start)
-    if done.words and "not a git repository" not in done.words:
-        return BadInput(f"git can't use the repository at {start!r}: {done.words}", hint="git status")
-    return NoRepository(f"{start!r} is not inside a git repository", hint="git init, or cd into a repository")
-
-
-def _bare(start: str) -> NoRepository:
-    """The configuration of a bare repository may run commands, and one may lie in any checkout: it must be named."""
-    return NoRepository(
-        f"{start!r} lies in a bare repository, which is used only if it is named: it may be a part of what somebody checked in",
-        hint="if you trust it: GIT_DIR=. gitcoord status, there; or cd into a clone",
-    )
-
-
-def _is_named_bare(start: str, environ: Mapping[str, str]) -> bool:
-    """Return True if GIT_DIR names the bare repository that the caller stands in. Any other place is not asked for by it: inside a
-    hook it names the repository of whoever runs git.
-    """
-    named = os.path.realpath(os.path.join(start, environ["GIT_DIR"])) if environ.get("GIT_DIR") else ""
-    return bool(named) and os.path.basename(named) != ".git" and os.path.realpath(start) == named
-
-
-def _fault(words: Sequence[str], done: Done) -> GitFault:
-    return GitFault(
-        f"git {words[0]} failed: {done.how}", hint="run the same command again, or gitcoord doctor", stalled=not done.in_time
-    )
-
-
-def whole_lines(data: bytes) -> list[str]:
-    """The lines of an answer of git's that has at least one. Raises ValueError if the last one isn't whole."""
-    *lines, end = data.decode("utf-8", "surrogateescape").split("\n")
-    if end or not lines:
-        raise ValueError(data)
-    return lines
 
 
 def _oids(data: bytes) -> list[Oid]:
@@ -125,7 +83,7 @@ class Repository:
     work_tree: str
     environ: Mapping[str, str] = field(repr=False)
     branch: str = ""
-    git: str = field(default_factory=process.program)
+    git: str = field(default_factory=environment.program)
     tick: Callable[[], None] | None = None
     ssh_options: str = ""
     seconds: float = process.PATIENCE
@@ -138,32 +96,32 @@ class Repository:
         """
         if not os.path.isdir(start):
             raise BadInput(f"{start!r} is not a folder")
-        git = process.program(start)
+        git = environment.program(start)
         argv = [git, *process.ALWAYS, "rev-parse", "--path-format=absolute"]
         asked = ("--is-bare-repository", "--git-dir", "--git-common-dir", "--show-toplevel")
-        named = ("GIT_DIR", "GIT_WORK_TREE") if hooked else ("GIT_DIR",) if _is_named_bare(start, environ) else ()
+        named = ("GIT_DIR", "GIT_WORK_TREE") if hooked else ("GIT_DIR",) if is_named_bare(start, environ) else ()
         meant = {name: environ[name] for name in named if name in environ}
         lines: list[str] = []
         for last in (False, True):
-            done = process.run([*argv, *asked], env={**process.clean_environment(environ), **meant}, cwd=start, idle=_SHORTLY)
+            done = process.run([*argv, *asked], env={**environment.clean_environment(environ), **meant}, cwd=start, idle=_SHORTLY)
             lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")
             # All but the work tree is there in a bare repository, and in a .git; then git's last word is a complaint.
             whole = lines.pop() == "" and lines and lines[0] in {"true", "false"} and all(map(os.path.isabs, lines[1:]))
             if whole and len(lines) == (4 if done.ok else 3) and done.ended_itself:
                 break
             if done.ended_itself and not done.ok and done.words:
-                raise _no_repository(start, done)
+                raise no_repository(start, done)
             if last or not done.in_time:
                 raise GitFault(f"git can't tell which repository {start!r} lies in: {done.how}", hint="git status")
         if lines[0] == "true" and not meant and os.path.basename(os.path.realpath(lines[1])) != ".git":
-            raise _bare(start)  # git before 2.38 knows no `safe.bareRepository`
+            raise in_bare(start)  # git before 2.38 knows no `safe.bareRepository`
         git_dir, common = os.path.realpath(lines[1]), os.path.realpath(lines[2])
         tree = os.path.realpath(lines[3]) if len(lines) == 4 else ""
         if not tree and lines[0] == "false" and git_dir.endswith("/.git"):
             tree = git_dir.removesuffix("/.git")  # asked from inside of .git, where git itself sees no work tree
         with open(os.path.join(git_dir, "HEAD"), encoding="utf-8", errors="surrogateescape") as head:
             ref = head.read(4096).strip()
-        branch = process.branch_of(ref.removeprefix("ref: ")) if ref.startswith("ref: ") else ""
+        branch = environment.branch_of(ref.removeprefix("ref: ")) if ref.startswith("ref: ") else ""
         repo = cls(
             git_dir=git_dir,
             common_dir=common,
@@ -192,12 +150,12 @@ class Repository:
     @cached_property
     def environment(self) -> dict[str, str]:
         """The environment of our git children, with GIT_DIR pinned: nothing else can say which repository is meant."""
-        return {**process.clean_environment(self.environ, self.config, self.ssh_options), **self._pins()}
+        return {**environment.clean_environment(self.environ, self.config, self.ssh_options), **self._pins()}
 
     @property
     def protocols(self) -> list[str]:
         """The protocols that we and the user's own settings allow."""
-        return process.protocols(self.environ, self.config)
+        return environment.protocols(self.environ, self.config)
 
     def _pins(self) -> dict[str, str]:
         pins = {"GIT_DIR": self.git_dir}
@@ -224,13 +182,13 @@ class Repository:
                 return done
             if last or not done.in_time:
                 break
-        raise _fault(words, done)
+        raise fault(words, done)
 
     def ask(self, *words: str, stdin: bytes = b"") -> str:
         """Runs a local git that must succeed; its output as text. Raises GitFault with git's words."""
         done = self.run(*words, stdin=stdin)
         if not done.ok:
-            raise _fault(words, done)
+            raise fault(words, done)
         return done.stdout.decode("utf-8", "surrogateescape")
 
     def reading(self, *words: str, parse: Callable[[bytes], _T], stdin: bytes = b"") -> _T:
@@ -248,7 +206,7 @@ class Repository:
                     raise GitFault(f"git {words[0]} gave no whole answer", hint="run the same command again") from None
         if done.returncode and done.words:
             raise Damaged(f"git {words[0]} failed: {done.words}", hint="git fsck, then gitcoord doctor")
-        raise _fault(words, done)
+        raise fault(words, done)
 
     def oid_of(self, name: str) -> Oid:
         """What that name stands for; NULL where there is nothing of that name. Raises GitFault."""
@@ -268,7 +226,7 @@ class Repository:
                 break
         if done.ok or done.returncode > 1:
             return done.ok
-        raise _fault(("rev-list",), done)
+        raise fault(("rev-list",), done)
 
     def is_ancestor(self, commit: Oid, tip: Oid) -> bool:
         """True if the tip has the commit behind it, or is it. Raises GitFault."""
@@ -286,12 +244,12 @@ class Repository:
                 done = walk
         if done.returncode > 1:
             raise Damaged(f"git can't compare commits: {done.how}", hint="git fsck, then gitcoord doctor")
-        raise _fault(("merge-base",), done)
+        raise fault(("merge-base",), done)
 
     @cached_property
     def config(self) -> dict[str, list[str]]:
         """git's configuration as this repository sees it: every value of a key, the last one winning."""
-        env = {**process.clean_environment(self.environ), **self._pins()}
+        env = {**environment.clean_environment(self.environ), **self._pins()}
         last = process.ALWAYS[-1].lower().replace("=", "\n") + "\0"  # what we say ourselves comes last: by it the list is whole
         for _ in range(2):
             done = process.run(
@@ -334,7 +292,7 @@ class Repository:
         """Where HEAD points."""
         branch = self.run("symbolic-ref", "-q", "--short", "HEAD")
         if not branch.ok and (branch.returncode != 1 or branch.stdout):
-            raise _fault(("symbolic-ref",), branch)
+            raise fault(("symbolic-ref",), branch)
         return Head(branch.stdout.decode("utf-8", "replace").strip(), self.oid_of("HEAD^{commit}"))
 
     def work_trees(self) -> list[str]:
@@ -446,11 +404,11 @@ class Repository:
         """The folder that git takes this work tree's hooks from."""
         done = process.run(
             [self.git, "rev-parse", "--git-path", "hooks"],
-            env={**process.clean_environment(self.environ), **self._pins()},
+            env={**environment.clean_environment(self.environ), **self._pins()},
             cwd=self.cwd,
         )
         if not done.ok or not done.stdout.endswith(b"\n"):
-            raise _fault(("rev-parse",), done)
+            raise fault(("rev-parse",), done)
         return os.path.normpath(os.path.join(self.cwd, done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")))
 
     def set_config(self, key: str, value: str | None) -> None:

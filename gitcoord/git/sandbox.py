@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gitcoord.errors import GitcoordError
-from gitcoord.git import process
+from gitcoord.git import environment
 
 _SECONDS = 60.0  # nothing here takes one
 
@@ -45,7 +45,7 @@ class Sandbox:
         with _nothing_else(self._environ):
             try:
                 said = git.Git(where).execute(
-                    [process.program(), *words], env=self._environ, kill_after_timeout=_SECONDS, strip_newline_in_stdout=False
+                    [environment.program(), *words], env=self._environ, kill_after_timeout=_SECONDS, strip_newline_in_stdout=False
                 )
             except git.GitCommandError as error:
                 raise GitcoordError(f"git {words[0]} failed: {str(error.stderr).strip()[:500]}") from None

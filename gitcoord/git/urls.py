@@ -9,8 +9,9 @@ import re
 from urllib.parse import unquote
 
 from gitcoord.errors import BadInput, mask
-from gitcoord.git.process import PROTOCOLS, with_config
-from gitcoord.git.repo import Repository, whole_lines
+from gitcoord.git.answers import whole_lines
+from gitcoord.git.environment import PROTOCOLS, with_config
+from gitcoord.git.repo import Repository
 
 _ALIAS = "gitcoord-exactly-this"  # longer than what anybody replaces: of several that fit, git takes the longest
 _KINDS = "a path, or file:, git:, http:, https:, ssh:"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from gitcoord.errors import GitcoordError
-from gitcoord.git import process
+from gitcoord.git import environment, process
 
 CONFIG_HOOKS = (2, 54)
 """Since this version git runs hooks from its configuration, beside those of its hooks folder, wherever that lies."""
@@ -16,9 +16,9 @@ _SECONDS = 5.0
 
 def versions(environ: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
     """The git programs on PATH, and that in git's own folder, with their versions; () for one that doesn't say it."""
-    env = process.clean_environment(environ)
+    env = environment.clean_environment(environ)
     places = [os.path.join(folder, "git") for folder in environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(folder)]
-    first = process.run([process.program(), "--exec-path"], env=env, cwd="/", seconds=_SECONDS)
+    first = process.run([environment.program(), "--exec-path"], env=env, cwd="/", seconds=_SECONDS)
     places.append(os.path.join(os.fsdecode(first.stdout.strip()), "git"))
     found: dict[str, tuple[int, ...]] = {}
     real = set()

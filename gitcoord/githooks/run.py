@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitcoord.core.names import LINE_LIMIT, Resource, file_in, show
-from gitcoord.git import discovery, process
+from gitcoord.git import discovery, environment, process
 from gitcoord.machine import background, files
 from gitcoord.machine.agents import OWN_VARIABLE, SESSION_VARIABLES
 from gitcoord.machine.identity import Identity
@@ -68,7 +68,7 @@ class _Event:
     @property
     def branch(self) -> str:
         """The branch, "" when detached."""
-        return process.branch_of(self.ref)
+        return environment.branch_of(self.ref)
 
 
 def main(argv: list[str]) -> int:
@@ -118,7 +118,7 @@ def _trail(path: str, environ: Mapping[str, str]) -> None:
     binding = Identity(Path(place.git_dir)).sitting(environ) if place else None
     if place is None or binding is None:
         return
-    env = {**process.clean_environment(environ), "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
+    env = {**environment.clean_environment(environ), "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         text = file.read()
     asked = _ask(env, place.work_tree, "config", "--null", "--get-regexp", r"^(core\.comment(char|string)|commit\.template)$")
@@ -143,7 +143,7 @@ def _trail(path: str, environ: Mapping[str, str]) -> None:
                 said.append(f"Coord-Fence: {entry}")
     words = [word for one in said for word in ("--trailer", one)]
     # What the user has set for trailers of their own (separators, commands, other words for them) is for their own.
-    kept = {name: value for name, value in process.clean_environment(environ).items() if not name.startswith("GIT_CONFIG")}
+    kept = {name: value for name, value in environment.clean_environment(environ).items() if not name.startswith("GIT_CONFIG")}
     alone = {**kept, "GIT_DIR": os.devnull, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     alone["GIT_CONFIG_NOSYSTEM"] = "1"
     mark = ["-c", f"core.comment{'Char' if len(marks[0]) == 1 else 'String'}={marks[0]}"]
@@ -205,7 +205,7 @@ def _find(environ: Mapping[str, str]) -> _Place | None:
     """Where git called the hook; None outside of a work tree, or before its first commit."""
     # Here alone git's own variables count: they say which repository is meant.
     meant = {name: environ[name] for name in ("GIT_DIR", "GIT_WORK_TREE") if name in environ}
-    env = {**process.clean_environment(environ), **meant}
+    env = {**environment.clean_environment(environ), **meant}
     lines = _ask(
         env, os.getcwd(), "rev-parse", "--absolute-git-dir", "--show-toplevel", "HEAD", "--symbolic-full-name", "HEAD"
     ).split("\n")
@@ -272,7 +272,7 @@ def _tell(event: _Event, place: _Place, environ: Mapping[str, str]) -> None:
 
 def _describe(event: _Event, place: _Place, environ: Mapping[str, str], repo: str) -> dict[str, object] | None:
     """The entry for the spool; None when nothing has happened. `repo`: what the names of files begin with."""
-    env = {**process.clean_environment(environ), "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
+    env = {**environment.clean_environment(environ), "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
     target, names = event.branch or event.commit[:12], list[str]()
     if event.name == "post-commit":
         target, *names = _commit(env, place, event.commit)
@@ -310,11 +310,11 @@ def _has_moved(env: Mapping[str, str], place: _Place, event: _Event) -> bool:
 
 def _ask(env: Mapping[str, str], cwd: str, *words: str) -> str:
     """The output of a git that only reads, "" when it fails."""
-    done = process.run([process.program(), *process.ALWAYS, *words], env=env, cwd=cwd, seconds=_SECONDS)
+    done = process.run([environment.program(), *process.ALWAYS, *words], env=env, cwd=cwd, seconds=_SECONDS)
     return done.stdout.decode("utf-8", "surrogateescape") if done.ok else ""
 
 
 def _sync(place: _Place, environ: Mapping[str, str]) -> None:
     """Has it sent in the background."""
-    kept = {name: value for name, value in process.outside(environ).items() if name not in _OF_ONE_CALL}
+    kept = {name: value for name, value in environment.outside(environ).items() if name not in _OF_ONE_CALL}
     background.begin(files.own(discovery.common(place.git_dir)), place.work_tree, kept)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gitcoord.core.guard import Target, in_the_way
 from gitcoord.core.names import file_in
-from gitcoord.git import process
+from gitcoord.git import environment, process
 from gitcoord.guard import cache
 from gitcoord.machine import files, processes
 from gitcoord.machine.identity import Identity
@@ -29,7 +29,7 @@ def is_allowed(words: Sequence[str], environ: Mapping[str, str]) -> bool:
         return False
     # As in any hook: git's own variables say which repository is meant, and from which index it commits.
     meant = {name: environ[name] for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE") if name in environ}
-    env = {**process.clean_environment(environ), **meant}
+    env = {**environment.clean_environment(environ), **meant}
     asked = _ask(env, "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir", "--show-toplevel")
     places = (asked or b"").decode("utf-8", "surrogateescape").split("\n")
     if len(places) != 4:  # the last one is empty
@@ -58,5 +58,5 @@ def is_allowed(words: Sequence[str], environ: Mapping[str, str]) -> bool:
 
 def _ask(env: Mapping[str, str], *words: str) -> bytes | None:
     """The output of a git that only reads; None when it fails."""
-    done = process.run([process.program(), *process.ALWAYS, *words], env=env, cwd=os.getcwd(), seconds=_SECONDS)
+    done = process.run([environment.program(), *process.ALWAYS, *words], env=env, cwd=os.getcwd(), seconds=_SECONDS)
     return done.stdout if done.ok else None

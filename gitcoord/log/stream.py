@@ -9,7 +9,8 @@ from datetime import datetime
 from gitcoord.core.events import Event
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log.entries import Entry, LogEntry, entry_of
-from gitcoord.log.eventlog import EventLog, View
+from gitcoord.log.eventlog import EventLog
+from gitcoord.log.outcomes import View
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
+from collections.abc import Sequence
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BITS = 128
@@ -26,3 +28,8 @@ def new_id(after: str = "") -> str:
 def _random(bits: int) -> int:
     # As `secrets` does it, which loads much more than hooks have time for.
     return int.from_bytes(os.urandom(16)) >> (128 - bits)
+
+
+def digest(parts: Sequence[str]) -> str:
+    """The name of a desk: whoever differs in one part has another."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]

@@ -10,7 +10,7 @@ from pathlib import Path
 from gitcoord.connection.collect import Connect, collect
 from gitcoord.connection.connect import Connection
 from gitcoord.errors import GitcoordError
-from gitcoord.outbox.store import left_at
+from gitcoord.outbox.places import left_at
 
 EVERY = 15.0  # seconds between two looks
 

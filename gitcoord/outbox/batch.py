@@ -26,7 +26,8 @@ from gitcoord.core.trespasses import committed
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
-from gitcoord.log.eventlog import Done, EventLog, Holding, Outcome
+from gitcoord.log.eventlog import EventLog
+from gitcoord.log.outcomes import Done, Holding, Outcome
 from gitcoord.machine import processes
 from gitcoord.outbox.store import Desk, Flight, Waiting
 

@@ -17,16 +17,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -34,8 +32,9 @@ from pydantic import ValidationError
 from gitcoord.core.events import Caller, Command
 from gitcoord.core.rules import COMMANDS
 from gitcoord.core.times import read_instant, spell
-from gitcoord.errors import GitcoordError, NotWritten
+from gitcoord.errors import NotWritten
 from gitcoord.machine import files, ids
+from gitcoord.machine.ids import digest
 from gitcoord.outbox import shown
 
 T = TypeVar("T")
@@ -43,7 +42,7 @@ T = TypeVar("T")
 STALLED_AFTER = 3.0  # seconds without a pulse after which a flusher counts as stopped (protocol, section 6)
 _FOLDERS = ("outbox", "queued", "results", "refused", "flights", "spool", "shown", "notes")
 _TRACES = ("lock", "pulse", "looked", "state.json", "merge.lock", "clock.json")  # what says nothing where nothing was put
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
 
 
@@ -104,7 +103,7 @@ class Desk:
             files.private_folder(self.path / "outbox")
             files.write_json(self.path / "outbox" / f"{command.handle}.json", record, durable=True)
         except OSError as error:
-            raise _no_room("the command", self.path, error) from error
+            raise no_room("the command", self.path, error) from error
 
     def waiting(self) -> list[Waiting]:
         """What waits, oldest first."""
@@ -258,7 +257,7 @@ class Desk:
             files.private_folder(self.path / "flights")
             files.write_json(self.path / "flights" / f"{name}.json", {"base": base, "ops": list(ops), "pid": os.getpid()})
         except OSError as error:
-            raise _no_room("the push", self.path, error) from error
+            raise no_room("the push", self.path, error) from error
         return name
 
     # --- automatic heartbeats ----------------------------------------------------------------------------------------
@@ -385,7 +384,8 @@ class Desk:
                     path.unlink()
 
 
-def _no_room(what: str, place: Path, error: OSError) -> NotWritten:
+def no_room(what: str, place: Path, error: OSError) -> NotWritten:
+    """Return the error that says what could not be kept, and where."""
     return NotWritten(f"{what} could not be written down ({error.strerror}): {place}", hint="free some space, then run it again")
 
 
@@ -430,66 +430,3 @@ def _caller(body: Mapping[str, Any]) -> Caller | None:
         return Caller.model_validate(body.get("caller"))
     except ValidationError:
         return None
-
-
-def digest(parts: Sequence[str]) -> str:
-    """The name of a desk: whoever differs in one part has another."""
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]
-
-
-def temporary(environ: Mapping[str, str]) -> Path:
-    """This user's own folder among the temporary ones; whoever uses it makes it with `files.private_folder`."""
-    return Path(environ.get("TMPDIR") or tempfile.gettempdir()) / f"gitcoord-{os.getuid()}"
-
-
-def count_left(path: Path) -> int:
-    """How many commands wait on the desk there; makes none, and looks at none of somebody else."""
-    return sum(1 for _ in (path / "outbox").glob("*.json")) if left_at(path) == "waiting" else 0
-
-
-def left_at(path: Path) -> Literal["", "spooled", "waiting"]:
-    """Whether commands wait on the desk there, or else heartbeats of hooks; makes none, and looks at none of somebody else."""
-    with contextlib.suppress(OSError):
-        if all(not one.is_symlink() and one.stat().st_uid == os.getuid() for one in (path, path.parent)):
-            if next((path / "outbox").glob("*.json"), None) is not None:
-                return "waiting"
-            if next((path / "spool").glob("*/*.json"), None) is not None:
-                return "spooled"
-    return ""
-
-
-def _opened(path: Path, error: OSError) -> Desk:
-    """The desk there although its disk is full: enough for looking. Raises NotWritten when it never was made."""
-    try:
-        return Desk(path)
-    except OSError:
-        raise _no_room("the desk", path, error) from error
-
-
-def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Mapping[str, str]) -> Desk:
-    """The desk for that place: `machine`, `clone`, or a path. Where it can't be written: the clone's own folder, then a
-    private spool under TMPDIR (agents' sandboxes). Raises GitcoordError when no place can be written.
-    """
-    home = environ.get("HOME") or os.path.expanduser("~")
-    state = Path(environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state"))
-    clone = files.own(common_dir)
-    name = digest(parts)
-    wanted = clone if place == "clone" else state / "gitcoord" / name if place == "machine" else Path(place).expanduser() / name
-    spool = temporary(environ) / name
-    problem: OSError | None = None
-    for path in (wanted, clone, spool):
-        try:
-            if path is spool:
-                files.private_folder(spool.parent)
-            made = [level for level in (path, *path.parents) if not level.exists()]
-            desk = Desk(files.private_folder(path), made)
-            probe = path / f".probe-{secrets.token_hex(4)}"
-            probe.touch()
-            probe.unlink()
-            return desk
-        except OSError as error:
-            # A full disk is no reason to go elsewhere: what is kept there would lie forgotten once there is room here.
-            if error.errno in _FULL:
-                return _opened(path, error)
-            problem = error
-    raise GitcoordError(f"no place to keep what waits: {problem}", hint="gitcoord config desk PATH")

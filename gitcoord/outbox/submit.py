@@ -19,7 +19,8 @@ from gitcoord.core.events import Command
 from gitcoord.core.rules import EVENTS
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
-from gitcoord.log.eventlog import PATIENCE, Done, EventLog, Holding, Outcome, used
+from gitcoord.log.eventlog import PATIENCE, EventLog
+from gitcoord.log.outcomes import Done, Holding, Outcome, used
 from gitcoord.outbox.batch import Batch, caller_is_gone, fold_spool
 from gitcoord.outbox.store import STALLED_AFTER, Desk, Waiting
 

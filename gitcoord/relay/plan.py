@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from gitcoord.core import names
@@ -20,7 +20,6 @@ from gitcoord.core.times import parse_duration
 from gitcoord.errors import BadInput
 from gitcoord.relay.filter import Choice
 from gitcoord.relay.redact import has_secret
-from gitcoord.relay.relay import Plan, Runner
 from gitcoord.relay.services.api import Inlet, Outlet
 from gitcoord.relay.services.apprise import Chat
 from gitcoord.relay.services.file import Lines
@@ -205,3 +204,30 @@ def _may_be_secret(url: str) -> bool:
     if "@" in parts.netloc or parts.query or parts.fragment or has_secret(url):
         return True
     return any(len(part) >= _PLAIN_PART for part in parts.path.split("/"))
+
+
+class Runner(Protocol):
+    """Runs the person's command, one at a time."""
+
+    def start(self, message: Mapping[str, Any]) -> None:
+        """Starts it with that message."""
+        ...
+
+    def busy(self) -> bool:
+        """Whether it still runs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a relay is to do. `since`: the event behind which a relay that never worked begins; None: with what happens next."""
+
+    name: str
+    choice: Choice
+    outlets: tuple[Outlet, ...] = ()
+    inlets: tuple[Inlet, ...] = ()
+    runner: Runner | None = None
+    run_on: Choice | None = None
+    answers_only: str = ""  # the outlet that takes nothing but answers to what came in there
+    ttl_seconds: int = 900
+    since: int | None = None

@@ -12,7 +12,7 @@ from gitcoord.coordinator.branch import Branch
 from gitcoord.core.events import Event
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.names import LINE_LIMIT, Resource
-from gitcoord.log.eventlog import View
+from gitcoord.log.outcomes import View
 
 _ROUTINE = frozenset({"heartbeat.recorded", "claim.acquired", "claim.renewed", "claim.released", "session.ended"})
 _SENT = re.compile(r"(?:^| )([A-Za-z0-9_.-]+) (\d{1,15})/(\d{1,15})(?= |$)", re.ASCII)

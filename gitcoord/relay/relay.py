@@ -7,13 +7,11 @@ and on the branch now and then, with a heartbeat: there the next machine finds h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from threading import Event as Flag
 from time import monotonic
-from typing import Any, Protocol
 
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.coordinator.keeper import Keeper, Loss
@@ -24,13 +22,14 @@ from gitcoord.core.messages import MessageSent, split_detail
 from gitcoord.core.names import SUBJECT_LIMIT, Resource, is_session_name, show
 from gitcoord.errors import Alarm, BadInput, GitcoordError, Held, NoSession, NotInTime
 from gitcoord.git.repo import NULL
-from gitcoord.log.eventlog import View
+from gitcoord.log.outcomes import View
 from gitcoord.log.stream import Happened, Stream
 from gitcoord.relay.channel import Errand, Way
-from gitcoord.relay.filter import Choice, answer, line, reminder
+from gitcoord.relay.filter import answer, line, reminder
 from gitcoord.relay.incoming import heard
+from gitcoord.relay.plan import Plan
 from gitcoord.relay.progress import Before, Seen, found, spelled
-from gitcoord.relay.services.api import Busy, Inlet, Outlet, Parcel, Said
+from gitcoord.relay.services.api import Busy, Inlet, Parcel, Said
 from gitcoord.relay.settings import Book
 from gitcoord.views.attention import UNANSWERED_AFTER, UNANSWERED_WITHIN
 
@@ -42,33 +41,6 @@ _SCAN = 2000  # events that are looked at in one go
 _PATIENCE = 5.0  # seconds that `once` waits for another try
 _TRIES = 3  # times that `once` tries to deliver an event
 _FOREVER = 10 * 365 * 86400.0  # seconds
-
-
-class Runner(Protocol):
-    """Runs the person's command, one at a time."""
-
-    def start(self, message: Mapping[str, Any]) -> None:
-        """Starts it with that message."""
-        ...
-
-    def busy(self) -> bool:
-        """Whether it still runs."""
-        ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a relay is to do. `since`: the event behind which a relay that never worked begins; None: with what happens next."""
-
-    name: str
-    choice: Choice
-    outlets: tuple[Outlet, ...] = ()
-    inlets: tuple[Inlet, ...] = ()
-    runner: Runner | None = None
-    run_on: Choice | None = None
-    answers_only: str = ""  # the outlet that takes nothing but answers to what came in there
-    ttl_seconds: int = 900
-    since: int | None = None
 
 
 class Relay:

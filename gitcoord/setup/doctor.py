@@ -18,8 +18,8 @@ from gitcoord.core.names import show
 from gitcoord.core.records import FORMAT
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import Divided, GitcoordError, NotInitialised, Rewritten, Unreachable, mask
-from gitcoord.git.tip import RemoteTip
-from gitcoord.outbox.store import count_left
+from gitcoord.git.remote_tip import RemoteTip
+from gitcoord.outbox.places import count_left
 from gitcoord.setup.checks import builds, divided, hooks, remote, rewritten
 from gitcoord.setup.checks.finding import Finding
 

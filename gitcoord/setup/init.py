@@ -15,12 +15,13 @@ from gitcoord.core.events import Receipt
 from gitcoord.errors import BadInput, GitcoordError, NotInitialised
 from gitcoord.git import discovery
 from gitcoord.git.hub import first_commit
+from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.git.repo import NULL, Repository
-from gitcoord.git.tip import RemoteTip, Swap
+from gitcoord.git.tip import Swap
 from gitcoord.git.urls import kept_hub
 from gitcoord.githooks import install
 from gitcoord.machine import files
-from gitcoord.outbox.store import count_left
+from gitcoord.outbox.places import count_left
 from gitcoord.settings import KEYS, Settings
 from gitcoord.views.tree import HUB_TEXT
 

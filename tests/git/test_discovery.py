@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from gits import attempt, git
 
-from gitcoord.git import discovery, process
+from gitcoord.git import discovery, environment
 
 
 @pytest.fixture
@@ -147,10 +147,10 @@ def test_a_git_of_the_checkout_is_never_run(way: str, clone: Path, monkeypatch: 
         place.chmod(0o755)
     monkeypatch.chdir(clone)
     monkeypatch.setenv("PATH", way.format(usual=usual, clone=clone))
-    assert process.program(str(clone / "src")) == shutil.which("git", path=usual)
-    given = process.clean_environment(os.environ)["PATH"].split(os.pathsep)
+    assert environment.program(str(clone / "src")) == shutil.which("git", path=usual)
+    given = environment.clean_environment(os.environ)["PATH"].split(os.pathsep)
     assert all(map(os.path.isabs, given))
-    assert process.safe_path(":.:bin") == os.defpath
+    assert environment.safe_path(":.:bin") == os.defpath
 
 
 def test_refs_that_are_no_files_are_asked_for(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

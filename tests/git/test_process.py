@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitcoord.errors import GitcoordError, mask
-from gitcoord.git.process import PROTOCOLS, clean_environment, given_config, outside, protocols, with_config
+from gitcoord.git.environment import PROTOCOLS, clean_environment, given_config, outside, protocols, with_config
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ from remotes import KINDS, Remote, RemoteFactory
 
 from gitcoord.errors import BadInput, Refused, Unknown, Unreachable
 from gitcoord.git.objects import NewCommit, Objects
+from gitcoord.git.remote_tip import RemoteTip, newest_date
 from gitcoord.git.repo import NULL, Repository
-from gitcoord.git.tip import LocalTip, RemoteTip, Swap, Tip, newest_date
+from gitcoord.git.tip import LocalTip, Swap, Tip
 from gitcoord.git.urls import check_url, push_url
 
 WHEN = datetime(2025, 11, 15, 10, tzinfo=UTC)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gitcoord.outbox.store import Desk, left_at
+from gitcoord.outbox.places import left_at
+from gitcoord.outbox.store import Desk
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ from gitcoord.core.messages import SendMessage
 from gitcoord.core.state import State
 from gitcoord.core.times import spell
 from gitcoord.errors import Held, NotHeld, Unknown
-from gitcoord.git.tip import RemoteTip, Swap
+from gitcoord.git.remote_tip import RemoteTip
+from gitcoord.git.tip import Swap
 from gitcoord.log import wire
 from gitcoord.log.eventlog import EventLog
 from gitcoord.machine import processes

@@ -28,10 +28,11 @@ from gitcoord.core.messages import SendMessage
 from gitcoord.core.names import Resource
 from gitcoord.errors import BadInput
 from gitcoord.git.objects import Objects
-from gitcoord.log.eventlog import View
+from gitcoord.log.outcomes import View
 from gitcoord.relay.channel import REFUSALS
 from gitcoord.relay.filter import AGAIN, Choice
-from gitcoord.relay.relay import Plan, Relay
+from gitcoord.relay.plan import Plan
+from gitcoord.relay.relay import Relay
 from gitcoord.relay.services.api import Inlet, Outlet
 from gitcoord.relay.services.file import Lines
 from gitcoord.relay.services.gate import Gate

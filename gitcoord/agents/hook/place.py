@@ -15,7 +15,7 @@ from typing import Any
 
 from gitcoord.agents.hook.event import Occasion
 from gitcoord.agents.mailbox import Tray
-from gitcoord.git import discovery, process
+from gitcoord.git import discovery, environment
 from gitcoord.git.discovery import Nearby
 from gitcoord.guard import targets
 from gitcoord.machine import background, files
@@ -74,7 +74,7 @@ def find(occasion: Occasion, environ: Mapping[str, str]) -> Here | None:
     in_use = next(shared.glob("checked-*.json"), None) is not None
     if not in_use and not (occasion.kind == "start" and discovery.is_coordinated(near.common_dir, BRANCH)):
         return None
-    kept = process.outside(environ)
+    kept = environment.outside(environ)
     kept |= {name: value for name, value in occasion.ids if name in SESSION_VARIABLES}
     agent = agent_ids(kept)
     if not agent and occasion.agent_id:

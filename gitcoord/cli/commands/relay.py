@@ -18,9 +18,9 @@ from gitcoord.connection.connect import Connection
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
-    from gitcoord.relay.plan import Typed
+    from gitcoord.relay.plan import Plan, Typed
     from gitcoord.relay.reaction import Reaction
-    from gitcoord.relay.relay import Plan, Relay
+    from gitcoord.relay.relay import Relay
 
 
 class _Stop:

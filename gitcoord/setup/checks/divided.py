@@ -8,8 +8,8 @@ from gitcoord.connection.connect import Connection
 from gitcoord.core.names import show
 from gitcoord.core.times import spell
 from gitcoord.errors import Divided
+from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.git.repo import NULL
-from gitcoord.git.tip import RemoteTip
 from gitcoord.setup.checks.finding import Finding
 
 _NAMED = 200  # newest commits of a line whose authors are named

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gitcoord.connection.connect import Connection
-from gitcoord.git.tip import RemoteTip
+from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.setup.checks.finding import Finding
 
 LARGE = 100 * 1000 * 1000

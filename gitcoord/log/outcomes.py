@@ -1,0 +1,134 @@
+"""What the event log needs from others, and what it gives them: a view of the branch, and the outcome of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gitcoord.core.events import Event
+from gitcoord.core.state import State
+from gitcoord.errors import (
+    BadInput,
+    GitcoordError,
+)
+from gitcoord.git.repo import Oid
+from gitcoord.log.history import Checked
+
+
+class Memory(Protocol):
+    """Where a clone remembers the last tip that it checked."""
+
+    def load(self) -> Checked:
+        """What is remembered; an empty one if nothing is."""
+        ...
+
+    def save(self, checked: Checked) -> None:
+        """Remembers it."""
+        ...
+
+    def forget(self, why: str) -> None:
+        """Sets aside what is remembered: it is not so."""
+        ...
+
+    def note_read(self, at: datetime) -> None:
+        """Notes that the truth was read then, and that it is what is remembered."""
+        ...
+
+    def read_at(self) -> datetime | None:
+        """When the truth was last read; None when that isn't known."""
+        ...
+
+
+class Keeper(Protocol):
+    """What this machine knows of its clock, and when it saw the branch stand where, by what no setting of the clock changes."""
+
+    def vouches(self, now: datetime) -> bool:
+        """Return True if the kernel, or somebody within a day, says that the clock is right."""
+        ...
+
+    def agree(self, now: datetime) -> None:
+        """Notes that somebody else's clock agrees."""
+        ...
+
+    def note(self, commit: Oid, seq: int) -> None:
+        """Notes that the branch was seen at that good commit."""
+        ...
+
+    def sights(self) -> Sequence[tuple[Oid, int, timedelta]]:
+        """Return where the branch was seen and how long ago each, the oldest first."""
+        ...
+
+
+class Undoubted:
+    """The one clock where there is no other: nobody could contradict it."""
+
+    def vouches(self, now: datetime) -> bool:
+        """Return True."""
+        return True
+
+    def agree(self, now: datetime) -> None:
+        """Notes nothing."""
+
+    def note(self, commit: Oid, seq: int) -> None:
+        """Notes nothing."""
+
+    def sights(self) -> Sequence[tuple[Oid, int, timedelta]]:
+        """Return none."""
+        return ()
+
+
+class InFlight(Protocol):
+    """The note about a push that is under way, kept where the next process finds it."""
+
+    def sending(self, base: Oid, commits: dict[str, Oid]) -> frozenset[str]:
+        """Operations (by id) are about to be pushed as those commits on `base`. Those that have been withdrawn meanwhile:
+        if there are any, the push must not happen.
+        """
+        ...
+
+    def lost(self) -> None:
+        """The newest of them lost its race: it can't land any more."""
+        ...
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a session held at event `seq`: each lease (`42 file:a`) with its end, in seconds since 1970, and its length."""
+
+    seq: int
+    leases: Mapping[str, tuple[float, int]]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that is in history, or needed no event. `event` None: there was nothing to do.
+
+    `held`: what its session held on the tip that the answer was given at, so that who waited for it need not look at the branch
+    once more; None when that wasn't noted.
+    """
+
+    event: Event | None
+    commit: Oid
+    seq: int
+    held: Holding | None = None
+
+
+Outcome = Done | GitcoordError
+
+
+def used(op: str, by_what: str) -> BadInput:
+    """The error for an operation id that a caller chose and that stands for something else already."""
+    return BadInput(
+        f"the operation id {op} is used already: {by_what}", hint="choose another --op, or leave it away; nothing was done"
+    )
+
+
+@dataclass(frozen=True)
+class View:
+    """The branch as this clone knows it: what was checked, the state, and when the remote was last read (None: not now)."""
+
+    checked: Checked
+    state: State
+    read_at: datetime | None = None
