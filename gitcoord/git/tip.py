@@ -110,8 +110,9 @@ class Tip(Protocol):
 class LocalTip:
     """The branch of this repository itself, where there is no remote."""
 
-    def __init__(self, repo: Repository, branch: str) -> None:
+    def __init__(self, repo: Repository, branch: str, clock: Callable[[], datetime] | None = None) -> None:
         self._repo = repo
+        self._clock = clock
         self._full = f"refs/heads/{branch}"
         self.where = "this repository"
         self.ref = branch
@@ -167,20 +168,29 @@ class LocalTip:
         _drop(self._repo, sending)
         raise Refused(f"git can't move {self.ref}: {words}", hint="gitcoord doctor")
 
-    def witness(self) -> None:
-        """Nobody."""
-        return
+    def witness(self) -> datetime | None:
+        """Nobody tells the time, but for a clock that was given in place of all others."""
+        return self.at_hand()
 
-    def at_hand(self) -> None:
-        """Nobody."""
-        return
+    def at_hand(self) -> datetime | None:
+        """The same."""
+        return self._clock() if self._clock is not None else None
 
 
 class RemoteTip:
-    """The branch on a remote, read and written through its push URL."""
+    """The branch on a remote, read and written through its push URL. `clock`: tells the time in place of the remote's own."""
 
-    def __init__(self, repo: Repository, remote: str, url: str, branch: str, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        repo: Repository,
+        remote: str,
+        url: str,
+        branch: str,
+        sleep: Callable[[float], None],
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
         self._repo = repo
+        self._clock = clock
         self._remote = remote
         self._full = f"refs/heads/{branch}"
         self._tracking = f"refs/remotes/{remote}/{branch}"
@@ -480,12 +490,14 @@ class RemoteTip:
 
     def witness(self) -> datetime | None:
         """The remote's clock: its `Date` header over HTTP, a file's time on a file remote; ssh and git tell none."""
-        if protocol_of(self.url) in {"http", "https"}:
+        if self._clock is None and protocol_of(self.url) in {"http", "https"}:
             return self._http_date()
         return self.at_hand()
 
     def at_hand(self) -> datetime | None:
         """The time of a file in the remote's folder; None where the remote isn't a folder."""
+        if self._clock is not None:
+            return self._clock()
         path = self.url.removeprefix("file://") if protocol_of(self.url) == "file" else ""
         if path and os.path.isdir(path):
             try:

@@ -36,34 +36,34 @@ def _connection(here: Here, agent: str, *, cached: bool = False, heard: bool = T
 def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
     """Registers the session, or goes on with it, and briefs it if a text gets to it now (`takes`)."""
     with _connection(here, occasion.agent, cached=True) as found:  # to look once is enough
-        boss = found.coordinator
+        coordinator = found.coordinator
         named = here.environ.get("GITCOORD_SESSION", "")
-        arrived = arrival.arrive(boss, occasion.source, named=named, files=touched(found.repo))
+        arrived = arrival.arrive(coordinator, occasion.source, named=named, files=touched(found.repo))
         if arrived is None:
             return Said()
         tray = Tray.of(here.own, arrived.session)
         tray.touch()
         tray.set_claims(on=found.settings.autoclaim)
-        view = boss.branch.view(fresh=False)
+        view = coordinator.branch.view(fresh=False)
         cache.note(
             found.memory.path,
             view.checked.good,
             view.state.claims.values(),
             view.state.rules.grace,
-            boss.actor.namespace,
-            fold=boss.branch.folds(view.state),
+            coordinator.actor.namespace,
+            fold=coordinator.branch.folds(view.state),
         )
     here.background(now=not arrived.known)
-    return Said(Answer(context=arrived.text), lambda: arrival.shown(boss, arrived)) if takes else Said()
+    return Said(Answer(context=arrived.text), lambda: arrival.shown(coordinator, arrived)) if takes else Said()
 
 
 def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
     """What the guard says of an edit, as a verdict or a warning. Where no text gets to the agent now, a warning is kept."""
     try:
         with _connection(here, occasion.agent, heard=False) as found:  # what it lost is told where it is listened to
-            boss = found.coordinator
+            coordinator = found.coordinator
             said = check.look(
-                boss.branch, found.repo, found.settings, Asked(paths=occasion.paths, here=occasion.place, can_ask=True)
+                coordinator.branch, found.repo, found.settings, Asked(paths=occasion.paths, here=occasion.place, can_ask=True)
             )  # fmt: skip
     except NotInitialised:
         return Said()
@@ -73,8 +73,8 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
             said.good,
             said.state.claims.values(),
             said.state.rules.grace,
-            boss.actor.namespace,
-            fold=boss.branch.folds(said.state),
+            coordinator.actor.namespace,
+            fold=coordinator.branch.folds(said.state),
         )
     here.background()
     if said.outcome in {"blocked", "asked"}:
@@ -91,7 +91,7 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
         here.tray.tell(steps.quiet(here, said.good, occasion))
 
     if said.outcome == "allowed":
-        wanted = targets.targets(steps.ground(here, boss.actor.namespace), occasion.paths, occasion.place)
+        wanted = targets.targets(steps.ground(here, coordinator.actor.namespace), occasion.paths, occasion.place)
         steps.note(here, wanted)
         return Said()
     if not tell or said.outcome != "warned":
