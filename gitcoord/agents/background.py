@@ -25,6 +25,7 @@ from gitcoord.git import changes, discovery
 from gitcoord.git.repo import Repository
 from gitcoord.log.eventlog import View
 from gitcoord.machine.identity import Binding, Identity
+from gitcoord.outbox import reading
 from gitcoord.settings import Settings
 from gitcoord.views import briefing
 from gitcoord.views.briefing import Seen
@@ -109,7 +110,7 @@ def _attend(coordinator: Coordinator, repo: Repository, settings: Settings, seat
 
 def _collect(coordinator: Coordinator, seat: Seat, view: View) -> None:
     """Takes what is unread. A message that is taken and can't be laid in comes again, as one whose reader died."""
-    if seat.tray.is_read():
+    if reading.is_read(seat.tray.folder):
         return  # it takes them by itself right now
     lying = seat.tray.ids()
     room = _LETTERS - len(lying)

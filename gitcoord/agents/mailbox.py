@@ -15,7 +15,6 @@ as after any reader that died. Loads the standard library only.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -23,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gitcoord.machine import files, processes
+from gitcoord.machine import files
 
 ATTENDED = 900.0
 """Seconds after the agent's last hook in which messages are taken for it: later nobody might come to show them."""
@@ -247,34 +246,6 @@ class Tray:
         with suppress(OSError):
             files.private_folder(self.folder)
             files.touch(self.folder / f"{_digest(what)}.told")
-
-    # --- who reads by itself ---------------------------------------------------------------------------------------------
-
-    def start_reading(self) -> Path | None:
-        """Notes that this process reads the session's messages, until the note is taken away; None where there is no tray."""
-        if not self.exists:
-            return None
-        path = self.folder / f"{os.getpid()}.reads"
-        try:
-            files.write_json(path, processes.born(os.getpid()))
-        except OSError:
-            return None
-        return path
-
-    @staticmethod
-    def go_on_reading(mark: Path) -> None:
-        """Gives a sign that it still reads, for whoever can't see this process."""
-        with suppress(OSError):
-            os.utime(mark)
-
-    def is_read(self) -> bool:
-        """Whether a process of the agent's waits for messages right now."""
-        for path in self.folder.glob("*.reads"):
-            birth = files.read(path, _text)
-            with suppress(OSError):
-                if birth and path.stem.isdigit() and processes.is_there(int(path.stem), birth, path.stat().st_mtime):
-                    return True
-        return False
 
 
 def _own(lines: Iterable[str]) -> list[str]:

@@ -23,7 +23,8 @@ from gitcoord.core.records import Message
 from gitcoord.errors import BadInput, GitcoordError, NoSession, NotInTime, Unreachable
 from gitcoord.git import discovery
 from gitcoord.machine import processes
-from gitcoord.machine.identity import Binding, Identity, agent_ids
+from gitcoord.machine.agents import AGENTS, agent_ids
+from gitcoord.machine.identity import Binding, Identity
 
 LIMIT = 200  # characters of a line
 AT_ONCE = 3  # messages that get a line of their own at a time
@@ -31,7 +32,7 @@ BETWEEN = 10.0  # seconds between two times that something is said
 WAKES_BETWEEN = 300.0  # seconds between two calls that wake an agent: each begins a turn, which costs somebody money
 _AGAIN = 2.0  # seconds between two looks for a session that sits here
 _WITHIN = 30.0  # seconds that the other program may take
-_CODEX = "CODEX_THREAD_ID"
+_CODEX = AGENTS["codex"].variable
 _THREAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}")
 
 Tell = Callable[[Sequence[Message], Binding | None], None]

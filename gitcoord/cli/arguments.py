@@ -113,6 +113,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", aut
 
 
 def seconds(text: str | None) -> int | None:
+    """Return the seconds of a duration as it is typed; None where none is. Raises BadInput."""
     return int(parse_duration(text).total_seconds()) if text else None
 
 

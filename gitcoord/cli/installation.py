@@ -21,6 +21,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be
 
 
 def asked_for(*, guard: bool = False, trailers: bool = False, shared: bool = False, agent: list[str] | None = None) -> Wanted:
+    """Return what the command line asks for, as the installation takes it."""
     named = (
         tuple(one.name for one in agent_options.chosen([name for name in agent if name != "none"])) if agent is not None else None
     )
@@ -49,4 +50,5 @@ def agree(lines: Sequence[Line], word: str, *, yes: bool, dry_run: bool) -> bool
 
 
 def records(lines: Sequence[Line]) -> list[dict[str, str]]:
+    """Return the lines as `--json` gives them."""
     return [asdict(one) for one in lines]

@@ -31,8 +31,9 @@ from gitcoord.git.urls import hub_url, push_url
 from gitcoord.log.eventlog import EventLog, Undoubted
 from gitcoord.log.history import Bad, Checked
 from gitcoord.machine import files
+from gitcoord.machine.agents import agent_name
 from gitcoord.machine.facts import Facts
-from gitcoord.machine.identity import Identity, agent_name, owner
+from gitcoord.machine.identity import Identity, owner
 from gitcoord.machine.timekeeper import Timekeeper
 from gitcoord.outbox import places as earlier_places
 from gitcoord.outbox.places import Earlier

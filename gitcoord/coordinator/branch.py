@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -12,20 +11,18 @@ from typing import Any
 from gitcoord.coordinator.actor import Acting
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.verify import Verdict, Verifier
-from gitcoord.core import clocks, leases, names, queue, requests, term, trespasses
-from gitcoord.core.claims import ClaimAcquired
-from gitcoord.core.events import Clock, Event
-from gitcoord.core.heartbeats import HeartbeatRecorded
+from gitcoord.core import clocks, leases, names, term
+from gitcoord.core.events import Clock
 from gitcoord.core.leases import due_renewals
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
-from gitcoord.core.renewals import ClaimRenewed, regained_by
+from gitcoord.core.renewals import regained_by
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
 from gitcoord.errors import Alarm, GitcoordError, NoSession, NotInitialised, Unknown, Unreachable
 from gitcoord.git.repo import Oid
-from gitcoord.log.entries import Entry
+from gitcoord.log.entries import LogEntry, entry_of
 from gitcoord.log.eventlog import View
 from gitcoord.log.history import Bad, Good
 from gitcoord.statusline import note as status_note
@@ -51,22 +48,6 @@ class Status:
     bad: tuple[Bad, ...]
     read_at: datetime | None
     seq: int
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """One event of the history, for reading."""
-
-    commit: Oid
-    at: datetime
-    seq: int
-    session: str
-    kind: str
-    subject: str
-    ignored: str | None = None
-    resources: tuple[str, ...] = ()
-    id: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Branch:
@@ -321,43 +302,6 @@ class Branch:
     def verify(self, *, full: bool = False) -> Verdict:
         """Replays the whole history and compares it with what lies on the branch; see `Verifier`."""
         return Verifier(self.parts.log).verify(self.view().checked, full=full)
-
-
-def entry_of(entry: Entry, now: datetime) -> LogEntry:
-    """Return a commit as the log tells it; `data` has what this kind of event says, by the names of its fields. `now` stands for a
-    date that can't be read.
-    """
-    commit, event = entry.commit, entry.event
-    if event is None:
-        at = commit.authored_at or commit.committed_at or now
-        return LogEntry(commit.oid, at, 0, commit.author, "", entry.subject, ignored=entry.ignored)
-    data = event.model_dump(mode="json", exclude_defaults=True, exclude={"id", "seq", "session", "at"})
-    about = _resources(event)
-    return LogEntry(commit.oid, event.at, event.seq, event.session, event.kind, entry.subject, None, about, event.id, data)
-
-
-_RENEWING = ClaimAcquired | ClaimRenewed | HeartbeatRecorded
-"""The events that are about what they renew; any other may renew something on its way."""
-
-
-def _resources(event: Event) -> tuple[str, ...]:
-    """What an event is about, for a reader who asks for one resource."""
-    found = [*getattr(event, "resources", ()), *getattr(event, "left", ())]
-    if isinstance(event, requests.ClaimRequested | requests.RequestAnswered):
-        found.append(event.resource)
-    for key, split in (
-        ("released", leases.split_lease),
-        *((("renewed", leases.split_renewal),) if isinstance(event, _RENEWING) else ()),
-        ("regained", leases.split_renewal),
-        ("leases", leases.split_lease),
-        ("taken", leases.split_taken),
-        ("touched", trespasses.split_touched),
-        ("granted", queue.split_granted),
-    ):
-        for entry in getattr(event, key, ()):
-            with contextlib.suppress(ValueError):
-                found.append(str(split(entry)[-1]))
-    return tuple(dict.fromkeys(found))
 
 
 def _when(at: str | None) -> Callable[[Good], bool]:

@@ -11,12 +11,12 @@ from typing import Any
 
 from gitcoord.coordinator.actor import Acting
 from gitcoord.coordinator.branch import Branch
-from gitcoord.coordinator.commands import Commands, Receipt
+from gitcoord.coordinator.commands import Commands
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.coordinator.watch import Watcher
 from gitcoord.core import claims, clocks, handoffs, leases, names, queue, records, releases, renewals, requests
-from gitcoord.core.events import Event
+from gitcoord.core.events import Event, Receipt
 from gitcoord.core.leases import held_by, split_lease, split_renewal
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps, within

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -14,27 +14,13 @@ from gitcoord.coordinator.actor import Actor
 from gitcoord.coordinator.branch import Branch
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.core import clocks, handoffs, handover, leases, names, secrecy, sessions, succession
-from gitcoord.core.events import Caller, Command, Event, digest
+from gitcoord.core.events import Caller, Command, Event, Landing, Receipt, digest
 from gitcoord.core.records import Claim
 from gitcoord.errors import BadInput, GitcoordError, GitFault, NotWritten, Unknown, Unreachable
-from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import PATIENCE, Done
 from gitcoord.log.history import Checked
 from gitcoord.machine import processes
 from gitcoord.outbox.submit import Queued, Result
-
-Landing = Literal["committed", "queued", "unchanged"]
-"""How far a command got."""
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What came of a writing command: its operation's id, its seq (0 while queued), and its event's commit."""
-
-    state: Landing
-    id: str
-    seq: int = 0
-    commit: Oid = ""
 
 
 class Outcome(NamedTuple):

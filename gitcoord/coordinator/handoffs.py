@@ -8,10 +8,11 @@ from typing import Any
 
 from gitcoord.coordinator.actor import Acting
 from gitcoord.coordinator.branch import Branch
-from gitcoord.coordinator.commands import Commands, Receipt, granted, without_code, words_of
+from gitcoord.coordinator.commands import Commands, granted, without_code, words_of
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.core import handoffs, handover, leases, names
+from gitcoord.core.events import Receipt
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Claim, Handoff

@@ -14,8 +14,8 @@ from threading import Thread
 from time import monotonic
 from typing import Any
 
-from gitcoord.coordinator.commands import Landing
 from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.core.events import Landing
 from gitcoord.core.leases import held_by
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from gitcoord.agents.mailbox import Tray
 from gitcoord.coordinator.actor import Acting
 from gitcoord.coordinator.branch import Branch
-from gitcoord.coordinator.commands import Commands, Receipt
+from gitcoord.coordinator.commands import Commands
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.coordinator.unread import Mail, Unread
 from gitcoord.coordinator.watch import Watcher
 from gitcoord.core import addresses, inbox, messages, names, secrecy
+from gitcoord.core.events import Receipt
 from gitcoord.core.records import Message
 from gitcoord.errors import BadInput, NoSession, NotInTime
 from gitcoord.log.eventlog import View
+from gitcoord.outbox import reading
 from gitcoord.statusline import note as status_note
 
 _CALM = 15.0  # seconds between two looks at the remote of who only announces: all day long, one process a machine for all of them
@@ -276,19 +277,17 @@ class Messages:
     def _later(self, view: View, seconds: float, **which: Any) -> Iterator[Mail]:
         """What comes, each time something does."""
         watcher = Watcher(self.parts.log, self.parts.desk, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
-        mine = Tray.of(
-            self.parts.identity.own, self.acting.session
-        ).start_reading()  # the background leaves them to who waits for them
+        mark = reading.start(self.parts.identity.mailbox(self.acting.session))  # the background leaves them to who waits for them
         try:
             for now in chain([view], watcher.views(view, seconds)):
-                if mine is not None:
-                    Tray.go_on_reading(mine)
+                if mark is not None:
+                    reading.go_on(mark)
                 mail = self.unread.look(now, waiting=True, **which)
                 if mail.found:
                     yield mail
         finally:
-            if mine is not None:
-                mine.unlink(missing_ok=True)
+            if mark is not None:
+                mark.unlink(missing_ok=True)
 
     def shown(self, found: Iterable[Message]) -> None:
         """Notes that these were shown on this machine."""

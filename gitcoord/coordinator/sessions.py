@@ -9,10 +9,10 @@ from typing import Any
 
 from gitcoord.coordinator.actor import Acting, Actor
 from gitcoord.coordinator.branch import Branch
-from gitcoord.coordinator.commands import Commands, Receipt, granted, without_code, words_of
+from gitcoord.coordinator.commands import Commands, granted, without_code, words_of
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.core import handoffs, inbox, names, secrecy, sessions, succession
-from gitcoord.core.events import Command, digest
+from gitcoord.core.events import Command, Receipt, digest
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.records import Claim, Handoff, Message, Session
 from gitcoord.core.state import State

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from gitcoord.coordinator.actor import Acting
 from gitcoord.coordinator.branch import Branch
-from gitcoord.coordinator.commands import Commands, Receipt
+from gitcoord.coordinator.commands import Commands
 from gitcoord.coordinator.parts import Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.core import branch
+from gitcoord.core.events import Receipt
 from gitcoord.errors import BadInput
 from gitcoord.git.repo import Oid
 

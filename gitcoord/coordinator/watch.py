@@ -10,10 +10,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from time import monotonic
 
+from gitcoord.coordinator.branch import Branch
+from gitcoord.core.names import Resource
+from gitcoord.core.overlap import overlaps
 from gitcoord.errors import Unreachable
+from gitcoord.log.entries import LogEntry
 from gitcoord.log.eventlog import EventLog, View
+from gitcoord.log.stream import Stream
 from gitcoord.outbox.store import Desk
 
 _FIRST = 1.0  # seconds between two looks at the remote, while something happens
@@ -21,6 +27,9 @@ _SLOWER = 1.25  # by how much that grows with each look that finds nothing
 _LONGEST = 5.0  # seconds that a hand-over by another machine may go unnoticed
 _STEP = 0.2  # seconds between two looks at the desk: one small system call
 _AWAY = 10.0  # seconds between two looks while the remote can't be reached
+
+
+_FOREVER = 10 * 365 * 86400.0  # seconds: until somebody ends it
 
 
 @dataclass
@@ -84,3 +93,40 @@ class Watcher:
         view = self.log.refresh(self.seconds)
         self.desk.note_seq(view.checked.seq)
         return view
+
+
+def follow(
+    branch: Branch,
+    *,
+    after: int | None = None,
+    since: datetime | None = None,
+    session: str | None = None,
+    resource: Resource | None = None,
+    newest: int = 0,
+) -> Iterator[LogEntry]:
+    """The events that match: those after the event `after`, or since that time, or the `newest` so many; then each as it comes.
+
+    A remote that is away ends nothing: what happened meanwhile comes later. Raises Rewritten.
+    """
+    if after is None and since is None:
+        yield from branch.entries(session=session, resource=resource, since=None, limit=newest)
+        view = branch.view(fresh=False)
+        stream = Stream(branch.parts.log, view.checked.seq, view.checked.tip)
+    else:
+        view = branch.view()
+        stream = Stream(branch.parts.log, after or 0)
+    watcher = Watcher(
+        branch.parts.log, branch.parts.desk, branch.parts.submitter.sleep, branch.parts.seconds, branch.parts.submitter.clock
+    )
+    views = watcher.views(view, _FOREVER)
+    while True:
+        for one in stream.new(view):
+            entry = one.entry
+            if since is not None and entry.at < since:
+                continue
+            if session is not None and entry.session != session:
+                continue
+            if resource is not None and not any(overlaps(Resource.read(name), resource) for name in entry.resources):
+                continue
+            yield entry
+        view = next(views)

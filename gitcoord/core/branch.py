@@ -94,7 +94,7 @@ class BranchOpened(Event):
 
     def evolve(self, draft: Draft) -> None:
         """The branch's record appears."""
-        draft.branch = Branch(opened_at=self.at)
+        draft.open_branch(Branch(opened_at=self.at))
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Only valid before everything else."""
@@ -118,7 +118,7 @@ class RepositoryJoined(Event):
         """The branch's record knows the repository."""
         if draft.branch is not None:
             joined = draft.branch.repositories | {self.repo: self.root}
-            draft.branch = draft.branch.model_copy(update={"repositories": dict(sorted(joined.items()))})
+            draft.change_branch(repositories=dict(sorted(joined.items())))
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """The name is free, and there is room for it."""
@@ -147,7 +147,7 @@ class SettingsChanged(Event):
             settings = draft.branch.settings
             changed = with_setting(settings, self.key, self.value)
             if changed is not None:
-                draft.branch = draft.branch.model_copy(update={"settings": changed})
+                draft.change_branch(settings=changed)
             if changed is not None and self.key in TOLD_TO_ALL:
                 old, new = getattr(settings, self.key), getattr(changed, self.key)
                 _tell_all(draft, self, f"{self.session} changed {self.key} from {old} to {new} seconds, for all")
@@ -172,7 +172,7 @@ class FormatRaised(Event):
     def evolve(self, draft: Draft) -> None:
         """The branch's record names the new format, and all are told."""
         if draft.branch is not None:
-            draft.branch = draft.branch.model_copy(update={"format": self.format})
+            draft.change_branch(format=self.format)
             _tell_all(draft, self, f"{self.session} raised the branch's format to {self.format}: older programs only read it")
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
@@ -197,7 +197,7 @@ class FormatUsed(Event):
     def evolve(self, draft: Draft) -> None:
         """The branch's record says so."""
         if draft.branch is not None:
-            draft.branch = draft.branch.model_copy(update={"format_used": self.format})
+            draft.change_branch(format_used=self.format)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """It was raised to that, and isn't in use yet."""
@@ -218,7 +218,7 @@ class FormatWithdrawn(Event):
     def evolve(self, draft: Draft) -> None:
         """The format that is in use is the branch's again, and all are told."""
         if draft.branch is not None:
-            draft.branch = draft.branch.model_copy(update={"format": draft.branch.format_used})
+            draft.change_branch(format=draft.branch.format_used)
             _tell_all(draft, self, f"{self.session} took the branch's format {self.format} back: all programs write again")
 
     def problem(self, state: State, committed_at: datetime) -> str | None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -149,3 +149,17 @@ class Clock:
     agree: Callable[[], None] = field(default=lambda: None)
     observed: Callable[[State, Callable[[State], object]], timedelta] = field(default=lambda state, mark: timedelta(0))
     host: str | None = None
+
+
+Landing = Literal["committed", "queued", "unchanged"]
+"""How far a command got."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What came of a writing command: its operation's id, its seq (0 while queued), and its event's commit."""
+
+    state: Landing
+    id: str
+    seq: int = 0
+    commit: str = ""

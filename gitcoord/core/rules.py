@@ -174,7 +174,7 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
             for entry in event.ignored
         )
         kept = (*draft.branch.ignored, *found)[-branch.IGNORED_SHOWN :]
-        draft.branch = draft.branch.model_copy(update={"ignored": kept})
+        draft.change_branch(ignored=kept)
     return draft.state(seq=event.seq, at=committed_at)
 
 

@@ -323,6 +323,15 @@ class Draft:
         found: Heartbeat | None = self._get("heartbeats", name)
         return found
 
+    def open_branch(self, branch: Branch) -> None:
+        """Put the branch's record in its place."""
+        self.branch = branch
+
+    def change_branch(self, **fields: object) -> None:
+        """Change those fields of the branch's record; nothing where there is none yet."""
+        if self.branch is not None:
+            self.branch = self.branch.model_copy(update=fields)
+
     def claim(self, key: ClaimKey) -> Claim | None:
         """The lease under that key."""
         found: Claim | None = self._get("claims", key)

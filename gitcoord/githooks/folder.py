@@ -20,6 +20,7 @@ from typing import Literal
 
 from gitcoord.errors import GitcoordError
 from gitcoord.machine import files
+from gitcoord.machine.agents import SESSION_VARIABLES
 
 EVENTS = ("post-commit", "post-checkout", "post-merge", "post-rewrite")
 """The hooks that tell what happened."""
@@ -31,6 +32,11 @@ its author left empty would not be empty any more, and git would commit where it
 """
 
 ALL = (*EVENTS, *GUARDS, *TRAILERS)
+
+_TEXTS = {**dict.fromkeys(EVENTS, "tell"), **dict.fromkeys(GUARDS, "guard"), **dict.fromkeys(TRAILERS, "trailers")}
+"""For each event the text that is installed under its name; a text knows the event by the name that it is called by."""
+_AGENTS_GO_HERE = b"        ${gitcoord_installation_puts_the_agents_variables_here-} \\\n"
+"""A line of the text `tell`, which stands for nothing where it is left as it is."""
 
 State = Literal["absent", "installed", "edited", "foreign", "shadowed"]
 Way = Literal["folder", "config", "shared", "lefthook"]
@@ -211,8 +217,9 @@ def _kept(folder: Path, event: str) -> Path:
 
 
 def _shim(event: str, program: str) -> bytes:
-    """The hook as it is installed: with the program's place, and a digest by which any version knows it again."""
-    text = _template(event)
+    """The hook as it is installed: with the agents' variables, the program's place, and a digest by which any version knows it."""
+    agents = "".join(f'        "{name}=${name}" \\\n' for name in SESSION_VARIABLES)
+    text = _template(_TEXTS[event]).replace(_AGENTS_GO_HERE, agents.encode(), 1)
     if os.path.isabs(program) and "\n" not in program:
         quoted = b"'" + os.fsencode(program).replace(b"'", b"'\\''") + b"'"
         text = text.replace(_PROGRAM + b"''", _PROGRAM + quoted, 1)
@@ -220,11 +227,12 @@ def _shim(event: str, program: str) -> bytes:
     return _MARKER.sub(lambda marker: marker[1] + b" " + digest + b"\n", text)
 
 
-def _template(event: str) -> bytes:
-    packaged = resources.files("gitcoord") / "_hooks" / event
+def _template(name: str) -> bytes:
+    """One of the three texts of `hooks/`, as it stands in the repository."""
+    packaged = resources.files("gitcoord") / "_hooks" / name
     if packaged.is_file():
         return packaged.read_bytes()
-    return (Path(__file__).parents[2] / "hooks" / event).read_bytes()  # an editable installation
+    return (Path(__file__).parents[2] / "hooks" / name).read_bytes()  # an editable installation
 
 
 def program_of(path: Path) -> str:

@@ -4,9 +4,9 @@ Four ways, exactly one for an event, so that nothing is told twice:
 
 - `config`: where every git of this machine is 2.54 or newer, the clone's configuration names them. They run beside any
   hook manager.
-- `folder`: else a shim in the clone's own hooks folder, which runs the hook that was there (`local/hooks_folder`).
-- `lefthook`: where that hook is lefthook's, a command in its personal file (`local/lefthook`).
-- `shared`: where the folder is not the clone's own (husky, core.hooksPath), marked lines in its files (`local/shared_hooks`): only
+- `folder`: else a shim in the clone's own hooks folder, which runs the hook that was there (`githooks.folder`).
+- `lefthook`: where that hook is lefthook's, a command in its personal file (`githooks.lefthook`).
+- `shared`: where the folder is not the clone's own (husky, core.hooksPath), marked lines in its files (`githooks.shared`): only
   for who asks, since others get them, too. Where a teammate has put them in, they count as installed.
 """
 

@@ -4,7 +4,7 @@ Never raises, prints or asks the network, and always ends with 0: to a coding ag
 becomes a file in the spool, which the next flusher folds into a heartbeat; a detached `gitcoord sync --if-due` is started
 now and then. Loads nothing but the standard library: the start is nearly the whole cost.
 
-The shim (`hooks/`) hands over what HEAD was, because it moves on. While a process like this is at work, later events are left
+The shim (`hooks/tell`) hands over what HEAD was, because it moves on. While a process like this is at work, later events are left
 for it as files of the work tree's own git folder: a Python for each of a hundred quick commits would slow git down.
 """
 
@@ -23,7 +23,8 @@ from pathlib import Path
 from gitcoord.core.names import LINE_LIMIT, Resource, file_in, show
 from gitcoord.git import discovery, process
 from gitcoord.machine import background, files
-from gitcoord.machine.identity import AGENTS, Identity
+from gitcoord.machine.agents import OWN_VARIABLE, SESSION_VARIABLES
+from gitcoord.machine.identity import Identity
 from gitcoord.outbox import spool
 
 _ACTIONS = {
@@ -38,7 +39,8 @@ _TRAILERS = 20  # leases that a commit's message names
 _COMMENTS = "#;@!$%^&|:"  # of these git chooses for core.commentChar=auto
 _TEMPLATE = 1 << 16  # bytes of a message's template
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_WHO = frozenset({"GITCOORD_SESSION", *AGENTS})
+_WHO = frozenset({"GITCOORD_SESSION", *SESSION_VARIABLES})
+_LAST = f"{OWN_VARIABLE}="  # begins the last line that a shim of any version writes for an event: an older one names fewer agents
 _OF_ONE_CALL = frozenset({"GITCOORD_HEAD", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"})
 
 
@@ -237,7 +239,8 @@ def _take(folder: Path) -> list[tuple[Path, _Event | None]]:
         with contextlib.suppress(FileNotFoundError):
             at = path.stat().st_mtime
             lines = (files.read_bytes(path) or b"").decode("utf-8", "surrogateescape").split("\n")
-            if len(lines) > len(_WHO) + 1:  # else its shim is still writing: it starts another process if need be
+            whole = len(lines) > len(_WHO) + 1 or any(line.startswith(_LAST) for line in lines[1:-1])
+            if whole:  # else its shim is still writing: it starts another process if need be
                 found.append((at, _number(path), path, _read(lines, at)))
     return [(path, event) for *_, path, event in sorted(found, key=lambda one: one[:2])]
 

@@ -1,6 +1,6 @@
 """The guard's short way, before every commit: whether it is plain that nothing which is staged is claimed by another.
 
-Any doubt is left to the whole program (`faces/cli/guard`). Decides by the same rule, on the short list that the last guard left,
+Any doubt is left to the whole program (`cli.commands.guard`). Decides by the same rule, on the short list that the last guard left,
 and loads nothing but the standard library: the start is nearly the whole cost.
 """
 

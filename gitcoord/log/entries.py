@@ -5,10 +5,17 @@ The history has judged each commit; a commit counts if it is not among the bad o
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
+from gitcoord.core import leases, queue, requests, trespasses
+from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.events import Event
+from gitcoord.core.heartbeats import HeartbeatRecorded
+from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.git.objects import Commit, Objects
 from gitcoord.git.repo import Oid
 from gitcoord.log import wire
@@ -51,3 +58,56 @@ def _entry(commit: Commit, wrong: str | None) -> Entry:
     except wire.Malformed as error:
         return Entry(commit, ignored=str(error))
     return Entry(commit, decoded.event, decoded.writer)
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One event of the history, for reading."""
+
+    commit: Oid
+    at: datetime
+    seq: int
+    session: str
+    kind: str
+    subject: str
+    ignored: str | None = None
+    resources: tuple[str, ...] = ()
+    id: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def entry_of(entry: Entry, now: datetime) -> LogEntry:
+    """Return a commit as the log tells it; `data` has what this kind of event says, by the names of its fields. `now` stands for a
+    date that can't be read.
+    """
+    commit, event = entry.commit, entry.event
+    if event is None:
+        at = commit.authored_at or commit.committed_at or now
+        return LogEntry(commit.oid, at, 0, commit.author, "", entry.subject, ignored=entry.ignored)
+    data = event.model_dump(mode="json", exclude_defaults=True, exclude={"id", "seq", "session", "at"})
+    about = _resources(event)
+    return LogEntry(commit.oid, event.at, event.seq, event.session, event.kind, entry.subject, None, about, event.id, data)
+
+
+_RENEWING = ClaimAcquired | ClaimRenewed | HeartbeatRecorded
+"""The events that are about what they renew; any other may renew something on its way."""
+
+
+def _resources(event: Event) -> tuple[str, ...]:
+    """What an event is about, for a reader who asks for one resource."""
+    found = [*getattr(event, "resources", ()), *getattr(event, "left", ())]
+    if isinstance(event, requests.ClaimRequested | requests.RequestAnswered):
+        found.append(event.resource)
+    for key, split in (
+        ("released", leases.split_lease),
+        *((("renewed", leases.split_renewal),) if isinstance(event, _RENEWING) else ()),
+        ("regained", leases.split_renewal),
+        ("leases", leases.split_lease),
+        ("taken", leases.split_taken),
+        ("touched", trespasses.split_touched),
+        ("granted", queue.split_granted),
+    ):
+        for entry in getattr(event, key, ()):
+            with contextlib.suppress(ValueError):
+                found.append(str(split(entry)[-1]))
+    return tuple(dict.fromkeys(found))

@@ -6,16 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gitcoord.coordinator.branch import Branch, LogEntry, entry_of
-from gitcoord.coordinator.watch import Watcher
 from gitcoord.core.events import Event
-from gitcoord.core.names import Resource
-from gitcoord.core.overlap import overlaps
 from gitcoord.git.repo import NULL, Oid
-from gitcoord.log.entries import Entry
+from gitcoord.log.entries import Entry, LogEntry, entry_of
 from gitcoord.log.eventlog import EventLog, View
-
-_FOREVER = 10 * 365 * 86400.0  # seconds: until somebody ends it
 
 
 @dataclass(frozen=True)
@@ -66,40 +60,3 @@ class Stream:
             return None
         self.after = entry.event.seq
         return Happened(entry_of(entry, self.log.now()), entry.event, entry.commit.committed_at)
-
-
-def follow(
-    branch: Branch,
-    *,
-    after: int | None = None,
-    since: datetime | None = None,
-    session: str | None = None,
-    resource: Resource | None = None,
-    newest: int = 0,
-) -> Iterator[LogEntry]:
-    """The events that match: those after the event `after`, or since that time, or the `newest` so many; then each as it comes.
-
-    A remote that is away ends nothing: what happened meanwhile comes later. Raises Rewritten.
-    """
-    if after is None and since is None:
-        yield from branch.entries(session=session, resource=resource, since=None, limit=newest)
-        view = branch.view(fresh=False)
-        stream = Stream(branch.parts.log, view.checked.seq, view.checked.tip)
-    else:
-        view = branch.view()
-        stream = Stream(branch.parts.log, after or 0)
-    watcher = Watcher(
-        branch.parts.log, branch.parts.desk, branch.parts.submitter.sleep, branch.parts.seconds, branch.parts.submitter.clock
-    )
-    views = watcher.views(view, _FOREVER)
-    while True:
-        for one in stream.new(view):
-            entry = one.entry
-            if since is not None and entry.at < since:
-                continue
-            if session is not None and entry.session != session:
-                continue
-            if resource is not None and not any(overlaps(Resource.read(name), resource) for name in entry.resources):
-                continue
-            yield entry
-        view = next(views)

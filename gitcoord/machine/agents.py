@@ -1,44 +1,142 @@
-"""Which coding agents are used here, by their programs on PATH and their folders in the project and the home."""
+"""What is known of each coding agent: the one table from which all else that names agents is derived.
+
+Derived from it: by which variables a session is bound (`identity`), which variables a git hook hands on (`githooks.folder` writes
+them into the hook's text), whose dialect is spoken (`agents.dialects`), whose settings are written (`agents.settings.table` has
+the files), and who is used here (`find`). A new agent is a new row here, and its dialect and its files there.
+
+Every hook loads this: the standard library only, and as little of it as can be.
+"""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-
-from gitcoord.agents.settings.table import agents
-
-_KNOWN = {
-    "claude": (("claude",), (".claude",), (".claude",)),
-    "codex": (("codex",), (".codex",), (".codex",)),
-    "copilot": (("copilot",), (".github/hooks", ".github/copilot"), (".copilot",)),
-    "cursor": (("cursor", "cursor-agent"), (".cursor",), (".cursor",)),
-    "gemini": (("gemini",), (".gemini",), (".gemini",)),
-    "antigravity": (("agy",), (".agents",), ()),
-    "opencode": (("opencode",), (".opencode",), (".config/opencode",)),
-}
-"""By the name on the command line: programs, folders in a project, folders in a home."""
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Agent:
-    """One that was found. `by`: what tells that it is used here."""
+class Agent(NamedTuple):
+    """What is known of one agent.
+
+    name: what it is called on the command line (`--agent`).
+    title: what people call it; "" for a program that has no files of its own.
+    record: what it is called in records.
+    variable: the variable by which its sessions are bound; "" for one that has no sessions here. If it differs from `mark`, the
+        commands that the agent runs find their session's id in it.
+    mark: the variable that says no more to its commands than that it is at work; "" if there is none.
+    pid: the variable that tells its commands the number of its process; "" if there is none.
+    hook_has_id: True if its hooks, too, find the session's id in `variable`.
+    hook_marks: the variables by which its hooks know that it called.
+    rank: whose marks count: the agent's with the lowest rank. Agents run inside agents and find the outer ones' marks, too.
+    programs: what it is called on PATH.
+    in_project, in_home: folders that it has in a project, and in its user's home.
+    """
 
     name: str
-    title: str
-    by: tuple[str, ...]
+    title: str = ""
+    record: str = ""
+    variable: str = ""
+    mark: str = ""
+    pid: str = ""
+    hook_has_id: bool = False
+    hook_marks: tuple[str, ...] = ()
+    rank: int = 0
+    programs: tuple[str, ...] = ()
+    in_project: tuple[str, ...] = ()
+    in_home: tuple[str, ...] = ()
 
 
-def find(environ: Mapping[str, str], top: str, home: str) -> tuple[Agent, ...]:
-    """Those that are used here; `top` and `home` may be "". An agent's folder in a home doesn't say that this project is meant, but
-    that a person has it.
+OWN_VARIABLE = "GITCOORD_AGENT_ID"
+"""Ours, for agents whose commands find no id of their session: whoever calls gitcoord for them sets it (opencode's plugin does)."""
+
+AGENTS = {
+    agent.name: agent
+    for agent in (
+        Agent(
+            "claude", "Claude Code", "claude-code", "CLAUDE_CODE_SESSION_ID", pid="CLAUDE_PID",
+            hook_has_id=True, hook_marks=("CLAUDECODE", "CLAUDE_CODE_SESSION_ID"),
+            rank=6,  # the last: Cursor, Copilot and Gemini set some of its variables, too
+            programs=("claude",), in_project=(".claude",), in_home=(".claude",),
+        ),
+        Agent(
+            "codex", "Codex", "codex", "CODEX_THREAD_ID",
+            hook_has_id=True,
+            programs=("codex",), in_project=(".codex",), in_home=(".codex",),
+        ),
+        Agent(
+            "copilot", "Copilot CLI", "copilot", "COPILOT_CLI", mark="COPILOT_CLI",
+            hook_marks=("COPILOT_CLI", "COPILOT_PROJECT_DIR", "COPILOT_PLUGIN_ROOT"), rank=1,
+            programs=("copilot",), in_project=(".github/hooks", ".github/copilot"), in_home=(".copilot",),
+        ),
+        Agent(
+            "cursor", "Cursor", "cursor", "CURSOR_CONVERSATION_ID",
+            hook_marks=("CURSOR_VERSION", "CURSOR_AGENT"), rank=3,
+            programs=("cursor", "cursor-agent"), in_project=(".cursor",), in_home=(".cursor",),
+        ),
+        Agent(
+            "gemini", "Gemini CLI", "gemini", "GEMINI_SESSION_ID", mark="GEMINI_CLI",
+            hook_has_id=True, hook_marks=("GEMINI_CLI", "GEMINI_SESSION_ID"), rank=4,
+            programs=("gemini",), in_project=(".gemini",), in_home=(".gemini",),
+        ),
+        Agent(
+            "antigravity", "Antigravity CLI", "antigravity", "ANTIGRAVITY_AGENT", mark="ANTIGRAVITY_AGENT", rank=5,
+            programs=("agy",), in_project=(".agents",),
+        ),
+        Agent(
+            "opencode", "opencode", "opencode", OWN_VARIABLE, mark="OPENCODE", rank=2,
+            programs=("opencode",), in_project=(".opencode",), in_home=(".config/opencode",),
+        ),
+        Agent("generic", "", "agent", OWN_VARIABLE),
+        Agent("aider", "aider"),
+        Agent("agents-md", "AGENTS.md"),
+    )
+}  # fmt: skip
+"""Every agent, by its name. `generic`: any program that speaks gitcoord's own form; `agents-md`: any agent that reads that file."""
+
+_BY_RANK = sorted(AGENTS.values(), key=lambda agent: agent.rank)
+
+SESSION_VARIABLES = {agent.variable: agent.record for agent in AGENTS.values() if agent.variable != agent.mark}
+"""The variables by which agents name their own session to the commands that they run, and what each agent is called in records. The
+last one is ours, which several share: there the record says no more than "agent".
+"""
+
+MARKS = {agent.mark: agent for agent in _BY_RANK if agent.mark}
+"""The variables by which agents say that they are at work, and which agent it is; the one whose mark counts most comes first."""
+
+HOOK_MARKS = {mark: agent.name for agent in _BY_RANK for mark in agent.hook_marks}
+"""The same for the hooks of agents: the variables, and the agents' names."""
+
+PIDS = tuple(agent.pid for agent in AGENTS.values() if agent.pid)
+"""The variables that tell the number of an agent's process."""
+
+
+def agent_ids(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the agent's variables that are set: the whole set, since agents run inside agents."""
+    return {name: environ[name] for name in SESSION_VARIABLES if environ.get(name)}
+
+
+def agent_name(environ: Mapping[str, str]) -> str | None:
+    """Return what the agent is called in records, or None for a person."""
+    for variable, record in SESSION_VARIABLES.items():
+        if environ.get(variable):
+            return record
+    return next((agent.record for mark, agent in MARKS.items() if environ.get(mark)), None)
+
+
+def find(environ: Mapping[str, str], top: str, home: str) -> dict[str, tuple[str, ...]]:
+    """Return the names of the agents that are used here, each with what tells it: programs, folders of the project and of the home.
+
+    An agent's folder in the home doesn't say that this project is meant, but that its user has the agent.
+
+    top: the project's folder; "" if there is none.
+    home: the user's home; "" to look at no folder there.
     """
-    found, titles = [], agents()
-    for name, (programs, in_project, in_home) in _KNOWN.items():
-        by = [f"the program {one}" for one in programs if shutil.which(one, path=environ.get("PATH", ""))]
-        by += [one for one in in_project if top and (Path(top) / one).is_dir()]
-        by += [f"~/{one}" for one in in_home if home and (Path(home) / one).is_dir()]
+    import shutil  # here: the hooks, which load the table, don't pay for it
+
+    used = {}
+    for agent in AGENTS.values():
+        by = [f"the program {name}" for name in agent.programs if shutil.which(name, path=environ.get("PATH", ""))]
+        by += [name for name in agent.in_project if top and (Path(top) / name).is_dir()]
+        by += [f"~/{name}" for name in agent.in_home if home and (Path(home) / name).is_dir()]
         if by:
-            found.append(Agent(name, titles[name].title, tuple(by)))
-    return tuple(found)
+            used[agent.name] = tuple(by)
+    return used

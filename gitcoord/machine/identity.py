@@ -12,33 +12,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitcoord.core.names import Resource, is_session_name
 from gitcoord.machine import files, processes
+from gitcoord.machine.agents import MARKS, PIDS, agent_ids, agent_name
 
-AGENTS = {
-    "CLAUDE_CODE_SESSION_ID": "claude-code",
-    "CODEX_THREAD_ID": "codex",
-    "CURSOR_CONVERSATION_ID": "cursor",
-    "GEMINI_SESSION_ID": "gemini",
-    "GITCOORD_AGENT_ID": "agent",
-}
-"""The variables by which coding agents name their own session, and what each agent is called. The last one is ours: for agents
-that have none and give it to their commands (opencode's plugin does).
-"""
-
-MARKS = {
-    "COPILOT_CLI": ("copilot", "COPILOT_CLI"),
-    "OPENCODE": ("opencode", "GITCOORD_AGENT_ID"),
-    "GEMINI_CLI": ("gemini", "GEMINI_SESSION_ID"),
-    "ANTIGRAVITY_AGENT": ("antigravity", "ANTIGRAVITY_AGENT"),
-}
-"""The variables by which agents that don't name their session to the commands they run say at least that they are at work: what the
-agent is called, and the variable by which its sessions are bound.
-"""
-
-_AGENT_PIDS = ("CLAUDE_PID",)
 _LOST = 200  # lost leases of a session that are remembered; their commits have been pushed or given up long before
 
 
@@ -69,8 +48,7 @@ class Binding:
         return {name: value for name, value in asdict(self).items() if name != "seen"}
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """What is noted of a lease: the newest event by which it was seen, its end in seconds since 1970, its length in seconds."""
 
     seq: int
@@ -78,8 +56,7 @@ class Held:
     ttl: int
 
 
-@dataclass(frozen=True)
-class _Notes:
+class _Notes(NamedTuple):
     """What a session was seen to hold: up to which event that was seen in whole; `over`: leases that were given back or are lost,
     so that no command that comes late notes them anew.
     """
@@ -89,22 +66,11 @@ class _Notes:
     over: list[str]
 
 
-def agent_ids(environ: Mapping[str, str]) -> dict[str, str]:
-    """The agent's variables that are set: the whole set, since agents run inside agents."""
-    return {name: environ[name] for name in AGENTS if environ.get(name)}
-
-
-def agent_name(environ: Mapping[str, str]) -> str | None:
-    """What the agent is called, or None for a person."""
-    known = {**AGENTS, **{mark: name for mark, (name, _) in MARKS.items()}}
-    return next((known[name] for name in known if environ.get(name)), None)
-
-
 def owner(environ: Mapping[str, str]) -> tuple[int, str]:
     """The process that a session started now belongs to: the agent's where it says which, else the calling one; under an agent
     that isn't one of the shells that it runs commands with.
     """
-    for name in _AGENT_PIDS:
+    for name in PIDS:
         text = environ.get(name, "")
         if text.isascii() and text.isdigit():
             birth = processes.born(int(text))
@@ -119,6 +85,10 @@ class Identity:
     def __init__(self, git_dir: Path) -> None:
         self.own = files.own(git_dir)
         self._folder = self.own / "sessions"
+
+    def mailbox(self, session: str) -> Path:
+        """Return the folder in which messages wait for the session's agent; it is there where the agent's hooks show them."""
+        return self.own / "tray" / session
 
     def all(self) -> list[Binding]:
         """Every binding of this work tree, the newest first."""
@@ -137,7 +107,7 @@ class Identity:
         """When a command or a hook of the session was last at work here."""
         signs = [0.0]
         name = f"{session}.json"
-        for path in (self._folder / name, self.own / "held" / name, self.own / "tray" / session / "active"):
+        for path in (self._folder / name, self.own / "held" / name, self.mailbox(session) / "active"):
             with suppress(OSError):
                 signs.append(path.stat().st_mtime)
         return max(signs)
@@ -169,7 +139,7 @@ class Identity:
         found = agent_ids(environ)
         if found:
             return found
-        for variable in (bound for mark, (_, bound) in MARKS.items() if environ.get(mark)):
+        for variable in (agent.variable for mark, agent in MARKS.items() if environ.get(mark)):
             mine = [one for one in self.all() if set(one.agent) == {variable}]
             mine = mine if len(mine) < 2 else [one for one in mine if one.alive]
             if len(mine) == 1:  # of two nobody can tell which one is meant

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitcoord.coordinator.commands import Receipt
+from gitcoord.core.events import Receipt
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import hint_from_root, show, show_text
 from gitcoord.core.records import Claim, Message, Record

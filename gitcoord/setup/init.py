@@ -11,7 +11,7 @@ from pathlib import Path
 from gitcoord.agents.settings import files as agent_files
 from gitcoord.agents.settings.table import agents
 from gitcoord.connection.connect import Connection
-from gitcoord.coordinator.commands import Receipt
+from gitcoord.core.events import Receipt
 from gitcoord.errors import BadInput, GitcoordError, NotInitialised
 from gitcoord.git import discovery
 from gitcoord.git.hub import first_commit

@@ -85,7 +85,7 @@ def found(wanted: Wanted) -> dict[str, str]:
         return {
             "git": f"{said}: {every} hooks from the configuration; one inside of an editor can't be seen from here",
             "hooks": "; ".join(managers(top, folder, Path(here.repo.common_dir))) or "none but gitcoord's",
-            "agents": "; ".join(f"{one.title} ({', '.join(one.by)})" for one in used) or "none",
+            "agents": "; ".join(f"{agents.AGENTS[name].title} ({', '.join(by)})" for name, by in used.items()) or "none",
         }
 
 
@@ -275,7 +275,7 @@ class AgentsStep:
             return [(agent, place) for agent in known.values() if files.has_record(agent, place)]
         names = self.wanted.agents
         if names is None:
-            names = tuple(one.name for one in agents.find(environ, top, "") if one.name in known)
+            names = tuple(name for name in agents.find(environ, top, "") if name in known)
         return [(known[name], place) for name in known if name in names]
 
 

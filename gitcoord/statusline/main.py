@@ -18,13 +18,14 @@ from typing import Any
 
 from gitcoord.core.names import Resource
 from gitcoord.git import discovery
-from gitcoord.machine.identity import Binding, Identity, agent_ids
+from gitcoord.machine.agents import AGENTS, agent_ids
+from gitcoord.machine.identity import Binding, Identity
 from gitcoord.statusline import cache
 from gitcoord.statusline.line import Glance, line
 
 _STDIN = 1 << 20  # bytes of an agent's JSON that are read
 _PATIENCE = 0.2  # seconds: an agent has written before it waits for the line; a prompt's pipe may stay silent for ever
-_CLAUDE = "CLAUDE_CODE_SESSION_ID"
+_CLAUDE = AGENTS["claude"].variable
 
 
 def main(path: str = "", *, as_json: bool = False) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from gitcoord.coordinator.commands import Receipt
+from gitcoord.core.events import Receipt
 from gitcoord.core.names import Resource, show
 from gitcoord.core.records import Claim, Handoff, Message, Record
 from gitcoord.core.times import spell

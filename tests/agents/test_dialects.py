@@ -227,9 +227,9 @@ def _start(**more: Any) -> dict[str, Any]:
 def test_the_caller_is_told_by_what_it_sent_and_then_by_the_environment(
     payload: dict[str, Any], environ: dict[str, str], name: str
 ) -> None:
-    assert choose(payload, environ).name == name
-    assert choose(payload, environ, "gemini").name == "gemini"
-    assert choose(payload, environ, "no such agent").name == name
+    assert choose(payload, environ).row.name == name
+    assert choose(payload, environ, "gemini").row.name == "gemini"
+    assert choose(payload, environ, "no such agent").row.name == name
 
 
 def test_an_agent_inside_another_is_bound_by_both_ids() -> None:
@@ -247,7 +247,7 @@ def test_the_place_is_never_a_relative_one() -> None:
 
 def test_a_dialect_loads_nothing_but_the_standard_library() -> None:
     script = (
-        "import sys\nfrom gitcoord.agents.hook import dialects\n"
+        "import sys\nfrom gitcoord.agents.dialects import choose as dialects\n"
         "for name in dialects.NAMES: dialects.choose({}, {}, name).read({}, {})\n"
         "print(*{name.partition('.')[0] for name in sys.modules} & {'pydantic', 'typer', 'git', 'rich', 'filelock'})"
     )

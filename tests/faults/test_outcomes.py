@@ -18,8 +18,8 @@ from gits import git
 from remotes import Remote
 
 from gitcoord.coordinator.claims import Leases
-from gitcoord.coordinator.commands import Receipt
 from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.core.events import Receipt
 from gitcoord.errors import GitcoordError, Refused, Unknown, Unreachable
 from gitcoord.machine import ids
 from gitcoord.setup.doctor import examine

@@ -20,7 +20,7 @@ from gits import Outcome, attempt, git
 
 from gitcoord.githooks import folder as hooks_folder
 from gitcoord.githooks import shared
-from gitcoord.machine.identity import AGENTS, Binding, Identity
+from gitcoord.machine.identity import Binding, Identity
 from gitcoord.outbox.batch import fold
 
 ROOT = Path(__file__).parents[2]
@@ -242,6 +242,15 @@ def test_a_mark_of_a_process_that_is_gone_is_nothing(desk: Desk) -> None:
     assert [one["target"] for one in desk.told()] == ["one"]
 
 
+def test_an_event_that_an_older_hook_left_is_told_though_it_names_fewer_agents(desk: Desk) -> None:
+    commit = git(desk.tree, "rev-parse", "HEAD")
+    (desk.git_dir / "gitcoord" / f"event.1.{commit}").write_text(
+        f"post-merge {commit} refs/heads/main 0\nGITCOORD_SESSION=\nGITCOORD_AGENT_ID=\n"
+    )
+    desk.commit("one")
+    assert {one["action"] for one in desk.told()} == {"merged", "committed"}
+
+
 # --- what is told ----------------------------------------------------------------------------------------------------
 
 
@@ -389,23 +398,6 @@ def test_a_linked_work_tree_tells_for_its_own_session(desk: Desk, tmp_path: Path
     assert [(one["target"], one["branch"]) for one in told] == [("linked", "linked"), ("further", "further")]
     assert told[0]["commit"] == commit
     assert desk.told() == []
-
-
-def test_the_shims_name_every_agent() -> None:
-    text = (ROOT / "hooks" / "post-commit").read_text()
-    assert all(f'"{name}=${name}"' in text for name in ("GITCOORD_SESSION", *AGENTS))
-
-
-def test_the_shims_of_a_kind_are_one_file() -> None:
-    assert {path.name for path in (ROOT / "hooks").iterdir()} == {
-        *hooks_folder.EVENTS,
-        *hooks_folder.GUARDS,
-        *hooks_folder.TRAILERS,
-    }
-    for events in (hooks_folder.EVENTS, hooks_folder.GUARDS):
-        paths = [ROOT / "hooks" / event for event in events]
-        assert len({path.read_bytes() for path in paths}) == 1
-        assert all(os.access(path, os.X_OK) for path in paths)
 
 
 # --- the user's own hook ---------------------------------------------------------------------------------------------

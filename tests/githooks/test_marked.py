@@ -49,11 +49,13 @@ def test_every_shell_can_read_what_we_write(shell: str, tmp_path: Path) -> None:
     if found is None:
         pytest.skip(f"there is no {shell} here")
     words = [found, "sh"] if shell == "busybox" else [found]
+    folder.install(tmp_path / "hooks", common_dir=tmp_path, guard=True, trailers=True)
     for event in folder.ALL:
-        (tmp_path / "hook").write_bytes(shared.lines(event))
-        for path in (ROOT / "hooks" / event, tmp_path / "hook"):
-            done = subprocess.run([*words, "-n", str(path)], capture_output=True, text=True, check=False)
-            assert (done.returncode, done.stderr) == (0, ""), path
+        (tmp_path / event).write_bytes(shared.lines(event))
+    installed = [tmp_path / "hooks" / event for event in ("post-commit", "pre-commit", "commit-msg")]
+    for path in [*(ROOT / "hooks").iterdir(), *installed, *(tmp_path / event for event in folder.ALL)]:
+        done = subprocess.run([*words, "-n", str(path)], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), path
 
 
 def test_the_marks_of_lefthooks_commands_name_each_event(tmp_path: Path) -> None:

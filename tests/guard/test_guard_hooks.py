@@ -432,4 +432,4 @@ def test_both_offers_call_the_guard_as_the_hooks_do() -> None:
     for words, stage in (("guard --staged", "pre-commit"), ("guard --push", "pre-push")):
         assert f"  entry: gitcoord {words}\n" in text
         assert f"  stages: [{stage}]\n" in text
-        assert f"gitcoord_run {words} 2>&1" in (ROOT / "hooks" / stage).read_text()
+        assert f"gitcoord_run {words} 2>&1" in (ROOT / "hooks" / "guard").read_text()

@@ -25,10 +25,9 @@ from pure_branch import T0, plain
 from remotes import RemoteFactory
 
 from gitcoord.connection.connect import Connection, connect
-from gitcoord.coordinator.commands import Receipt
 from gitcoord.core import branch, rules
 from gitcoord.core.branch import BranchOpened
-from gitcoord.core.events import Clock, Command, Event
+from gitcoord.core.events import Clock, Command, Event, Receipt
 from gitcoord.core.state import Draft, State
 from gitcoord.errors import Divided, Rewritten, TooOld
 from gitcoord.git.objects import Objects

@@ -128,9 +128,12 @@ def test_agents_are_found_by_their_programs_and_folders(tmp_path: Path) -> None:
         path.mkdir(parents=True)
     (tools / "claude").write_text("#!/bin/sh\n")
     (tools / "claude").chmod(0o755)
-    found = {one.name: one.by for one in agents.find({"PATH": str(tools)}, str(top), str(home))}
-    assert found == {"claude": ("the program claude",), "codex": ("~/.codex",), "cursor": (".cursor",)}
-    assert agents.find({"PATH": ""}, "", "") == ()
+    assert agents.find({"PATH": str(tools)}, str(top), str(home)) == {
+        "claude": ("the program claude",),
+        "codex": ("~/.codex",),
+        "cursor": (".cursor",),
+    }
+    assert agents.find({"PATH": ""}, "", "") == {}
 
 
 def test_the_hooks_command_says_by_which_way_and_what_to_do(seat: Seat) -> None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from gitcoord.agents.dialects import fields
 from gitcoord.agents.hook.event import NOTHING, Answer, Kind, Occasion
-from gitcoord.machine.identity import agent_ids
+from gitcoord.machine.agents import Agent, agent_ids
 
 LIMIT = 10_000  # characters of context: the least that an agent takes at once (Codex, 2,500 tokens)
 _WORDS = 2_000  # characters of a reason or a note
@@ -22,14 +22,11 @@ _TOOLS: tuple[Kind, Kind] = ("before-edit", "after-edit")
 
 
 class Dialect(ABC):
-    """How one agent speaks. `name`: what it is called on the command line."""
+    """How one agent speaks."""
 
-    name: ClassVar[str]
-    agent: ClassVar[str]
-    """What it is called in records."""
-    variable: ClassVar[str]
-    """The variable by which a command that the agent runs finds its session's id. Where an agent sets only a mark there
-    (`COPILOT_CLI=1`), it is the mark's name: it tells which agent runs the command, not which of its sessions.
+    row: ClassVar[Agent]
+    """The agent's row in the table. Where an agent sets only a mark for the commands that it runs (`COPILOT_CLI=1`), the row's
+    variable is the mark's name: it tells which agent runs a command, not which of its sessions.
     """
     projects: ClassVar[tuple[str, ...]] = ()
     """The variables that tell the project's folder, for a payload that doesn't."""
@@ -53,7 +50,7 @@ class Dialect(ABC):
         session = self.session(payload)
         return Occasion(
             kind=self.kind(kind, payload),
-            agent=self.agent,
+            agent=self.row.record,
             agent_id=session,
             ids=self.ids(session, environ),
             place=self.place(payload, environ, paths),
@@ -158,7 +155,7 @@ class Dialect(ABC):
         """The variables that the agent's commands find: its own, and those of the agents inside of which it runs."""
         if not session:
             return ()
-        return tuple({**agent_ids(environ), self.variable: session}.items())
+        return tuple({**agent_ids(environ), self.row.variable: session}.items())
 
 
 def specific(occasion: Occasion, answer: Answer, *, context: bool = True) -> dict[str, Any]:

@@ -10,24 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from gitcoord.agents.dialects.base import Dialect
+from gitcoord.machine.agents import AGENTS, HOOK_MARKS
 
-NAMES = ("claude", "codex", "copilot", "cursor", "gemini", "antigravity", "opencode", "generic")
+NAMES = tuple(agent.name for agent in AGENTS.values() if agent.variable)
 """What `--agent` may say; behind `antigravity` and a colon also the event."""
 
 _GEMINI = frozenset({"BeforeTool", "AfterTool", "BeforeAgent", "AfterAgent", "BeforeModel", "AfterModel", "PreCompress"})
 _ANTIGRAVITY = frozenset({"PreInvocation", "PostInvocation"})
-_OWN_IDS = (
-    ("CLAUDE_CODE_SESSION_ID", "claude"),
-    ("CODEX_THREAD_ID", "codex"),
-    ("GEMINI_SESSION_ID", "gemini"),
-)
-_MARKS = (
-    ("COPILOT_CLI", "copilot"), ("COPILOT_PROJECT_DIR", "copilot"), ("COPILOT_PLUGIN_ROOT", "copilot"),
-    ("CURSOR_VERSION", "cursor"), ("CURSOR_AGENT", "cursor"),
-    ("GEMINI_CLI", "gemini"), ("GEMINI_SESSION_ID", "gemini"),
-    ("CLAUDECODE", "claude"), ("CLAUDE_CODE_SESSION_ID", "claude"),
-)  # fmt: skip
-# Claude Code's own last: Cursor, Copilot and Gemini set some of them, too.
 _TRANSCRIPTS = (
     ("/rollout-", "codex"),
     ("/.claude/", "claude"),
@@ -77,13 +66,13 @@ def _told(payload: Mapping[str, Any]) -> str:
 def _around(payload: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """The agent that the environment speaks for. Agents run inside agents: the session's own id tells best."""
     session = payload.get("session_id")
-    for variable, name in _OWN_IDS:
-        if session and environ.get(variable) == session:
-            return name
+    for agent in AGENTS.values():
+        if agent.hook_has_id and session and environ.get(agent.variable) == session:
+            return agent.name
     # The transcript that isn't: only Codex has sessions that leave none.
     if payload.get("transcript_path", "") is None or any(name.startswith("CODEX_") for name in environ):
         return "codex"
-    found = next((name for variable, name in _MARKS if environ.get(variable)), "")
+    found = next((name for variable, name in HOOK_MARKS.items() if environ.get(variable)), "")
     return found or ("claude" if "hook_event_name" in payload else "generic")
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from gitcoord.agents.dialects import fields, patches
 from gitcoord.agents.dialects.base import Dialect, specific
 from gitcoord.agents.hook.event import Answer, Kind, Occasion
+from gitcoord.machine.agents import AGENTS, Agent
 
 EVENTS: Mapping[str, Kind] = {
     "SessionStart": "start",
@@ -28,9 +29,7 @@ _SILENT = frozenset({"end", "compact"})  # what is printed at a PreCompact becom
 class Claude(Dialect):
     """Claude Code: at a stop, context alone makes it go on."""
 
-    name: ClassVar[str] = "claude"
-    agent: ClassVar[str] = "claude-code"
-    variable: ClassVar[str] = "CLAUDE_CODE_SESSION_ID"
+    row: ClassVar[Agent] = AGENTS["claude"]
     projects: ClassVar[tuple[str, ...]] = ("CLAUDE_PROJECT_DIR",)
     kinds: ClassVar[Mapping[str, Kind]] = EVENTS
     tools: ClassVar[frozenset[str]] = TOOLS
@@ -49,9 +48,7 @@ class Claude(Dialect):
 class Codex(Claude):
     """Codex: edits by patches, and a stop is blocked with a reason."""
 
-    name: ClassVar[str] = "codex"
-    agent: ClassVar[str] = "codex"
-    variable: ClassVar[str] = "CODEX_THREAD_ID"
+    row: ClassVar[Agent] = AGENTS["codex"]
     tools: ClassVar[frozenset[str]] = TOOLS | {"apply_patch"}
     verdicts: ClassVar[frozenset[str]] = frozenset(
         {"deny"}
@@ -73,9 +70,7 @@ class Codex(Claude):
 class Copilot(Claude):
     """Copilot CLI in the form that events with Claude's names have."""
 
-    name: ClassVar[str] = "copilot"
-    agent: ClassVar[str] = "copilot"
-    variable: ClassVar[str] = "COPILOT_CLI"
+    row: ClassVar[Agent] = AGENTS["copilot"]
     projects: ClassVar[tuple[str, ...]] = ("COPILOT_PROJECT_DIR", "CLAUDE_PROJECT_DIR")
     tools: ClassVar[frozenset[str]] = TOOLS | {"edit", "create", "apply_patch", "str_replace_editor"}
 

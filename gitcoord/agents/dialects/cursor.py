@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from gitcoord.agents.dialects import claude, fields
 from gitcoord.agents.dialects.base import Dialect, specific
 from gitcoord.agents.hook.event import Answer, Kind, Occasion
+from gitcoord.machine.agents import AGENTS, Agent
 
 _OWN: Mapping[str, Kind] = {
     "sessionStart": "start",
@@ -27,9 +28,7 @@ _OWN: Mapping[str, Kind] = {
 class Cursor(Dialect):
     """Cursor: context only as a session starts and after a tool; a stop goes on with a message."""
 
-    name: ClassVar[str] = "cursor"
-    agent: ClassVar[str] = "cursor"
-    variable: ClassVar[str] = "CURSOR_CONVERSATION_ID"
+    row: ClassVar[Agent] = AGENTS["cursor"]
     projects: ClassVar[tuple[str, ...]] = ("CURSOR_PROJECT_DIR", "CLAUDE_PROJECT_DIR")
     kinds: ClassVar[Mapping[str, Kind]] = {**_OWN, **claude.EVENTS}
     tools: ClassVar[frozenset[str]] = claude.TOOLS | {"StrReplace", "Delete", "EditNotebook"}

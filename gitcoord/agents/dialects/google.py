@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from gitcoord.agents.dialects import fields
 from gitcoord.agents.dialects.base import Dialect, specific
 from gitcoord.agents.hook.event import Answer, Kind, Occasion
+from gitcoord.machine.agents import AGENTS, Agent
 
 _COUNTED = 10**12  # no conversation has as many steps
 
@@ -20,9 +21,7 @@ class Gemini(Dialect):
     says nothing: it comes before each request (0.61), whether anything is compressed or not.
     """
 
-    name: ClassVar[str] = "gemini"
-    agent: ClassVar[str] = "gemini"
-    variable: ClassVar[str] = "GEMINI_SESSION_ID"
+    row: ClassVar[Agent] = AGENTS["gemini"]
     projects: ClassVar[tuple[str, ...]] = ("GEMINI_PROJECT_DIR", "GEMINI_CWD", "CLAUDE_PROJECT_DIR")
     kinds: ClassVar[Mapping[str, Kind]] = {
         "SessionStart": "start",
@@ -53,9 +52,7 @@ class Gemini(Dialect):
 class Antigravity(Dialect):
     """Antigravity CLI: the payload doesn't name the event, so its settings do (`--agent antigravity:PreToolUse`). No end."""
 
-    name: ClassVar[str] = "antigravity"
-    agent: ClassVar[str] = "antigravity"
-    variable: ClassVar[str] = "ANTIGRAVITY_AGENT"
+    row: ClassVar[Agent] = AGENTS["antigravity"]
     kinds: ClassVar[Mapping[str, Kind]] = {
         "SessionStart": "start",
         "PreInvocation": "prompt",

@@ -1,6 +1,6 @@
 """Our own form, for agents that have none: opencode's plugin speaks it, and any other program may. Pure; standard library only.
 
-In: `event` (a step's name as in `occasion.Kind`), `agent`, `session`, `cwd`, `source`, `paths`, `subagent`, `nagged`, `id`. Out:
+In: `event` (a step's name as in `hook.event.Kind`), `agent`, `session`, `cwd`, `source`, `paths`, `subagent`, `nagged`, `id`. Out:
 `context`, `verdict`, `reason`, `note`, `go_on`, each only where there is something. `docs/agents.md` describes it for users.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, get_args
 from gitcoord.agents.dialects import fields
 from gitcoord.agents.dialects.base import Dialect
 from gitcoord.agents.hook.event import Answer, Kind, Occasion
+from gitcoord.machine.agents import AGENTS, Agent
 
 _KINDS: Mapping[str, Kind] = {kind: kind for kind in get_args(Kind) if kind != "other"}
 
@@ -20,9 +21,7 @@ _KINDS: Mapping[str, Kind] = {kind: kind for kind in get_args(Kind) if kind != "
 class Plain(Dialect):
     """Any agent: it says itself what it is called, and gives its commands `GITCOORD_AGENT_ID`."""
 
-    name: ClassVar[str] = "generic"
-    agent: ClassVar[str] = "agent"
-    variable: ClassVar[str] = "GITCOORD_AGENT_ID"
+    row: ClassVar[Agent] = AGENTS["generic"]
     kinds: ClassVar[Mapping[str, Kind]] = _KINDS
     contexts: ClassVar[frozenset[str]] = frozenset({"start", "prompt", "before-edit", "after-edit", "stop"})
 
@@ -73,7 +72,6 @@ class Plain(Dialect):
 class Opencode(Plain):
     """opencode, by the plugin that `gitcoord hooks install --agent opencode` puts there: it can refuse an edit, not ask."""
 
-    name: ClassVar[str] = "opencode"
-    agent: ClassVar[str] = "opencode"
+    row: ClassVar[Agent] = AGENTS["opencode"]
     contexts: ClassVar[frozenset[str]] = frozenset({"start", "prompt", "after-edit", "stop"})
     verdicts: ClassVar[frozenset[str]] = frozenset({"deny"})  # a plugin can only let a tool run, or not

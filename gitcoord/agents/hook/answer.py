@@ -15,8 +15,8 @@ from typing import Any
 from gitcoord.agents.dialects.choose import choose
 from gitcoord.agents.hook import place, steps
 from gitcoord.agents.hook.event import NOTHING, Occasion
+from gitcoord.agents.hook.notes import Said
 from gitcoord.agents.hook.place import Here
-from gitcoord.agents.hook.steps import Said
 from gitcoord.machine import files
 from gitcoord.outbox import spool
 

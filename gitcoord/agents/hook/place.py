@@ -17,8 +17,10 @@ from gitcoord.agents.hook.event import Occasion
 from gitcoord.agents.mailbox import Tray
 from gitcoord.git import discovery, process
 from gitcoord.git.discovery import Nearby
+from gitcoord.guard import targets
 from gitcoord.machine import background, files
-from gitcoord.machine.identity import AGENTS, MARKS, Binding, Identity, agent_ids, owner
+from gitcoord.machine.agents import MARKS, SESSION_VARIABLES, agent_ids
+from gitcoord.machine.identity import Binding, Identity, owner
 
 BRANCH = "coordination"
 """The branch by which a new clone is known to belong to a project that coordinates; where it has another name, `gitcoord start`
@@ -73,15 +75,20 @@ def find(occasion: Occasion, environ: Mapping[str, str]) -> Here | None:
     if not in_use and not (occasion.kind == "start" and discovery.is_coordinated(near.common_dir, BRANCH)):
         return None
     kept = process.outside(environ)
-    kept |= {name: value for name, value in occasion.ids if name in AGENTS}
+    kept |= {name: value for name, value in occasion.ids if name in SESSION_VARIABLES}
     agent = agent_ids(kept)
     if not agent and occasion.agent_id:
-        bound = next((variable for name, variable in MARKS.values() if name == occasion.agent), occasion.agent)
+        bound = next((row.variable for row in MARKS.values() if row.record == occasion.agent), occasion.agent)
         agent = {bound: occasion.agent_id}
     identity = Identity(Path(near.git_dir))
     named = kept.get("GITCOORD_SESSION")
     binding = identity.get(named) if named else identity.of_agent(agent)
     return Here(near, kept, agent, binding)
+
+
+def ground(here: Here, within: str) -> targets.Ground:
+    """Return where the files of this repository lie."""
+    return targets.Ground(tuple(discovery.work_trees(here.near)), (here.near.common_dir, here.near.git_dir), within)
 
 
 def is_first(here: Here, occasion: Occasion, payload: Any) -> bool:

@@ -1,4 +1,5 @@
-"""What is done at each step of an agent's session. Loads the standard library only; what needs the whole program is in `asking`.
+"""What is done at each step of an agent's session. Loads the standard library only; what needs the whole program is in `start`
+and `edit`.
 
 No step waits for the network, but the start (shortly) and an edit that is to be denied (to make sure). Helpers inside of a session
 are guarded and counted as it is; they start nothing, end nothing and get no messages.
@@ -8,21 +9,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gitcoord.agents.hook import notes
 from gitcoord.agents.hook.event import NOTHING, Answer, Occasion
-from gitcoord.agents.hook.place import Here, is_first
+from gitcoord.agents.hook.notes import Said, beat
+from gitcoord.agents.hook.place import Here, ground, is_first
 from gitcoord.agents.mailbox import Handful
 from gitcoord.core import term
-from gitcoord.core.guard import Target, in_the_way
+from gitcoord.core.guard import in_the_way
 from gitcoord.core.names import LINE_LIMIT, show
 from gitcoord.core.overlap import covers
 from gitcoord.core.term import is_over
-from gitcoord.git import discovery
 from gitcoord.guard import cache, targets
 from gitcoord.machine.identity import Binding, Identity
 from gitcoord.outbox import shown, spool
@@ -30,16 +31,7 @@ from gitcoord.views import quoting
 
 _ROOM = 4096  # bytes that one hook puts into an agent's context (protocol, section 9)
 _ENDS_SHOWN = 5  # leases that are about to run out, of which one hook tells
-_FILES = 50  # as many as a heartbeat names (core/heartbeats.py, which would load pydantic)
 _ENDS_NOTHING = frozenset({"clear", "resume"})  # the agent's process goes on, under another id
-
-
-@dataclass(frozen=True)
-class Said:
-    """The answer, and what is noted once it is printed."""
-
-    answer: Answer = NOTHING
-    done: Callable[[], None] | None = None
 
 
 def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) -> Said:
@@ -51,11 +43,9 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
     if occasion.subagent or not is_first(here, occasion, payload):
         return Said()
     if occasion.kind == "start":
-        from gitcoord.agents.hook import (
-            start as asking,  # here: only a start, and an edit in somebody's way, pays for the whole program
-        )
+        from gitcoord.agents.hook import start  # here: only a start, and an edit in somebody's way, pays for the whole program
 
-        return asking.start(here, occasion, takes=takes)
+        return start.start(here, occasion, takes=takes)
     if here.binding is None:
         return Said()
     if occasion.kind == "end":
@@ -63,17 +53,12 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
     if occasion.kind == "stop":
         return _stop(here, here.binding, occasion, takes=takes)
     here.tray.touch()
-    _beat(here.binding, "compacting" if occasion.kind == "compact" else "prompted")
+    beat(here.binding, "compacting" if occasion.kind == "compact" else "prompted")
     here.background()
     return _show(here, here.binding) if occasion.kind == "prompt" and takes else Said()
 
 
 # --- edits -------------------------------------------------------------------------------------------------------------
-
-
-def ground(here: Here, within: str) -> targets.Ground:
-    """Where the files of this repository lie."""
-    return targets.Ground(tuple(discovery.work_trees(here.near)), (here.near.common_dir, here.near.git_dir), within)
 
 
 def _before_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
@@ -84,36 +69,22 @@ def _before_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
         here.tray.touch()
     seen = cache.read(here.shared)
     if seen is None:
-        from gitcoord.agents.hook import start as asking
+        from gitcoord.agents.hook import edit
 
-        return asking.guard(here, occasion, takes=takes)
+        return edit.guard(here, occasion, takes=takes)
     wanted = targets.targets(ground(here, seen.repo), occasion.paths, occasion.place)
     session = here.binding.session if here.binding else ""
     hit = in_the_way(seen.leases, wanted, session=session, now=datetime.now(UTC), grace=seen.grace, fold=seen.fold)
-    if hit and not here.tray.told(quiet(here, seen.good, occasion)):
-        from gitcoord.agents.hook import start as asking
+    if hit and not here.tray.told(notes.quiet(here, seen.good, occasion)):
+        from gitcoord.agents.hook import edit
 
-        return asking.guard(here, occasion, takes=takes)
+        return edit.guard(here, occasion, takes=takes)
     if not hit:
         now = datetime.now(UTC)
         mine = [one.resource for one in seen.leases if one.claimed_by == session and not is_over(one, now)]
-        note(here, [one for one in wanted if not any(covers(held, one.path) for held in mine)])
+        notes.to_claim(here, [one for one in wanted if not any(covers(held, one.path) for held in mine)])
     here.background()
     return Said()
-
-
-def note(here: Here, wanted: list[Target]) -> None:
-    """Notes files to be claimed in the background, if that is wished."""
-    if here.binding is not None and here.tray.claims:
-        for one in wanted:
-            here.tray.note_edit(one.path)
-
-
-def quiet(here: Here, good: str, occasion: Occasion) -> str:
-    """What stands for: with the branch and the settings as they are now, it was said all that is to be said of these files."""
-    settings = [Path(here.near.common_dir) / "config", Path(here.near.git_dir) / "config.worktree"]
-    dates = [str(path.stat().st_mtime_ns) for path in settings if path.exists()]
-    return "\0".join(["quiet", good, *dates, *occasion.paths])
 
 
 def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
@@ -123,7 +94,7 @@ def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
     here.tray.touch()
     names = [one.path for one in targets.targets(ground(here, here.binding.repo), occasion.paths, occasion.place)]
     if names:
-        _beat(here.binding, "edited", show(names[0], LINE_LIMIT), names)
+        beat(here.binding, "edited", show(names[0], LINE_LIMIT), names)
     here.background()
     return _show(here, here.binding) if takes and not occasion.subagent else Said()
 
@@ -136,7 +107,7 @@ def _stop(here: Here, binding: Binding, occasion: Occasion, *, takes: bool) -> S
     here.tray.touch()
     said = _show(here, binding, asking=True) if takes and not occasion.nagged else Said()
     if said.answer is NOTHING:
-        _beat(binding, "waiting", "person")
+        beat(binding, "waiting", "person")
     here.background()
     return said
 
@@ -155,10 +126,6 @@ def _end(here: Here, binding: Binding, occasion: Occasion) -> Said:
 
 
 # --- telling -----------------------------------------------------------------------------------------------------------
-
-
-def _beat(binding: Binding, action: str, target: str = "", names: list[str] | None = None) -> None:
-    spool.heartbeat(binding, {"at": spool.stamp(), "action": action, "target": target, "files": (names or [])[:_FILES]})
 
 
 def _show(here: Here, binding: Binding, *, asking: bool = False) -> Said:

@@ -1,4 +1,4 @@
-"""The table of coding agents: which of their files gets what, so that they call `gitcoord hook`.
+"""The files of coding agents: which of them gets what, so that the agents call `gitcoord hook`.
 
 What an agent runs stays the same over all versions: Codex asks its person again whenever it changes. Only what all of them read is
 used: one command, a time-out, a matcher.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gitcoord.agents.settings.edits import COMMAND, Block, Edit, JsonHooks, Whole
+from gitcoord.machine.agents import AGENTS
 
 Scope = Literal["project", "user"]
 
@@ -54,12 +55,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent, by the name on the command line. `then`: what its person has to do once."""
+    """An agent's files. `name`: the agent's in the table of all (`machine.agents`); `then`: what its person has to do once."""
 
     name: str
-    title: str
     targets: tuple[Target, ...]
     then: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call the agent."""
+        return AGENTS[self.name].title
 
 
 def _grouped(matchers: Mapping[str, str], *, unit: int = 1, root: str = "hooks", **more: str) -> tuple[Any, ...]:
@@ -136,38 +141,36 @@ def agents() -> dict[str, Agent]:
     block = packaged("AGENTS.md")
     found = (
         _agent(
-            "claude", "Claude Code", JsonHooks(_grouped(_claude_events(_EDITS)), rules=_rules()),
+            "claude", JsonHooks(_grouped(_claude_events(_EDITS)), rules=_rules()),
             ".claude/settings.json", moved="CLAUDE_CONFIG_DIR",
         ),
         _agent(
-            "codex", "Codex", JsonHooks(_grouped(_claude_events("apply_patch|Edit|Write"))),
+            "codex", JsonHooks(_grouped(_claude_events("apply_patch|Edit|Write"))),
             ".codex/hooks.json", moved="CODEX_HOME", then="open /hooks in Codex once and trust them",
         ),
         _agent(
-            "copilot", "Copilot CLI", _copilot(),
+            "copilot", _copilot(),
             ".github/hooks/gitcoord.json", ".copilot/hooks/gitcoord.json", moved="COPILOT_HOME", whole=True,
         ),
-        _agent("cursor", "Cursor", _cursor(), ".cursor/hooks.json"),
-        _agent("gemini", "Gemini CLI", _gemini(), ".gemini/settings.json"),
-        _agent("antigravity", "Antigravity CLI", _antigravity(), ".agents/hooks.json", ".gemini/config/hooks.json"),
+        _agent("cursor", _cursor(), ".cursor/hooks.json"),
+        _agent("gemini", _gemini(), ".gemini/settings.json"),
+        _agent("antigravity", _antigravity(), ".agents/hooks.json", ".gemini/config/hooks.json"),
         _agent(
-            "opencode", "opencode", Whole(packaged("opencode.js")),
+            "opencode", Whole(packaged("opencode.js")),
             ".opencode/plugins/gitcoord.js", ".config/opencode/plugins/gitcoord.js", moved="XDG_CONFIG_HOME", whole=True,
         ),
         Agent(
-            "aider", "aider",
+            "aider",
             (
                 Target(Whole(block, "<!-- ", " -->"), "GITCOORD.md", whole=True),
                 Target(Block("read: [GITCOORD.md]\n", "# ", "", unless="read:"), ".aider.conf.yml"),
             ),
         ),
-        Agent("agents-md", "AGENTS.md", (Target(Block(block), "AGENTS.md"),)),
+        Agent("agents-md", (Target(Block(block), "AGENTS.md"),)),
     )  # fmt: skip
     return {one.name: one for one in found}
 
 
-def _agent(
-    name: str, title: str, edit: Edit, project: str, home: str = "", *, moved: str = "", whole: bool = False, then: str = ""
-) -> Agent:
+def _agent(name: str, edit: Edit, project: str, home: str = "", *, moved: str = "", whole: bool = False, then: str = "") -> Agent:
     """An agent with one file; in the user's home it is called the same unless said."""
-    return Agent(name, title, (Target(edit, project, home or project, moved, whole),), then)
+    return Agent(name, (Target(edit, project, home or project, moved, whole),), then)

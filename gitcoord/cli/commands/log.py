@@ -13,10 +13,10 @@ from gitcoord.cli import output
 from gitcoord.cli.arguments import resource
 from gitcoord.cli.connect import PLAIN_LINES, answer, connection, looked_at, options, others_words, out, say
 from gitcoord.connection.connect import utc_now
-from gitcoord.coordinator.branch import LogEntry
+from gitcoord.coordinator import watch
 from gitcoord.core.names import parse_session, show
 from gitcoord.core.times import parse_when, spell
-from gitcoord.log import stream
+from gitcoord.log.entries import LogEntry
 
 
 def log(
@@ -36,7 +36,7 @@ def log(
         wanted = resource(found, what) if what else None
         if follow:
             with others_words():
-                for one in stream.follow(coordinator.branch, after=after, since=start, session=who, resource=wanted, newest=limit):
+                for one in watch.follow(coordinator.branch, after=after, since=start, session=who, resource=wanted, newest=limit):
                     for warning in coordinator.notices:
                         say(f"warning: {warning}")
                     coordinator.notices.clear()

@@ -1,0 +1,45 @@
+"""What a step leaves for later: for when its answer is printed, for the next step, for the background.
+
+Loads the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitcoord.agents.hook.event import NOTHING, Answer, Occasion
+from gitcoord.agents.hook.place import Here
+from gitcoord.core.guard import Target
+from gitcoord.machine.identity import Binding
+from gitcoord.outbox import spool
+
+_FILES = 50  # as many as a heartbeat names (core/heartbeats.py, which would load pydantic)
+
+
+@dataclass(frozen=True)
+class Said:
+    """The answer, and what is noted once it is printed."""
+
+    answer: Answer = NOTHING
+    done: Callable[[], None] | None = None
+
+
+def beat(binding: Binding, action: str, target: str = "", names: list[str] | None = None) -> None:
+    """Leaves a heartbeat of the session in the spool: what it does, and with which files."""
+    spool.heartbeat(binding, {"at": spool.stamp(), "action": action, "target": target, "files": (names or [])[:_FILES]})
+
+
+def to_claim(here: Here, wanted: list[Target]) -> None:
+    """Notes files to be claimed in the background, if that is wished."""
+    if here.binding is not None and here.tray.claims:
+        for one in wanted:
+            here.tray.note_edit(one.path)
+
+
+def quiet(here: Here, good: str, occasion: Occasion) -> str:
+    """Return the note that says: with branch and settings as they are now, all was said of these files."""
+    settings = [Path(here.near.common_dir) / "config", Path(here.near.git_dir) / "config.worktree"]
+    dates = [str(path.stat().st_mtime_ns) for path in settings if path.exists()]
+    return "\0".join(["quiet", good, *dates, *occasion.paths])
