@@ -31,25 +31,25 @@ class Arrived:
     told: Briefing
 
 
-def arrive(boss: Coordinator, source: str, *, named: str = "", files: Iterable[str] = ()) -> Arrived | None:
+def arrive(coordinator: Coordinator, source: str, *, named: str = "", files: Iterable[str] = ()) -> Arrived | None:
     """The session that the caller's agent is from now on, and its briefing; None where there is no branch. `source`: why it
     arrives, as the agent says it; `named`: the name that its user chose; `files`: what the work tree works on. The coordinator's
     actor is `cached`: to look once is enough.
     """
     try:
-        away = _is_away(boss)
-        known = _settle(boss, source, named, away=away)
-        intro = _introduce(boss.actor.session, known=known)
-        told = boss.briefings.brief(files, everything=True, limit=LIMIT - len(intro.encode()))
+        away = _is_away(coordinator)
+        known = _settle(coordinator, source, named, away=away)
+        intro = _introduce(coordinator.actor.session, known=known)
+        told = coordinator.briefings.brief(files, everything=True, limit=LIMIT - len(intro.encode()))
     except NotInitialised:
         return None
-    return Arrived(boss.actor.session, known, intro + told.text, told)
+    return Arrived(coordinator.actor.session, known, intro + told.text, told)
 
 
-def shown(boss: Coordinator, arrived: Arrived) -> None:
+def shown(coordinator: Coordinator, arrived: Arrived) -> None:
     """Notes that it was told."""
-    boss.briefings.note_shown(arrived.told)
-    tray = Tray.of(boss.parts.identity.own, arrived.session)
+    coordinator.briefings.note_shown(arrived.told)
+    tray = Tray.of(coordinator.parts.identity.own, arrived.session)
     tray.drop_news()
     tray.note_seen({"seq": arrived.told.seen.seq, "run_id": arrived.told.seen.run_id})
 
@@ -63,52 +63,54 @@ def _introduce(session: str, *, known: bool) -> str:
     )
 
 
-def _is_away(boss: Coordinator) -> bool:
+def _is_away(coordinator: Coordinator) -> bool:
     """Whether the remote can't be reached now; one that was away a moment ago isn't asked again."""
-    if not boss.parts.submitter.is_away():
+    if not coordinator.parts.submitter.is_away():
         try:
-            boss.branch.look_again(boss.parts.seconds)
+            coordinator.branch.look_again(coordinator.parts.seconds)
             return False
         except Unreachable:
-            boss.parts.desk.note_reach(reached=False, now=boss.now())
-    boss.branch.view(fresh=False)  # it must be known at least
+            coordinator.parts.desk.note_reach(reached=False, now=coordinator.now())
+    coordinator.branch.view(fresh=False)  # it must be known at least
     return True
 
 
-def _settle(boss: Coordinator, source: str, named: str, *, away: bool) -> bool:
+def _settle(coordinator: Coordinator, source: str, named: str, *, away: bool) -> bool:
     """Finds or makes the session; whether the branch has it."""
-    mine = boss.parts.identity.get(named) if named else boss.parts.identity.of_agent(boss.actor.agent)
+    mine = coordinator.parts.identity.get(named) if named else coordinator.parts.identity.of_agent(coordinator.actor.agent)
     if mine is None and source in _CLEARED:
-        mine = _same_process(boss)
+        mine = _same_process(coordinator)
     if mine is None and away and source != _COPIED:
-        mine = _left_behind(boss)
-    goes_on = mine is not None and (away or (source in _CLEARED and not (source == _RESUMED and mine.agent == boss.actor.agent)))
-    if mine is not None and goes_on and _is_still(boss, mine):
-        pid, born = boss.actor.owner
-        boss.parts.identity.bind(replace(mine, pid=pid, born=born, agent=boss.actor.agent))
-        boss.sessions.act_as(mine.session, mine.run_id)
-        return mine.session in boss.branch.view(fresh=False).state.sessions
+        mine = _left_behind(coordinator)
+    goes_on = mine is not None and (
+        away or (source in _CLEARED and not (source == _RESUMED and mine.agent == coordinator.actor.agent))
+    )
+    if mine is not None and goes_on and _is_still(coordinator, mine):
+        pid, born = coordinator.actor.owner
+        coordinator.parts.identity.bind(replace(mine, pid=pid, born=born, agent=coordinator.actor.agent))
+        coordinator.sessions.act_as(mine.session, mine.run_id)
+        return mine.session in coordinator.branch.view(fresh=False).state.sessions
     if away:
-        boss.sessions.start_later()
+        coordinator.sessions.start_later()
         return False
-    _, receipt = boss.sessions.start(named or None, new=source == _COPIED and mine is None, again=source == _RESUMED)
+    _, receipt = coordinator.sessions.start(named or None, new=source == _COPIED and mine is None, again=source == _RESUMED)
     return receipt.state != "queued"
 
 
-def _same_process(boss: Coordinator) -> Binding | None:
+def _same_process(coordinator: Coordinator) -> Binding | None:
     """The session that an agent of the same kind has here in the very same process."""
-    me = boss.actor
-    same = (one for one in boss.parts.identity.all() if (one.pid, one.born) == me.owner and one.agent and one.alive)
+    me = coordinator.actor
+    same = (one for one in coordinator.parts.identity.all() if (one.pid, one.born) == me.owner and one.agent and one.alive)
     return next((one for one in same if set(one.agent) == set(me.agent)), None)
 
 
-def _left_behind(boss: Coordinator) -> Binding | None:
+def _left_behind(coordinator: Coordinator) -> Binding | None:
     """The last session of this work tree, if its process is gone."""
-    last = next(iter(boss.parts.identity.all()), None)
+    last = next(iter(coordinator.parts.identity.all()), None)
     return last if last is not None and not last.alive else None
 
 
-def _is_still(boss: Coordinator, binding: Binding) -> bool:
+def _is_still(coordinator: Coordinator, binding: Binding) -> bool:
     """Whether the session goes on as that run, as far as is known; one whose start is still queued is not known yet."""
-    known = boss.branch.view(fresh=False).state.sessions.get(binding.session)
+    known = coordinator.branch.view(fresh=False).state.sessions.get(binding.session)
     return known is None or (known.live and known.run_id == binding.run_id)

@@ -60,31 +60,31 @@ def _all(common_dir: str) -> Iterator[Seat]:
                 yield Seat(identity, binding, tray, git_dir)
 
 
-def look_after(boss: Coordinator, repo: Repository, settings: Settings) -> tuple[list[GitcoordError], View | None, bool]:
+def look_after(coordinator: Coordinator, repo: Repository, settings: Settings) -> tuple[list[GitcoordError], View | None, bool]:
     """Sends what is due, looks at the branch if an agent is there, and attends to each; what stood in the way, the view if there is
     one, and whether an agent is there.
     """
     found = seats(repo.common_dir)
-    errors, view = boss.branch.sync(if_due=True, look=bool(found))
+    errors, view = coordinator.branch.sync(if_due=True, look=bool(found))
     if view is None:
         return errors, None, bool(found)
-    attend(boss, repo, settings, found, view)
-    return errors, boss.log.view(), bool(found)
+    attend(coordinator, repo, settings, found, view)
+    return errors, coordinator.log.view(), bool(found)
 
 
-def attend(boss: Coordinator, repo: Repository, settings: Settings, found: Sequence[Seat], view: View) -> None:
+def attend(coordinator: Coordinator, repo: Repository, settings: Settings, found: Sequence[Seat], view: View) -> None:
     """Attends to each of them, on that view."""
     for seat in found:
-        boss.notices.clear()
+        coordinator.notices.clear()
         actor = replace(
-            boss.actor, session=seat.binding.session, run_id=seat.binding.run_id, agent=seat.binding.agent, heard=True
+            coordinator.actor, session=seat.binding.session, run_id=seat.binding.run_id, agent=seat.binding.agent, heard=True
         )  # fmt: skip
         with suppress(GitcoordError):
-            _attend(boss.acting_as(actor, identity=seat.identity), repo, settings, seat, view)
-        boss.notices.clear()
+            _attend(coordinator.acting_as(actor, identity=seat.identity), repo, settings, seat, view)
+        coordinator.notices.clear()
 
 
-def _attend(boss: Coordinator, repo: Repository, settings: Settings, seat: Seat, view: View) -> None:
+def _attend(coordinator: Coordinator, repo: Repository, settings: Settings, seat: Seat, view: View) -> None:
     known = view.state.sessions.get(seat.binding.session)
     if known is not None and known.live and known.run_id != seat.binding.run_id:
         return  # it goes on elsewhere
@@ -93,22 +93,22 @@ def _attend(boss: Coordinator, repo: Repository, settings: Settings, seat: Seat,
             seat.tray.remove()
         return
     seat.tray.sweep()
-    _collect(boss, seat, view)
-    boss.branch.look_at(boss.log.view())  # who was dispossessed is told so
+    _collect(coordinator, seat, view)
+    coordinator.branch.look_at(coordinator.log.view())  # who was dispossessed is told so
     tree = discovery.work_tree(seat.git_dir) or repo.work_tree
-    told = list(boss.notices)
-    for text in boss.branch.ending():
+    told = list(coordinator.notices)
+    for text in coordinator.branch.ending():
         if not seat.tray.told(text):
             seat.tray.tell(text)
             told.append(text)
     seat.tray.set_claims(on=settings.autoclaim)
     if seat.tray.edits() or seat.tray.claimed():
         there = repo if tree == repo.work_tree else Repository.find(tree, repo.environ)
-        told += _claim(boss, there, seat)
-    _tell(boss, seat, told)
+        told += _claim(coordinator, there, seat)
+    _tell(coordinator, seat, told)
 
 
-def _collect(boss: Coordinator, seat: Seat, view: View) -> None:
+def _collect(coordinator: Coordinator, seat: Seat, view: View) -> None:
     """Takes what is unread. A message that is taken and can't be laid in comes again, as one whose reader died."""
     if reading.is_read(seat.tray.folder):
         return  # it takes them by itself right now
@@ -116,17 +116,17 @@ def _collect(boss: Coordinator, seat: Seat, view: View) -> None:
     room = _LETTERS - len(lying)
     if room <= 0:
         return
-    mail = boss.messages.collect(view, lying, limit=room)
+    mail = coordinator.messages.collect(view, lying, limit=room)
     for one in mail.found:
         line = briefing.letter(one, again=one.id in mail.again)
         seat.tray.put(Letter(one.id, one.seq, line, asks=one.asks))
 
 
-def _tell(boss: Coordinator, seat: Seat, told: Sequence[str]) -> None:
+def _tell(coordinator: Coordinator, seat: Seat, told: Sequence[str]) -> None:
     """Lays in what is new: losses first, then what is handed to the session, and claims near its work."""
-    state = boss.log.view().state
+    state = coordinator.log.view().state
     news = briefing.brief(
-        state, seat.binding.session, boss.branch.time_now(), nonce=_NONCE, seen=_seen(seat.tray, seat.binding),
+        state, seat.binding.session, coordinator.branch.time_now(), nonce=_NONCE, seen=_seen(seat.tray, seat.binding),
         only=briefing.CONCERNS,
     )  # fmt: skip
     if any(news.counts.values()) or told or news.lines:
@@ -144,29 +144,31 @@ def _seen(tray: Tray, binding: Binding) -> Seen:
 # --- what it edits -----------------------------------------------------------------------------------------------------
 
 
-def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
+def _claim(coordinator: Coordinator, repo: Repository, seat: Seat) -> list[str]:
     """Claims what the agent began to edit, in one batch, and gives back what is committed or clean again; what others hold."""
-    _give_back(boss, repo, seat)
+    _give_back(coordinator, repo, seat)
     told = list[str]()
     noted = seat.tray.edits()
     notes = [name for name in noted if is_resource_name(name)]
     if notes and seat.tray.claims:
-        state = boss.log.view().state
-        now = boss.branch.time_now()
-        mine = [one.resource for one in held_now(state, boss.actor.session, now)]
-        wanted = [name for name in notes if not any(covers(one, name, fold=boss.branch.folds(state)) for one in mine)][:LEASES]
+        state = coordinator.log.view().state
+        now = coordinator.branch.time_now()
+        mine = [one.resource for one in held_now(state, coordinator.actor.session, now)]
+        wanted = [name for name in notes if not any(covers(one, name, fold=coordinator.branch.folds(state)) for one in mine)][
+            :LEASES
+        ]
         for _ in range(2):  # a second time without what was claimed by another meanwhile
-            taken = _in_the_way(boss, wanted)
+            taken = _in_the_way(coordinator, wanted)
             told += [f"not claimed for you: {name}: {leases.words(state, lease, now)}" for name, lease in taken.items()]
             wanted = [name for name in wanted if name not in taken]
             if not wanted:
                 break
             try:
-                given = boss.claims.acquire(
+                given = coordinator.claims.acquire(
                     [Resource("file", name) for name in wanted], ttl_seconds=_TTL, reason="edited by its agent"
                 )  # fmt: skip
             except Held:
-                boss.branch.look_again(boss.parts.seconds)
+                coordinator.branch.look_again(coordinator.parts.seconds)
                 continue
             commit = repo.head().commit
             seat.tray.note_claimed({f"{one.fence} {one.resource}": commit for one in given.claims})
@@ -176,21 +178,21 @@ def _claim(boss: Coordinator, repo: Repository, seat: Seat) -> list[str]:
     return told
 
 
-def _in_the_way(boss: Coordinator, names: Sequence[str]) -> dict[str, Claim]:
-    state = boss.log.view().state
+def _in_the_way(coordinator: Coordinator, names: Sequence[str]) -> dict[str, Claim]:
+    state = coordinator.log.view().state
     targets = [Target(name) for name in names]
     found = guard.in_the_way(
         state.claims.values(),
         targets,
-        session=boss.actor.session,
-        now=boss.branch.time_now(),
+        session=coordinator.actor.session,
+        now=coordinator.branch.time_now(),
         grace=state.rules.grace,
-        fold=boss.branch.folds(state),
+        fold=coordinator.branch.folds(state),
     )
     return {target.path: lease for lease, hit in found for target in hit}
 
 
-def _give_back(boss: Coordinator, repo: Repository, seat: Seat) -> None:
+def _give_back(coordinator: Coordinator, repo: Repository, seat: Seat) -> None:
     """Gives back the leases that were claimed for edits which are over: the file is as in the newest commit again.
 
     One whose edit hasn't shown yet is kept: it was claimed before the agent wrote.
@@ -200,7 +202,7 @@ def _give_back(boss: Coordinator, repo: Repository, seat: Seat) -> None:
         return
     head = repo.head().commit
     dirty = changes.dirty(repo, [split_lease(one)[1].path for one in mine])
-    held = {one.entry for one in held_by(boss.log.view().state, boss.actor.session)}
+    held = {one.entry for one in held_by(coordinator.log.view().state, coordinator.actor.session)}
     kept, over = dict[str, str](), list[str]()
     for entry, commit in mine.items():
         if entry not in held:
@@ -212,5 +214,5 @@ def _give_back(boss: Coordinator, repo: Repository, seat: Seat) -> None:
         else:
             over.append(entry)
     if over:
-        boss.claims.give_back(over)
+        coordinator.claims.give_back(over)
     seat.tray.note_claimed(kept, over=[entry for entry in mine if entry not in kept])

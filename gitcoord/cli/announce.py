@@ -56,7 +56,7 @@ def follow(seconds: float, *, go_on: bool, wake: str) -> None:
     while not is_over():
         sitting = _sitting(Identity(Path(near.git_dir)), asked, wake)
         if sitting is not None or asked:
-            options.session = asked or (sitting.session if sitting else "")
+            options.speak_for(asked or (sitting.session if sitting else ""))
             try:
                 for found in _coming(end - time.monotonic(), between, is_over):
                     tell(found, sitting)

@@ -77,7 +77,7 @@ def command(name: str) -> Callable[..., object]:
 
 def main(argv: Sequence[str], serve: Callable[..., int] | None = None, glance: Callable[..., int] | None = None) -> int:
     """Runs one command line; its exit code. `serve`, `glance`: other faces, for the commands `mcp` and `statusline`."""
-    options.serve, options.glance = serve, glance
+    options.hand_in(serve, glance)
     rest: list[str] = []
     try:
         return _shown(_run(argv, rest), rest[0] if rest else "")

@@ -102,11 +102,11 @@ def text_or_stdin(text: str) -> str:
         raise BadInput("standard input is not valid UTF-8") from None
 
 
-def patience(boss: Coordinator, timeout: str | None) -> float:
+def patience(coordinator: Coordinator, timeout: str | None) -> float:
     """Seconds to wait: as asked; else 90 for an agent, whose shell cuts what takes longer, and days for a person."""
     if timeout is not None:
         return parse_duration(timeout).total_seconds()
-    return 90.0 if boss.actor.agent else 10 * 86400.0
+    return 90.0 if coordinator.actor.agent else 10 * 86400.0
 
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", autocompletion=complete.claims, show_default=False)]

@@ -47,6 +47,31 @@ class Globals:
     below: bool = False
     """Whether the caller stands in a folder below the root: a path from the root needs `:/` in front there."""
 
+    def set(self, name: str, value: str | bool) -> None:
+        """Set the option of that name, as it was typed."""
+        setattr(self, name, value)
+
+    def note_separator(self) -> None:
+        """Note that `--` stood on the line."""
+        self.separated = True
+
+    def speak_for(self, session: str) -> None:
+        """Speak for that session, as if it had been named."""
+        self.session = session
+
+    def note_reader(self, found: Connection) -> None:
+        """Note who reads what is printed, and where the caller stands."""
+        self.agent = bool(found.coordinator.actor.agent)
+        self.below = bool(here_and_root(found)[0])
+
+    def mark(self, nonce: str) -> None:
+        """Note what the marks around others' words are made of from here on; "" where they have ended."""
+        self.nonce = nonce
+
+    def hand_in(self, serve: Callable[..., int] | None, glance: Callable[..., int] | None) -> None:
+        """Note the other faces."""
+        self.serve, self.glance = serve, glance
+
 
 options = Globals()
 """The options of this run of the program."""
@@ -62,10 +87,10 @@ def take_globals(argv: Sequence[str]) -> list[str]:
     for word in words:
         name, equals, value = word.partition("=")
         if word == "--":
-            options.separated = True
+            options.note_separator()
             return [*rest, word, *words]
         if word in _FLAGS:
-            setattr(options, _FLAGS[word], True)
+            options.set(_FLAGS[word], True)
         elif name in _VALUES and (equals or word == name):
             if not equals:
                 following = next(words, None)
@@ -74,7 +99,7 @@ def take_globals(argv: Sequence[str]) -> list[str]:
                 value = following
             if name == "-C" and options.path:
                 value = os.path.join(options.path, value)
-            setattr(options, _VALUES[name], value)
+            options.set(_VALUES[name], value)
         else:
             rest.append(word)
     return rest
@@ -95,8 +120,7 @@ def connection(*, heard: bool = True, about_secrets: secrecy.Manner | None = Non
         start, os.environ, session=options.session or None, cached=options.cached, heard=heard and not options.quiet,
         about_secrets=manner,
     ) as found:  # fmt: skip
-        options.agent = bool(found.coordinator.actor.agent)
-        options.below = bool(here_and_root(found)[0])
+        options.note_reader(found)
         try:
             yield found
         finally:
@@ -107,14 +131,14 @@ def connection(*, heard: bool = True, about_secrets: secrecy.Manner | None = Non
 
 def _warn(found: Connection) -> None:
     """Tell the warnings; what is told once and could not be told now is left for the session's next command."""
-    boss = found.coordinator
+    coordinator = found.coordinator
     with suppress(GitcoordError):
-        boss.branch.remind()
-    for warning in boss.notices:
+        coordinator.branch.remind()
+    for warning in coordinator.notices:
         say(f"warning: {warning}")
-    if boss.notices and boss.actor.session and output.fault("stderr"):
-        for warning in boss.notices:
-            found.desk.leave_note(boss.actor.session, warning)
+    if coordinator.notices and coordinator.actor.session and output.fault("stderr"):
+        for warning in coordinator.notices:
+            found.desk.leave_note(coordinator.actor.session, warning)
 
 
 def _here() -> str:
@@ -161,11 +185,11 @@ def others_words() -> Iterator[None]:
         return
     nonce = secrets.token_hex(16)
     print(quoting.begin(nonce), end="")
-    options.nonce = nonce
+    options.mark(nonce)
     try:
         yield
     finally:
-        options.nonce = ""
+        options.mark("")
         print(quoting.end(nonce), end="")
         for line in options.behind:
             out(line)

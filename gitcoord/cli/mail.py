@@ -26,14 +26,14 @@ DETAILS = 10  # of a message
 Timeout = Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m.")]
 
 
-def deliver(boss: Coordinator, mail: Mail, *, nothing: str = "", **told: Any) -> None:
+def deliver(coordinator: Coordinator, mail: Mail, *, nothing: str = "", **told: Any) -> None:
     """Shows what was taken, and notes that it was shown. What could not be is given back: raises NotShown that says so."""
     show_mail(mail, nothing=nothing, **told)
     why = output.fault()
     if not why:
-        boss.messages.shown(mail.found)
+        coordinator.messages.shown(mail.found)
     elif mail.found:
-        boss.messages.not_shown(mail.found)
+        coordinator.messages.not_shown(mail.found)
         raise output.not_shown(why, f"; {len(mail.found)} message(s) come again, marked")
     else:
         output.require()

@@ -238,9 +238,7 @@ def connect(
     repo = repo.working(desk.pulse, _ssh_options(settings, environ), settings.deadline)
     home = hub.home(repo, str(own / "hub.git"), url) if settings.hub else repo
     tip: Tip
-    tip = RemoteTip(home, remote, url, settings.branch, sleep) if remote else LocalTip(repo, settings.branch)
-    if witness is not None:
-        tip.witness = tip.at_hand = witness  # type: ignore[method-assign]  # the only other one is a test's or the demo's
+    tip = RemoteTip(home, remote, url, settings.branch, sleep, witness) if remote else LocalTip(repo, settings.branch, witness)
     name = hashlib.sha256(f"{url}\0{settings.branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     folder = files.own(repo.common_dir)
     memory = CloneMemory(folder / f"checked-{name}.json")

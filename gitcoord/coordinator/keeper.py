@@ -84,8 +84,8 @@ class _Renewal(Thread):
 class Keeper:
     """Keeps leases for one caller. `clock` is monotonic, in seconds; the time of day is the coordinator's."""
 
-    def __init__(self, boss: Coordinator, clock: Callable[[], float] = monotonic) -> None:
-        self.boss = boss
+    def __init__(self, coordinator: Coordinator, clock: Callable[[], float] = monotonic) -> None:
+        self.coordinator = coordinator
         self.kept: tuple[Kept, ...] = ()
         self.lost: tuple[Kept, ...] = ()
         self._clock = clock
@@ -99,15 +99,15 @@ class Keeper:
 
         Raises BadInput where the session holds one in the other mode: that lease would be replaced, and gone after the run.
         """
-        self.boss.sessions.ensure()
+        self.coordinator.sessions.ensure()
         mode = asked.get("mode", "exclusive")
         for one in self._own():
-            if one.resource in resources and one.mode != mode and not is_over(one, self.boss.now()):
+            if one.resource in resources and one.mode != mode and not is_over(one, self.coordinator.now()):
                 raise BadInput(
                     f"you hold {one.resource} already, {one.mode} (fence {one.fence}), and ask for it {mode}",
                     hint="gitcoord claims --mine",
                 )
-        given = self.boss.claims.acquire(resources, **asked)
+        given = self.coordinator.claims.acquire(resources, **asked)
         by_name = {one.resource: one for one in given.claims}
         # A lease that this very event granted has the event's seq for its fence, and an offer was taken up by it; any other
         # was held before.
@@ -122,7 +122,7 @@ class Keeper:
 
     def _own(self) -> list[Claim]:
         """The session's leases as this clone knows them; none where it knows nothing yet: the claim itself will find out."""
-        return held_by(self.boss.log.view().state, self.boss.actor.session)
+        return held_by(self.coordinator.log.view().state, self.coordinator.actor.session)
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 
@@ -161,15 +161,15 @@ class Keeper:
             return _TICK
         if self._renewal is not None:
             return _UNDER_WAY
-        due = min((self._due[0] - self.boss.now()).total_seconds(), self._due[1] - self._clock())
+        due = min((self._due[0] - self.coordinator.now()).total_seconds(), self._due[1] - self._clock())
         return max(0.0, min(_TICK, due, *(self._left(one) for one in self.kept)))
 
     def _left(self, one: Kept) -> float:
         """Seconds until its end, by the clock that gets there first."""
-        return min((one.expires_at - self.boss.now()).total_seconds(), self._ends[one.entry] - self._clock())
+        return min((one.expires_at - self.coordinator.now()).total_seconds(), self._ends[one.entry] - self._clock())
 
     def _is_due(self) -> bool:
-        return self.boss.now() >= self._due[0] or self._clock() >= self._due[1]
+        return self.coordinator.now() >= self._due[0] or self._clock() >= self._due[1]
 
     def _mark(self, until: dict[str, datetime]) -> None:
         """Notes when the leases end. They are due when a third of the shortest time is over."""
@@ -177,16 +177,16 @@ class Keeper:
             ends = until.get(one.entry, one.expires_at)
             # One that didn't move ends when it did before, whatever the wall clock was set to meanwhile.
             if one.entry not in self._ends or ends > one.expires_at:
-                self._ends[one.entry] = self._clock() + (ends - self.boss.now()).total_seconds()
+                self._ends[one.entry] = self._clock() + (ends - self.coordinator.now()).total_seconds()
         self.kept = tuple(replace(one, expires_at=max(until.get(one.entry, one.expires_at), one.expires_at)) for one in self.kept)
         self._later(min((self._left(one) for one in self.kept), default=0.0) / 3)
 
     def _later(self, seconds: float) -> None:
-        self._due = (self.boss.now() + timedelta(seconds=seconds), self._clock() + seconds)
+        self._due = (self.coordinator.now() + timedelta(seconds=seconds), self._clock() + seconds)
 
     def _renew(self) -> dict[str, datetime]:
-        self.boss.sessions.act_as_newest_run()
-        given = self.boss.claims.renew([one.resource for one in self.kept], again=False)
+        self.coordinator.sessions.act_as_newest_run()
+        given = self.coordinator.claims.renew([one.resource for one in self.kept], again=False)
         return {f"{one.fence} {one.resource}": one.expires_at for one in given.claims}
 
     def _answer(self, told: Callable[[str], None]) -> Loss | None:
@@ -195,11 +195,11 @@ class Keeper:
         if work is None or work.is_alive():
             return None
         self._renewal = None
-        for warning in self.boss.notices:
+        for warning in self.coordinator.notices:
             told(f"warning: {warning}")
-        self.boss.notices.clear()
+        self.coordinator.notices.clear()
         if isinstance(work.error, NotHeld | NoSession):
-            now = self.boss.now()
+            now = self.coordinator.now()
             mine = {f"{one.fence} {one.resource}" for one in self._own() if not is_over(one, now)}
             gone = [one for one in self.kept if one.entry not in mine] or list(self.kept)
             self._forget(gone)  # it is told here, and need not be told again by the next look
@@ -235,8 +235,8 @@ class Keeper:
 
     def _forget(self, gone: Sequence[Kept]) -> None:
         names = {one.entry for one in gone}
-        session = self.boss.actor.session
-        self.boss.parts.identity.drop(session, names)
+        session = self.coordinator.actor.session
+        self.coordinator.parts.identity.drop(session, names)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -249,8 +249,8 @@ class Keeper:
         self.settle()
         for loss in self.look(told):
             lost(loss)
-        self.boss.sessions.act_as_newest_run()
-        seen = set(self.boss.parts.identity.held(self.boss.actor.session))
+        self.coordinator.sessions.act_as_newest_run()
+        seen = set(self.coordinator.parts.identity.held(self.coordinator.actor.session))
         look = self.lost or any(one.before or one.entry not in seen for one in self.kept)
         held = self._held_now() if look else {one.entry for one in self.kept}
         mine = [one for one in (*self.kept, *self.lost) if not one.before and one.entry in held]
@@ -258,7 +258,7 @@ class Keeper:
         farewell = self._give_back(mine)
         if farewell.state == "committed":
             gone += [one for one in mine if one in self.kept and one not in farewell.released]
-        taken = [one for one in gone if self.boss.branch.how_it_ended(one.resource, one.fence) not in _BY_ITSELF]
+        taken = [one for one in gone if self.coordinator.branch.how_it_ended(one.resource, one.fence) not in _BY_ITSELF]
         if taken:
             lost(self._lose(taken, "it was taken while the command ran"))
         return replace(farewell, holders=self._holders())
@@ -266,16 +266,16 @@ class Keeper:
     def _held_now(self) -> set[str]:
         """What the session holds by a look at the branch, or, where that isn't possible, by the last one."""
         try:
-            state = self.boss.branch.view().state
+            state = self.coordinator.branch.view().state
         except GitcoordError:
-            state = self.boss.log.view().state
-        return {f"{one.fence} {one.resource}" for one in held_by(state, self.boss.actor.session)}
+            state = self.coordinator.log.view().state
+        return {f"{one.fence} {one.resource}" for one in held_by(state, self.coordinator.actor.session)}
 
     def _give_back(self, mine: Sequence[Kept]) -> Farewell:
         if not mine:
             return Farewell()
         try:
-            receipt, freed = self.boss.claims.give_back([one.entry for one in mine])
+            receipt, freed = self.coordinator.claims.give_back([one.entry for one in mine])
         except GitcoordError as error:
             return Farewell(error=error)
         done = mine if receipt.state == "queued" else [one for one in mine if one.entry in freed]
@@ -284,9 +284,9 @@ class Keeper:
     def _holders(self) -> tuple[Claim, ...]:
         if not self.lost:
             return ()
-        state: State = self.boss.log.view().state
+        state: State = self.coordinator.log.view().state
         return tuple(
             one
             for one in state.claims.values()
-            if one.claimed_by != self.boss.actor.session and any(overlaps(one.resource, gone.resource) for gone in self.lost)
+            if one.claimed_by != self.coordinator.actor.session and any(overlaps(one.resource, gone.resource) for gone in self.lost)
         )

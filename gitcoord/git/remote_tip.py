@@ -52,10 +52,19 @@ _DAMAGE = re.compile(
 
 
 class RemoteTip:
-    """The branch on a remote, read and written through its push URL."""
+    """The branch on a remote, read and written through its push URL. `clock`: tells the time in place of the remote's own."""
 
-    def __init__(self, repo: Repository, remote: str, url: str, branch: str, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        repo: Repository,
+        remote: str,
+        url: str,
+        branch: str,
+        sleep: Callable[[float], None],
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
         self._repo = repo
+        self._clock = clock
         self._remote = remote
         self._full = f"refs/heads/{branch}"
         self._tracking = f"refs/remotes/{remote}/{branch}"
@@ -355,12 +364,14 @@ class RemoteTip:
 
     def witness(self) -> datetime | None:
         """The remote's clock: its `Date` header over HTTP, a file's time on a file remote; ssh and git tell none."""
-        if protocol_of(self.url) in {"http", "https"}:
+        if self._clock is None and protocol_of(self.url) in {"http", "https"}:
             return self._http_date()
         return self.at_hand()
 
     def at_hand(self) -> datetime | None:
         """The time of a file in the remote's folder; None where the remote isn't a folder."""
+        if self._clock is not None:
+            return self._clock()
         path = self.url.removeprefix("file://") if protocol_of(self.url) == "file" else ""
         if path and os.path.isdir(path):
             try:

@@ -83,8 +83,9 @@ class Tip(Protocol):
 class LocalTip:
     """The branch of this repository itself, where there is no remote."""
 
-    def __init__(self, repo: Repository, branch: str) -> None:
+    def __init__(self, repo: Repository, branch: str, clock: Callable[[], datetime] | None = None) -> None:
         self._repo = repo
+        self._clock = clock
         self._full = f"refs/heads/{branch}"
         self.where = "this repository"
         self.ref = branch
@@ -140,13 +141,13 @@ class LocalTip:
         drop_own(self._repo, sending)
         raise Refused(f"git can't move {self.ref}: {words}", hint="gitcoord doctor")
 
-    def witness(self) -> None:
-        """Nobody."""
-        return
+    def witness(self) -> datetime | None:
+        """Nobody tells the time, but for a clock that was given in place of all others."""
+        return self.at_hand()
 
-    def at_hand(self) -> None:
-        """Nobody."""
-        return
+    def at_hand(self) -> datetime | None:
+        """The same."""
+        return self._clock() if self._clock is not None else None
 
 
 AGAIN = "run the same command again"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from gitcoord.git.objects import Objects
@@ -35,10 +35,10 @@ class Strange(Exception):
 class Folder:
     """What lies right in one folder: its lines as git writes them, in git's order. Never changed in place."""
 
-    def __init__(self, keys: list[bytes], lines: list[bytes]) -> None:
+    def __init__(self, keys: list[bytes], lines: list[bytes], below: dict[str, Folder] | None = None) -> None:
         self._keys = keys  # what git sorts by: the names, those of folders with a slash behind
         self._lines = lines
-        self.below: dict[str, Folder] = {}
+        self.below = {} if below is None else below
         """The folders in it that were looked at."""
 
     @staticmethod
@@ -73,8 +73,8 @@ class Folder:
 
     def changed(self, lines: Mapping[str, bytes | None], below: Mapping[str, Folder]) -> Folder:
         """The folder with those lines in the place of what had their names (None: nothing)."""
-        new = Folder([*self._keys], [*self._lines])
-        new.below = {name: folder for name, folder in self.below.items() if name not in lines} | dict(below)
+        kept = {name: folder for name, folder in self.below.items() if name not in lines}
+        new = Folder([*self._keys], [*self._lines], kept | dict(below))
         for name, line in lines.items():
             raw = name.encode()
             for key in (raw, raw + b"/"):
@@ -98,7 +98,7 @@ class Folder:
 _LINE = {width: re.compile(rb"([1-7][0-7]{4,5}) ([^\0/]+)\0.{%d}" % width, re.DOTALL) for width in (20, 32)}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Compared:
     """What a comparison found where all was as expected: the files that stand there, where they are others than expected, and those
     whose content nobody foretold.
@@ -148,8 +148,7 @@ class Trees:
                 lines[name] = line
             if line is not None:
                 compared.pages[name] = self._oid(line)
-        compared.root = self._look(old, new, _nested(expected), "", lines, compared)
-        return compared
+        return replace(compared, root=self._look(old, new, _nested(expected), "", lines, compared))
 
     def _look(
         self, old: Folder, new: Folder, wanted: Wanted, path: str, lines: dict[str, bytes | None], compared: Compared

@@ -18,15 +18,15 @@ from gitcoord.mcp.schemas import HandoffGiven
 
 def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource] | None) -> Answer:
     """Offers, takes or lists. Raises BadInput."""
-    boss = found.coordinator
+    coordinator = found.coordinator
     if given.action == "list":
-        every = boss.handoffs.listed()
+        every = coordinator.handoffs.listed()
         listed = [{**answers.record(one.handoff), "for_me": one.for_me, "mine": one.mine} for one in every]
         lines = [_line(one.handoff) for one in every]
         return Answer({"handoffs": listed, "origin": answers.ORIGIN}, [f"{len(every)} open handoff(s)"], lines)
     if given.action == "take":
-        taken = boss.handoffs.take(given.id)
-        state, now = boss.branch.view(fresh=False).state, boss.branch.time_now()
+        taken = coordinator.handoffs.take(given.id)
+        state, now = coordinator.branch.view(fresh=False).state, coordinator.branch.time_now()
         blocked = [leases.describe(state, one, now) for one in taken.missed]
         record = {
             **answers.receipt(taken.receipt), "claims": [answers.lease(one) for one in taken.claims], "blocked_by": blocked,
@@ -38,7 +38,7 @@ def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource]
     if given.id is not None:
         raise BadInput("id is for action take", hint='handoff with action "take"')
     head = found.repo.head()
-    receipt, going = boss.handoffs.offer(
+    receipt, going = coordinator.handoffs.offer(
         given.to, resources=chosen, done=given.done, next=given.next_step, blockers=given.blockers, tests=given.tests,
         notes=given.notes, branch=branch_or_none(head.branch), commit=oid_or_none(head.commit),
     )  # fmt: skip
@@ -59,7 +59,7 @@ def _said(one: Handoff) -> list[str]:
 
 def briefing(found: Connection) -> str:
     """What the session should know: all of it, and noted as told."""
-    boss = found.coordinator
-    told = boss.briefings.brief(touched(found.repo), everything=True)
-    boss.briefings.note_shown(told)
+    coordinator = found.coordinator
+    told = coordinator.briefings.brief(touched(found.repo), everything=True)
+    coordinator.briefings.note_shown(told)
     return told.text

@@ -145,20 +145,20 @@ class Served:
         """What a tool gives for a call, in its turn. Raises GitcoordError where there is no repository."""
         with self._connect(place, rest=patience.rest) as found:
             self._errand.learn(found)
-            boss = found.coordinator
+            coordinator = found.coordinator
             try:
-                if tool.writes and _is_missing(boss):
-                    name, _ = boss.sessions.start(boss.actor.session)
-                    boss.notices.add(f"started session {name}")
+                if tool.writes and _is_missing(coordinator):
+                    name, _ = coordinator.sessions.start(coordinator.actor.session)
+                    coordinator.notices.add(f"started session {name}")
                 answer = tool.run(At(found, place, until, patience.gone.is_set, self._given.append), given)
             except GitcoordError as error:
                 answer = answers.failure(error, below=bool(found.below(place)[0]))
             finally:
-                if patience.gone.is_set() and boss.actor.session:  # what is told once must not be told to nobody
-                    boss.branch.remind()
-                    for text in boss.notices:
-                        found.desk.leave_note(boss.actor.session, text)
-            return Ready(answer, (*boss.notices, *found.left_behind()), boss.actor.session)
+                if patience.gone.is_set() and coordinator.actor.session:  # what is told once must not be told to nobody
+                    coordinator.branch.remind()
+                    for text in coordinator.notices:
+                        found.desk.leave_note(coordinator.actor.session, text)
+            return Ready(answer, (*coordinator.notices, *found.left_behind()), coordinator.actor.session)
 
     async def _still_there(self, context: Context, until: float) -> None:
         """Tells a client that wants to know that its call goes on: some wait longer then."""
@@ -247,12 +247,15 @@ def _unfit(tool: Tool, error: ValidationError) -> BadInput:
     return BadInput(f"{tool.name}: {show(where, 100)}: {show(first['msg'], 200)}", hint=f"{tool.name} takes: {takes}")
 
 
-def _is_missing(boss: Coordinator) -> bool:
+def _is_missing(coordinator: Coordinator) -> bool:
     """Whether a session that this server was told to act as isn't there yet."""
-    if not boss.actor.session or boss.actor.run_id:
+    if not coordinator.actor.session or coordinator.actor.run_id:
         return False
-    looks = (boss.log.view, boss.branch.view)  # what this clone knows, and only if that doesn't do, what the remote has
-    return not any((one := look().state.sessions.get(boss.actor.session)) is not None and one.live for look in looks)
+    looks = (
+        coordinator.log.view,
+        coordinator.branch.view,
+    )  # what this clone knows, and only if that doesn't do, what the remote has
+    return not any((one := look().state.sessions.get(coordinator.actor.session)) is not None and one.live for look in looks)
 
 
 def _bug(error: Exception, doing: str) -> Answer:

@@ -48,7 +48,7 @@ class At:
     """Takes what is given with the answer, to be noted once that is out."""
 
     @property
-    def boss(self) -> Coordinator:
+    def coordinator(self) -> Coordinator:
         """The coordinator."""
         return self.found.coordinator
 
@@ -61,14 +61,14 @@ class At:
         """Notes that these were shown, once they are; what nobody hears any more is not, and comes again."""
         keys = tuple(one.id for one in mail.found)
         if keys and not self.is_gone():
-            desk, session = self.found.desk, self.boss.actor.session
-            self.boss.messages.glance()
+            desk, session = self.found.desk, self.coordinator.actor.session
+            self.coordinator.messages.glance()
             self.give(Given(keys, lambda: desk.show(session, keys)))
 
     def resources(self, given: Sequence[str]) -> list[Resource]:
         """The resources of those names."""
         here, root = self.found.below(self.place)
-        repo = self.boss.actor.namespace
+        repo = self.coordinator.actor.namespace
         return list(dict.fromkeys(names.parse_named(one, root=root, here=here, repo=repo) for one in given))
 
 
@@ -88,8 +88,8 @@ class Tool:
 
 def status(at: At, given: schemas.StatusGiven) -> Answer:
     """Who is there, who holds what."""
-    now = at.boss.branch.status()
-    state, me = now.state, at.boss.actor.session
+    now = at.coordinator.branch.status()
+    state, me = now.state, at.coordinator.actor.session
     about = at.resources(given.about or [])
     everyone = sorted((one for one in state.sessions.values() if one.live), key=lambda one: (one.start_seq, one.session_id))
     claims = sorted(leases.live(state, now.as_of), key=lambda one: (one.claimed_by != me, one.resource, one.fence))
@@ -149,7 +149,7 @@ def claim(at: At, given: schemas.ClaimGiven) -> Answer:
     """Holds, or stands in line."""
     ttl = int(parse_duration(given.ttl).total_seconds()) if given.ttl else None
     try:
-        found = at.boss.claims.acquire(
+        found = at.coordinator.claims.acquire(
             at.resources(given.resources), wait=at.patience(given.wait_seconds) if given.wait_seconds else None, mode=given.mode,
             any_of=given.any_of, ttl_seconds=ttl, phase=given.phase, reason=given.reason, if_stale=given.if_stale,
         )  # fmt: skip
@@ -185,15 +185,15 @@ def release(at: At, given: schemas.ReleaseGiven) -> Answer:
     if given.done is not None or given.next_phase:
         head = at.found.repo.head()
         told |= {"branch": branch_or_none(head.branch), "commit": oid_or_none(head.commit)}
-    receipt, freed = at.boss.claims.release(at.resources(given.resources) if given.resources else None, **told)
+    receipt, freed = at.coordinator.claims.release(at.resources(given.resources) if given.resources else None, **told)
     what = [entry.split(" ", 1)[1] for entry in freed]
     lines = [answers.sent(receipt, f"released: {one}") for one in what] or ["nothing was held"]
     return Answer({**answers.receipt(receipt), "released": what}, lines)
 
 
 def _end(at: At, given: schemas.ReleaseGiven) -> Answer:
-    name = at.boss.actor.session
-    receipt = at.boss.sessions.end([line for line in (given.done or "").splitlines() if line.strip()], None)
+    name = at.coordinator.actor.session
+    receipt = at.coordinator.sessions.end([line for line in (given.done or "").splitlines() if line.strip()], None)
     return Answer(
         {**answers.receipt(receipt), "released": []}, [answers.sent(receipt, f"session {name} ended; what it held is free")]
     )
@@ -201,26 +201,26 @@ def _end(at: At, given: schemas.ReleaseGiven) -> Answer:
 
 def send(at: At, given: schemas.SendGiven) -> Answer:
     """Sends, or answers."""
-    boss = at.boss
-    boss.sessions.ensure()
+    coordinator = at.coordinator
+    coordinator.sessions.ensure()
     if given.answer is not None:
         if given.reply_to is None:
             raise BadInput("an answer to a request needs reply_to: the request's id or number", hint="inbox shows them")
-        receipt, event = boss.claims.respond(boss.messages.id_of(given.reply_to), given.answer, given.message)
+        receipt, event = coordinator.claims.respond(coordinator.messages.id_of(given.reply_to), given.answer, given.message)
         offered = f" and offered to {event.asker}" if event.offered else ""
         said = {"approve": f"{event.resource} is given up", "share": f"{event.resource} is held shared now"}
         line = said[given.answer] + offered if given.answer in said else f"denied; {event.asker} is told"
         return Answer({**answers.receipt(receipt), "asker": event.asker, "offered": event.offered}, [answers.sent(receipt, line)])
     if given.to is None and (given.reply_to is not None or given.type == "answer"):
-        receipt, _ = boss.messages.reply(
-            boss.messages.id_of(given.reply_to, any_receiver=True) if given.reply_to else None, _whole(given)
+        receipt, _ = coordinator.messages.reply(
+            coordinator.messages.id_of(given.reply_to, any_receiver=True) if given.reply_to else None, _whole(given)
         )
         return Answer(answers.receipt(receipt), [answers.sent(receipt, "answered")])
     if given.to is None:
         raise BadInput("to whom? a session, role:R, cap:C, repo:NAME, or broadcast", hint="status shows the sessions")
-    receipt = boss.messages.send(
+    receipt = coordinator.messages.send(
         given.to, given.subject, given.message, type=given.type, priority="urgent" if given.urgent else "normal",
-        in_reply_to=boss.messages.id_of(given.reply_to, any_receiver=True) if given.reply_to else None,
+        in_reply_to=coordinator.messages.id_of(given.reply_to, any_receiver=True) if given.reply_to else None,
     )  # fmt: skip
     return Answer(
         answers.receipt(receipt), [answers.sent(receipt, f"sent to {'all' if given.to == messages.TO_ALL else given.to}")]
@@ -233,11 +233,11 @@ def _whole(given: schemas.SendGiven) -> str:
 
 def inbox(at: At, given: schemas.InboxGiven) -> Answer:
     """Reads what is unread."""
-    at.boss.sessions.ensure()
+    at.coordinator.sessions.ensure()
     wait = at.patience(given.wait_seconds) if given.wait_seconds else None
     sender, kind = given.sender, given.type
     try:
-        mail = at.boss.messages.inbox(peek=given.peek, wait=wait, limit=given.limit, sender=sender, kind=kind)
+        mail = at.coordinator.messages.inbox(peek=given.peek, wait=wait, limit=given.limit, sender=sender, kind=kind)
     except NotInTime as error:
         if "messages" not in error.data:
             raise
@@ -261,13 +261,13 @@ def _lines(mail: Mail) -> list[str]:
 
 def ask(at: At, given: schemas.AskGiven) -> Answer:
     """Asks a session and waits, or asks whoever holds something."""
-    boss = at.boss
-    boss.sessions.ensure()
+    coordinator = at.coordinator
+    coordinator.sessions.ensure()
     if (given.to is None) == (given.resource is None):
         raise BadInput("ask a session (to), or whoever holds something (resource)", hint="status shows both")
     if given.resource is not None:
         [wanted] = at.resources([given.resource])
-        receipt, asked, denied = boss.claims.request(wanted, given.question)
+        receipt, asked, denied = coordinator.claims.request(wanted, given.question)
         if not asked:
             raise Held(
                 f"{', '.join(denied)} takes no requests for {names.show(str(wanted), 80)}", hint="claim it with wait_seconds"
@@ -276,7 +276,7 @@ def ask(at: At, given: schemas.AskGiven) -> Answer:
         return Answer({"outcome": "asked", "messages": [], "id": receipt.id, "seq": receipt.seq or None}, lines)
     to = given.to or ""
     try:
-        receipt, mail = boss.messages.ask_on(to, given.question, seconds=at.patience(given.wait_seconds))
+        receipt, mail = coordinator.messages.ask_on(to, given.question, seconds=at.patience(given.wait_seconds))
     except NotInTime as error:
         if "messages" not in error.data:
             raise
@@ -298,7 +298,7 @@ def ask(at: At, given: schemas.AskGiven) -> Answer:
 def heartbeat(at: At, given: schemas.HeartbeatGiven) -> Answer:
     """Says what the session does."""
     files = at.resources([f"file:{path}" for path in given.files or []])
-    receipt = at.boss.sessions.heartbeat(
+    receipt = at.coordinator.sessions.heartbeat(
         action=given.action, target=given.target, phase=given.phase, progress=given.progress, next_action=given.next_action,
         blocked_by=given.blocked_by, files_touched=tuple(one.name for one in files),
         estimated_completion=parse_when(given.eta, now=utc_now(), ahead=True) if given.eta else None,

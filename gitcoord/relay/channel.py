@@ -13,6 +13,7 @@ from threading import Thread
 from time import monotonic
 from typing import Generic, TypeVar
 
+from gitcoord.log.eventlog import View
 from gitcoord.log.stream import Happened, Stream
 from gitcoord.relay.filter import AGAIN
 from gitcoord.relay.services.api import Delivery, Outlet, Parcel
@@ -77,6 +78,15 @@ class Way:
     def seq(self) -> int:
         """The last event that is dealt with, or that isn't for this way."""
         return self.parcel.seq - 1 if self.parcel is not None and not self.is_reminder else self.stream.after
+
+    def look(self, view: View) -> None:
+        """Go on with what is new on that view."""
+        self.waiting = self.stream.new(view)
+        self.tip = view.checked.tip
+
+    def pass_question(self, seq: int) -> None:
+        """Note that nobody is to be reminded of the question with that number."""
+        self.asked = seq
 
     def take(self, parcel: Parcel, *, doubt: bool, is_reminder: bool = False) -> None:
         """Takes up the next one."""

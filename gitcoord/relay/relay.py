@@ -48,7 +48,7 @@ class Relay:
 
     def __init__(
         self,
-        boss: Coordinator,
+        coordinator: Coordinator,
         plan: Plan,
         book: Book,
         *,
@@ -56,9 +56,9 @@ class Relay:
         stop: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.boss, self.plan, self.book, self.told, self.stop, self.clock = boss, plan, book, told, stop, clock
+        self.coordinator, self.plan, self.book, self.told, self.stop, self.clock = coordinator, plan, book, told, stop, clock
         self.resource = Resource("relay", plan.name)
-        self.keeper = Keeper(boss, clock)
+        self.keeper = Keeper(coordinator, clock)
         self.ways: list[Way] = []
         self.brought = 0
         self._over = False
@@ -73,7 +73,11 @@ class Relay:
         self._looked = 0.0
         self._messages: Stream | None = None
         self._watcher = Watcher(
-            boss.log, boss.parts.desk, boss.parts.submitter.sleep, boss.parts.seconds, boss.parts.submitter.clock
+            coordinator.log,
+            coordinator.parts.desk,
+            coordinator.parts.submitter.sleep,
+            coordinator.parts.seconds,
+            coordinator.parts.submitter.clock,
         )
 
     # --- the claim -----------------------------------------------------------------------------------------------
@@ -89,14 +93,14 @@ class Relay:
                 )  # fmt: skip
             except (KeyboardInterrupt, NotInTime):
                 break
-            self.told(f"relaying as {self.boss.actor.session}")
+            self.told(f"relaying as {self.coordinator.actor.session}")
             self._work()
             if any(way.barred for way in self.ways):
                 break
             if not self.stop():
-                self.keeper = Keeper(self.boss, self.clock)
+                self.keeper = Keeper(self.coordinator, self.clock)
         with suppress(GitcoordError):  # a session that isn't ended now is gone on with the next time
-            self.boss.sessions.end([], None)
+            self.coordinator.sessions.end([], None)
         self._check_barred()
 
     def _check_barred(self) -> None:
@@ -111,7 +115,7 @@ class Relay:
     def once(self) -> str:
         """Sends what is new and brings what is new, and ends: `done`, `nothing`, or `elsewhere` where another relay works."""
         self._once = True
-        self._load(self.boss.branch.view())
+        self._load(self.coordinator.branch.view())
         said: dict[str, tuple[Sequence[Said], str]] = {}
         for inlet in self.plan.inlets:
             try:
@@ -139,7 +143,7 @@ class Relay:
     def _work(self) -> None:
         """Works while it holds the claim; then tells the branch how far it came, and gives the claim back."""
         self._over = False
-        self._load(self.boss.branch.view(fresh=True))
+        self._load(self.coordinator.branch.view(fresh=True))
         if not self._before.seq:
             self._tell_branch(always=True)  # where it began: if this machine dies, the next one must not begin later
         try:
@@ -151,7 +155,7 @@ class Relay:
                 self._tell_branch(last=True)
             self.keeper.finish(self._lost, self.told)
             if mine:
-                self.boss.claims.give_back(mine)
+                self.coordinator.claims.give_back(mine)
 
     def _close(self) -> None:
         for inlet in self.plan.inlets:
@@ -172,14 +176,13 @@ class Relay:
 
     def _sit(self) -> None:
         """Takes the relay's own session: the one of the last time, or a new one. It never sits in the work tree itself."""
-        boss, book = self.boss, self.book
-        known = boss.branch.view().state.sessions.get(book.session)
+        coordinator, book = self.coordinator, self.book
+        known = coordinator.branch.view().state.sessions.get(book.session)
         if known is None or not known.live or known.run_id != book.run:
             name = self.plan.name
-            actor = boss.sessions.start_apart(f"relay-{name}", role="relay", work=f"relays to chat ({name})")
-            book.session, book.run = actor.session, actor.run_id
-            book.save()
-        boss.sessions.act_as(book.session, book.run)
+            actor = coordinator.sessions.start_apart(f"relay-{name}", role="relay", work=f"relays to chat ({name})")
+            book.note_session(actor.session, actor.run_id)
+        coordinator.sessions.act_as(book.session, book.run)
 
     def _is_relay(self, session: str) -> bool:
         return re.fullmatch(rf"relay-{re.escape(self.plan.name)}(-[0-9a-z]+)?", session) is not None
@@ -190,8 +193,8 @@ class Relay:
         """Finds out how far this relay came, here or elsewhere."""
         self._view = view
         earlier = Seen.read(self.book.seen)
-        seen = found(self.boss.branch, view, self.resource, mine=self.book.session, known=earlier)
-        self.book.seen = seen.as_record()
+        seen = found(self.coordinator.branch, view, self.resource, mine=self.book.session, known=earlier)
+        self.book.note_seen(seen.as_record())
         self._before = before = seen.before
         start = view.checked.seq if self.plan.since is None else self.plan.since
         done, self.ways = self.sent, []
@@ -202,13 +205,11 @@ class Relay:
             if seq < 0:
                 seq, asked = start, start
             passed = earlier.tip if earlier is not None and seq >= earlier.seq else NULL  # all up to there is dealt with
-            way = Way(outlet, Stream(self.boss.log, seq, passed), asked=asked)
-            way.sent = done.get(outlet.name, 0)
-            self.ways.append(way)
+            self.ways.append(Way(outlet, Stream(self.coordinator.log, seq, passed), asked=asked, sent=done.get(outlet.name, 0)))
             self.book.sent[outlet.name] = (seq, asked)
         if self.plan.runner is not None:
-            self.book.ran = self.book.ran or max(before.seq, 0) or start
-            self._messages = Stream(self.boss.log, self.book.ran)
+            self.book.note_ran(self.book.ran or max(before.seq, 0) or start)
+            self._messages = Stream(self.coordinator.log, self.book.ran)
         self.book.save()
 
     def _tell_branch(self, *, always: bool = False, last: bool = False) -> None:
@@ -218,11 +219,13 @@ class Relay:
         said = spelled({way.outlet.name: (way.seq, way.asked) for way in self.ways}, self.book.heard)
         try:
             self.keeper.settle()
-            me = self.boss.actor.session
-            if any(one.to == me for one in inbox.unread(self._view.state, me, self.boss.now())):
-                mail = self.boss.messages.inbox()  # what is to the relay has been told outside
-                self.boss.messages.shown(mail.found)
-            self.boss.sessions.heartbeat(action="relayed" if last else "relaying", target=str(self.resource), next_action=said)
+            me = self.coordinator.actor.session
+            if any(one.to == me for one in inbox.unread(self._view.state, me, self.coordinator.now())):
+                mail = self.coordinator.messages.inbox()  # what is to the relay has been told outside
+                self.coordinator.messages.shown(mail.found)
+            self.coordinator.sessions.heartbeat(
+                action="relayed" if last else "relaying", target=str(self.resource), next_action=said
+            )
         except Alarm:
             raise
         except GitcoordError as error:
@@ -240,9 +243,9 @@ class Relay:
         self.keeper.settle()  # a renewal in the background uses the same clone
         if not self._is_held():
             return True
-        for warning in self.boss.notices:
+        for warning in self.coordinator.notices:
             self.told(f"warning: {warning}")
-        self.boss.notices.clear()
+        self.coordinator.notices.clear()
         now = self.clock()
         may_send = self.keeper.left() > _MARGIN
         for way in self.ways:
@@ -269,7 +272,7 @@ class Relay:
         kept = {one.entry for one in self.keeper.kept}
         if self._view.checked.seq < max((one.fence for one in self.keeper.kept), default=0):
             return True  # a view from before the claim says nothing about it
-        held = {f"{one.fence} {one.resource}" for one in held_by(self._view.state, self.boss.actor.session)}
+        held = {f"{one.fence} {one.resource}" for one in held_by(self._view.state, self.coordinator.actor.session)}
         if kept and kept <= held:
             return True
         self.told("warning: the claim is another's now; nothing more is sent from here")
@@ -328,8 +331,7 @@ class Relay:
                 if way.tip == self._view.checked.tip:
                     self._remind(way)
                     return
-                way.waiting = way.stream.new(self._view)
-                way.tip = self._view.checked.tip
+                way.look(self._view)
                 continue
             parcel = self._parcel(way, happened)
             if parcel is not None:
@@ -364,7 +366,7 @@ class Relay:
         """Takes up the next question that has waited too long; each is told once, in the order in which they were asked."""
         if not self.plan.choice.reminds or way.outlet.name == self.plan.answers_only:
             return
-        state, now = self._view.state, self.boss.now()
+        state, now = self._view.state, self.coordinator.now()
         asked = [one for one in state.messages.waiting() if one.type == "question" and one.seq > way.asked]
         for one in sorted(asked, key=lambda one: one.seq):
             if now - one.timestamp < UNANSWERED_AFTER:
@@ -373,10 +375,10 @@ class Relay:
             gone = one.status == "answered" or one.is_over(now)
             there = receiver.live if receiver is not None else not is_session_name(one.to)
             if not gone and there and now - one.timestamp <= UNANSWERED_WITHIN and self.plan.choice.reminds_of(one):
-                way.take(Parcel(reminder(one), f"{one.id}.unanswered", one.seq), doubt=False, is_reminder=True)
-                way.doubt = self._doubtful(way, Parcel("", f"{one.id}.unanswered", 0), one.timestamp + UNANSWERED_AFTER)
+                parcel = Parcel(reminder(one), f"{one.id}.unanswered", one.seq)
+                way.take(parcel, doubt=self._doubtful(way, parcel, one.timestamp + UNANSWERED_AFTER), is_reminder=True)
                 return
-            way.asked = one.seq
+            way.pass_question(one.seq)
 
     # --- in ------------------------------------------------------------------------------------------------------
 
@@ -412,11 +414,11 @@ class Relay:
 
     def _bring(self, said: Said) -> None:
         """Sends what somebody said, once, under an operation made of what the service calls it."""
-        boss = self.boss
+        coordinator = self.coordinator
         message = heard(said, self._view.state, self.plan.name)
         for to, given in ((message.to, message.given), ("broadcast", {**message.given, "type": "note", "in_reply_to": None})):
             try:
-                boss.messages.bring(to, message.subject or "(no words)", message.text, op=said.id, **given)
+                coordinator.messages.bring(to, message.subject or "(no words)", message.text, op=said.id, **given)
                 self.brought += 1
                 return
             except (NoSession, BadInput) as error:
@@ -437,7 +439,7 @@ class Relay:
             if until is not None and happened.committed_at is not None and happened.committed_at <= until:
                 self.told(f"warning: event {event.seq} may have been acted on elsewhere; nothing is run for it here")
                 continue
-            self.book.ran = event.seq
+            self.book.note_ran(event.seq)
             self.book.save(durable=True)
             details = dict(split_detail(one) for one in event.details)
             runner.start({**happened.entry.data, "details": details, "id": event.id, "seq": event.seq, "from": event.session})

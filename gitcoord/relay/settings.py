@@ -108,6 +108,19 @@ class Book:
 
         return files.read(book.path, parse) or book
 
+    def note_session(self, session: str, run: str) -> None:
+        """Note the relay's own session and its run, and write that down."""
+        self.session, self.run = session, run
+        self.save()
+
+    def note_seen(self, seen: dict[str, Any]) -> None:
+        """Note what the branch said; the next `save` writes it down."""
+        self.seen = seen
+
+    def note_ran(self, seq: int) -> None:
+        """Note the last message for which a command was run; the next `save` writes it down."""
+        self.ran = seq
+
     def save(self, *, durable: bool = False) -> None:
         """Writes it down. Raises OSError: what can't be noted must not be done."""
         record = {

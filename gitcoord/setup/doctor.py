@@ -85,9 +85,9 @@ def _place(found: Connection) -> Iterator[Finding]:
 
 
 def _branch(found: Connection) -> Iterator[Finding]:
-    boss = found.coordinator
+    coordinator = found.coordinator
     try:
-        view = boss.branch.view(fresh=True)
+        view = coordinator.branch.view(fresh=True)
     except Unreachable as error:
         yield Finding("wrong", error.message, "check the network and your access: git ls-remote")
         return
@@ -107,9 +107,11 @@ def _branch(found: Connection) -> Iterator[Finding]:
         return
     if view.read_at is None:
         yield Finding(
-            "wrong", "the remote can't be reached: " + "; ".join(boss.notices), "check the network and your access: git ls-remote"
+            "wrong",
+            "the remote can't be reached: " + "; ".join(coordinator.notices),
+            "check the network and your access: git ls-remote",
         )
-        boss.notices.clear()
+        coordinator.notices.clear()
     yield Finding(
         "ok",
         f"event {view.checked.seq} at {spell(view.state.at)}, {len(view.state.sessions)} sessions, {len(view.state.claims)} claims",
@@ -136,12 +138,12 @@ def _around(found: Connection) -> Iterator[Finding]:
 
 
 def _clock(found: Connection) -> Iterator[Finding]:
-    boss = found.coordinator
+    coordinator = found.coordinator
     witness = found.tip.witness()
     if witness is None:
         yield Finding("ok", "this remote tells no time: take-overs go by this machine's clock and the branch's")
         return
-    ahead = boss.now() - witness
+    ahead = coordinator.now() - witness
     if abs(ahead) > timedelta(seconds=60):
         word = "ahead of" if ahead > timedelta(0) else "behind"
         yield Finding("warning", f"this machine's clock is {spell_span(abs(ahead))} {word} the remote's", "set the clock")

@@ -89,9 +89,9 @@ def init(found: Connection, *, op: str = "") -> tuple[Receipt, str]:
     """Makes the branch, or finds it there; what was done, in words. Safe to run again; of two at once one root stays. `op`: the
     caller's own id for it.
     """
-    boss, tip = found.coordinator, found.tip
+    coordinator, tip = found.coordinator, found.tip
     try:
-        there = bool(boss.branch.view(fresh=True).checked.tip)
+        there = bool(coordinator.branch.view(fresh=True).checked.tip)
     except NotInitialised:
         there = False
     if isinstance(tip, RemoteTip):
@@ -115,12 +115,12 @@ def init(found: Connection, *, op: str = "") -> tuple[Receipt, str]:
                 "and what it held must be claimed anew"
             )
     if not there:
-        receipt = boss.setup.init(op=op)
+        receipt = coordinator.setup.init(op=op)
         _join(found)
         return receipt, f"made the branch {tip.ref}"
     joined = _join(found)
     if joined.state == "committed":
-        return joined, f"the branch is there already: {tip.ref}; this repository is {boss.actor.repo} there from now on"
+        return joined, f"the branch is there already: {tip.ref}; this repository is {coordinator.actor.repo} there from now on"
     return Receipt("unchanged", ""), f"the branch is there already: {tip.ref}"
 
 

@@ -88,10 +88,12 @@ def test_a_hook_that_died_with_a_message_in_hand_lets_it_come_again(office: tupl
     [letter] = tray.folder.glob("*.mail")
     later = datetime.now(UTC) + timedelta(hours=1)
     with replace(claude.seat, session="main").here(lambda: later) as found:
-        boss = found.coordinator
-        assert boss.messages.collect(boss.branch.view(), tray.ids(), limit=8).found == []  # it lies ready, for as long as it takes
+        coordinator = found.coordinator
+        assert (
+            coordinator.messages.collect(coordinator.branch.view(), tray.ids(), limit=8).found == []
+        )  # it lies ready, for as long as it takes
         letter.rename(letter.with_name(f".hand-1-{letter.name}"))  # what a hook does first
-        assert boss.messages.collect(boss.branch.view(), tray.ids(), limit=8).again
+        assert coordinator.messages.collect(coordinator.branch.view(), tray.ids(), limit=8).again
 
 
 def test_texts_of_others_stay_inside_of_the_fence(office: tuple[Claude, Seat]) -> None:

@@ -125,10 +125,10 @@ def test_what_comes_quickly_is_told_together_and_seldom(office: tuple[Seat, Seat
                     other.coordinator.messages.send("ada", subject, "")
 
         with ada.here(rest=rest) as found:
-            boss = found.coordinator
-            boss.parts.submitter.clock = lambda: now[0]
-            told = [(now[0], [one.subject for one in mail]) for mail in boss.messages.announced(60.0, between=10.0)]
-            left = [one.subject for one in boss.messages.inbox(peek=True).found]
+            coordinator = found.coordinator
+            coordinator.parts.submitter.clock = lambda: now[0]
+            told = [(now[0], [one.subject for one in mail]) for mail in coordinator.messages.announced(60.0, between=10.0)]
+            left = [one.subject for one in coordinator.messages.inbox(peek=True).found]
         assert [subjects for _, subjects in told] == [["first"], ["second", "third"], ["fourth"]]
         times = [at for at, _ in told]
         assert times[0] == 0.0

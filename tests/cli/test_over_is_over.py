@@ -78,8 +78,8 @@ def faces(run: Run, ada: Seat, ben: Seat, clock: Clock, monkeypatch: pytest.Monk
     assert found is not None
     yield "statusline", line(found)
     with ada.here(clock) as place:
-        boss = place.coordinator
-        state = boss.branch.view().state
+        coordinator = place.coordinator
+        state = coordinator.branch.view().state
         yield "board", board.render(replace(state, at=clock.now))
         for who in ("ada", "ben"):
             yield f"briefing of {who}", briefing.brief(state, who, clock.now, nonce="0" * 32).text

@@ -161,16 +161,16 @@ def test_nothing_is_shown_by_a_clock_that_is_contradicted(earlier: tuple[Seat, S
         found.coordinator.claims.acquire(file("x"))
     for wrong in (Clock(clock.now + timedelta(days=36500)), Clock(clock.now - timedelta(days=1))):
         with ben.here(wrong, truth=clock) as found:
-            boss = found.coordinator
-            now = boss.branch.status()
+            coordinator = found.coordinator
+            now = coordinator.branch.status()
             assert now.as_of == clock.now
             assert [item for item in now.attention if item.kind == "expired"] == []
             with pytest.raises(Held):
-                boss.claims.check(file("x"), None)
-            assert "this goes by the remote's" in " ".join(boss.notices)
+                coordinator.claims.check(file("x"), None)
+            assert "this goes by the remote's" in " ".join(coordinator.notices)
             with pytest.raises(ClockSkew):
-                boss.claims.acquire(file("free"))
-            boss.sessions.heartbeat(action="building")
+                coordinator.claims.acquire(file("free"))
+            coordinator.sessions.heartbeat(action="building")
 
 
 def test_the_same_operation_id_has_one_effect(pair: tuple[Seat, Seat]) -> None:
@@ -317,9 +317,9 @@ def test_a_loss_is_told_where_the_session_acts_on_it(earlier: tuple[Seat, Seat, 
     with ben.here(clock) as found:
         found.coordinator.claims.acquire(file("x"))
     for act in (
-        lambda boss: boss.claims.release(file("x")),
-        lambda boss: boss.claims.renew(file("x")),
-        lambda boss: boss.claims.check(file("x"), fence),
+        lambda coordinator: coordinator.claims.release(file("x")),
+        lambda coordinator: coordinator.claims.renew(file("x")),
+        lambda coordinator: coordinator.claims.check(file("x"), fence),
     ):
         with ada.here(clock) as found, pytest.raises(NotHeld):
             act(found.coordinator)

@@ -178,7 +178,7 @@ def test_whoever_was_stopped_past_the_end_finds_out_first_and_changes_nothing(of
     assert (farewell.released, farewell.state) == ((), "unchanged")
     assert log(ben, watch.wall) == before
     assert held(ben, watch.wall) == {"file:x": ("ben", fence), "file:y": ("ben", fence)}
-    assert any("ben holds it now" in warning for warning in watch.keeper.boss.notices)
+    assert any("ben holds it now" in warning for warning in watch.keeper.coordinator.notices)
 
 
 def test_an_expired_lease_that_nobody_took_is_given_back_too(office: tuple[Watch, Seat, Seat]) -> None:
@@ -296,7 +296,7 @@ def test_the_session_may_go_on_as_a_newer_run_meanwhile(office: tuple[Watch, Sea
     watch, ada, ben = office
     with ada.here(watch.wall) as found:
         found.coordinator.sessions.start("ada", work="something else")
-        assert found.coordinator.actor.run_id != watch.keeper.boss.actor.run_id
+        assert found.coordinator.actor.run_id != watch.keeper.coordinator.actor.run_id
     watch.hold(lambda: watch.move(TTL / 3), lambda: watch.move(TTL / 3))
     assert watch.losses == []
     assert len(watch.finish().released) == 2

@@ -71,16 +71,16 @@ def test_an_id_that_stands_for_one_request_is_refused_for_any_other(first: str, 
     with ben.here() as found:
         found.coordinator.claims.acquire(file("theirs"))
     with ada.here() as found:
-        boss = found.coordinator
+        coordinator = found.coordinator
         if first == "release of all":
-            boss.claims.acquire(file("x"))
-        done = USES[first](boss, "seven")
-        before = boss.branch.view(fresh=True).checked.seq
+            coordinator.claims.acquire(file("x"))
+        done = USES[first](coordinator, "seven")
+        before = coordinator.branch.view(fresh=True).checked.seq
         for name, use in USES.items():
             if name != first:
                 with pytest.raises(BadInput, match=r"seven is used already: event \d+ of ada, "):
-                    use(boss, "seven")
-        assert str(USES[first](boss, "seven")) == str(done)
+                    use(coordinator, "seven")
+        assert str(USES[first](coordinator, "seven")) == str(done)
     with ben.here() as found:  # another session, on another machine: it has not seen the first one's event yet
         with pytest.raises((BadInput, Held)):
             USES[first](found.coordinator, "seven")
@@ -120,15 +120,15 @@ def test_a_session_that_is_started_on_the_way_has_an_operation_of_its_own(pair: 
     for number, name in enumerate(("claim", "claim that waits", "run", "send", "ask", "heartbeat", "handoff", "setting", "end")):
         newcomer = Seat(ada.path, ada.desk, extra={"CLAUDE_CODE_SESSION_ID": name})
         with newcomer.here() as found:
-            boss = found.coordinator
-            before = boss.branch.view(fresh=True).checked.seq
+            coordinator = found.coordinator
+            before = coordinator.branch.view(fresh=True).checked.seq
             with suppress(NotInTime):  # nobody answers
-                USES[name](boss, f"op-{number}")
-            events = boss.branch.entries(session=None, resource=None, since=None, limit=9, after=before)
+                USES[name](coordinator, f"op-{number}")
+            events = coordinator.branch.entries(session=None, resource=None, since=None, limit=9, after=before)
             assert [one.kind for one in events][:1] == ["session.started"], name
             assert [one.id for one in events][1:] == [f"op-{number}"], name
             if name != "end":
-                boss.sessions.end([], None)
+                coordinator.sessions.end([], None)
 
 
 def test_a_claim_asked_for_again_when_it_is_over_is_not_held(earlier: tuple[Seat, Seat, Clock]) -> None:
@@ -168,10 +168,10 @@ def test_a_start_under_an_id_is_one_session_in_one_work_tree_and_another_elsewhe
 def test_a_claim_that_a_later_one_of_the_same_session_replaced_is_held_and_not_over(pair: tuple[Seat, Seat]) -> None:
     ada, _ = pair
     with ada.here() as found:
-        boss = found.coordinator
-        boss.claims.acquire(file("x"), mode="shared", op="build-7")
-        newer = boss.claims.acquire(file("x")).claims[0]
-        assert [lease.fence for lease in boss.claims.acquire(file("x"), mode="shared", op="build-7").claims] == [newer.fence]
+        coordinator = found.coordinator
+        coordinator.claims.acquire(file("x"), mode="shared", op="build-7")
+        newer = coordinator.claims.acquire(file("x")).claims[0]
+        assert [lease.fence for lease in coordinator.claims.acquire(file("x"), mode="shared", op="build-7").claims] == [newer.fence]
 
 
 def test_an_old_view_never_says_that_a_session_is_not_there(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
@@ -206,13 +206,13 @@ def test_a_message_that_was_taken_and_could_not_be_read_comes_with_the_next_look
     ada, ben = pair
     ben.ok("send", "ada", "early")
     with ada.here() as found:
-        boss = found.coordinator
-        old = boss.branch.view(fresh=True)
+        coordinator = found.coordinator
+        old = coordinator.branch.view(fresh=True)
         ben.ok("send", "ada", "late")
         with monkeypatch.context() as unread:
-            unread.setattr(boss.branch, "view", lambda **_: old)
-            unread.setattr(boss.log, "view", lambda: old)
-            assert [message.subject for message in boss.messages.inbox().found] == ["early"]
-        mail = boss.messages.inbox()
+            unread.setattr(coordinator.branch, "view", lambda **_: old)
+            unread.setattr(coordinator.log, "view", lambda: old)
+            assert [message.subject for message in coordinator.messages.inbox().found] == ["early"]
+        mail = coordinator.messages.inbox()
     assert [message.subject for message in mail.found] == ["late"]
     assert mail.again == {message.id for message in mail.found}

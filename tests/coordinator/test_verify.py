@@ -20,24 +20,24 @@ def busy(earlier: tuple[Seat, Seat, Clock]) -> tuple[Seat, Seat, Clock]:
     """A branch on which a lot has happened."""
     ada, ben, clock = earlier
     with ada.here(clock) as found:
-        boss = found.coordinator
-        boss.claims.acquire(file("src/api.py"), phase="BUILD", reason="endpoints")
-        boss.sessions.heartbeat(
+        coordinator = found.coordinator
+        coordinator.claims.acquire(file("src/api.py"), phase="BUILD", reason="endpoints")
+        coordinator.sessions.heartbeat(
             action="Building", target="church-guidance-ministry", phase="BUILD - implementing landing page", progress="30%",
             next_action="Implement intake form", estimated_completion=clock.now.replace(minute=59),
             files_touched=("src/shared.py",),
         )  # fmt: skip
-        boss.messages.send("broadcast", "Starting BUILD phase", "")
-        boss.messages.send("ben", "Can I help?", "", type="question")
+        coordinator.messages.send("broadcast", "Starting BUILD phase", "")
+        coordinator.messages.send("ben", "Can I help?", "", type="question")
     clock.move(minutes=14)
     with ben.here(clock) as found:
-        boss = found.coordinator
-        boss.messages.inbox()
-        boss.sessions.heartbeat(
+        coordinator = found.coordinator
+        coordinator.messages.inbox()
+        coordinator.sessions.heartbeat(
             action="blocked", target="dashboard", blocked_by="missing credentials", files_touched=("src/shared.py",)
         )
-        boss.claims.acquire(file("docs"), ttl_seconds=300)
-        boss.claims.release(file("docs"), done="docs done", next_phase="REVIEW")
+        coordinator.claims.acquire(file("docs"), ttl_seconds=300)
+        coordinator.claims.release(file("docs"), done="docs done", next_phase="REVIEW")
     return ada, ben, clock
 
 

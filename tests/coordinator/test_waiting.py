@@ -433,7 +433,7 @@ def test_no_step_of_a_wait_that_fails_for_the_moment_ends_it(
     waits(ben, times, *file("x"))
     told: list[str] = []
     with ben.here(times) as found:
-        boss = found.coordinator
+        coordinator = found.coordinator
         submit = Commands.submit
 
         def fails_twice(commands: Commands, command: type[Command], caller: Actor, **asked: Any) -> Any:
@@ -444,9 +444,9 @@ def test_no_step_of_a_wait_that_fails_for_the_moment_ends_it(
 
         pauses = Pauses(times, lambda: release(ann, times, *file("x")))
         monkeypatch.setattr(Commands, "submit", fails_twice)
-        monkeypatch.setattr(boss.parts.submitter, "sleep", pauses)
-        monkeypatch.setattr(boss.parts.submitter, "clock", pauses.clock)
-        assert [one.claimed_by for one in boss.claims.acquire(file("x"), wait=60.0).claims] == ["ben"]
+        monkeypatch.setattr(coordinator.parts.submitter, "sleep", pauses)
+        monkeypatch.setattr(coordinator.parts.submitter, "clock", pauses.clock)
+        assert [one.claimed_by for one in coordinator.claims.acquire(file("x"), wait=60.0).claims] == ["ben"]
     assert told == ["failed", "failed"]
 
 

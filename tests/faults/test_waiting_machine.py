@@ -566,11 +566,11 @@ class OnGit:
         for number, name in enumerate((*SESSIONS, "zoe")):
             self.seats[name] = Seat(folder / f"clone-{1 + number // 2 % 2}", folder / f"machine-{1 + number // 2 % 2}", name)
             self._connect(name)
-        boss = self.at["zoe"].coordinator
-        boss.setup.init()
-        boss.sessions.start("zoe")
-        boss.setup.set_shared("capacity.ci", "2")
-        boss.sessions.end([], None)
+        coordinator = self.at["zoe"].coordinator
+        coordinator.setup.init()
+        coordinator.sessions.start("zoe")
+        coordinator.setup.set_shared("capacity.ci", "2")
+        coordinator.sessions.end([], None)
 
     def _connect(self, name: str) -> None:
         seat = self.seats[name]
@@ -581,7 +581,7 @@ class OnGit:
         found.tip.witness = found.tip.at_hand = lambda: self.true  # type: ignore[method-assign]
         self.at[name] = found
 
-    def _boss(self, step: Step) -> Coordinator:
+    def _coordinator(self, step: Step) -> Coordinator:
         self.times[step.who] = self.begin + timedelta(seconds=step.now)
         self.true = self.begin + timedelta(seconds=step.true)
         self.at[step.who].coordinator.notices.clear()
@@ -589,11 +589,11 @@ class OnGit:
 
     def start(self, step: Step) -> None:
         """A new session, or the one that sat there, whose process is gone, as a new run."""
-        self._boss(step).sessions.start(step.who)
+        self._coordinator(step).sessions.start(step.who)
 
     def crash(self, step: Step) -> None:
         """The process that the session was started from is gone."""
-        self._boss(step)
+        self._coordinator(step)
         identity = self.at[step.who].coordinator.parts.identity
         binding = identity.get(step.who)
         assert binding is not None
@@ -603,48 +603,48 @@ class OnGit:
 
     def end(self, step: Step) -> None:
         """The session ends."""
-        self._boss(step).sessions.end([], None)
+        self._coordinator(step).sessions.end([], None)
 
     def claim(self, step: Step, what: Sequence[str], asked: Rec) -> None:
         """Asks; who waits doesn't wait for longer than one look."""
         rest = {key: value for key, value in asked.items() if key != "wait"}
         wait = 0.0 if asked["wait"] else None
-        self._boss(step).claims.acquire([Resource.read(one) for one in what], wait=wait, **rest)
+        self._coordinator(step).claims.acquire([Resource.read(one) for one in what], wait=wait, **rest)
 
     def renew(self, step: Step) -> None:
         """All that it holds."""
         try:
-            self._boss(step).claims.renew([])
+            self._coordinator(step).claims.renew([])
         except NotHeld as error:
             if "holds nothing any more" not in error.message:  # what it was seen to hold is gone, and it is told so
                 raise
 
     def beat(self, step: Step) -> None:
         """A heartbeat."""
-        self._boss(step).sessions.heartbeat(action="working")
+        self._coordinator(step).sessions.heartbeat(action="working")
 
     def release(self, step: Step, what: str) -> None:
         """By the fence that it knows: it looks first."""
-        boss = self._boss(step)
-        boss.branch.view()
-        boss.claims.release([Resource.read(what)])
+        coordinator = self._coordinator(step)
+        coordinator.branch.view()
+        coordinator.claims.release([Resource.read(what)])
 
     def request(self, step: Step, what: str) -> str:
         """Asks the holders; the operation."""
-        return self._boss(step).claims.request(Resource.read(what), "")[0].id
+        return self._coordinator(step).claims.request(Resource.read(what), "")[0].id
 
     def respond(self, step: Step, request: str, answer: Any) -> None:
         """Answers."""
-        self._boss(step).claims.respond(request, answer, "")
+        self._coordinator(step).claims.respond(request, answer, "")
 
     def old_run(self, step: Step, what: str) -> None:
         """What the process of an earlier run still sends, where there is one."""
-        self._boss(step)
-        boss = self.old[step.who].coordinator
+        self._coordinator(step)
+        coordinator = self.old[step.who].coordinator
         with pytest.raises(NotHeld):
-            boss.claims.acquire([Resource.read(what)])
+            coordinator.claims.acquire([Resource.read(what)])
         with suppress(NotHeld):
-            boss.claims.release([Resource.read(what)])
+            coordinator.claims.release([Resource.read(what)])
 
     def state(self, step: Step) -> State:
         """The branch as who acted last knows it: it was at the tip."""
@@ -652,11 +652,11 @@ class OnGit:
 
     def history(self) -> list[Moment]:
         """Every commit, replayed; it verifies, tree by tree."""
-        boss = self.at[SESSIONS[0]].coordinator
-        verdict = boss.branch.verify(full=True)
+        coordinator = self.at[SESSIONS[0]].coordinator
+        verdict = coordinator.branch.verify(full=True)
         assert (verdict.problems, verdict.commits) == ((), verdict.events)
         seen: list[Good] = []
-        boss.log.replay(verdict.tip, seen.append)
+        coordinator.log.replay(verdict.tip, seen.append)
         states = [State(), *(one.state for one in seen)]
         return [(one.event, before, one.state, one.committed_at) for one, before in zip(seen, states, strict=False)]
 

@@ -59,13 +59,6 @@ OF_LIBRARIES = {
     "_local.met", "_here.gate",
 }  # fmt: skip
 """Fields of what Python and libraries give us: those are set up by assigning."""
-OWN_STATE = {
-    "cli/": ("options", "course", "signals"),  # what the command line said, and how far `run` is: both of one process, one module
-    "git/trees.py": ("new", "compared"),  # a tree while it is built
-    "relay/relay.py": ("book", "self.book", "way"),  # how far each way came
-    "connection/connect.py": ("tip",),  # a test's or the demo's clock
-}
-"""By module, the objects whose fields it still assigns, each with its reason."""
 
 ENTRIES = {
     "main.py",
@@ -211,7 +204,6 @@ def strangers_at_the_root(module: Module) -> list[Found]:
 
 def fields_of_others(module: Module) -> list[Found]:
     """An assignment to a field of another object: what it holds is its own business."""
-    own = [name for place, names in OWN_STATE.items() if module.name.startswith(place) for name in names]
     found = []
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
@@ -222,7 +214,7 @@ def fields_of_others(module: Module) -> list[Found]:
                     continue
                 name = ast.unparse(part)
                 holder = name.rpartition(".")[0]
-                if holder not in {"self", "cls", *own} and name not in OF_LIBRARIES:
+                if holder not in {"self", "cls"} and name not in OF_LIBRARIES:
                     found.append(module.found(node, f"assigns {name}"))
     return found
 

@@ -155,17 +155,17 @@ def test_every_reader_of_the_log_passes_over_what_a_merge_brought(
     git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
     for seat in (ada, Seat(tmp_path / "fresh", tmp_path / "desk-fresh")):
         with seat.here() as found:
-            boss, log = found.coordinator, found.coordinator.log
-            view = boss.branch.view()
+            coordinator, log = found.coordinator, found.coordinator.log
+            view = coordinator.branch.view()
             behind = {oid for oid, _ in log.objects.range(view.checked.tip) or []}
-            told = boss.branch.entries(session=None, resource=None, since=None, limit=99)
+            told = coordinator.branch.entries(session=None, resource=None, since=None, limit=99)
             assert {one.commit for one in told if one.ignored} == bad
             assert {one.entry.commit for one in Stream(log).new(view) if one.event is None} == bad
             assert {good.commit for good in log.line(view.checked)} == behind - bad
             assert log.find("forged", view.checked) == []
-            assert boss.branch.history(Resource("file", "y"))[0].all(boss.now()) == []
-            assert progress.found(boss.branch, view, Resource("file", "y"), mine="").before == progress.Before()
-            assert {one.commit for one in boss.branch.verify().problems} == bad
+            assert coordinator.branch.history(Resource("file", "y"))[0].all(coordinator.now()) == []
+            assert progress.found(coordinator.branch, view, Resource("file", "y"), mine="").before == progress.Before()
+            assert {one.commit for one in coordinator.branch.verify().problems} == bad
             assert {one.commit for one in view.checked.unmended} == bad
 
 

@@ -109,12 +109,12 @@ def test_a_stolen_claim_is_no_part_of_it(worn: tuple[Seat, Seat, Clock], file_re
     leases = ada.ok("history", "src/a.py")["leases"]
     assert [one["fence"] for one in leases] == [one["fence"] for one in before]
     with ada.here() as found:  # a clone that no longer knows which ones are bad finds out again
-        boss = found.coordinator
-        checked = boss.branch.view().checked
+        coordinator = found.coordinator
+        checked = coordinator.branch.view().checked
         assert len(checked.bad) == 1
         forgetful = Checked(checked.tip, checked.good, checked.seq, ())
-        seen = [one.commit for one in boss.log.line(forgetful)]
-        assert seen == [one.commit for one in boss.log.line(checked)]
+        seen = [one.commit for one in coordinator.log.line(forgetful)]
+        assert seen == [one.commit for one in coordinator.log.line(checked)]
         assert checked.bad[0].commit not in seen
         assert isinstance(checked.bad[0], Bad)
 
@@ -122,11 +122,11 @@ def test_a_stolen_claim_is_no_part_of_it(worn: tuple[Seat, Seat, Clock], file_re
 def test_how_ones_own_lease_ended(worn: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = worn
     with ben.here(clock) as found:
-        boss = found.coordinator
-        held, now = boss.branch.history(Resource("file", "src/a.py"))
+        coordinator = found.coordinator
+        held, now = coordinator.branch.history(Resource("file", "src/a.py"))
         first, second, third = held.all(now)
-        assert boss.branch.how_it_ended(second.resource, second.fence) == "released"
-        assert boss.branch.how_it_ended(first.resource, first.fence) is None  # not ben's
-        assert boss.branch.how_it_ended(third.resource, third.fence) is None
+        assert coordinator.branch.how_it_ended(second.resource, second.fence) == "released"
+        assert coordinator.branch.how_it_ended(first.resource, first.fence) is None  # not ben's
+        assert coordinator.branch.how_it_ended(third.resource, third.fence) is None
     with ada.here(clock) as found:
         assert found.coordinator.branch.how_it_ended(first.resource, first.fence) == "taken_over"

@@ -168,18 +168,18 @@ def test_a_commit_by_hand_is_told_as_ignored_and_moves_no_number(
 def test_a_view_that_is_older_than_the_last_one_repeats_nothing(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     with ben.here() as found:
-        boss = found.coordinator
-        old = boss.branch.view()
-        stream = Stream(boss.log, 1)
+        coordinator = found.coordinator
+        old = coordinator.branch.view()
+        stream = Stream(coordinator.log, 1)
         assert [one.entry.seq for one in stream.new(old)] == [2, 3]
         ada.ok("send", "ben", "one")
-        new = boss.branch.view()
+        new = coordinator.branch.view()
         assert [one.entry.seq for one in stream.new(new)] == [4]
         assert list(stream.new(old)) == []
         assert list(stream.new(new)) == []
         ada.ok("send", "ben", "two")
-        assert [one.entry.seq for one in stream.new(boss.branch.view())] == [5]
-        assert [one.entry.seq for one in Stream(boss.log, 3).new(boss.branch.view())] == [4, 5]
+        assert [one.entry.seq for one in stream.new(coordinator.branch.view())] == [5]
+        assert [one.entry.seq for one in Stream(coordinator.log, 3).new(coordinator.branch.view())] == [4, 5]
 
 
 def test_since_a_number_without_following(pair: tuple[Seat, Seat]) -> None:

@@ -437,7 +437,7 @@ def test_what_is_told_once_is_not_told_to_a_call_given_up(pair: tuple[Seat, Seat
     patience = Patience(threading.Lock())
 
     def run(at: At, given: schemas.StatusGiven) -> Answer:
-        at.boss.notices.add("you no longer hold file:a")
+        at.coordinator.notices.add("you no longer hold file:a")
         patience.gone.set()
         return Answer({})
 

@@ -79,13 +79,15 @@ def shift(
 ) -> Iterator[Shift]:
     """A relay at that seat; `real`: time passes by itself."""
     with seat.here(wall) as found:
-        boss = found.coordinator
+        coordinator = found.coordinator
         made = Plan(**{"name": "chat", "choice": ALL, "outlets": tuple(outlets), "inlets": tuple(inlets), "since": since, **plan})
         one: Shift = Shift(found, wall, None)  # type: ignore[arg-type]  # filled in below: each needs the other
         if not real:
-            boss.parts.submitter.sleep, boss.parts.submitter.clock = one.sleep, one.clock
+            coordinator.parts.submitter.sleep, coordinator.parts.submitter.clock = one.sleep, one.clock
         book = Book.open(found.desk.path / "relay", made.name)
-        one.relay = Relay(boss, made, book, told=one.told.append, stop=lambda: one.over(), clock=monotonic if real else one.clock)
+        one.relay = Relay(
+            coordinator, made, book, told=one.told.append, stop=lambda: one.over(), clock=monotonic if real else one.clock
+        )
         yield one
 
 
@@ -102,19 +104,19 @@ def texts(service: Service) -> list[str]:
 def say(seat: Seat, wall: Clock, count: int, start: int = 0) -> None:
     """That many broadcasts, in one push."""
     with seat.here(wall) as found:
-        boss = found.coordinator
+        coordinator = found.coordinator
         for number in range(start, start + count):
             found.desk.put(
                 SendMessage(
                     op=found.desk.next_id(),
                     session="ada",
-                    run_id=boss.actor.run_id,
+                    run_id=coordinator.actor.run_id,
                     at=wall(),
                     to="broadcast",
                     subject=f"message {number}",
                 )
             )
-        assert boss.parts.submitter.flush(300.0) == []
+        assert coordinator.parts.submitter.flush(300.0) == []
 
 
 def numbers(lines: Sequence[str]) -> list[int]:

@@ -176,11 +176,11 @@ class Claude:
             agent, pid = {"CLAUDE_CODE_SESSION_ID": self.id}, self.host.child.pid
             owner = (pid, processes.born(pid))
             actor = replace(found.coordinator.actor, agent=agent, agent_name="claude-code", owner=owner, cached=True)
-            boss = found.coordinator.acting_as(actor)
-            arrived = arrival.arrive(boss, source)
+            coordinator = found.coordinator.acting_as(actor)
+            arrived = arrival.arrive(coordinator, source)
             assert arrived is not None
             Tray.of(self.own, arrived.session).touch()
-            arrival.shown(boss, arrived)
+            arrival.shown(coordinator, arrived)
 
     def fetch(self) -> None:
         """Has the background look once, now."""

@@ -192,38 +192,40 @@ def act(seat: Seat, call: dict[str, Any], shift: float, handle: int) -> None:
 
 
 def _ask(found: Connection, call: dict[str, Any], handle: int) -> dict[str, Any]:
-    boss, kind, op = found.coordinator, call["kind"], call["op"]
+    coordinator, kind, op = found.coordinator, call["kind"], call["op"]
     wanted = [Resource.read(text) for text in call["wanted"]]
     if kind == "inbox":
-        messages, again, _more = boss.messages.inbox()
-        boss.messages.shown(messages)
+        messages, again, _more = coordinator.messages.inbox()
+        coordinator.messages.shown(messages)
         return {"answer": "done", "messages": [one.id for one in messages], "again": sorted(again)}
     if kind == "sync":
-        errors, view = boss.branch.sync()  # the errors may be those of others, whose callers are dead: what counts is what is left
+        errors, view = (
+            coordinator.branch.sync()
+        )  # the errors may be those of others, whose callers are dead: what counts is what is left
         left = len(found.desk.waiting()) + len(found.desk.refused())
         return {"answer": "done" if view else "refused", "unsent": left, "words": "; ".join(one.message for one in errors)}
     extra: dict[str, Any] = {}
     if kind == "claim":
-        leases = boss.claims.acquire(wanted, mode=call["mode"], any_of=call["any"], ttl_seconds=call["ttl"], op=op)
+        leases = coordinator.claims.acquire(wanted, mode=call["mode"], any_of=call["any"], ttl_seconds=call["ttl"], op=op)
         receipt, extra["held"] = leases.receipt, [[str(one.resource), one.fence] for one in leases.claims]
     elif kind == "renew":
-        leases = boss.claims.renew(wanted, op=op)
+        leases = coordinator.claims.renew(wanted, op=op)
         receipt, extra["held"] = leases.receipt, [[str(one.resource), one.fence] for one in leases.claims]
     elif kind == "release":
-        receipt, freed = boss.claims.release(wanted or None, op=op)
+        receipt, freed = coordinator.claims.release(wanted or None, op=op)
         entries = [split_lease(entry) for entry in freed]
         extra["fences"] = [[str(resource), fence] for fence, resource in entries]
     elif kind == "heartbeat":
-        receipt = boss.sessions.heartbeat(action="building", target=f"step {call['n']}", op=op)
+        receipt = coordinator.sessions.heartbeat(action="building", target=f"step {call['n']}", op=op)
     elif kind == "send":
-        receipt = boss.messages.send(call["to"], call["subject"], "", op=op)
+        receipt = coordinator.messages.send(call["to"], call["subject"], "", op=op)
     elif kind == "start":
-        _, receipt = boss.sessions.start(call["session"], op=op)
+        _, receipt = coordinator.sessions.start(call["session"], op=op)
     elif kind == "end":
-        receipt = boss.sessions.end([], None, op=op)
+        receipt = coordinator.sessions.end([], None, op=op)
     else:
         assert kind == "init", kind
-        receipt = boss.setup.init(op=op)
+        receipt = coordinator.setup.init(op=op)
     answer = {"committed": "done"}.get(receipt.state, receipt.state)
     return {"answer": answer, "op": receipt.id, "seq": receipt.seq or None, "commit": receipt.commit or None, **extra}
 

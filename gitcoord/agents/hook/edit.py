@@ -21,9 +21,9 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
     """What the guard says of an edit, as a verdict or a warning. Where no text gets to the agent now, a warning is kept."""
     try:
         with connected(here, occasion.agent, heard=False) as found:  # what it lost is told where it is listened to
-            boss = found.coordinator
+            coordinator = found.coordinator
             said = check.look(
-                boss.branch, found.repo, found.settings, Asked(paths=occasion.paths, here=occasion.place, can_ask=True)
+                coordinator.branch, found.repo, found.settings, Asked(paths=occasion.paths, here=occasion.place, can_ask=True)
             )  # fmt: skip
     except NotInitialised:
         return Said()
@@ -33,8 +33,8 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
             said.good,
             said.state.claims.values(),
             said.state.rules.grace,
-            boss.actor.namespace,
-            fold=boss.branch.folds(said.state),
+            coordinator.actor.namespace,
+            fold=coordinator.branch.folds(said.state),
         )
     here.background()
     if said.outcome in {"blocked", "asked"}:
@@ -51,7 +51,7 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
         here.tray.tell(notes.quiet(here, said.good, occasion))
 
     if said.outcome == "allowed":
-        wanted = targets.targets(ground(here, boss.actor.namespace), occasion.paths, occasion.place)
+        wanted = targets.targets(ground(here, coordinator.actor.namespace), occasion.paths, occasion.place)
         notes.to_claim(here, wanted)
         return Said()
     if not tell or said.outcome != "warned":

@@ -32,22 +32,22 @@ def connected(here: Here, agent: str, *, cached: bool = False, heard: bool = Tru
 def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
     """Registers the session, or goes on with it, and briefs it if a text gets to it now (`takes`)."""
     with connected(here, occasion.agent, cached=True) as found:  # to look once is enough
-        boss = found.coordinator
+        coordinator = found.coordinator
         named = here.environ.get("GITCOORD_SESSION", "")
-        arrived = arrival.arrive(boss, occasion.source, named=named, files=touched(found.repo))
+        arrived = arrival.arrive(coordinator, occasion.source, named=named, files=touched(found.repo))
         if arrived is None:
             return Said()
         tray = Tray.of(here.own, arrived.session)
         tray.touch()
         tray.set_claims(on=found.settings.autoclaim)
-        view = boss.branch.view(fresh=False)
+        view = coordinator.branch.view(fresh=False)
         cache.note(
             found.memory.path,
             view.checked.good,
             view.state.claims.values(),
             view.state.rules.grace,
-            boss.actor.namespace,
-            fold=boss.branch.folds(view.state),
+            coordinator.actor.namespace,
+            fold=coordinator.branch.folds(view.state),
         )
     here.background(now=not arrived.known)
-    return Said(Answer(context=arrived.text), lambda: arrival.shown(boss, arrived)) if takes else Said()
+    return Said(Answer(context=arrived.text), lambda: arrival.shown(coordinator, arrived)) if takes else Said()

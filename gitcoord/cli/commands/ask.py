@@ -23,9 +23,11 @@ def ask(
 ) -> None:
     """Ask and wait for its answer (90 seconds if nothing else is said); the question stays open afterwards."""
     with connection() as found:
-        boss = found.coordinator
-        boss.sessions.ensure()
+        coordinator = found.coordinator
+        coordinator.sessions.ensure()
         seconds = parse_duration(timeout).total_seconds() if timeout else ASK
-        back = boss.messages.id_of(reply_to) if reply_to else None
-        receipt, mail = boss.messages.ask(who, text_or_stdin(question), seconds=seconds, reply_to=back, tell=say, op=options.op)
-        deliver(boss, mail, id=receipt.id, seq=receipt.seq)
+        back = coordinator.messages.id_of(reply_to) if reply_to else None
+        receipt, mail = coordinator.messages.ask(
+            who, text_or_stdin(question), seconds=seconds, reply_to=back, tell=say, op=options.op
+        )
+        deliver(coordinator, mail, id=receipt.id, seq=receipt.seq)

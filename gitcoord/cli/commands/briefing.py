@@ -17,16 +17,16 @@ def briefing(
 ) -> None:
     """Say what a starting session should know, in 4 KB at most; again: only what is new. Takes no message."""
     with connection() as found:
-        boss = found.coordinator
-        told = boss.briefings.brief(touched(found.repo), everything=everything)
+        coordinator = found.coordinator
+        told = coordinator.briefings.brief(touched(found.repo), everything=everything)
         if options.json:
-            read_at = found.memory.read_at()
+            read_at, me = found.memory.read_at(), coordinator.actor.session
             record = {
-                "session_id": boss.actor.session or None, "seq": told.seen.seq, "read_at": spell(read_at) if read_at else None,
+                "session_id": me or None, "seq": told.seen.seq, "read_at": spell(read_at) if read_at else None,
                 "new": bool(told.text), "counts": told.counts, "text": told.text,
             }  # fmt: skip
             answer(record)
         elif told.text:
             out(told.text.removesuffix("\n"))
         output.require()
-        boss.briefings.note_shown(told)
+        coordinator.briefings.note_shown(told)

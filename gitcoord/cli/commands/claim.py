@@ -37,7 +37,7 @@ def claim(
     if timeout and not wait:
         raise BadInput("--timeout says how long to --wait", hint="gitcoord claim … --wait --timeout 90s")
     with connection() as found:
-        boss = found.coordinator
+        coordinator = found.coordinator
         refuse_words(found, names)
         wanted = resources(found, names)
         asked: dict[str, Any] = {
@@ -46,7 +46,9 @@ def claim(
             "breaks": breaks,
         }  # fmt: skip
         try:
-            held = boss.claims.acquire(wanted, wait=patience(boss, timeout) if wait else None, told=say, op=options.op, **asked)
+            held = coordinator.claims.acquire(
+                wanted, wait=patience(coordinator, timeout) if wait else None, told=say, op=options.op, **asked
+            )
         except GitcoordError as error:
             outcome = {3: "blocked", 5: "unknown"}.get(error.exit_code, "failed")
             code = tell(error, outcome=outcome, claims=[], blocked_by=[], place=None, commit=None, seq=None)

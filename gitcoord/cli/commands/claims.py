@@ -18,12 +18,12 @@ def claims(
 ) -> None:
     """List who holds what."""
     with connection() as found:
-        boss = found.coordinator
+        coordinator = found.coordinator
         over = resource(found, overlapping) if overlapping else None
-        leases = boss.claims.leases(mine=mine, overlapping=over)
-        ended = boss.claims.over(mine=mine, overlapping=over)
-        places = boss.claims.places(mine=mine, overlapping=over)
-        ready = boss.handoffs.ready(over) if not mine else []
+        leases = coordinator.claims.leases(mine=mine, overlapping=over)
+        ended = coordinator.claims.over(mine=mine, overlapping=over)
+        places = coordinator.claims.places(mine=mine, overlapping=over)
+        ready = coordinator.handoffs.ready(over) if not mine else []
         if options.json:
             told = {
                 "claims": [as_json.claim(one) for one in leases],
@@ -35,7 +35,7 @@ def claims(
             return
         rows = [
             [
-                str(one.resource), one.claimed_by + (" (you)" if one.claimed_by == boss.actor.session else ""), one.mode,
+                str(one.resource), one.claimed_by + (" (you)" if one.claimed_by == coordinator.actor.session else ""), one.mode,
                 spell(one.expires_at), str(one.fence), one.phase or one.reason or "",
             ]
             for one in leases
@@ -43,7 +43,7 @@ def claims(
         with others_words():
             table(["WHAT", "HOLDER", "MODE", "UNTIL", "FENCE", "FOR"], rows)
             for one in ended[:10]:
-                whose = "yours" if one.claimed_by == boss.actor.session else f"that of {one.claimed_by}"
+                whose = "yours" if one.claimed_by == coordinator.actor.session else f"that of {one.claimed_by}"
                 out(f"over: {one.resource}, {whose} until {spell(one.expires_at)} (fence {one.fence})")
             if len(ended) > 10:
                 out(f"… and {len(ended) - 10} more that are over (--json has them all)")

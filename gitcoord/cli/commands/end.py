@@ -27,12 +27,12 @@ def end(
     if to is None and any((following, blockers, tests, branch)):
         raise BadInput("--next, --blockers, --tests and --branch are for --handoff", hint="gitcoord end --handoff anyone")
     with connection() as found:
-        boss = found.coordinator
-        name = boss.actor.session
-        held = boss.parts.identity.held(name) if name else []
+        coordinator = found.coordinator
+        name = coordinator.actor.session
+        held = coordinator.parts.identity.held(name) if name else []
         said = {"next": following, "blockers": blockers, "tests": tests} if to is not None else {}
         where = handoff.code(found, branch) if to is not None else {}
-        receipt = boss.sessions.end(done or [], notes, to=to, op=options.op, **said, **where)
+        receipt = coordinator.sessions.end(done or [], notes, to=to, op=options.op, **said, **where)
         left = f", handoff {receipt.seq or ''} left for {to}" if to is not None else ""
         answer(
             as_json.receipt(receipt),

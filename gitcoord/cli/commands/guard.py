@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.cli.connect import answer, here_and_root, options, say, tell
+from gitcoord.cli.connect import answer, options, say, tell
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import leases
 from gitcoord.errors import BadInput, GitcoordError, NoRepository, NotInitialised
@@ -92,8 +92,7 @@ def _connection() -> Iterator[Connection]:
     # In a hook git says by variables which repository is meant; -C says it plainer.
     session = options.session or None
     with connect(start, os.environ, session=session, heard=not options.quiet, hooked=not options.path) as found:
-        options.agent = bool(found.coordinator.actor.agent)
-        options.below = bool(here_and_root(found)[0])
+        options.note_reader(found)
         yield found
 
 

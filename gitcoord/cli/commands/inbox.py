@@ -41,24 +41,24 @@ def inbox(
     if wait and (everything or sent):
         raise BadInput("--wait is for what is unread", hint="gitcoord inbox --wait")
     with connection() as found:
-        boss = found.coordinator
+        coordinator = found.coordinator
         output.require()  # before anything is taken
-        if not boss.actor.session:
-            boss.sessions.ensure()
+        if not coordinator.actor.session:
+            coordinator.sessions.ensure()
         if everything or sent:
-            every = boss.messages.all(sent=sent, sender=sender, kind=kind)
+            every = coordinator.messages.all(sent=sent, sender=sender, kind=kind)
             mail = Mail(every if options.json else every[-_KEPT:])
             if len(every) > len(mail.found):
                 say(f"{len(every) - len(mail.found)} earlier ones are not shown: --json has them all")
         else:
-            seconds = patience(boss, timeout) if wait else None
-            mail = boss.messages.inbox(peek=peek or options.cached, wait=seconds, sender=sender, kind=kind)
-        readers = {one.id: boss.messages.read_by(one) for one in mail.found} if sent else None
+            seconds = patience(coordinator, timeout) if wait else None
+            mail = coordinator.messages.inbox(peek=peek or options.cached, wait=seconds, sender=sender, kind=kind)
+        readers = {one.id: coordinator.messages.read_by(one) for one in mail.found} if sent else None
         nothing = "no unread messages" if not everything and not sent else "no messages"
         if everything or sent or peek or options.cached:
             show_mail(mail, nothing=nothing, readers=readers)
         else:
-            deliver(boss, mail, nothing=nothing)
+            deliver(coordinator, mail, nothing=nothing)
 
 
 def _show_whole(which: str) -> None:

@@ -32,13 +32,13 @@ def listen(
         announce.follow(seconds, go_on=follow, wake=wake or "")
         return
     with connection() as found:
-        boss = found.coordinator
+        coordinator = found.coordinator
         output.require()
-        boss.sessions.ensure()
+        coordinator.sessions.ensure()
         heard = False
-        for mail in boss.messages.listen(patience(boss, timeout) if timeout or not follow else FOREVER):
+        for mail in coordinator.messages.listen(patience(coordinator, timeout) if timeout or not follow else FOREVER):
             heard = True
-            deliver(boss, mail)
+            deliver(coordinator, mail)
             if not follow:
                 return
         if not heard:

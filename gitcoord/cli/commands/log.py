@@ -32,21 +32,21 @@ def log(
     # Here the global option means "of this session".
     who = parse_session(options.session) if options.session else None
     with connection() as found:
-        boss = found.coordinator
+        coordinator = found.coordinator
         wanted = resource(found, what) if what else None
         if follow:
             with others_words():
-                for one in watch.follow(boss.branch, after=after, since=start, session=who, resource=wanted, newest=limit):
-                    for warning in boss.notices:
+                for one in watch.follow(coordinator.branch, after=after, since=start, session=who, resource=wanted, newest=limit):
+                    for warning in coordinator.notices:
                         say(f"warning: {warning}")
-                    boss.notices.clear()
+                    coordinator.notices.clear()
                     _print_entry(one)
             return
-        entries, left, all_counted = boss.branch.counted(session=who, resource=wanted, since=start, after=after, limit=limit)
+        entries, left, all_counted = coordinator.branch.counted(session=who, resource=wanted, since=start, after=after, limit=limit)
         if options.json:
             answer({"events": [_entry(one) for one in entries], "earlier": left})
             return
-        if who is not None and not entries and who not in boss.branch.view(fresh=False).state.sessions:
+        if who is not None and not entries and who not in coordinator.branch.view(fresh=False).state.sessions:
             say(f"no session is called {who}: gitcoord peers")
         if left:
             out(f"{left}{'' if all_counted else ' or more'} earlier ones are not shown (--limit)")

@@ -18,16 +18,16 @@ def peers(
 ) -> None:
     """List the other sessions that are there."""
     with connection() as found:
-        boss = found.coordinator
-        state = boss.branch.view().state
+        coordinator = found.coordinator
+        state = coordinator.branch.view().state
         others = [
             one
             for one in sorted(state.sessions.live(), key=lambda one: one.start_seq)
-            if one.session_id != boss.actor.session
+            if one.session_id != coordinator.actor.session
             and (capability is None or capability in one.capabilities)
             and role in (None, one.role)
         ]
-        now, quiet = boss.branch.time_now(), state.rules.quiet_after
+        now, quiet = coordinator.branch.time_now(), state.rules.quiet_after
         stands = {one.session_id: standing(one, now, quiet) for one in others}
         if options.json:
             answer({"sessions": [{**as_json.record(one), "quiet": stands[one.session_id] == "quiet"} for one in others]})

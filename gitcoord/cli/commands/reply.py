@@ -22,13 +22,13 @@ def reply(
     if len(words) > 2:
         raise BadInput(f"{len(words)} words are too many: [ID] ANSWER", hint='gitcoord reply 42 "Yes, since version 2."')
     with connection() as found:
-        boss = found.coordinator
-        boss.sessions.ensure()
-        asked = boss.messages.id_of(words[0], any_receiver=True) if len(words) == 2 else None
-        seconds = patience(boss, timeout) if wait or timeout else None
-        receipt, mail = boss.messages.reply(asked, text_or_stdin(words[-1]), wait=seconds, op=options.op, tell=say)
+        coordinator = found.coordinator
+        coordinator.sessions.ensure()
+        asked = coordinator.messages.id_of(words[0], any_receiver=True) if len(words) == 2 else None
+        seconds = patience(coordinator, timeout) if wait or timeout else None
+        receipt, mail = coordinator.messages.reply(asked, text_or_stdin(words[-1]), wait=seconds, op=options.op, tell=say)
         told = as_json.receipt(receipt)
         if wait or timeout:
-            deliver(boss, mail, **told)
+            deliver(coordinator, mail, **told)
         else:
             answer(told, "answered" if receipt.state != "queued" else "queued: the remote is away")

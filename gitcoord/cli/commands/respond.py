@@ -24,10 +24,10 @@ def respond(
     if verdict not in ("approve", "deny", "share"):
         raise BadInput(f"the answer is approve, deny or share, not {show(verdict, 40)!r}")
     with connection() as found:
-        boss = found.coordinator
-        key = boss.messages.id_of(request)
+        coordinator = found.coordinator
+        key = coordinator.messages.id_of(request)
         text = text_or_stdin(message) if message else ""
-        receipt, event = boss.claims.respond(key, cast(Answer, verdict), text, op=options.op)
+        receipt, event = coordinator.claims.respond(key, cast(Answer, verdict), text, op=options.op)
         words = {
             "approve": f"{event.resource} is given up" + (f" and offered to {event.asker}" if event.offered else ""),
             "share": f"{event.resource} is held shared now" + (f" and offered to {event.asker}" if event.offered else ""),

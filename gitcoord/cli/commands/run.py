@@ -47,6 +47,22 @@ class _Course:
             self.child.stop(all_of_it=True)
             self.instead = _LOST
 
+    def hold(self, kept: tuple[Kept, ...]) -> None:
+        """Note what is held while the command runs."""
+        self.kept = kept
+
+    def begin(self, child: Child) -> None:
+        """Note the command that was started."""
+        self.child = child
+
+    def end(self, child: Child) -> None:
+        """Note how the command ended."""
+        self.code = child.code
+
+    def end_with(self, code: int) -> None:
+        """Note the exit code in place of the command's own."""
+        self.instead = code
+
     @property
     def exit_code(self) -> int:
         """The command's own; 4 if it was stopped for a lease that was lost, or ended well although one was."""
@@ -92,12 +108,14 @@ def run(
         keeper = Keeper(found.coordinator)
         try:
             asked |= {"wait": patience(found.coordinator, timeout)} if wait else {}
-            course.kept = keeper.take(
-                [resource(found, text) for text in claim],
-                told=say,
-                stop=lambda: wait and bool(signals.ending),
-                op=options.op,
-                **asked,
+            course.hold(
+                keeper.take(
+                    [resource(found, text) for text in claim],
+                    told=say,
+                    stop=lambda: wait and bool(signals.ending),
+                    op=options.op,
+                    **asked,
+                )
             )
         except GitcoordError as error:
             outcome = {3: "blocked", 5: "unknown"}.get(error.exit_code, "failed")
@@ -133,26 +151,26 @@ def _carry_out(
         say(f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence}){stays}")
     for loss in keeper.look(say):  # an operation asked for again may have been granted long ago
         course.lost(loss)
-    signals.asking = False
+    signals.settle()
     if signals.ending or course.losses:
-        course.instead = 128 + signals.ending if signals.ending else _LOST
+        course.end_with(128 + signals.ending if signals.ending else _LOST)
         return
     try:
-        course.child = Child(
-            command, folder=where, environ=_environ(course.kept, found), signals=signals, marks=marks, kill_after=kill_after
-        )  # fmt: skip
+        environ = _environ(course.kept, found)
+        child = Child(command, folder=where, environ=environ, signals=signals, marks=marks, kill_after=kill_after)
+        course.begin(child)
     except OSError as error:
-        course.instead = 127 if isinstance(error, FileNotFoundError) else 126
+        course.end_with(127 if isinstance(error, FileNotFoundError) else 126)
         say(f"error: {command[0]} can't be run: {error.strerror}")
         return
     try:
-        keeper.hold(course.child.wait, course.lost, say)
+        keeper.hold(child.wait, course.lost, say)
     finally:
-        course.child.close()
-        course.code = course.child.code
-    if course.child.left_behind:
+        child.close()
+        course.end(child)
+    if child.left_behind:
         say("warning: the command left processes behind; they were ended")
-    if alive := course.child.strays():
+    if alive := child.strays():
         names = ", ".join(f"{show(name, 20)} (pid {pid})" for pid, name in list(alive.items())[:_NAMED])
         more = f" and {len(alive) - _NAMED} more" if len(alive) > _NAMED else ""
         what = "error: it could not be ended" if course.losses else "warning: left behind, and goes on"

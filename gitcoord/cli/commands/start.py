@@ -22,13 +22,15 @@ def start(
 ) -> None:
     """Register a session, or go on with the one of this work tree."""
     with connection() as found:
-        boss = found.coordinator
-        session, receipt = boss.sessions.start(name, new=new, capabilities=capability or [], role=role, work=work, op=options.op)
+        coordinator = found.coordinator
+        session, receipt = coordinator.sessions.start(
+            name, new=new, capabilities=capability or [], role=role, work=work, op=options.op
+        )
         words = f"session {session}" + (" (queued: the remote is away)" if receipt.state == "queued" else "")
         state = "queued" if receipt.state == "queued" else "committed"
         offers = []
         with suppress(NotInitialised):  # a first start that is still queued
-            offers = boss.handoffs.offered()
-        told = {"session_id": session, "run_id": boss.actor.run_id, "seq": receipt.seq or None, "state": state}
+            offers = coordinator.handoffs.offered()
+        told = {"session_id": session, "run_id": coordinator.actor.run_id, "seq": receipt.seq or None, "state": state}
         answer({**told, "handoffs": [as_json.record(one) for one in offers]}, words)
         tell_offered(offers)

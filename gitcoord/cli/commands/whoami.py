@@ -10,11 +10,11 @@ from gitcoord.errors import NoSession
 def whoami() -> None:
     """Say which session this is."""
     with connection() as found:
-        boss = found.coordinator
-        session, binding = boss.sessions.whoami()
-        if not boss.actor.session:
+        coordinator = found.coordinator
+        session, binding = coordinator.sessions.whoami()
+        if not coordinator.actor.session:
             raise NoSession("no session is known in this work tree", hint="gitcoord start")
-        name = boss.actor.session
+        name = coordinator.actor.session
         run = session.run_id if session else binding.run_id if binding else ""
         seq = session.start_seq if session else None
         state = "committed" if session else "queued"

@@ -59,6 +59,10 @@ class Signals:
             raise KeyboardInterrupt
         self.noted.append(number)
 
+    def settle(self) -> None:
+        """Only note what comes from here on: nobody waits for an answer any more."""
+        self.asking = False
+
     def note(self, number: int) -> None:
         """Notes it as if it had been sent."""
         self.noted.append(number)
