@@ -7,6 +7,7 @@ stood still, Unknown that the outcome can't be read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from enum import Enum

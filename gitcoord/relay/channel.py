@@ -13,7 +13,7 @@ from threading import Thread
 from time import monotonic
 from typing import Generic, TypeVar
 
-from gitcoord.log.eventlog import View
+from gitcoord.log.outcomes import View
 from gitcoord.log.stream import Happened, Stream
 from gitcoord.relay.filter import AGAIN
 from gitcoord.relay.services.api import Delivery, Outlet, Parcel
