@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from gits import git
 
+from gitcoord.agents.settings.table import packaged
 from gitcoord.git import versions as git_versions
 from gitcoord.git.repo import Repository
 from gitcoord.githooks import folder as hooks_folder
@@ -140,3 +141,4 @@ def test_only_the_table_names_an_agents_variables() -> None:
         text = path.read_text()
         named = {name for name in names - beside if f'"{name}"' in text}
         assert not named or path.name == "agents.py", path
+    assert f"output.env.{AGENTS['opencode'].variable} = " in packaged("opencode.js")

@@ -39,7 +39,7 @@ def to_claim(here: Here, wanted: list[Target]) -> None:
 
 
 def quiet(here: Here, good: str, occasion: Occasion) -> str:
-    """Return the note that says: with branch and settings as they are now, all was said of these files."""
+    """Return the note that all was said that is to be said of these files, with the branch and the settings as they are now."""
     settings = [Path(here.near.common_dir) / "config", Path(here.near.git_dir) / "config.worktree"]
     dates = [str(path.stat().st_mtime_ns) for path in settings if path.exists()]
     return "\0".join(["quiet", good, *dates, *occasion.paths])
