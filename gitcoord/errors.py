@@ -68,7 +68,7 @@ class GitcoordError(Exception):
         self.data: dict[str, Any] = dict(data or {})
 
     def as_record(self) -> dict[str, Any]:
-        """The JSON form: what `--json` prints and what a flusher leaves for the process that waits."""
+        """The JSON form: what `--json` prints and what a submitter leaves for the process that waits."""
         return {
             **self.data,
             "error": self.name,

@@ -222,7 +222,7 @@ def run(
     """Runs a child to its end or to the deadline; then the whole process group is ended, children included.
 
     The deadline is `seconds` from now; without, it is `idle` seconds after the last byte that went in or out: a git that asks
-    nobody else may take as long as it has something to do. `tick` is called about twice a second meanwhile: a flusher shows by
+    nobody else may take as long as it has something to do. `tick` is called about twice a second meanwhile: a submitter shows by
     it that it is alive.
     """
     begun = monotonic()

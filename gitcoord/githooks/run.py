@@ -1,7 +1,7 @@
 """What hooks call: `gitcoord hook git post-commit` and the like, in the background of the user's git.
 
 Never raises, prints or asks the network, and always ends with 0: to a coding agent 2 would mean "block". What happened
-becomes a file in the spool, which the next flusher folds into a heartbeat; a detached `gitcoord sync --if-due` is started
+becomes a file in the spool, which the next submitter folds into a heartbeat; a detached `gitcoord sync --if-due` is started
 now and then. Loads nothing but the standard library: the start is nearly the whole cost.
 
 The shim (`hooks/tell`) hands over what HEAD was, because it moves on. While a process like this is at work, later events are left

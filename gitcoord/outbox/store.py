@@ -39,7 +39,7 @@ from gitcoord.outbox import shown
 
 T = TypeVar("T")
 
-STALLED_AFTER = 3.0  # seconds without a pulse after which a flusher counts as stopped (protocol, section 6)
+STALLED_AFTER = 3.0  # seconds without a pulse after which a submitter counts as stopped (protocol, section 6)
 _FOLDERS = ("outbox", "queued", "results", "refused", "flights", "spool", "shown", "notes")
 _TRACES = ("lock", "pulse", "looked", "state.json", "merge.lock", "clock.json")  # what says nothing where nothing was put
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -158,11 +158,11 @@ class Desk:
         self.drop(op)
 
     def has_result(self, op: str) -> bool:
-        """Whether a flusher has left the result."""
+        """Whether a submitter has left the result."""
         return os.path.exists(f"{self.path}/results/{op}.json")
 
     def result(self, op: str, parse: Callable[[dict[str, Any]], T]) -> T | None:
-        """The result that a flusher left, taken away; None when there is none, or one that `parse` refuses."""
+        """The result that a submitter left, taken away; None when there is none, or one that `parse` refuses."""
         return files.take_json(self.path / "results" / f"{op}.json", lambda value: parse(files.mapping(value)))
 
     def drop_result(self, op: str) -> None:
@@ -222,7 +222,7 @@ class Desk:
             lock.release()
 
     def pulse(self) -> None:
-        """Shows that the flusher is alive."""
+        """Shows that the submitter is alive."""
         with contextlib.suppress(OSError):
             files.touch(self.path / "pulse")
 

@@ -26,7 +26,7 @@ from gitcoord.outbox.store import STALLED_AFTER, Desk, Waiting
 
 _LOOK = 0.01  # seconds between two looks for a result: one small system call
 _TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later
-_GATHER = 0.05  # seconds a flusher waits for others to put their commands down, when there were others the last time
+_GATHER = 0.05  # seconds a submitter waits for others to put their commands down, when there were others the last time
 _AWAY_PATIENCE = 10.0  # seconds after a failed try in which deferrable commands don't try again
 _LEAVES_IT = (GitFault, Unreachable, Unknown, NotInTime, NotWritten)  # a command that can wait stays in the outbox after these
 
@@ -194,7 +194,7 @@ class Submitter:
             return why
         if not command.can_wait:
             with suppress(NotWritten):
-                self.desk.put(command)  # if that flusher dies, the next one finds out what came of it, and tells the session
+                self.desk.put(command)  # if that submitter dies, the next one finds out what came of it, and tells the session
         return Unknown("the change is under way and its outcome isn't known yet", hint="run the same command again")
 
     def is_away(self) -> bool:
