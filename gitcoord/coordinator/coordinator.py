@@ -26,7 +26,7 @@ class Coordinator:
 
     def __init__(self, parts: Parts, actor: Actor, *, notices: Notices | None = None, last: View | None = None) -> None:
         self.parts = parts
-        self.notices = notices or Notices()
+        self.notices = Notices() if notices is None else notices
         acting = Acting(actor)
         self.branch = Branch(parts, acting, self.notices, last)
         commands = Commands(parts, self.notices, self.branch)
