@@ -17,6 +17,7 @@ from remotes import Remote
 
 from gitcoord.agents.mailbox import Tray
 from gitcoord.machine import background
+from gitcoord.outbox import reading
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_a_session_that_waits_for_an_answer_gets_it_by_itself(office: tuple[Clau
     claude, ben = office
     tray = Tray.of(claude.own, "main")
     asking = replace(claude.seat, session="main").start("ask", "ben", "which port?", "--timeout", "100s", "--json")
-    until(tray.is_read, "it never began to wait")
+    until(lambda: reading.is_read(tray.folder), "it never began to wait")
     send(ben, "main", "by the way")
     (claude.own / "synced").unlink()
     claude.hook("PreCompact")
