@@ -65,7 +65,7 @@ class Branch:
     # --- the branch as it is -----------------------------------------------------------------------------------------
 
     def view(self, *, fresh: bool | None = None) -> View:
-        """The branch: fetched (unless `cached` was asked for), or as remembered when the remote is away."""
+        """Return the branch: fetched (unless the actor is `cached`), or as remembered when the remote is away."""
         if fresh is False or (self.acting.actor.cached and fresh is None):
             return self.known()
         try:
@@ -96,12 +96,12 @@ class Branch:
         self._view = None
 
     def look_at(self, view: View) -> None:
-        """Goes by that view from here on, and tells the session what it lost by it."""
+        """Go by that view from here on, and tell the session what it lost by it."""
         self.remember(view)
         self.note_losses(view.state)
 
     def look_again(self, seconds: float) -> View:
-        """The branch, fetched within that time; nothing that waits is sent first. Raises Unreachable."""
+        """Return the branch, fetched within that time; nothing that waits is sent first. Raises Unreachable."""
         view = self.parts.log.refresh(seconds)
         self.look_at(view)
         return view
@@ -128,7 +128,7 @@ class Branch:
         return view
 
     def note_losses(self, state: State) -> None:
-        """Tells the session once which leases it had and has no more."""
+        """Tell the session once which leases it had and has no more."""
         if not self.acting.session:
             return
         me, now = self.acting.session, clocks.shown_at(state, self.parts.log.clock(), ask=False)[0]
@@ -145,7 +145,7 @@ class Branch:
         self.note_held(held, state.seq)
 
     def note_held(self, held: Mapping[str, tuple[float, int]], seq: int) -> None:
-        """Notes what the session holds at that event, and tells it what was left for it to know."""
+        """Note what the session holds at that event, and tell it what was left for it to know."""
         if self.acting.session:
             if self.acting.actor.heard:
                 self.notices.add(*self.parts.desk.take_notes(self.acting.session))
@@ -167,13 +167,13 @@ class Branch:
         return self.time_of(self.last_view())
 
     def remind(self) -> None:
-        """Tells the session which of its leases runs out soon, or is over: also where nobody has looked at the branch."""
+        """Tell the session which of its leases run out soon or are over, also where nobody has looked at the branch."""
         if not (self.acting.session and self.acting.actor.heard):
             return
         self.notices.add_new(*self.ending())
 
     def ending(self) -> list[str]:
-        """What is to be said of leases that run out soon or are over, by what is noted here."""
+        """Return what is to be said of leases that run out soon or are over, by what is noted in this work tree."""
         found = []
         for entry, held in self.parts.identity.holding(self.acting.session).items():
             if not term.ending(entry, held.until, held.ttl, self.parts.now().timestamp()):
@@ -187,13 +187,15 @@ class Branch:
         return [text for text in found if text]
 
     def glance(self, view: View) -> None:
-        """Notes what a status line shows, where the branch was just read where it lives."""
+        """Note what a status line shows, if that view was just read on the remote."""
         if view.read_at is not None:
             status_note.note(self.parts.identity, view.state, self.time_of(view), view.read_at)
 
     def sync(self, *, if_due: bool = False, look: bool = False) -> tuple[list[GitcoordError], View | None]:
-        """Sends what waits and reads the branch. `if_due`: only when an automatic heartbeat is due, or a command waits; `look`: the
-        branch is read even so.
+        """Send what waits and read the branch; return what stood in the way, and the view if there is one.
+
+        - `if_due`: only where an automatic heartbeat is due, or a command waits.
+        - `look`: the branch is read even so.
         """
         due = not if_due or self._is_due()
         if not due and not look:
@@ -210,7 +212,9 @@ class Branch:
             return [*errors, error], None
 
     def _is_due(self) -> bool:
-        """Whether some spooled session has been silent for its share of the budget, or one of its leases wants renewing."""
+        """Return True if a command waits, or if a session in the spool has been silent for its share of the budget or has a lease
+        to renew.
+        """
         try:
             state = self.known().state
         except NotInitialised:
@@ -232,7 +236,7 @@ class Branch:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def status(self, repo: str | None = None) -> Status:
-        """The branch now. `repo`: only what concerns that one of the repositories that share it."""
+        """Return the branch at a glance. `repo`: only what concerns that one of the repositories that share it."""
         view = self.view()
         state = view.state if repo is None else of_repository(view.state, repo)
         now = self.time_of(view, tell=True)
@@ -242,7 +246,7 @@ class Branch:
         return Status(now, view.checked.tip, state, tuple(items), bad, view.read_at, view.checked.seq)
 
     def board(self, *, at: str | None = None, from_history: bool = False) -> str:
-        """The board of the tip, of an earlier event, or rebuilt from the history alone."""
+        """Return the board of the tip, of an earlier event (`at`), or rebuilt from the history alone."""
         view = self.view()
         if not from_history and at is None:
             return board_view.render(view.state)
@@ -259,7 +263,7 @@ class Branch:
         return board_view.render(last[0].state)
 
     def entries(self, *, limit: int, **asked: Any) -> list[LogEntry]:
-        """The newest events that match (see `counted`), oldest first."""
+        """Return the newest events that match (see `counted`), oldest first."""
         return list(islice((entry for entry in self._matching(**asked) if entry is not None), limit))[::-1]
 
     def counted(self, *, limit: int, **asked: Any) -> tuple[list[LogEntry], int, bool]:
@@ -285,7 +289,7 @@ class Branch:
             yield entry if fits and about else None
 
     def history(self, resource: Resource) -> tuple[Holdings, datetime]:
-        """Who held that, or what overlaps it, and when: from the good events alone; and the instant until which that is known."""
+        """Return who held that, or what overlaps it, and when, by the good events alone; and the instant until which that is known."""
         view = self.view()
         held = Holdings(about=resource)
         for good in self.parts.log.line(view.checked):
@@ -293,19 +297,19 @@ class Branch:
         return held, self.time_of(view, tell=True)
 
     def how_it_ended(self, resource: Resource, fence: int) -> How | None:
-        """How the session's lease with that fence ended, from what this clone knows; None if it didn't, or can't be found."""
+        """Return how the session's lease with that fence ended, by what this clone knows; None if it didn't, or can't be found."""
         held = Holdings(about=resource)
         for good in self.parts.log.line(self.parts.log.view().checked):
             held.see(Step(good.commit, good.event, good.committed_at))
         return next((one.how for one in held.over if (one.session, one.fence) == (self.acting.session, fence)), None)
 
     def verify(self, *, full: bool = False) -> Verdict:
-        """Replays the whole history and compares it with what lies on the branch; see `Verifier`."""
+        """Replay the whole history and compare it with what lies on the branch; see `Verifier`."""
         return Verifier(self.parts.log).verify(self.view().checked, full=full)
 
 
 def _when(at: str | None) -> Callable[[Good], bool]:
-    """Whether a commit is not after `at`: a seq, a commit's name, or an instant."""
+    """Return a test that is True for a commit not after `at`: a seq, a commit's name, or an instant."""
     if at is None:
         return lambda good: True
     if at.isascii() and at.isdigit() and len(at) < 10:

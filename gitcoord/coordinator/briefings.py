@@ -17,7 +17,7 @@ from gitcoord.views.briefing import Briefing, Seen
 
 
 def touched(repo: Repository) -> list[str]:
-    """The files that this work tree's branch changes, committed or not."""
+    """Return the files that this work tree's branch changes, committed or not."""
     return changes.of_branch(repo, briefing.NEAR)
 
 
@@ -30,8 +30,11 @@ class Briefings:
     branch: Branch
 
     def brief(self, files: Iterable[str], *, everything: bool = False, limit: int = 0) -> Briefing:
-        """What the session should know; the second time only what is new, unless `everything`. `files`: what it works on;
-        `limit`: bytes, 0 for the usual ones.
+        """Return what the session should know; the second time only what is new.
+
+        - `files`: what the session works on.
+        - `everything`: also what the session was told before.
+        - `limit`: bytes, 0 for the usual ones.
         """
         view = self.branch.view()
         self.branch.glance(view)
@@ -50,7 +53,7 @@ class Briefings:
         )
 
     def note_shown(self, told: Briefing) -> None:
-        """Notes that it was shown. Afterwards, not before: what is told twice is better than what is told never."""
+        """Note that the session was shown that briefing. Call it afterwards: better told twice than never."""
         if self.acting.session:
             noted = {"seq": told.seen.seq, "run_id": told.seen.run_id, "live": sorted(told.seen.live)}
             self.parts.identity.note_briefed(self.acting.session, noted)

@@ -58,7 +58,7 @@ class Claims:
         op: str = "",
         **asked: Any,
     ) -> Leases:
-        """Acquires leases, or renews what is held already. Raises Held with every lease in the way.
+        """Acquire leases, or renew what is held already. Raises Held with every lease in the way.
 
         `wait`: seconds to stand in line where it isn't free; who waits is `told` what for whenever that changes. Raises NotInTime
         when they are over: the place in line stays for a while, and the same call goes on waiting. `stop` says whether to give
@@ -107,15 +107,16 @@ class Claims:
         )
 
     def _next_step(self, state: State, asked: dict[str, Any]) -> bool:
-        """Whether asking again would change anything: what is waited for is there, or the place wants to be kept."""
+        """Return True if the same claim would change anything now: what is waited for is free, or the place in line is to be kept."""
         command = claims.AcquireClaims(
             op=self.parts.desk.next_id(), session=self.acting.session, run_id=self.acting.actor.run_id, at=self.parts.now(), **asked
         )
         return claims.would_change(state, command, self.parts.log.clock())
 
     def request(self, resource: Resource, text: str, *, op: str = "") -> tuple[Receipt, tuple[str, ...], tuple[str, ...]]:
-        """Asks whoever holds it to give it up: the receipt, who was asked, and who takes no requests. `op`: the caller's own id for
-        it. Raises BadInput.
+        """Ask the holders of that to give it up; return the receipt, who was asked, and who takes no requests. Raises BadInput.
+
+        - `op`: the caller's own id for the request.
         """
         self.sessions.ensure()
         receipt, event = self.commands.submit(
@@ -132,7 +133,7 @@ class Claims:
     def respond(
         self, request: str, answer: requests.Answer, text: str, *, op: str = ""
     ) -> tuple[Receipt, requests.RequestAnswered]:  # fmt: skip
-        """Answers a request (its id, or its seq). `op`: the caller's own id for it. Raises BadInput, NotHeld."""
+        """Answer a request (its id, or its seq). `op`: the caller's own id for the answer. Raises BadInput, NotHeld."""
         self.sessions.ensure()
         receipt, event = self.commands.submit(
             requests.AnswerRequest,
@@ -148,8 +149,10 @@ class Claims:
     def renew(
         self, resources: Sequence[Resource], ttl_seconds: int | None = None, *, again: bool = True, op: str = ""
     ) -> Leases:  # fmt: skip
-        """Renews those leases, or all of the session's. `again`: what is over by now, and nobody's, is taken again under a new
-        fence; `op`: the caller's own id for it. Raises NotHeld for what is over for good.
+        """Renew those leases, or all of the session's. Raises NotHeld for a lease that is over for good.
+
+        - `again`: a lease that is over, and nobody's, is taken again under a new fence.
+        - `op`: the caller's own id for the renewal.
         """
         self.sessions.ensure()
         had = self.parts.identity.held(self.acting.session)
@@ -169,9 +172,10 @@ class Claims:
         return self._leases(receipt, event, resources, again=bool(op))
 
     def _leases(self, receipt: Receipt, event: Event | None, wanted: Sequence[Resource] = (), *, again: bool = False) -> Leases:
-        """The leases that an event granted or renewed, read from what it says: no further look at the branch is needed. `wanted`:
-        only these, for others that are renewed on the way are no answer; `again`: it may have been asked for before, so what it
-        gave may be over. Raises NotHeld then.
+        """Return the leases that an event granted or renewed, read from the event: no further look at the branch is needed.
+
+        - `wanted`: only leases on these; others are renewed on the way and are no answer.
+        - `again`: the operation may have been carried out before, so what it gave may be over. Raises NotHeld then.
         """
         found: list[Claim] = []
         taken: tuple[str, ...] = ()
@@ -231,8 +235,11 @@ class Claims:
     def release(
         self, resources: Sequence[Resource] | None, *, op: str = "", **told: Any
     ) -> tuple[Receipt, tuple[str, ...]]:  # fmt: skip
-        """Gives leases back (None: all): the receipt and what was freed. Nothing held by anybody: fine. `op`: the caller's own id
-        for it. Raises NotHeld for what another session holds.
+        """Give leases back (None: all); return the receipt and what was freed. What nobody holds is no error. Raises NotHeld for
+        what another session holds.
+
+        - `op`: the caller's own id for the release.
+        - `told`: what the session says with it: `done`, `tests`, `next_phase`, `to`, `branch`, `commit`.
         """
         self.sessions.ensure()
         if told.get("done") is not None:
@@ -278,7 +285,7 @@ class Claims:
         return receipt, tuple(released)
 
     def give_back(self, entries: Sequence[str]) -> tuple[Receipt, tuple[str, ...]]:
-        """Gives exactly those leases (`42 file:a`) back: the receipt and what was freed. One that is over by then is left alone."""
+        """Give exactly those leases (`42 file:a`) back; return the receipt and what was freed. One that is over is left alone."""
         receipt, event = self.commands.submit(
             releases.ReleaseClaims, self.sessions.current(releases.ReleaseClaims), leases=tuple(entries)
         )
@@ -287,7 +294,7 @@ class Claims:
         return receipt, freed
 
     def _fences(self) -> dict[Resource, int]:
-        """The fences that this work tree knows of: a late release must free exactly these."""
+        """Return the fences that this work tree knows of: a late release must free exactly these."""
         found = {}
         for entry in self.parts.identity.held(self.acting.session):
             with contextlib.suppress(ValueError):
@@ -298,8 +305,8 @@ class Claims:
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def check(self, resources: Sequence[Resource], fence: int | None) -> tuple[Claim, ...]:
-        """The session's own leases on them. Raises Held when another holds one, NotHeld when the session's own lease is over, or
-        the fence is an old one.
+        """Return the session's own leases on them. Raises Held when another holds one, NotHeld when the session's own lease is
+        over, or the fence is an old one.
         """
         view = self.branch.view()
         state, now = view.state, self.branch.time_of(view, tell=True)
@@ -338,11 +345,11 @@ class Claims:
         return leases.blocking(settings, live, resource, mode, self.acting.session)
 
     def leases(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
-        """The leases there are, without those that are over."""
+        """Return the leases that are not over. `mine`: only the session's."""
         return self._leases_that(lambda lease, now: not is_over(lease, now), self.branch.view().state, mine, overlapping)
 
     def over(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
-        """The leases that are over and that nobody has taken or given back, by the view that was read last."""
+        """Return the leases that are over and that nobody has taken or given back, by the view that was read last."""
         return self._leases_that(is_over, self.branch.last_view().state, mine, overlapping)
 
     def _leases_that(
@@ -359,7 +366,7 @@ class Claims:
         return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
 
     def places(self, *, mine: bool, overlapping: Resource | None) -> list[tuple[int, Waiting]]:
-        """Who waits, in order, each with its number in the line."""
+        """Return the tickets of those who wait, in order, each with its number in the line."""
         view = self.branch.view(fresh=False)
         now = self.branch.time_of(view)
         return [

@@ -145,7 +145,7 @@ class Commands:
         return Caller(pid=pid, born=processes.born(pid), deadline=deadline)
 
     def _after(self, result: Done, caller: Actor) -> None:
-        """Looks what the answer's tip says of the session's leases: who was dispossessed learns it with any command."""
+        """Look what the answer's tip says of the caller's leases: a session that lost one learns it with any command."""
         self.branch.forget()
         if result.held is not None and set(self.parts.identity.held(caller.session)) <= result.held.leases.keys():
             self.branch.note_held(result.held.leases, result.held.seq)
@@ -166,7 +166,7 @@ class Commands:
 
 
 def granted(event: Event | None) -> tuple[Claim, ...]:
-    """The leases that came with the event, read from what it says."""
+    """Return the leases that came with a taken handoff or a taken place, read from the event."""
     if not isinstance(event, handover.HandoffTaken | succession.SessionSuperseded) or event.expires_at is None:
         return ()
     return tuple(
@@ -180,7 +180,7 @@ def granted(event: Event | None) -> tuple[Claim, ...]:
 
 
 def words_of(said: dict[str, str | None]) -> dict[str, Any]:
-    """What was typed, as a command carries it."""
+    """Return what was typed, as a command carries it. Raises BadInput."""
     found: dict[str, Any] = {}
     for key, value in said.items():
         if key in ("done", "next", "blockers"):
@@ -193,5 +193,5 @@ def words_of(said: dict[str, str | None]) -> dict[str, Any]:
 
 
 def without_code(given: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for, but for where the code stands: that moves on between two runs of one command."""
+    """Return what was asked for without where the code stands: that moves on between two runs of one command."""
     return {key: value for key, value in given.items() if key not in ("branch", "commit")}

@@ -53,9 +53,12 @@ class Handoffs:
     def offer(
         self, to: str, *, resources: Sequence[Resource] | None = None, op: str = "", **said: str | None
     ) -> tuple[Receipt, tuple[str, ...]]:
-        """Offers work: the receipt, and the leases (`42 file:a`) that go along. `resources`: of which leases; None: all of the
-        session's; `op`: the caller's own id for it. Raises NotHeld for one that it doesn't hold, NoSession for a receiver that
-        nobody knows.
+        """Offer work; return the receipt, and the leases (`42 file:a`) that go along. Raises NotHeld for one that the session
+        doesn't hold, NoSession for a receiver that nobody knows.
+
+        - `resources`: which leases go along; None: all of the session's.
+        - `op`: the caller's own id for the offer.
+        - `said`: the words that go along: `done`, `next`, `blockers`, `tests`, `notes`, `branch`, `commit`.
         """  # fmt: skip
         self.sessions.ensure()
         to = handoffs.parse_receiver(to)
@@ -84,7 +87,7 @@ class Handoffs:
         return receipt, going
 
     def _known_leases(self) -> list[str]:
-        """What the session holds, as far as this work tree or else this clone knows."""
+        """Return what the session holds, as far as this work tree or else this clone knows."""
         noted = self.parts.identity.held(self.acting.session)
         return noted or [one.entry for one in leases.held_by(self.branch.view(fresh=False).state, self.acting.session)]
 
@@ -95,15 +98,15 @@ class Handoffs:
                 raise NotHeld(f"{self.acting.session} doesn't hold {resource}, so it can't go along", hint="gitcoord claims --mine")
 
     def listed(self, *, everything: bool = False) -> list[Offer]:
-        """The open handoffs, those that the caller should see first at the front; `everything`: then the taken ones."""
+        """Return the open handoffs, those that the session could take at the front. `everything`: then the taken ones."""
         return _offers(self.branch.view().state, self.acting.session, everything=everything)
 
     def offered(self) -> list[Handoff]:
-        """The open handoffs that the caller could take, by the view that was read last."""
+        """Return the open handoffs that the session could take, by the view that was read last."""
         return handoffs.open_for(self.branch.view(fresh=False).state, self.acting.session)
 
     def ready(self, overlapping: Resource | None = None) -> list[Handoff]:
-        """The work that is ready to pick up, by the view that was read last, the oldest first."""
+        """Return the open handoffs, by the view that was read last, the oldest first."""
         state = self.branch.last_view().state
         return sorted(
             (
@@ -116,8 +119,10 @@ class Handoffs:
         )
 
     def take(self, named: str | None, *, op: str = "") -> Taken:
-        """Takes a handoff, by its id or seq (None: the only one for the caller). `op`: the caller's own id for it. Raises Held when
-        another was first, or it is for somebody else.
+        """Take a handoff, by its id or seq (None: the only one for the session). Raises Held if another was first, or if it is for
+        another session.
+
+        - `op`: the caller's own id for the taking.
         """
         self.sessions.ensure()
         typed = {"handoff": named or ""}

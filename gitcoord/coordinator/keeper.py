@@ -42,7 +42,7 @@ class Kept:
 
     @property
     def entry(self) -> str:
-        """As events name it: `42 file:a`."""
+        """Return the lease as events name it: `42 file:a`."""
         return f"{self.fence} {self.resource}"
 
 
@@ -95,7 +95,7 @@ class Keeper:
         self._why = ""  # why the last renewal failed
 
     def take(self, resources: Sequence[Resource], **asked: Any) -> tuple[Kept, ...]:
-        """Acquires all of them, or raises what `acquire` raises. What the session holds already goes on under its fence.
+        """Acquire all of them, or raise what `acquire` raises. What the session holds already goes on under its fence.
 
         Raises BadInput where the session holds one in the other mode: that lease would be replaced, and gone after the run.
         """
@@ -121,13 +121,13 @@ class Keeper:
         return self.kept
 
     def _own(self) -> list[Claim]:
-        """The session's leases as this clone knows them; none where it knows nothing yet: the claim itself will find out."""
+        """Return the session's leases as this clone knows them; none where it knows nothing yet: the claim itself will find out."""
         return held_by(self.coordinator.log.view().state, self.coordinator.actor.session)
 
     # --- keeping -----------------------------------------------------------------------------------------------------
 
     def hold(self, wait: Callable[[float], bool], lost: Callable[[Loss], None], told: Callable[[str], None]) -> None:
-        """Keeps the leases until `wait(seconds)`, called again and again, says that it is over.
+        """Keep the leases until `wait(seconds)`, called again and again, says that it is over.
 
         `lost` hears of each loss before anything is waited for again; `told` gets warnings. Renewals run in a thread of their
         own, so that a remote that hangs holds up neither the look at the clocks nor `wait`.
@@ -144,15 +144,15 @@ class Keeper:
             over = wait(self._pause())
 
     def look(self, told: Callable[[str], None]) -> list[Loss]:
-        """What is lost by now: by the answer of a renewal, or by the clocks."""
+        """Return what is lost by now: by the answer of a renewal, or by the clocks."""
         return [loss for loss in (self._answer(told), self._ended()) if loss is not None]
 
     def left(self) -> float:
-        """Seconds until the first of the leases ends, by the clock that gets there first; 0 when none is held."""
+        """Return the seconds until the first of the leases ends, by the clock that gets there first; 0 when none is held."""
         return max(0.0, min((self._left(one) for one in self.kept), default=0.0))
 
     def settle(self) -> None:
-        """Waits for the renewal that is under way: at most as long as a command may take."""
+        """Wait for the renewal that is under way: at most as long as a command may take."""
         if self._renewal is not None:
             self._renewal.join()
 
@@ -190,7 +190,7 @@ class Keeper:
         return {f"{one.fence} {one.resource}": one.expires_at for one in given.claims}
 
     def _answer(self, told: Callable[[str], None]) -> Loss | None:
-        """What came of the renewal, if it is done."""
+        """Return what was lost by the renewal, if it is done."""
         work = self._renewal
         if work is None or work.is_alive():
             return None
@@ -264,7 +264,7 @@ class Keeper:
         return replace(farewell, holders=self._holders())
 
     def _held_now(self) -> set[str]:
-        """What the session holds by a look at the branch, or, where that isn't possible, by the last one."""
+        """Return what the session holds by a look at the branch, or, where that isn't possible, by the last one."""
         try:
             state = self.coordinator.branch.view().state
         except GitcoordError:

@@ -38,15 +38,17 @@ class Messages:
     unread: Unread
 
     def send(self, to: str, subject: str | None, text: str, *, op: str = "", **given: Any) -> Receipt:
-        """Sends a message to a session, to a group, or to all. `subject` None: the text's first line; `op`: the caller's own id for
-        it. Raises BadInput.
+        """Send a message to a session, to a group, or to all. Raises BadInput.
+
+        - `subject`: None for the text's first line.
+        - `op`: the caller's own id for the message.
         """
         self.sessions.ensure()
         return self._send(to, subject, text, op=op, **given)
 
     def bring(self, to: str, subject: str, text: str, *, op: str, **given: Any) -> Receipt:
-        """Sends what somebody said elsewhere, once: `op` is made of what that place calls it. To whom it goes may be seen otherwise
-        the next time, and by another session that relays; it is the same message all the same.
+        """Send what a person wrote in a chat, once. `op` is made of what the chat calls it: so it is the same message also if
+        another session relays it, or sends it to another receiver.
         """
         self.sessions.ensure()
         return self._send(to, subject, text, op=op, typed={}, shared=True, **given)
@@ -92,7 +94,7 @@ class Messages:
         sender: str | None = None,
         kind: str | None = None,
     ) -> Mail:
-        """The unread messages, at most `limit`, taken by a committed mark before they are returned (unless `peek`).
+        """Return the unread messages, at most `limit`, taken by a committed mark before they are returned (unless `peek`).
 
         `wait`: seconds to wait for the first one. Raises NotInTime when none came.
         """
@@ -105,13 +107,13 @@ class Messages:
         raise NotInTime("no message came in time", hint="gitcoord inbox --wait, or gitcoord listen", data={"messages": []})
 
     def collect(self, view: View, in_hand: Collection[str], *, limit: int) -> Mail:
-        """The unread messages on that view, at most `limit`, taken to be shown later. `in_hand`: those that were taken so before
-        and still wait for that.
+        """Take the unread messages on that view, at most `limit`, to be shown later. `in_hand`: those that were taken before and
+        still wait to be shown.
         """
         return self.unread.look(view, limit=limit, in_hand=frozenset(in_hand))
 
     def listen(self, seconds: float) -> Iterator[Mail]:
-        """The unread messages, one at a time, as they come; ends after that many seconds. While it goes on, listeners on other
+        """Yield the unread messages, one at a time, as they come, for that many seconds. While it goes on, listeners on other
         machines are told what was shown here.
         """
         view = self.branch.view()
@@ -123,8 +125,10 @@ class Messages:
     def announced(
         self, seconds: float, *, between: float, stop: Callable[[], bool] = lambda: False
     ) -> Iterator[list[Message]]:  # fmt: skip
-        """The unread messages that the session should hear of at once, as they come: each once, and none is taken. `between`:
-        seconds that pass between two times at least. Ends after `seconds`, or when `stop` says so. Raises NoSession.
+        """Yield the unread messages that the session should hear of at once, as they come: each once, and none is taken. Ends after
+        `seconds`, or when `stop` returns True. Raises NoSession.
+
+        - `between`: seconds that pass between two times at least.
         """
         told: set[str] = set()
         last: float | None = None
@@ -154,9 +158,11 @@ class Messages:
         tell: Callable[[str], None] | None = None,
         op: str = "",
     ) -> tuple[Receipt, Mail]:
-        """Asks and waits for the answer, which may be a question. Raises NotInTime when none came: the question stays open, and
-        NoSession with its last words when the session has ended. `tell` is told, before the wait, if nobody is there to answer;
-        `op`: the caller's own id for the question.
+        """Ask, and wait for the answer, which may be a question. Raises NotInTime if none came (the question stays open), and
+        NoSession with its last words if the receiver has ended.
+
+        - `tell`: is called before the wait if nobody is there to answer.
+        - `op`: the caller's own id for the question.
         """
         receipt = self.send(to, None, question, op=op, type="question", in_reply_to=reply_to)
         if receipt.state == "queued":
@@ -170,13 +176,13 @@ class Messages:
         return receipt, self._answer(receipt.id, to, seconds)
 
     def nobody_there(self, to: str) -> str:
-        """That a group has no session yet, by the view that was read last; "" where somebody is there, or for one session."""
+        """Return the words that a group has no session yet, by the view that was read last; "" if it has one, or for one session."""
         if not addresses.is_group(to) or inbox.members(self.parts.log.view().state, to, but=self.acting.session):
             return ""
         return f"nobody is there yet for {to}; it waits for whoever comes"
 
     def _answer(self, said: str, to: str, seconds: float) -> Mail:
-        """What comes next in the thread of what was said: who is asked back may be answered on either message."""
+        """Wait for what comes next in the thread of that message, and return it. Raises NotInTime."""
         view = self.parts.log.view()
         if said not in view.state.messages:  # another clone of this machine sent it
             view = self.parts.log.refresh(self.parts.seconds)
@@ -198,9 +204,12 @@ class Messages:
         op: str = "",
         tell: Callable[[str], None] | None = None,
     ) -> tuple[Receipt, Mail]:
-        """Answers a message (none named: the only open question, else the newest message that has no answer yet). `wait`: seconds
-        to wait for what comes back in turn; `op`: the caller's own id for the answer; `tell` is told what is answered, where it was
-        not named. Raises BadInput where it isn't clear what is answered.
+        """Answer a message (None: the only open question, else the newest message that has no answer yet). Raises BadInput if it
+        isn't clear which one is meant.
+
+        - `wait`: seconds to wait for what comes back in turn.
+        - `op`: the caller's own id for the answer.
+        - `tell`: is called with what is answered, where that was not named.
         """
         self.sessions.ensure()
         said = {"answers": request or "", "text": text}
@@ -235,7 +244,7 @@ class Messages:
         return open_[0]
 
     def id_of(self, text: str, *, any_receiver: bool = False) -> str:
-        """A message's id, given by itself or by its seq; by its seq only one that the session can read. Raises BadInput."""
+        """Return a message's id, given by itself or by its seq; by its seq only one that the session can read. Raises BadInput."""
         if not (text.isascii() and text.isdigit() and len(text) < 12):
             return text
         for fresh in (False, None):  # what was seen here was read here, nearly always
@@ -251,7 +260,7 @@ class Messages:
         raise BadInput(f"no message {text} is in reach", hint="gitcoord inbox --all")
 
     def all(self, *, sent: bool, sender: str | None, kind: str | None) -> list[Message]:
-        """Every message in the tree to the session (`sent`: from it), oldest first."""
+        """Return every message in the tree to the session (`sent`: from it), oldest first."""
         state, me = self.branch.view().state, self.acting.session
         known = state.sessions.get(me)
         to = inbox.receivers(known) if known is not None else [me, messages.TO_ALL]
@@ -271,11 +280,11 @@ class Messages:
         return found
 
     def read_by(self, note: Message) -> tuple[str, ...]:
-        """The sessions that have taken that message, by the view that was read last."""
+        """Return the sessions that have taken that message, by the view that was read last."""
         return inbox.read_by(self.branch.last_view().state, note)
 
     def _later(self, view: View, seconds: float, **which: Any) -> Iterator[Mail]:
-        """What comes, each time something does."""
+        """Yield what is unread, each time something comes, for that many seconds."""
         watcher = Watcher(self.parts.log, self.parts.desk, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
         mark = reading.start(self.parts.identity.mailbox(self.acting.session))  # the background leaves them to who waits for them
         try:
@@ -290,32 +299,32 @@ class Messages:
                 mark.unlink(missing_ok=True)
 
     def shown(self, found: Iterable[Message]) -> None:
-        """Notes that these were shown on this machine."""
+        """Note that these were shown on this machine."""
         keys = [one.id for one in found]
         if keys:
             self.parts.desk.show(self.acting.session, keys)
             self.glance()
 
     def glance(self) -> None:
-        """Note what is to be seen of the session at a glance, now that messages were taken."""
+        """Note what a status line shows of the session, now that messages were taken."""
         view = self.parts.log.view()
         status_note.note(self.parts.identity, view.state, self.branch.time_of(view), self.parts.now())
 
     def not_shown(self, found: Iterable[Message]) -> None:
-        """Notes that these were taken and could not be shown here: they come again at once, marked."""
+        """Note that these were taken and could not be shown here: they come again at once, marked."""
         keys = [one.id for one in found]
         if keys:
             self.parts.desk.give_back(self.acting.session, keys)
 
     def ask_on(self, to: str, question: str, *, seconds: float) -> tuple[Receipt, Mail]:
-        """As `ask`; where the session asked just that, and has read no answer yet, it goes on waiting and asks no second time."""
+        """Ask as `ask` does; if the session asked just that before, and has read no answer yet, only go on waiting."""
         asked = self._open_question(to, question)
         if asked is None:
             return self.ask(to, question, seconds=seconds)
         return Receipt("committed", asked.id, asked.seq), self._answer(asked.id, to, seconds)
 
     def _open_question(self, to: str, question: str) -> Message | None:
-        """The session's own newest question in those words that is open, or whose answer is unread."""
+        """Return the session's own newest question in those words that is open, or whose answer is unread; None for none."""
         if not self.acting.session:
             return None
         state = self.parts.log.view().state  # a question that this clone doesn't know yet wasn't asked from here

@@ -90,7 +90,7 @@ class Sessions:
         return self.acting.actor
 
     def whoami(self) -> tuple[Session | None, Binding | None]:
-        """The caller's session, from the local view."""
+        """Return the caller's session, by what this clone knows, and what this work tree notes of it."""
         if not self.acting.session:
             return None, None
         try:
@@ -112,8 +112,12 @@ class Sessions:
         again: bool = False,
         op: str = "",
     ) -> tuple[str, Receipt]:
-        """Registers a session, or goes on with the one that sits here: its name and the receipt. `again`: as a new run of it, even
-        where its process is there; `op`: the caller's own id for it. Raises Held when the name is active elsewhere.
+        """Register a session, or go on with the one of this work tree; return its name and the receipt. Raises Held if the name is
+        active elsewhere.
+
+        - `new`: never go on with one of this work tree.
+        - `again`: go on as a new run, even where the session's process is there.
+        - `op`: the caller's own id for the start.
         """  # fmt: skip
         self._take_up()
         given = self._described(capabilities, role, work)
@@ -134,13 +138,13 @@ class Sessions:
             return self.start_later(**given)
 
     def start_later(self, **described: Any) -> tuple[str, Receipt]:
-        """Registers a session under a name made unique here, without asking the remote: it is sent when that is back."""
+        """Register a session under a name made unique here, without asking the remote: it is sent when the remote is back."""
         unique = f"{self._wish[:58].rstrip('.')}-{self.parts.desk.next_id()[-4:].lower()}"
         return self._begin(unique, offline=True, **(described or self._described()))
 
     @property
     def _wish(self) -> str:
-        """What a session without a name is called; it may be made of a branch's name."""
+        """Return what a session without a name is called; it may be made of a branch's name, but for one that looks like a secret."""
         actor = self.acting.actor
         return "session" if secrecy.find(actor.wish) or secrecy.find(actor.branch or "") else actor.wish
 
@@ -154,7 +158,7 @@ class Sessions:
         }  # fmt: skip
 
     def _sitting_here(self, name: str | None) -> Binding | None:
-        """The session of this work tree that a `start` goes on with."""
+        """Return the session of this work tree that a `start` goes on with; None for none."""
         if name is not None:
             return self.parts.identity.get(name)
         if self.acting.actor.agent:
@@ -170,7 +174,7 @@ class Sessions:
         return last if last is not None and not last.alive else None
 
     def _session_now(self, name: str) -> Session | None:
-        """The session's record; a session whose start is still queued has none yet, so what was bound counts."""
+        """Return the session's record; None for a session whose start is still queued."""
         return self.branch.view().state.sessions.get(name)
 
     def _begin(self, session: str, *, op: str = "", **given: Any) -> tuple[str, Receipt]:
@@ -212,7 +216,8 @@ class Sessions:
         self.acting.go_on_as(binding.session, binding.run_id)
 
     def _take_up(self, *, can_wait: bool = False) -> None:
-        """A start whose process was killed may have landed: then its run is the session's, and this work tree goes on with it.
+        """Take up a start whose process was killed and which has landed: its run is the session's, and this work tree goes on with
+        it.
 
         `can_wait`: what is asked for can be queued, so that a remote that was away just now is not waited for.
         """
@@ -243,7 +248,7 @@ class Sessions:
     # --- going on, and ending ----------------------------------------------------------------------------------------
 
     def heartbeat(self, *, op: str = "", **said: Any) -> Receipt:
-        """Says what the session is doing. `op`: the caller's own id for it."""
+        """Say what the session is doing. `op`: the caller's own id for the heartbeat."""
         self.ensure()
         lines: dict[str, Any] = {
             key: names.parse_line(value, key.replace("_", " ")) if isinstance(value, str) else value for key, value in said.items()
@@ -262,7 +267,7 @@ class Sessions:
         return receipt
 
     def take_place(self, previous: str, *, op: str = "") -> Superseded:
-        """Takes the place of a silent session. `op`: the caller's own id for it. Raises Held while it counts as alive."""
+        """Take the place of a silent session. `op`: the caller's own id for it. Raises Held while that session counts as alive."""
         self.ensure()
         receipt, event = self.commands.submit(
             succession.SupersedeSession, self.current(succession.SupersedeSession), op=op, previous=names.parse_session(previous)
@@ -278,8 +283,10 @@ class Sessions:
         )
 
     def end(self, done: Sequence[str], notes: str | None, *, to: str | None = None, op: str = "", **said: str | None) -> Receipt:
-        """Releases all and ends the session. `to`: leaves a handoff for that session, group or anyone, in the same commit; `op`:
-        the caller's own id for it.
+        """Release all and end the session.
+
+        - `to`: leave a handoff for that session, group or anyone, in the same commit.
+        - `op`: the caller's own id for the end.
         """
         self.ensure()
         given = words_of(said)

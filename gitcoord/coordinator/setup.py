@@ -27,7 +27,7 @@ class Setup:
     sessions: Sessions
 
     def init(self, *, op: str = "") -> Receipt:
-        """Makes the branch, or finds it there. `op`: the caller's own id for it."""
+        """Make the branch, or find it there. `op`: the caller's own id for it."""
         who = self.acting.session or self.acting.actor.human or "gitcoord-init"
         receipt, _ = self.commands.submit(
             branch.OpenBranch, self.sessions.current(branch.OpenBranch), op=op, session=who, run_id=""
@@ -35,7 +35,7 @@ class Setup:
         return receipt
 
     def join(self, root: Oid, is_here: Callable[[Oid], bool]) -> Receipt:
-        """Says on the hub which repository this one's name stands for. `root`: its first commit; `is_here`: True for a commit that
+        """Say on the hub which repository this one's name stands for. `root`: its first commit; `is_here`: True for a commit that
         this clone has. Raises BadInput where the name stands for another repository.
         """
         known = self.parts.log.view().state.rules.repositories.get(self.acting.actor.repo)

@@ -106,8 +106,8 @@ class Unread:
         return Mail(found, frozenset(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found)))
 
     def _texts(self, taken: Sequence[str], state: State) -> list[Message]:
-        """The messages that were taken. They are on the branch by now; what can't be read after several looks comes again with the
-        next look, marked: it was never shown.
+        """Return the messages that were taken. They are on the branch by now; what can't be read after several looks comes again
+        with the next look, marked: it was never shown.
         """
         for look in range(_LOOKS):
             if all(key in state.messages for key in taken):
@@ -122,7 +122,7 @@ class Unread:
         return found
 
     def _marks(self, session: Session, in_hand: frozenset[str]) -> Marks:
-        """What became of the messages that were taken lately, as far as this machine knows."""
+        """Return what became of the messages that were taken lately, as far as this machine knows."""
         if not session.taken:
             return Marks()
         here, back = self.parts.desk.shown(session.session_id), self.parts.desk.given_back(session.session_id)
