@@ -289,7 +289,7 @@ class Branch:
             yield entry if fits and about else None
 
     def history(self, resource: Resource) -> tuple[Holdings, datetime]:
-        """Return who held that, or what overlaps it, and when, by the good events alone; and the instant until which that is known."""
+        """Return who held that, or what overlaps it, and when, by the good events alone, and until when that is known."""
         view = self.view()
         held = Holdings(about=resource)
         for good in self.parts.log.line(view.checked):

@@ -107,7 +107,7 @@ class Claims:
         )
 
     def _next_step(self, state: State, asked: dict[str, Any]) -> bool:
-        """Return True if the same claim would change anything now: what is waited for is free, or the place in line is to be kept."""
+        """Return True if the same claim would change anything now: what is waited for is free, or the ticket is to be kept."""
         command = claims.AcquireClaims(
             op=self.parts.desk.next_id(), session=self.acting.session, run_id=self.acting.actor.run_id, at=self.parts.now(), **asked
         )

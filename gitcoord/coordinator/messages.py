@@ -176,7 +176,7 @@ class Messages:
         return receipt, self._answer(receipt.id, to, seconds)
 
     def nobody_there(self, to: str) -> str:
-        """Return the words that a group has no session yet, by the view that was read last; "" if it has one, or for one session."""
+        """Return the words that a group has no session yet, by the newest view; "" if it has one, or for one session."""
         if not addresses.is_group(to) or inbox.members(self.parts.log.view().state, to, but=self.acting.session):
             return ""
         return f"nobody is there yet for {to}; it waits for whoever comes"

@@ -144,7 +144,7 @@ class Sessions:
 
     @property
     def _wish(self) -> str:
-        """Return what a session without a name is called; it may be made of a branch's name, but for one that looks like a secret."""
+        """Return what a session without a name is called; it may be made of a branch's name, if that is no secret."""
         actor = self.acting.actor
         return "session" if secrecy.find(actor.wish) or secrecy.find(actor.branch or "") else actor.wish
 
