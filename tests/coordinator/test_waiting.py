@@ -37,7 +37,7 @@ UNDER_ITS_CLOCK = """
 import datetime, os, signal, sys
 from pathlib import Path
 from gitcoord.connection import connect
-from gitcoord.git.tip import RemoteTip
+from gitcoord.git.remote_tip import RemoteTip
 def shift():
     return datetime.timedelta(seconds=float(Path(os.environ["TEST_CLOCK"]).read_text()))
 class Shifted(datetime.datetime):
