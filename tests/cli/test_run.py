@@ -61,7 +61,8 @@ WAITS = (
     "import os, sys, time; open(sys.argv[1] + '.new', 'w').write(str(os.getpid())); os.rename(sys.argv[1] + '.new', sys.argv[1])"
 )
 AND_THE_REMOTE = (
-    "from datetime import UTC, datetime; from gitcoord.git.remote_tip import RemoteTip; RemoteTip.at_hand = lambda tip: datetime.now(UTC);"
+    "from datetime import UTC, datetime; from gitcoord.git.remote_tip import RemoteTip; "
+    "RemoteTip.at_hand = lambda tip: datetime.now(UTC);"
     f"{UNDER_FAKETIME}"
 )
 LASTS = f"{WAITS}\nwhile True: time.sleep(60)"
