@@ -372,7 +372,9 @@ def test_no_server_outlives_its_session(ending: str, code: int, tmp_path: Path) 
     record, inner = tmp_path / "record", tmp_path / "test_inner.py"
     inner.write_text(INNER.format(record=str(record), ending=ending), encoding="utf-8")
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1] / "support"), *filter(None, [env.get("PYTHONPATH")])])
+    env["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "support"), *filter(None, [env.get("PYTHONPATH")])]
+    )
     ran = subprocess.run(
         [
             sys.executable,

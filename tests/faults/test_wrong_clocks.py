@@ -27,7 +27,7 @@ def test_a_frozen_clock_freezes_the_program(file_remote: Remote, seats: Seats) -
     assert "until 14:00 UTC" in ada.git("log", "-1", "--format=%s", "origin/coordination")
 
 
-def test_nothing_below_the_bootstrap_reads_the_time_of_day() -> None:
+def test_nothing_below_the_connection_reads_the_time_of_day() -> None:
     package = Path(gitcoord.__file__).parent
     readers = set()
     for path in package.rglob("*.py"):
@@ -38,4 +38,11 @@ def test_nothing_below_the_bootstrap_reads_the_time_of_day() -> None:
                 and ast.unparse(node.value) in {"datetime", "date"}
             ):
                 readers.add(path.relative_to(package).as_posix())
-    assert readers <= {"bootstrap.py", "demo.py", "faces/hook.py", "faces/guard.py", "faces/agents/steps.py", "local/reports.py"}
+    assert readers <= {
+        "connection/connect.py",
+        "demo.py",
+        "githooks/run.py",
+        "guard/fast.py",
+        "agents/hook/steps.py",
+        "machine/reports.py",
+    }

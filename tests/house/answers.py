@@ -9,19 +9,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from gitcoord.checks.finding import Finding
-from gitcoord.core.waiting import Waiting
-from gitcoord.installing import Line
-from gitcoord.local.hookdir import Hook
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
-from gitcoord.core.handoffs import Handoff
-from gitcoord.core.heartbeats import Heartbeat
-from gitcoord.core.leases import Claim
-from gitcoord.core.messages import Message
-from gitcoord.core.sessions import Session
+from gitcoord.core.records import Claim, Handoff, Heartbeat, Message, Session, Waiting
+from gitcoord.githooks.folder import Hook
+from gitcoord.setup.checks.finding import Finding
+from gitcoord.setup.install import Line
 from gitcoord.views.attention import Item
 
 State = Annotated[

@@ -24,8 +24,9 @@ from pathlib import Path
 
 import answers
 import typer
-from gitcoord.faces.cli.app import program
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from gitcoord.cli.app import program
 
 TOP = Path(__file__).parents[2]
 REFERENCE = TOP / "docs" / "reference"

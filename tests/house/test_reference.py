@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import compileall
 import json
 import os
 import re
@@ -15,14 +16,14 @@ import answers
 import jsonschema
 import pytest
 import reference
-from gitcoord.checks import builds
 from reference import REFERENCE, SCHEMAS, TOP, Example
 
 import gitcoord
-from gitcoord import doctor
-from gitcoord.core.branch import Settings as Shared
+from gitcoord.core.records import Settings as Shared
 from gitcoord.errors import GitcoordError
 from gitcoord.settings import KEYS, Settings
+from gitcoord.setup import doctor
+from gitcoord.setup.checks import builds
 
 PAGES = [pytest.param(path, id=path.relative_to(TOP / "docs").as_posix()) for path in reference.pages()]
 COMMANDS = reference.commands()
@@ -77,10 +78,10 @@ class Stage:
         self.places |= {str(seat.path): "<clone>" for seat in self.seats.values()}
         if not bare:
             with first.here() as found:
-                found.coordinator.init()
+                found.coordinator.setup.init()
             for name in ("ada", "ben"):
                 with self.seats[name].here() as found:
-                    found.coordinator.start(name)
+                    found.coordinator.sessions.start(name)
 
     def play(self, example: Example) -> list[str]:
         """Run what the example types; the lines that it prints, as a page shows them."""
@@ -93,6 +94,12 @@ class Stage:
             return reference.as_shown(line, ran.out, ran.err, ran.code, self.places)
         done = subprocess.run(["/bin/sh", "-c", line], cwd=seat.path, env=seat.env, capture_output=True, text=True, check=False)
         return reference.as_shown("", done.stdout, done.stderr, done.returncode, self.places)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled() -> None:
+    """Compile the program's modules first: `doctor` says how many are not, which depends on what ran before."""
+    compileall.compile_dir(Path(gitcoord.__file__).parent, quiet=1)
 
 
 @pytest.mark.parametrize("page", PAGES)

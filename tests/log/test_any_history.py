@@ -25,7 +25,7 @@ from pure_branch import T0, plain
 from remotes import RemoteFactory
 
 from gitcoord.connection.connect import Connection, connect
-from gitcoord.core import branch, rules
+from gitcoord.core import branch, records, rules
 from gitcoord.core.branch import BranchOpened
 from gitcoord.core.events import Clock, Command, Event, Receipt
 from gitcoord.core.state import Draft, State
@@ -305,7 +305,7 @@ def next_version(seat: Seat, session: str) -> Iterator[Connection]:
         for command, decide in ((TakeNote, _note), (RaiseFormat, _raise)):
             patch.setitem(rules._DECIDE, command, decide)
             patch.setitem(rules.COMMANDS, command.kind, command)
-        patch.setattr(branch, "FORMAT", 2)
+        patch.setattr(records, "FORMAT", 2)
         with connect(str(seat.path), seat.env, session=session) as found:
             yield found
 
