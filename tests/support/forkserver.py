@@ -132,9 +132,18 @@ def _be(args: list[str], cwd: str, env: dict[str, str], handles: Sequence[int]) 
     return code
 
 
+def load_program() -> None:
+    """Load all that a run of the program may load, once: what is forked from here pays for none of it."""
+    from gitcoord.cli.app import program
+    from gitcoord.setup.doctor import examine
+
+    assert program().registered_commands  # with every command's module
+    assert examine
+
+
 def serve(line: socket.socket) -> None:
     """Forks for each run that is asked for, until nobody can ask any more."""
-
+    load_program()
     while True:
         head, ancillary, _, _ = line.recvmsg(8, socket.CMSG_SPACE(3 * 4))
         if not head:
