@@ -118,7 +118,7 @@ def seconds(text: str | None) -> int | None:
 
 
 def split_number(found: Connection, words: list[str]) -> tuple[Resource, str]:
-    """What is asked for, and the message behind it."""
+    """Return the resource that is asked for, and the message that stands behind it. Raises BadInput."""
     takes = 2 if len(words) > 1 and is_resource_type(words[0]) else 1
     if len(words) > takes + 1:
         raise BadInput(f"{len(words)} words are too many: TYPE NAME [MESSAGE]", hint='gitcoord request file src/api.py "May I?"')

@@ -11,7 +11,7 @@ SHOWN = 5  # handoffs named where they are not what was asked for
 
 
 def show_handoff(one: Handoff) -> None:
-    """What a handoff says, for people."""
+    """Print what a handoff says, for people to read."""
     where = [f"{what} {word(name)}" for what, name in (("branch", one.branch), ("commit", one.commit)) if name]
     if where:  # these are pasted into a shell
         out(f"  to check out: {', '.join(where)}")

@@ -22,7 +22,7 @@ _TOOLS: tuple[Kind, Kind] = ("before-edit", "after-edit")
 
 
 class Dialect(ABC):
-    """How one agent speaks."""
+    """A dialect reads what one agent sends, and writes the answer in that agent's own form."""
 
     row: ClassVar[Agent]
     """The agent's row in the table. Where an agent sets only a mark for the commands that it runs (`COPILOT_CLI=1`), the row's

@@ -1,1 +1,1 @@
-"""What a coding agent runs at each step of a session. The entry modules load the standard library only."""
+"""A coding agent runs this at each step of a session. The entry modules load the standard library only."""

@@ -18,7 +18,7 @@ from gitcoord.views import quoting
 
 
 def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
-    """What the guard says of an edit, as a verdict or a warning. Where no text gets to the agent now, a warning is kept."""
+    """Return what the guard says of an edit, as a verdict or a warning. A warning is kept where no text gets to the agent now."""
     try:
         with connected(here, occasion.agent, heard=False) as found:  # what it lost is told where it is listened to
             coordinator = found.coordinator

@@ -1,6 +1,6 @@
-"""What a step leaves for later: for when its answer is printed, for the next step, for the background.
+"""A step leaves notes here for later: for when its answer is printed, for the next step, for the background.
 
-Loads the standard library only.
+This module loads the standard library only.
 """
 
 from __future__ import annotations

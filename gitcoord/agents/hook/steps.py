@@ -1,5 +1,5 @@
-"""What is done at each step of an agent's session. Loads the standard library only; what needs the whole program is in `start`
-and `edit`.
+"""A hook does here what each step of an agent's session needs. This module loads the standard library only; what needs the whole
+program is in `start` and `edit`.
 
 No step waits for the network, but the start (shortly) and an edit that is to be denied (to make sure). Helpers inside of a session
 are guarded and counted as it is; they start nothing, end nothing and get no messages.

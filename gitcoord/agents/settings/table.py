@@ -63,7 +63,7 @@ class Agent:
 
     @property
     def title(self) -> str:
-        """What people call the agent."""
+        """Return the name by which people know the agent."""
         return AGENTS[self.name].title
 
 
