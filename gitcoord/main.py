@@ -16,10 +16,13 @@ def _leave_the_checkout() -> None:
     has it: what lies there belongs to whoever wrote the checkout.
     """
     try:
-        tree = os.getcwd()
+        here = tree = os.getcwd()
     except OSError:
         return
-    while not os.path.lexists(os.path.join(tree, ".git")) and os.path.dirname(tree) != tree:
+    while not os.path.lexists(os.path.join(tree, ".git")):
+        if os.path.dirname(tree) == tree:
+            tree = here  # in no checkout: then what lies above belongs to the machine, Python's own places too
+            break
         tree = os.path.dirname(tree)
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     sys.path[:] = [
@@ -27,7 +30,7 @@ def _leave_the_checkout() -> None:
         for place in sys.path
         if place == own
         or place.startswith((sys.prefix, sys.base_prefix))
-        or (os.path.isabs(place) and not f"{place}/".startswith(f"{tree.rstrip('/')}/"))
+        or (os.path.isabs(place) and (tree == "/" or not f"{place}/".startswith(f"{tree}/")))
     ]
 
 
