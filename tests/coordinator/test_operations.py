@@ -18,6 +18,8 @@ from gitcoord.core.events import digest
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.names import Resource
 from gitcoord.errors import BadInput, GitFault, Held, NotHeld, NotInTime
+from gitcoord.log.outcomes import View
+from gitcoord.outbox.batch import Batch
 
 Use = Callable[[Coordinator, str], Any]
 
@@ -200,8 +202,9 @@ def test_what_another_process_sent_once_this_one_had_failed_is_told_as_done(
     assert f"seq={seq(ben)}" in str(done)
 
 
+@pytest.mark.parametrize("git", ["shows an old branch", "dies"])
 def test_a_message_that_was_taken_and_could_not_be_read_comes_with_the_next_look(
-    pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
+    git: str, pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, ben = pair
     ben.ok("send", "ada", "early")
@@ -209,10 +212,29 @@ def test_a_message_that_was_taken_and_could_not_be_read_comes_with_the_next_look
         coordinator = found.coordinator
         old = coordinator.branch.view(fresh=True)
         ben.ok("send", "ada", "late")
+        before, known = coordinator.notices.landed, coordinator.log.view
+
+        def look(**_: object) -> View:
+            if git == "dies" and coordinator.notices.landed != before:
+                raise GitFault("git cat-file failed: no answer in time")
+            return old
+
         with monkeypatch.context() as unread:
-            unread.setattr(coordinator.branch, "view", lambda **_: old)
-            unread.setattr(coordinator.log, "view", lambda: old)
+            unread.setattr(coordinator.branch, "view", look)
+            unread.setattr(coordinator.log, "view", lambda: known() if coordinator.notices.landed == before else look())
             assert [message.subject for message in coordinator.messages.inbox().found] == ["early"]
         mail = coordinator.messages.inbox()
     assert [message.subject for message in mail.found] == ["late"]
     assert mail.again == {message.id for message in mail.found}
+
+
+def test_a_git_that_dies_once_a_claim_has_landed_makes_no_failure_of_it(
+    pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise GitFault("git cat-file failed: no answer in time")
+
+    ada, _ = pair
+    with ada.here() as found:
+        monkeypatch.setattr(Batch, "_held", die)  # what else the session holds is read from the branch
+        assert found.coordinator.claims.acquire(file("x")).receipt.state == "committed"

@@ -66,6 +66,16 @@ def test_whichever_call_of_git_fails_what_is_said_is_true(
     assert snapshot(ben.path) == before
 
 
+def test_a_request_under_an_id_that_has_landed_is_not_told_as_failed_by_a_git_that_stalls(
+    pair: tuple[Seat, Seat], faulty: FaultyGit
+) -> None:
+    ada, _ = pair
+    said = ("send", "ben", "hello", "--op", "seven", "--json")
+    ada.ok(*said[:-1])
+    ran = replace(ada, extra=faulty.at(1, "stalls")).run(*said)  # it can't even say which repository this is
+    assert ran.code == 5, ran
+
+
 @pytest.mark.parametrize("kind", STALLING)
 def test_a_git_that_stalls_costs_the_deadline_and_does_not_live_on(kind: str, pair: tuple[Seat, Seat], faulty: FaultyGit) -> None:
     ada, _ = pair
