@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -31,5 +30,7 @@ def _random(bits: int) -> int:
 
 
 def digest(parts: Sequence[str]) -> str:
-    """The name of a desk: whoever differs in one part has another."""
+    """Return the digest of those parts, which names an outbox; where one part differs, so does the digest."""
+    import hashlib  # here: it loads OpenSSL, and hooks need no digest
+
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]

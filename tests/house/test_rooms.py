@@ -563,6 +563,10 @@ def third_parties(names: Iterable[str]) -> set[str]:
     return {top for top in tops if top not in sys.stdlib_module_names and top != "gitcoord"}
 
 
+HEAVY = {"hashlib", "secrets", "ssl", "socket", "inspect", "argparse", "logging", "asyncio", "urllib.request"}
+"""Modules of the standard library that a hook doesn't load where it begins: each costs it milliseconds (OpenSSL, mostly)."""
+
+
 @pytest.mark.parametrize(
     "face",
     [
@@ -577,6 +581,7 @@ def test_hot_paths_load_nothing_but_the_standard_library(face: str) -> None:
     found = loads(face)
     assert face in found
     assert third_parties(found) == set()
+    assert found & HEAVY == set()
 
 
 def test_what_loads_more_is_seen_to_load_more() -> None:
