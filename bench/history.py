@@ -38,7 +38,7 @@ class Writer:
     """Writes a story's events to a branch, the board with every commit or with the last one of a batch."""
 
     def __init__(self, bare: Path, env: dict[str, str], *, boards: bool) -> None:
-        self._repo = Repository.find(str(bare), env)
+        self._repo = Repository.find(str(bare), {**env, "GIT_DIR": str(bare)})
         self._objects = Objects(self._repo)
         self._boards, self._tip, self._waiting = boards, NULL, list[NewCommit]()
         self._projection, self._before = Projection(), State()

@@ -17,7 +17,7 @@ def test_a_reader_that_takes_more_is_found(tmp_path: Path) -> None:
     odd = tmp_path / "python"
     (tmp_path / "kind.py").write_text(
         "import datetime, runpy, sys\n"
-        f"sys.path.insert(0, {str(Path(readers_agree.HERE).parent)!r})\n"
+        f"sys.path.insert(0, {str(readers_agree.TOP)!r})\n"
         "from gitcoord.core import times\n"
         "from gitcoord.log import wire\n"
         "def read(value):\n"

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
 ROOM = 50  # histories that share a repository: fewer would cost processes, more would make each look slower
 
 
@@ -33,7 +34,7 @@ ROOM = 50  # histories that share a repository: fewer would cost processes, more
 
 def serve() -> None:
     """Answers a line for each line: what a reader of that repository comes to, at those moments one after the other."""
-    sys.path.insert(0, str(HERE.parent))
+    sys.path.insert(0, str(TOP))
     from gitcoord.git.objects import Objects
     from gitcoord.git.repo import Repository
 
@@ -230,7 +231,7 @@ def main() -> int:
     if given.serve:
         serve()
         return 0
-    sys.path[:0] = [str(HERE), str(HERE.parent)]
+    sys.path[:0] = [str(HERE), str(TOP)]
     from environment import seal
 
     with tempfile.TemporaryDirectory(prefix="readers-home-") as home:
