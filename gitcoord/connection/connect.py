@@ -277,7 +277,7 @@ def connect(
             used=used,
             spools=(temporary(environ), temporary({"TMPDIR": "/tmp"})) if at is None else (),  # noqa: S108  # owner-checked
             coordinator=Coordinator(
-                Parts(log, submitter, desk, identity, now, seconds, boxed, rest),
+                Parts(log, submitter, desk, identity, now, seconds, boxed, rest, repo if settings.hub else None),
                 replace(actor, cached=cached, heard=heard, about_secrets=about_secrets),
             ),
         )

@@ -13,10 +13,12 @@ from pydantic import ValidationError
 from gitcoord.coordinator.actor import Actor
 from gitcoord.coordinator.branch import Branch
 from gitcoord.coordinator.parts import Notices, Parts
+from gitcoord.core import branch as rules
 from gitcoord.core import clocks, handoffs, handover, leases, names, secrecy, sessions, succession
 from gitcoord.core.events import Caller, Command, Event, Landing, Receipt, digest
 from gitcoord.core.records import Claim
-from gitcoord.errors import BadInput, GitcoordError, GitFault, NotWritten, Unknown, Unreachable
+from gitcoord.errors import BadInput, GitcoordError, GitFault, NotInTime, NotWritten, Unknown, Unreachable
+from gitcoord.git.repo import NULL, Oid
 from gitcoord.log.eventlog import PATIENCE
 from gitcoord.log.history import Checked
 from gitcoord.log.outcomes import Done
@@ -66,6 +68,8 @@ class Commands:
         - `fields`: the command's own fields; `session` and `run_id` among them replace those of the caller.
         """
         clocks.check_date(self.parts.now())
+        if kind not in (rules.OpenBranch, rules.JoinHub):
+            self._check_name(caller, can_wait=kind.deferrable)
         given = {"session": caller.session, "run_id": caller.run_id, "op": op or self.parts.desk.next_id(), **fields}
         given, hidden = secrecy.cleared(given, caller.about_secrets, branch=caller.branch)
         self.notices.add(*(f"hidden before it was sent: what looks like a secret ({rule})" for rule in hidden))
@@ -99,6 +103,43 @@ class Commands:
         self._after(result, caller)
         state: Landing = "committed" if result.event is not None else "unchanged"
         return Outcome(Receipt(state, op, result.seq, result.commit), result.event)
+
+    def join(self, caller: Actor) -> Receipt:
+        """Enter the name of this repository on the hub, if several share the branch and its first commit can be told. Raises
+        BadInput where the name stands for another repository.
+        """
+        root = NULL if self.parts.beginning is None else self.parts.beginning.first_commit()
+        if root == NULL:
+            return Receipt("unchanged", "")
+        session = caller.session or caller.human or "gitcoord-init"
+        own = (known,) if (known := self._known_beginning(caller)) else ()
+        return self.submit(rules.JoinHub, caller, session=session, run_id="", repo=caller.repo, root=root, own=own).receipt
+
+    def _check_name(self, caller: Actor, *, can_wait: bool) -> None:
+        """Make sure that the name of this repository stands for it on the hub, however the clone came there. Raises BadInput where
+        it stands for another one.
+
+        - `can_wait`: what is asked for can be queued, so a remote that is away is no reason against it.
+        """
+        if self.parts.beginning is None or self._known_beginning(caller) or (can_wait and self.parts.submitter.is_away()):
+            return
+        landed = self.notices.landed
+        try:
+            self.branch.look_again(self.parts.seconds)  # the repository may have joined since
+            if not self._known_beginning(caller):
+                self.join(caller)
+        except (Unreachable, Unknown, NotInTime):
+            if not can_wait:
+                raise
+        finally:
+            self.notices.note_landed(landed)  # what comes now has not landed yet
+
+    def _known_beginning(self, caller: Actor) -> Oid:
+        """Return the commit for which the name stands on the hub, as far as this clone knows, if the repository has that commit;
+        NULL if not.
+        """
+        known = self.parts.log.view().state.rules.repositories.get(caller.repo, NULL)
+        return NULL if not known or self.parts.beginning is None or self.parts.beginning.is_missing(known) else known
 
     def _asked_for(self, kind: type[Command], request: Mapping[str, Any], given: Mapping[str, Any]) -> str:
         """Return the digest of a request. A start is told apart by its run: there is no session yet."""

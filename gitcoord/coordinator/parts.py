@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
+from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import EventLog
 from gitcoord.machine.identity import Identity
 from gitcoord.outbox.store import Desk
@@ -49,6 +51,18 @@ class Notices:
         self._landed = seq
 
 
+class Beginning(Protocol):
+    """The user's repository, as far as it says which one it is: by the commit with which its history began."""
+
+    def first_commit(self) -> Oid:
+        """Return that commit; NULL where it can't be told."""
+        ...
+
+    def is_missing(self, commit: Oid) -> bool:
+        """Return True if the repository lacks that commit."""
+        ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """The real parts that every subject of a coordinator works with.
@@ -57,6 +71,7 @@ class Parts:
     - `boxed`: this process runs in a sandbox: nothing but the spool may be written, or the network is cut off.
     - `rest`: how to pass seconds in which only others act (None: asleep). It may raise, and so end the wait: nothing is under way
       then.
+    - `beginning`: says which repository this is, where several share the branch; None where only this one has it.
     """
 
     log: EventLog
@@ -67,6 +82,7 @@ class Parts:
     seconds: float
     boxed: bool = False
     rest: Callable[[float], None] | None = None
+    beginning: Beginning | None = None
 
     def sleep(self, seconds: float) -> None:
         """Pass those seconds, in which only others act."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from gitcoord.coordinator.actor import Acting
@@ -13,7 +12,6 @@ from gitcoord.coordinator.sessions import Sessions
 from gitcoord.core import branch
 from gitcoord.core.events import Receipt
 from gitcoord.errors import BadInput
-from gitcoord.git.repo import Oid
 
 
 @dataclass(frozen=True)
@@ -34,23 +32,9 @@ class Setup:
         )
         return receipt
 
-    def join(self, root: Oid, is_here: Callable[[Oid], bool]) -> Receipt:
-        """Say on the hub which repository this one's name stands for. `root`: its first commit; `is_here`: True for a commit that
-        this clone has. Raises BadInput where the name stands for another repository.
-        """
-        known = self.parts.log.view().state.rules.repositories.get(self.acting.actor.repo)
-        own = (known,) if known and is_here(known) else ()
-        session = self.acting.session or self.acting.actor.human or "gitcoord-init"
-        receipt, _ = self.commands.submit(
-            branch.JoinHub,
-            self.sessions.current(branch.JoinHub),
-            session=session,
-            run_id="",
-            repo=self.acting.actor.repo,
-            root=root,
-            own=own,
-        )
-        return receipt
+    def join(self) -> Receipt:
+        """Say on the hub which repository this one's name stands for. Raises BadInput where it stands for another repository."""
+        return self.commands.join(self.acting.actor)
 
     def set_shared(self, key: str, value: str, *, op: str = "") -> Receipt:
         """Change a shared setting. The format can only be set back to the one that is in use: programs raise it. `op`: the caller's

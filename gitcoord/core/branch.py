@@ -328,7 +328,7 @@ def decide_join(state: State, command: JoinHub, clock: Clock) -> tuple[Event, ..
         raise BadInput(
             f"another repository is called {command.repo} on this hub (its first commit is {root[:12]}): "
             "each would hold the files of the other",
-            hint="gitcoord config repo NAME, with another name for this one, then: gitcoord init --hub again",
+            hint="gitcoord config repo NAME, with another name for this one; then the same command again",
         )
     if root is not None or len(state.rules.repositories) >= REPOSITORIES:
         return ()

@@ -116,20 +116,12 @@ def init(found: Connection, *, op: str = "") -> tuple[Receipt, str]:
             )
     if not there:
         receipt = coordinator.setup.init(op=op)
-        _join(found)
+        coordinator.setup.join()
         return receipt, f"made the branch {tip.ref}"
-    joined = _join(found)
+    joined = coordinator.setup.join()
     if joined.state == "committed":
         return joined, f"the branch is there already: {tip.ref}; this repository is {coordinator.actor.repo} there from now on"
     return Receipt("unchanged", ""), f"the branch is there already: {tip.ref}"
-
-
-def _join(found: Connection) -> Receipt:
-    """Enters this repository's name on a hub. Raises BadInput where another repository has it."""
-    root = found.repo.first_commit() if found.settings.hub else NULL
-    if root == NULL:
-        return Receipt("unchanged", "")
-    return found.coordinator.setup.join(root, lambda commit: not found.repo.is_missing(commit))
 
 
 def _is_coordination(found: Connection, tip: str) -> bool:

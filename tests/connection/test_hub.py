@@ -78,6 +78,41 @@ def test_two_repositories_of_one_name_never_share_a_hub_unsaid(hub: Remote, proj
         assert seat.ok("claim", "src/api.py")["outcome"] == "held"
 
 
+@pytest.mark.parametrize("way", ["config", "git config", "another name"])
+def test_however_a_clone_comes_to_a_hub_a_name_stands_for_one_repository(
+    way: str, hub: Remote, projects: Hub, tmp_path: Path
+) -> None:
+    """The first writing command says so, whatever it is; what only looks may look."""
+    app, library = projects(hub, "app", "library")
+    git(app.path, "config", "gitcoord.repo", "shop")  # a name that nobody entered
+    git(tmp_path, "init", "-q", "other")
+    other = Seat(tmp_path / "other", tmp_path / "desks" / "other")
+    git(other.path, "commit", "-q", "--allow-empty", "-m", "another beginning")
+    git(other.path, "config", "gitcoord.repo", "mine" if way == "another name" else "shop")
+    if way == "config":
+        other.ok("config", "hub", hub.url)
+    else:
+        git(other.path, "config", "gitcoord.hub", hub.url)
+    app.ok("start", "ada")  # this enters it
+    if way == "another name":
+        other.ok("start", "zoe")
+        other.ok("config", "repo", "shop")
+    assert other.run("status").code == 0
+    for words in (
+        (("start", "eve"), ("claim", "src/api.py"), ("send", "ada", "hello")) if way == "another name" else (("start", "eve"),)
+    ):
+        refused = other.run(*words)
+        assert (refused.code, "gitcoord config repo NAME" in refused.err) == (2, True), refused
+    assert {one["session_id"] for one in library.ok("status")["sessions"]} <= {"ada", "zoe"}
+    other.ok("config", "repo", "mine")
+    other.ok("start", "zoe")
+    for seat in (app, other):
+        assert seat.ok("claim", "src/api.py")["outcome"] == "held"
+    git(app.path, "switch", "-q", "--orphan", "pages")  # the same repository, whatever is checked out
+    git(app.path, "commit", "-q", "--allow-empty", "-m", "pages")
+    assert app.ok("claim", "more.py")["outcome"] == "held"
+
+
 @pytest.mark.usually("ssh")  # ssh: what a clone itself says about how to get there; the dialogue below is on http
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=() if kind == "file" else pytest.mark.servers) for kind in KINDS])
 def test_files_of_two_repositories_never_meet_and_all_else_is_shared(kind: str, remotes: RemoteFactory, projects: Hub) -> None:
