@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--agents",
         metavar="FOLDER",
-        help="show the plugin to Claude Code and Codex: a folder with their npm packages (or `npm`: install them, 640 MB)",
+        help="run the coding agents themselves: a folder with their npm packages (or `npm`: install them, 1.4 GB)",
     )
     parser.addoption("--soak", type=float, default=0.0, metavar="MINUTES", help="how long storms blow over all kinds of remotes")
 

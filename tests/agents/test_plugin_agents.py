@@ -1,6 +1,6 @@
 """The plugin, as Claude Code and Codex themselves read it: their own programs, offline, each with a home of its own.
 
-Their npm packages are 640 MB: `--agents npm` installs them, `--agents FOLDER` takes those that lie there.
+Their npm packages are large: `--agents npm` installs them, `--agents FOLDER` takes those that lie there.
 """
 
 from __future__ import annotations
@@ -16,32 +16,8 @@ from typing import Any
 import pytest
 
 TOP = Path(__file__).parents[2]
-PACKAGES = ("@anthropic-ai/claude-code", "@openai/codex")
-INSTALLED_WITHIN = 420.0  # seconds
 PATIENCE = 60.0  # seconds
 EVENTS = {"preToolUse", "postToolUse", "preCompact", "sessionStart", "sessionEnd", "userPromptSubmit", "stop"}
-
-
-@pytest.fixture(scope="session")
-def packages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the agents' packages; skips where there is none."""
-    asked = request.config.getoption("--agents")
-    if not asked:
-        pytest.skip("the agents' own programs are asked with --agents only: their packages are 640 MB")
-    if asked != "npm":
-        return Path(asked).resolve()
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("there is no npm on this machine")
-    folder = tmp_path_factory.mktemp("npm")
-    try:
-        words = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), *PACKAGES]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=INSTALLED_WITHIN, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install them in {INSTALLED_WITHIN:.0f} s")
-    if done.returncode:
-        pytest.skip(f"npm can't install them: {done.stderr.strip()[-300:]}")
-    return folder
 
 
 def _program(folder: Path, pattern: str) -> str:

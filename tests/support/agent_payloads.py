@@ -72,6 +72,11 @@ def context(event: str) -> dict[str, Any]:
     return specific(event, additionalContext="[news]")
 
 
+def both(event: str) -> dict[str, Any]:
+    """Copilot's answer with `TELL`: at the top, where it reads it, and as Claude Code's."""
+    return {"additionalContext": "[news]", **context(event)}
+
+
 def decided(event: str, verdict: str) -> dict[str, Any]:
     """Claude Code's answer with a verdict."""
     return specific(event, permissionDecision=verdict, permissionDecisionReason="ada has it until 14:00")
@@ -272,8 +277,8 @@ def _native(kind: str, says: Says, means: Mapping[str, Any] = {}, **more: Any) -
 
 _VERDICT = {"permissionDecision": "deny", "permissionDecisionReason": "ada has it until 14:00"}
 _COPILOT = [
-    _copilot("SessionStart", "start", ((TELL, context("SessionStart")),), {"source": "startup"}, source="new", initial_prompt="x"),
-    _copilot("UserPromptSubmit", "prompt", ((TELL, context("UserPromptSubmit")),), prompt="x"),
+    _copilot("SessionStart", "start", ((TELL, both("SessionStart")),), {"source": "startup"}, source="new", initial_prompt="x"),
+    _copilot("UserPromptSubmit", "prompt", ((TELL, both("UserPromptSubmit")),), prompt="x"),
     _copilot(
         "PreToolUse",
         "before-edit",
@@ -286,7 +291,7 @@ _COPILOT = [
     _copilot(
         "PostToolUse",
         "after-edit",
-        ((TELL, context("PostToolUse")),),
+        ((TELL, both("PostToolUse")),),
         {"paths": ("/w/a.py",)},
         tool_name="edit",
         tool_input='{"path": "/w/a.py"}',

@@ -68,15 +68,18 @@ class Codex(Claude):
 
 
 class Copilot(Claude):
-    """Copilot CLI in the form that events with Claude's names have."""
+    """Copilot CLI in the form that events with Claude's names have. It reads a context at the top of the answer, and before a tool
+    in Claude's part (1.0.102): it is given in both, and each text gets to the model once.
+    """
 
     row: ClassVar[Agent] = AGENTS["copilot"]
     projects: ClassVar[tuple[str, ...]] = ("COPILOT_PROJECT_DIR", "CLAUDE_PROJECT_DIR")
     tools: ClassVar[frozenset[str]] = TOOLS | {"edit", "create", "apply_patch", "str_replace_editor"}
 
     def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
-        """At a stop `decision` and `reason`."""
-        return blocked(occasion, answer, super().say)
+        """At a stop `decision` and `reason`; a context in both forms."""
+        said = blocked(occasion, answer, super().say)
+        return {"additionalContext": answer.context, **said} if answer.context and not answer.go_on else said
 
     def edits(self, tool: str, given: Mapping[str, Any]) -> bool:
         """One of its tools can also look."""
