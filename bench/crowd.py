@@ -121,10 +121,10 @@ def _ours(place: Place, seats: Sequence[tuple[Path, dict[str, str], str]]) -> li
     return [worker(*seat) for seat in seats]
 
 
-def gitcoord(place: Place, remote: Remote, name: str, *, desks: int, clones: int, limit: float = 240.0) -> Result:
+def gitcoord(place: Place, remote: Remote, name: str, *, outboxes: int, clones: int, limit: float = 240.0) -> Result:
     """32 sessions on that many machines and clones, 10 claims each."""
     paths = [place.clone(remote, f"{name}-{number}") for number in range(clones)]
-    seats = [(paths[number % clones], place.desk(f"{name}-{number % desks}"), f"s{number:02}") for number in range(SESSIONS)]
+    seats = [(paths[number % clones], place.outbox(f"{name}-{number % outboxes}"), f"s{number:02}") for number in range(SESSIONS)]
     with connect(str(seats[0][0]), seats[0][1], session=seats[0][2]) as found:
         found.coordinator.setup.init()
 
@@ -177,14 +177,14 @@ def run(place: Place, limit: float) -> Iterator[Row]:
     """The rows of P3 (one machine) and P4 (4 and 8 machines, near and 100 ms away)."""
     near = script(place, place.remote("file"), "plain-near", clones=SESSIONS, limit=limit)
     one = script(place, place.remote("file"), "plain-one", clones=1, limit=limit)
-    for what, desks, clones, beside in (("one clone", 1, 1, one), ("32 clones", 1, SESSIONS, near)):
-        found = gitcoord(place, place.remote("file"), f"ours-{clones}", desks=desks, clones=clones)
+    for what, outboxes, clones, beside in (("one clone", 1, 1, one), ("32 clones", 1, SESSIONS, near)):
+        found = gitcoord(place, place.remote("file"), f"ours-{clones}", outboxes=outboxes, clones=clones)
         yield row(f"P3 32 sessions × 10 claims, {what}", found, beside, 60, 1 / 100)
-    for desks, times, share in ((4, 20, 1 / 20), (8, 8, 1 / 8)):
-        found = gitcoord(place, place.remote("file"), f"desks-{desks}", desks=desks, clones=desks)
-        yield row(f"P4 the same from {desks} machines", found, near, times, share)
+    for outboxes, times, share in ((4, 20, 1 / 20), (8, 8, 1 / 8)):
+        found = gitcoord(place, place.remote("file"), f"outboxes-{outboxes}", outboxes=outboxes, clones=outboxes)
+        yield row(f"P4 the same from {outboxes} machines", found, near, times, share)
     if place.remotes.available("git") is None:
         far = script(place, place.remote("git", trip=TRIP), "plain-far", clones=SESSIONS, limit=limit)
-        for desks, times, share in ((4, 20, 1 / 20), (8, 8, 1 / 8)):
-            found = gitcoord(place, place.remote("git", trip=TRIP), f"far-{desks}", desks=desks, clones=desks)
-            yield row(f"P4 the same from {desks} machines, 100 ms away", found, far, times, share)
+        for outboxes, times, share in ((4, 20, 1 / 20), (8, 8, 1 / 8)):
+            found = gitcoord(place, place.remote("git", trip=TRIP), f"far-{outboxes}", outboxes=outboxes, clones=outboxes)
+            yield row(f"P4 the same from {outboxes} machines, 100 ms away", found, far, times, share)

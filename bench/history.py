@@ -160,7 +160,7 @@ def _seat(place: Place, name: str, events: int, past: int) -> tuple[Path, dict[s
     """A clone of a remote with such a history, in which the session `now-00` acts."""
     remote = place.remote("file")
     tell(remote.path, place.env, events=events, past=past, live=LIVE)
-    return place.clone(remote, name), {**place.desk(name), "GITCOORD_SESSION": "now-00"}, remote
+    return place.clone(remote, name), {**place.outbox(name), "GITCOORD_SESSION": "now-00"}, remote
 
 
 def run(place: Place, events: int) -> Iterator[Row]:
@@ -205,7 +205,7 @@ def _mail(place: Place, small: Path, small_env: dict[str, str], count: int) -> R
     """The inbox behind a past of messages, against one with none."""
     remote = place.remote("file")
     tell_mail(remote.path, place.env, count=count)
-    clone, env = place.clone(remote, "mail"), {**place.desk("mail"), "GITCOORD_SESSION": "now-00"}
+    clone, env = place.clone(remote, "mail"), {**place.outbox("mail"), "GITCOORD_SESSION": "now-00"}
 
     def look(where: Path, how: dict[str, str]) -> None:
         subprocess.run([*PROGRAM, "inbox", "--peek"], cwd=where, env=how, check=True, capture_output=True, timeout=900)

@@ -56,7 +56,7 @@ def run(place: Place, rounds: int) -> Iterator[Row]:
             continue
         remote = place.remote(kind, trip=trip)
         clone = place.clone(remote, f"one-{kind}")
-        env = place.desk(f"one-{kind}")
+        env = place.outbox(f"one-{kind}")
 
         def gitcoord(*words: str, env: dict[str, str] = env, clone: Path = clone) -> subprocess.CompletedProcess[str]:
             return subprocess.run([*PROGRAM, *words], cwd=clone, env=env, check=True, capture_output=True, text=True, timeout=60)

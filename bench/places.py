@@ -48,9 +48,9 @@ class Place:
         far = Distance(remote.forwarder.port, trip)
         return replace(remote, url=remote.url.replace(f":{remote.forwarder.port}", f":{far.port}", 1))
 
-    def desk(self, name: str) -> dict[str, str]:
+    def outbox(self, name: str) -> dict[str, str]:
         """The environment of a machine of its own."""
-        return {**self.env, "GITCOORD_DESK": str(self.folder / "desks" / name)}
+        return {**self.env, "GITCOORD_DESK": str(self.folder / "outboxes" / name)}
 
 
 def _kept(remote: Remote) -> list[str]:

@@ -45,7 +45,7 @@ def _seats(where: Place, remote: Remote, name: str, count: int, machines: int) -
     seats = []
     for number in range(count):
         path = where.clone(remote, f"{name}-{number}")
-        seats.append((path, where.desk(f"{name}-{number % machines}"), f"s{number:02}"))
+        seats.append((path, where.outbox(f"{name}-{number % machines}"), f"s{number:02}"))
     for number, (path, env, session) in enumerate(seats):
         with connect(str(path), env, session=session) as found:
             if number == 0:

@@ -153,14 +153,14 @@ def _commit(stage: Stage) -> Iterator[Line]:
     clone = stage.clones["ben"]
     with stage.at("ben") as found:
         hooks_folder.install(Path(found.repo.hooks_dir()), common_dir=Path(found.repo.common_dir), program=_shim(stage))
-        spool = found.desk.path / "spool" / "ben"
+        spool = found.outbox.path / "spool" / "ben"
     (clone / "app.py").write_text("print('hello, world')\n")
     yield "do", "ben$ gitcoord hooks install --git && git commit -am 'Greet the world'"
     stage.sandbox.git("commit", "-q", "-am", "Greet the world", where=clone)
     end = monotonic() + 10
     while not list(spool.glob("*.json")) and monotonic() < end:
         sleep(0.02)
-    yield "see", "the commit returns at once; its heartbeat waits on the desk and rides along with the next push"
+    yield "see", "the commit returns at once; its heartbeat waits in the outbox and rides along with the next push"
 
 
 def _shim(stage: Stage) -> str:

@@ -175,7 +175,7 @@ def seats(tmp_path: Path, clone: Clone) -> Seats:
     """Makes seats."""
 
     def make(remote: Remote, *names: str, machine: str | None = None) -> list[Seat]:
-        return [Seat(clone(remote, tmp_path / name), tmp_path / "desks" / (machine or name)) for name in names]
+        return [Seat(clone(remote, tmp_path / name), tmp_path / "outboxes" / (machine or name)) for name in names]
 
     return make
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from gitcoord.agents.mailbox import Tray
+from gitcoord.agents.mailbox import Mailbox
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core.names import show
 from gitcoord.errors import NotInitialised, Unreachable
@@ -49,9 +49,9 @@ def arrive(coordinator: Coordinator, source: str, *, named: str = "", files: Ite
 def shown(coordinator: Coordinator, arrived: Arrived) -> None:
     """Notes that it was told."""
     coordinator.briefings.note_shown(arrived.told)
-    tray = Tray.of(coordinator.parts.identity.own, arrived.session)
-    tray.drop_news()
-    tray.note_seen({"seq": arrived.told.seen.seq, "run_id": arrived.told.seen.run_id})
+    mailbox = Mailbox.of(coordinator.parts.identity.own, arrived.session)
+    mailbox.drop_news()
+    mailbox.note_seen({"seq": arrived.told.seen.seq, "run_id": arrived.told.seen.run_id})
 
 
 def _introduce(session: str, *, known: bool) -> str:
@@ -70,7 +70,7 @@ def _is_away(coordinator: Coordinator) -> bool:
             coordinator.branch.look_again(coordinator.parts.seconds)
             return False
         except Unreachable:
-            coordinator.parts.desk.note_reach(reached=False, now=coordinator.now())
+            coordinator.parts.outbox.note_reach(reached=False, now=coordinator.now())
     coordinator.branch.view(fresh=False)  # it must be known at least
     return True
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gitcoord.agents.mailbox import Letter, Tray
+from gitcoord.agents.mailbox import Letter, Mailbox
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import guard, leases
 from gitcoord.core.guard import Target
@@ -30,7 +30,7 @@ from gitcoord.settings import Settings
 from gitcoord.views import briefing
 from gitcoord.views.briefing import Seen
 
-_LETTERS = 8  # messages in a tray: no more is taken until some are shown
+_LETTERS = 8  # messages in a mailbox: no more is taken until some are shown
 _TTL = 1800  # seconds of a lease that is claimed for an edit
 _NONCE = "0" * 32  # the hook that shows it puts its own marks around it
 _WAS_DIRTY = "dirty"  # stands for the commit where the file was seen changed: from then on it is over once it is clean
@@ -42,22 +42,22 @@ class Seat:
 
     identity: Identity
     binding: Binding
-    tray: Tray
+    mailbox: Mailbox
     git_dir: str
 
 
 def seats(common_dir: str) -> list[Seat]:
     """Who is to be attended to in this clone: the agents' sessions whose hooks called lately."""
-    return [one for one in _all(common_dir) if one.tray.is_attended()]
+    return [one for one in _all(common_dir) if one.mailbox.is_attended()]
 
 
 def _all(common_dir: str) -> Iterator[Seat]:
     for git_dir in discovery.git_dirs(common_dir):
         identity = Identity(Path(git_dir))
         for binding in identity.all():
-            tray = Tray.of(identity.own, binding.session)
-            if tray.exists:
-                yield Seat(identity, binding, tray, git_dir)
+            mailbox = Mailbox.of(identity.own, binding.session)
+            if mailbox.exists:
+                yield Seat(identity, binding, mailbox, git_dir)
 
 
 def look_after(coordinator: Coordinator, repo: Repository, settings: Settings) -> tuple[list[GitcoordError], View | None, bool]:
@@ -90,19 +90,19 @@ def _attend(coordinator: Coordinator, repo: Repository, settings: Settings, seat
         return  # it goes on elsewhere
     if known is None or not known.live:
         if known is not None:
-            seat.tray.remove()
+            seat.mailbox.remove()
         return
-    seat.tray.sweep()
+    seat.mailbox.sweep()
     _collect(coordinator, seat, view)
     coordinator.branch.look_at(coordinator.log.view())  # who was dispossessed is told so
     tree = discovery.work_tree(seat.git_dir) or repo.work_tree
     told = list(coordinator.notices)
     for text in coordinator.branch.ending():
-        if not seat.tray.told(text):
-            seat.tray.tell(text)
+        if not seat.mailbox.told(text):
+            seat.mailbox.tell(text)
             told.append(text)
-    seat.tray.set_claims(on=settings.autoclaim)
-    if seat.tray.edits() or seat.tray.claimed():
+    seat.mailbox.set_claims(on=settings.autoclaim)
+    if seat.mailbox.edits() or seat.mailbox.claimed():
         there = repo if tree == repo.work_tree else Repository.find(tree, repo.environ)
         told += _claim(coordinator, there, seat)
     _tell(coordinator, seat, told)
@@ -110,31 +110,31 @@ def _attend(coordinator: Coordinator, repo: Repository, settings: Settings, seat
 
 def _collect(coordinator: Coordinator, seat: Seat, view: View) -> None:
     """Takes what is unread. A message that is taken and can't be laid in comes again, as one whose reader died."""
-    if reading.is_read(seat.tray.folder):
+    if reading.is_read(seat.mailbox.folder):
         return  # it takes them by itself right now
-    lying = seat.tray.ids()
+    lying = seat.mailbox.ids()
     room = _LETTERS - len(lying)
     if room <= 0:
         return
     mail = coordinator.messages.collect(view, lying, limit=room)
     for one in mail.found:
         line = briefing.letter(one, again=one.id in mail.again)
-        seat.tray.put(Letter(one.id, one.seq, line, asks=one.asks))
+        seat.mailbox.put(Letter(one.id, one.seq, line, asks=one.asks))
 
 
 def _tell(coordinator: Coordinator, seat: Seat, told: Sequence[str]) -> None:
     """Lays in what is new: losses first, then what is handed to the session, and claims near its work."""
     state = coordinator.log.view().state
     news = briefing.brief(
-        state, seat.binding.session, coordinator.branch.time_now(), nonce=_NONCE, seen=_seen(seat.tray, seat.binding),
+        state, seat.binding.session, coordinator.branch.time_now(), nonce=_NONCE, seen=_seen(seat.mailbox, seat.binding),
         only=briefing.CONCERNS,
     )  # fmt: skip
     if any(news.counts.values()) or told or news.lines:
-        seat.tray.put_news(told, news.lines, {"seq": news.seen.seq, "run_id": news.seen.run_id})
+        seat.mailbox.put_news(told, news.lines, {"seq": news.seen.seq, "run_id": news.seen.run_id})
 
 
-def _seen(tray: Tray, binding: Binding) -> Seen:
-    record = tray.seen()
+def _seen(mailbox: Mailbox, binding: Binding) -> Seen:
+    record = mailbox.seen()
     try:
         return Seen(int(record["seq"]), str(record["run_id"]))
     except (TypeError, KeyError, ValueError):
@@ -148,9 +148,9 @@ def _claim(coordinator: Coordinator, repo: Repository, seat: Seat) -> list[str]:
     """Claims what the agent began to edit, in one batch, and gives back what is committed or clean again; what others hold."""
     _give_back(coordinator, repo, seat)
     told = list[str]()
-    noted = seat.tray.edits()
+    noted = seat.mailbox.edits()
     notes = [name for name in noted if is_resource_name(name)]
-    if notes and seat.tray.claims:
+    if notes and seat.mailbox.claims:
         state = coordinator.log.view().state
         now = coordinator.branch.time_now()
         mine = [one.resource for one in held_now(state, coordinator.actor.session, now)]
@@ -171,7 +171,7 @@ def _claim(coordinator: Coordinator, repo: Repository, seat: Seat) -> list[str]:
                 coordinator.branch.look_again(coordinator.parts.seconds)
                 continue
             commit = repo.head().commit
-            seat.tray.note_claimed({f"{one.fence} {one.resource}": commit for one in given.claims})
+            seat.mailbox.note_claimed({f"{one.fence} {one.resource}": commit for one in given.claims})
             break
     for path in noted.values():  # those that were looked at, and no later one
         path.unlink(missing_ok=True)
@@ -197,7 +197,7 @@ def _give_back(coordinator: Coordinator, repo: Repository, seat: Seat) -> None:
 
     One whose edit hasn't shown yet is kept: it was claimed before the agent wrote.
     """
-    mine = seat.tray.claimed()
+    mine = seat.mailbox.claimed()
     if not mine:
         return
     head = repo.head().commit
@@ -215,4 +215,4 @@ def _give_back(coordinator: Coordinator, repo: Repository, seat: Seat) -> None:
             over.append(entry)
     if over:
         coordinator.claims.give_back(over)
-    seat.tray.note_claimed(kept, over=[entry for entry in mine if entry not in kept])
+    seat.mailbox.note_claimed(kept, over=[entry for entry in mine if entry not in kept])

@@ -1,6 +1,6 @@
-"""A session's tray: what background work has fetched for an agent, until a hook of that agent shows it.
+"""A session's mailbox: what background work has fetched for an agent, until a hook of that agent shows it.
 
-    <git dir of the work tree>/gitcoord/tray/<session>/
+    <git dir of the work tree>/gitcoord/mailbox/<session>/
     active          touched by each hook of the agent
     <seq>-<id>.mail one message that was taken for the session, as a line that is inert
     news.json       what is new and concerns it, and up to which event that is told
@@ -57,21 +57,21 @@ class Handful:
     taken: tuple[Path, ...] = field(default=(), repr=False)
 
 
-class Tray:
-    """The tray of one session in one work tree."""
+class Mailbox:
+    """The mailbox of one session in one work tree."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @classmethod
-    def of(cls, own: Path, session: str) -> Tray:
-        """The session's tray. `own`: our folder in the work tree's git folder."""
-        return cls(own / "tray" / session)
+    def of(cls, own: Path, session: str) -> Mailbox:
+        """The session's mailbox. `own`: our folder in the work tree's git folder."""
+        return cls(own / "mailbox" / session)
 
     # --- whether somebody comes for it ---------------------------------------------------------------------------------
 
     def touch(self) -> None:
-        """Notes that the agent is there; makes the tray. Raises OSError."""
+        """Notes that the agent is there; makes the mailbox. Raises OSError."""
         files.private_folder(self.folder)
         files.touch(self.folder / "active")
 

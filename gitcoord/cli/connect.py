@@ -138,7 +138,7 @@ def _warn(found: Connection) -> None:
         say(f"warning: {warning}")
     if coordinator.notices and coordinator.actor.session and output.fault("stderr"):
         for warning in coordinator.notices:
-            found.desk.leave_note(coordinator.actor.session, warning)
+            found.outbox.leave_note(coordinator.actor.session, warning)
 
 
 def _here() -> str:

@@ -1,5 +1,5 @@
-"""Sends what waits on all desks of one branch: an agent's sandbox can't write to its user's own, nor reach the remote; and a clone
-has another one since its machine's name, its e-mail or its way to the remote changed.
+"""Sends what waits in all outboxes of one branch: an agent's sandbox can't write to its user's own, nor reach the remote; and a
+clone has another one since its machine's name, its e-mail or its way to the remote changed.
 
 Looks at files only, and at the remote only when something waits.
 """
@@ -16,16 +16,16 @@ from gitcoord.errors import GitcoordError
 from gitcoord.outbox.places import left_at
 
 Connect = Callable[[Path | None], AbstractContextManager[Connection]]
-"""Connects with that desk; None: with one's own."""
+"""Connects with that outbox; None: with one's own."""
 
 
-def collect(desks: Iterable[Path], connect: Connect, *, all_of_it: bool = False) -> list[GitcoordError]:
+def collect(outboxes: Iterable[Path], connect: Connect, *, all_of_it: bool = False) -> list[GitcoordError]:
     """Sends what waits on these, as far as that goes now; what stood in the way. What can't be sent stays where it is.
 
     `all_of_it`: also heartbeats that are not due yet.
     """
     errors: list[GitcoordError] = []
-    for path in desks:
+    for path in outboxes:
         left = left_at(path)
         if not left:
             continue

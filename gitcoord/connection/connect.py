@@ -39,8 +39,8 @@ from gitcoord.machine.identity import Identity, owner
 from gitcoord.machine.ids import digest
 from gitcoord.machine.timekeeper import Timekeeper
 from gitcoord.outbox import places as earlier_places
-from gitcoord.outbox.places import Earlier, count_left, left_at, open_desk, temporary
-from gitcoord.outbox.store import Desk
+from gitcoord.outbox.places import Earlier, count_left, left_at, open_outbox, temporary
+from gitcoord.outbox.store import Outbox
 from gitcoord.outbox.submit import Submitter
 from gitcoord.settings import Settings
 from gitcoord.views.projection import Projection
@@ -113,25 +113,25 @@ class Connection:
     """Where the branch's objects and our refs lie: the same repository, or the hub's own."""
     settings: Settings
     tip: Tip
-    desk: Desk
+    outbox: Outbox
     coordinator: Coordinator
     memory: CloneMemory
     used: tuple[Earlier, ...] = ()
-    """The desks that this clone used before."""
+    """The outboxes that this clone used before."""
     spools: tuple[Path, ...] = ()
-    """The folders in which sandboxes have desks: they can't write to their user's."""
+    """The folders in which sandboxes have outboxes: they can't write to their user's."""
 
     @property
     def elsewhere(self) -> tuple[Path, ...]:
-        """Where else commands of this branch may wait: on desks that this clone used before, and on those of sandboxes."""
+        """Where else commands of this branch may wait: in outboxes that this clone used before, and in those of sandboxes."""
         same = self.earlier()[0]
-        names_ = dict.fromkeys(path.name for path in (self.desk.path, *same))
+        names_ = dict.fromkeys(path.name for path in (self.outbox.path, *same))
         boxes = [place / name for place in self.spools for name in names_]
         clone = files.own(self.repo.common_dir)
-        return tuple(dict.fromkeys(path for path in (clone, *boxes, *same) if self.spools and path != self.desk.path))
+        return tuple(dict.fromkeys(path for path in (clone, *boxes, *same) if self.spools and path != self.outbox.path))
 
     def earlier(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-        """The desks that this clone used before: those for this branch, and those for another one on which something waits.
+        """The outboxes that this clone used before: those for this branch, and those for another one on which something waits.
 
         A branch at another URL is the same one if what was seen of it is in the history of this one.
         """
@@ -151,8 +151,8 @@ class Connection:
     def left_behind(self) -> list[str]:
         """Warnings about what is not sent yet, or never will be."""
         # What another process is just sending is in the outbox too; it isn't worth a word.
-        waiting = [one for one in self.desk.waiting() if one.command is None or self.desk.is_queued(one.op)]
-        since = self.desk.away_since()
+        waiting = [one for one in self.outbox.waiting() if one.command is None or self.outbox.is_queued(one.op)]
+        since = self.outbox.away_since()
         found = files.notices()
         if waiting:
             how = "a hook or the MCP server sends them" if self.coordinator.parts.boxed else "they go out with the next command"
@@ -169,7 +169,7 @@ class Connection:
                     f"{left} unsent for another remote or branch that this clone had: set that back and run gitcoord sync, "
                     f"or drop them: rm -r {names.word(str(path))}"
                 )
-        if refused := self.desk.refused():
+        if refused := self.outbox.refused():
             found.append(f"{len(refused)} queued command(s) could not be carried out: gitcoord doctor")
         return found
 
@@ -224,7 +224,7 @@ def connect(
     - `rest`: see `Parts`.
     - `hooked`: the variables that git sets for its hooks may name the repository, too.
     - `client`: what the agent is known by that speaks for itself, where its variables are not set.
-    - `at`: the desk, where it is not the clone's own.
+    - `at`: the outbox, where it is not the clone's own.
     - `witness`: another clock, in place of the remote's own.
     """
     repo = Repository.find(start, environ, hooked=hooked)
@@ -232,10 +232,10 @@ def connect(
     remote = _HUB if settings.hub else choose_remote(repo, settings)
     url = hub_url(repo, settings.hub) if settings.hub else push_url(repo, remote) if remote else ""
     parts = _parts(repo, settings, url, environ)
-    desk = open_desk(settings.desk if url else "clone", parts=parts, common_dir=repo.common_dir, environ=environ)
-    own = desk.path
-    desk = desk if at is None else Desk(files.private_folder(at))
-    repo = repo.working(desk.pulse, _ssh_options(settings, environ), settings.deadline)
+    outbox = open_outbox(settings.desk if url else "clone", parts=parts, common_dir=repo.common_dir, environ=environ)
+    own = outbox.path
+    outbox = outbox if at is None else Outbox(files.private_folder(at))
+    repo = repo.working(outbox.pulse, _ssh_options(settings, environ), settings.deadline)
     home = hub.home(repo, str(own / "hub.git"), url) if settings.hub else repo
     tip: Tip
     tip = RemoteTip(home, remote, url, settings.branch, sleep, witness) if remote else LocalTip(repo, settings.branch, witness)
@@ -244,14 +244,14 @@ def connect(
     memory = CloneMemory(folder / f"checked-{name}.json")
     identity = Identity(Path(repo.git_dir))
     boxed = _is_boxed(repo, environ)
-    used = earlier_places.others(folder, desk.path) if at is None else ()
+    used = earlier_places.others(folder, outbox.path) if at is None else ()
     if at is None and not boxed:
-        earlier_places.remember(folder, desk.path, memory.path.stem)
-        for moved, before in identity.follow(desk.path):
+        earlier_places.remember(folder, outbox.path, memory.path.stem)
+        for moved, before in identity.follow(outbox.path):
             with suppress(OSError):
-                desk.take_over(moved, before)
+                outbox.take_over(moved, before)
     facts = Facts(folder / f"facts-{name}.json")
-    with _as_it_was(desk, memory, folder), Objects(home, tip.complete, tip.mend) as objects:
+    with _as_it_was(outbox, memory, folder), Objects(home, tip.complete, tip.mend) as objects:
         log = EventLog(
             tip=tip,
             objects=objects,
@@ -261,23 +261,23 @@ def connect(
             writer=__version__,
             email=repo.email,
             facts=facts,
-            keeper=Timekeeper(desk.path / "clock.json", folder / f"seen-{name}.json") if remote else Undoubted(),
+            keeper=Timekeeper(outbox.path / "clock.json", folder / f"seen-{name}.json") if remote else Undoubted(),
             host=_host(settings),
         )
         seconds = settings.deadline if seconds is None else min(seconds, settings.deadline)
-        submitter = Submitter(desk=desk, log=log, now=now, sleep=sleep, seconds=seconds, wall=time.time)
+        submitter = Submitter(outbox=outbox, log=log, now=now, sleep=sleep, seconds=seconds, wall=time.time)
         actor = find_actor(repo, settings, identity, environ, session, client or {})
         found = Connection(
             repo=repo,
             home=home,
             settings=settings,
             tip=tip,
-            desk=desk,
+            outbox=outbox,
             memory=memory,
             used=used,
             spools=(temporary(environ), temporary({"TMPDIR": "/tmp"})) if at is None else (),  # noqa: S108  # owner-checked
             coordinator=Coordinator(
-                Parts(log, submitter, desk, identity, now, seconds, boxed, rest, repo if settings.hub else None),
+                Parts(log, submitter, outbox, identity, now, seconds, boxed, rest, repo if settings.hub else None),
                 replace(actor, cached=cached, heard=heard, about_secrets=about_secrets),
             ),
         )
@@ -292,15 +292,15 @@ def connect(
 
 
 @contextmanager
-def _as_it_was(desk: Desk, memory: CloneMemory, folder: Path) -> Iterator[None]:
+def _as_it_was(outbox: Outbox, memory: CloneMemory, folder: Path) -> Iterator[None]:
     """Where nobody coordinates, as far as is known, what only looked leaves nothing behind."""
     try:
         yield
     finally:
         if not memory.path.exists():
-            desk.leave()
-            if not desk.path.exists():
-                earlier_places.forget(folder, desk.path)
+            outbox.leave()
+            if not outbox.path.exists():
+                earlier_places.forget(folder, outbox.path)
 
 
 def _ssh_options(settings: Settings, environ: Mapping[str, str]) -> str:
@@ -312,7 +312,7 @@ def _ssh_options(settings: Settings, environ: Mapping[str, str]) -> str:
 
 
 def _parts(repo: Repository, settings: Settings, url: str, environ: Mapping[str, str]) -> list[str]:
-    """What makes this user's desk for this remote branch: whoever differs in what a push would carry has another one."""
+    """What makes this user's outbox for this remote branch: whoever differs in what a push would carry has another one."""
     if not url:
         return [repo.common_dir]
     shown = [f"{key}={'|'.join(values)}" for key, values in sorted(repo.config.items()) if key.startswith(hub.CREDENTIALS)]

@@ -70,8 +70,8 @@ class Branch:
             return self.known()
         try:
             self._view = self.parts.log.refresh(self.parts.seconds)
-            self.parts.desk.note_reach(reached=True, now=self.parts.now())
-            if self.parts.desk.waiting():  # the remote is back: what waited goes first
+            self.parts.outbox.note_reach(reached=True, now=self.parts.now())
+            if self.parts.outbox.waiting():  # the remote is back: what waited goes first
                 self.parts.submitter.flush()
                 self._view = self.parts.log.refresh(self.parts.seconds)
         except Unreachable as error:
@@ -148,7 +148,7 @@ class Branch:
         """Note what the session holds at that event, and tell it what was left for it to know."""
         if self.acting.session:
             if self.acting.actor.heard:
-                self.notices.add(*self.parts.desk.take_notes(self.acting.session))
+                self.notices.add(*self.parts.outbox.take_notes(self.acting.session))
             self.parts.identity.see(self.acting.session, held, seq)
 
     def time_of(self, view: View, *, tell: bool = False) -> datetime:
@@ -202,7 +202,7 @@ class Branch:
             return [], None
         errors = self.parts.submitter.flush() if due else []
         for _ in range(_AGAIN):  # another one was at it and may not have seen the newest
-            if due and not errors and self.parts.desk.waiting():
+            if due and not errors and self.parts.outbox.waiting():
                 errors = self.parts.submitter.flush()
         try:
             view = self.view(fresh=True)
@@ -219,13 +219,13 @@ class Branch:
             state = self.known().state
         except NotInitialised:
             return False
-        if self.parts.desk.waiting():
+        if self.parts.outbox.waiting():
             return True
         now = self.parts.now()
         settings = state.rules.settings
         heard = sum(1 for _, signs in state.sessions.signs() if now - signs.last_heartbeat < timedelta(hours=1))
         share = timedelta(seconds=max(settings.heartbeat_every, settings.heartbeat_share * heard))
-        for name in self.parts.desk.spooled():
+        for name in self.parts.outbox.spooled():
             session = state.sessions.get(name)
             if session is None or now - session.last_heartbeat >= share:
                 return True

@@ -80,7 +80,7 @@ class Claims:
         view = self.parts.log.view()
         if view.checked.seq < receipt.seq:
             view = self.parts.log.refresh(self.parts.seconds)
-        watcher = Watcher(self.parts.log, self.parts.desk, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
+        watcher = Watcher(self.parts.log, self.parts.outbox, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
         for now in chain([view], watcher.views(view, end - self.parts.submitter.clock(), stop)):
             view = now
             self.branch.remember(view)
@@ -109,7 +109,11 @@ class Claims:
     def _next_step(self, state: State, asked: dict[str, Any]) -> bool:
         """Return True if the same claim would change anything now: what is waited for is free, or the ticket is to be kept."""
         command = claims.AcquireClaims(
-            op=self.parts.desk.next_id(), session=self.acting.session, run_id=self.acting.actor.run_id, at=self.parts.now(), **asked
+            op=self.parts.outbox.next_id(),
+            session=self.acting.session,
+            run_id=self.acting.actor.run_id,
+            at=self.parts.now(),
+            **asked,
         )
         return claims.would_change(state, command, self.parts.log.clock())
 

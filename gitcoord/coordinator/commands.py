@@ -70,7 +70,7 @@ class Commands:
         clocks.check_date(self.parts.now())
         if kind not in (rules.OpenBranch, rules.JoinHub):
             self._check_name(caller, can_wait=kind.deferrable)
-        given = {"session": caller.session, "run_id": caller.run_id, "op": op or self.parts.desk.next_id(), **fields}
+        given = {"session": caller.session, "run_id": caller.run_id, "op": op or self.parts.outbox.next_id(), **fields}
         given, hidden = secrecy.cleared(given, caller.about_secrets, branch=caller.branch)
         self.notices.add(*(f"hidden before it was sent: what looks like a secret ({rule})" for rule in hidden))
         try:

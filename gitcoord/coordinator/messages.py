@@ -134,7 +134,7 @@ class Messages:
         last: float | None = None
         clock = self.parts.submitter.clock
         view = self.branch.view()
-        watcher = Watcher(self.parts.log, self.parts.desk, self.parts.sleep, self.parts.seconds, clock, _CALM, _CALM)
+        watcher = Watcher(self.parts.log, self.parts.outbox, self.parts.sleep, self.parts.seconds, clock, _CALM, _CALM)
         for now in chain([view], watcher.views(view, seconds, stop)):
             session = now.state.sessions.get(self.acting.session)
             if session is None or not session.live:
@@ -285,7 +285,7 @@ class Messages:
 
     def _later(self, view: View, seconds: float, **which: Any) -> Iterator[Mail]:
         """Yield what is unread, each time something comes, for that many seconds."""
-        watcher = Watcher(self.parts.log, self.parts.desk, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
+        watcher = Watcher(self.parts.log, self.parts.outbox, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
         mark = reading.start(self.parts.identity.mailbox(self.acting.session))  # the background leaves them to who waits for them
         try:
             for now in chain([view], watcher.views(view, seconds)):
@@ -302,7 +302,7 @@ class Messages:
         """Note that these were shown on this machine."""
         keys = [one.id for one in found]
         if keys:
-            self.parts.desk.show(self.acting.session, keys)
+            self.parts.outbox.show(self.acting.session, keys)
             self.glance()
 
     def glance(self) -> None:
@@ -314,7 +314,7 @@ class Messages:
         """Note that these were taken and could not be shown here: they come again at once, marked."""
         keys = [one.id for one in found]
         if keys:
-            self.parts.desk.give_back(self.acting.session, keys)
+            self.parts.outbox.give_back(self.acting.session, keys)
 
     def ask_on(self, to: str, question: str, *, seconds: float) -> tuple[Receipt, Mail]:
         """Ask as `ask` does; if the session asked just that before, and has read no answer yet, only go on waiting."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import EventLog
 from gitcoord.machine.identity import Identity
-from gitcoord.outbox.store import Desk
+from gitcoord.outbox.store import Outbox
 from gitcoord.outbox.submit import Submitter
 
 
@@ -76,7 +76,7 @@ class Parts:
 
     log: EventLog
     submitter: Submitter
-    desk: Desk
+    outbox: Outbox
     identity: Identity
     now: Callable[[], datetime]
     seconds: float

@@ -139,7 +139,7 @@ class Sessions:
 
     def start_later(self, **described: Any) -> tuple[str, Receipt]:
         """Register a session under a name made unique here, without asking the remote: it is sent when the remote is back."""
-        unique = f"{self._wish[:58].rstrip('.')}-{self.parts.desk.next_id()[-4:].lower()}"
+        unique = f"{self._wish[:58].rstrip('.')}-{self.parts.outbox.next_id()[-4:].lower()}"
         return self._begin(unique, offline=True, **(described or self._described()))
 
     @property
@@ -182,13 +182,13 @@ class Sessions:
         pid, born = actor.owner
         # With an id of the caller's own, the same start here is the same run; in any other work tree it is another one.
         place = {"host": actor.host, "place": str(self.parts.identity.own), "op": op}
-        run_id = digest("", sessions.StartSession.kind, place) if op else self.parts.desk.next_id()
+        run_id = digest("", sessions.StartSession.kind, place) if op else self.parts.outbox.next_id()
         binding = Binding(
             session=session,
             run_id=run_id,
             pid=pid,
             born=born,
-            desk=str(self.parts.desk.path),
+            outbox=str(self.parts.outbox.path),
             agent=actor.agent,
             repo=actor.namespace,
         )

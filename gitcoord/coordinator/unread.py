@@ -117,7 +117,7 @@ class Unread:
                 state = (self.parts.log.view() if look == 0 else self.branch.view(fresh=True)).state
         found = [state.messages[key] for key in taken if key in state.messages]
         if len(found) < len(taken):
-            self.parts.desk.give_back(self.acting.session, [key for key in taken if key not in state.messages])
+            self.parts.outbox.give_back(self.acting.session, [key for key in taken if key not in state.messages])
             self.notices.add(f"{len(taken) - len(found)} message(s) were taken and can't be read now; they come again, marked")
         return found
 
@@ -125,7 +125,7 @@ class Unread:
         """Return what became of the messages that were taken lately, as far as this machine knows."""
         if not session.taken:
             return Marks()
-        here, back = self.parts.desk.shown(session.session_id), self.parts.desk.given_back(session.session_id)
+        here, back = self.parts.outbox.shown(session.session_id), self.parts.outbox.given_back(session.session_id)
         old, shown, late = [], [], False
         for key, at in zip(session.taken, session.taken_at, strict=False):
             age = self.parts.now() - at

@@ -1,6 +1,6 @@
 """Looking at the branch again and again, for those who wait for something on it; cheap for everybody else.
 
-Where this machine itself has moved the branch it is seen at once, from a file of the desk. The remote is asked at most once a
+Where this machine itself has moved the branch it is seen at once, from a file of the outbox. The remote is asked at most once a
 second, less often while nothing happens, and by one process of a machine for all of them: each look is one small fetch of
 exactly this ref.
 """
@@ -21,12 +21,12 @@ from gitcoord.log.entries import LogEntry
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.outcomes import View
 from gitcoord.log.stream import Stream
-from gitcoord.outbox.store import Desk
+from gitcoord.outbox.store import Outbox
 
 _FIRST = 1.0  # seconds between two looks at the remote, while something happens
 _SLOWER = 1.25  # by how much that grows with each look that finds nothing
 _LONGEST = 5.0  # seconds that a hand-over by another machine may go unnoticed
-_STEP = 0.2  # seconds between two looks at the desk: one small system call
+_STEP = 0.2  # seconds between two looks at the outbox: one small system call
 _AWAY = 10.0  # seconds between two looks while the remote can't be reached
 
 
@@ -40,7 +40,7 @@ class Watcher:
     """
 
     log: EventLog
-    desk: Desk
+    outbox: Outbox
     sleep: Callable[[float], None]
     seconds: float
     clock: Callable[[], float] = monotonic
@@ -60,7 +60,7 @@ class Watcher:
             before = view.checked.seq
             try:
                 if moved:
-                    acted_on = self.desk.reached()
+                    acted_on = self.outbox.reached()
                 view = self._here() if moved else self._look(view, interval)
             except Unreachable:
                 interval = _AWAY
@@ -72,7 +72,7 @@ class Watcher:
         """Waits that long, or until a process of this machine has seen more of the branch; whether one has."""
         until = self.clock() + seconds * (0.85 + secrets.randbelow(30) / 100)
         while (left := until - self.clock()) > 0 and not stop():
-            if self.desk.reached() > known:
+            if self.outbox.reached() > known:
                 return True
             self.sleep(min(_STEP, left))
         return False
@@ -80,19 +80,19 @@ class Watcher:
     def _here(self) -> View:
         """What another process has seen, from this clone where that was the one."""
         known = self.log.view()
-        return known if known.checked.seq >= self.desk.reached() else self._fetched()
+        return known if known.checked.seq >= self.outbox.reached() else self._fetched()
 
     def _look(self, view: View, interval: float) -> View:
         """The remote's branch, unless another process of this machine looked a moment ago and found nothing new."""
-        since = self.desk.since_look()
-        if since is not None and since < 0.8 * interval and self.desk.reached() <= view.checked.seq:
+        since = self.outbox.since_look()
+        if since is not None and since < 0.8 * interval and self.outbox.reached() <= view.checked.seq:
             return view
         return self._fetched()
 
     def _fetched(self) -> View:
-        self.desk.note_look()
+        self.outbox.note_look()
         view = self.log.refresh(self.seconds)
-        self.desk.note_seq(view.checked.seq)
+        self.outbox.note_seq(view.checked.seq)
         return view
 
 
@@ -117,7 +117,7 @@ def follow(
         view = branch.view()
         stream = Stream(branch.parts.log, after or 0)
     watcher = Watcher(
-        branch.parts.log, branch.parts.desk, branch.parts.submitter.sleep, branch.parts.seconds, branch.parts.submitter.clock
+        branch.parts.log, branch.parts.outbox, branch.parts.submitter.sleep, branch.parts.seconds, branch.parts.submitter.clock
     )
     views = watcher.views(view, _FOREVER)
     while True:

@@ -1,6 +1,6 @@
 """A repository of our own beside the user's: where several projects share one branch, its objects and refs lie here.
 
-It is bare, has no remote, and belongs to one desk. Deleting it costs one fetch.
+It is bare, has no remote, and belongs to one outbox. Deleting it costs one fetch.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def home(repo: Repository, folder: str, url: str) -> Repository:
             if not done.ok:  # without them it would never be reached
                 raise GitFault(f"git can't make the hub's repository here: {done.how}", hint="run the same command again")
         try:
-            os.rename(aside, folder)  # whole or not at all: others of this desk may be making it, too
+            os.rename(aside, folder)  # whole or not at all: others of this outbox may be making it, too
         except OSError:
             if not os.path.exists(os.path.join(folder, "HEAD")):
                 raise

@@ -262,7 +262,7 @@ def _read(lines: list[str], at: float) -> _Event | None:
 
 
 def _tell(event: _Event, place: _Place, environ: Mapping[str, str]) -> None:
-    """Spools the event if a session sits in this work tree, then has its desk flushed."""
+    """Spools the event if a session sits in this work tree, then has its outbox flushed."""
     binding = Identity(Path(place.git_dir)).sitting(event.who)
     entry = _describe(event, place, environ, binding.repo) if binding else None
     if binding and entry:

@@ -37,7 +37,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class LeaseCache:
     """The leases on files in the newest view of a clone, how far clocks may differ, when the branch was last read, and what the
     names of this clone's files begin with; `good`: the commit of that view; `fold`: capital and small letters name one file.
     """
@@ -51,7 +51,7 @@ class Outlook:
 
 
 def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta, repo: str, *, fold: bool = False) -> None:
-    """Notes the leases on files in the view of that commit. `memory`: the file of the clone's memory; `repo`: see `Outlook`."""
+    """Notes the leases on files in the view of that commit. `memory`: the file of the clone's memory; `repo`: see `LeaseCache`."""
     rows = [
         [one.claimed_by, one.mode, one.fence, one.expires_at.timestamp(), one.resource.name]
         for one in leases
@@ -69,26 +69,26 @@ def is_kept(memory: Path) -> bool:
     return _beside(memory).exists()
 
 
-def read(folder: Path) -> Outlook | None:
+def read(folder: Path) -> LeaseCache | None:
     """What was noted last, if it is of the very view that the clone remembers; else None."""
     memories = list(folder.glob(f"{_MEMORY}*.json"))
     if len(memories) != 1:  # of two remotes or branches only the settings can tell which counts
         return None
     with suppress(OSError):
         good = files.read(memories[0], lambda value: str(files.unsealed(value)["good"]))
-        noted = files.read(_beside(memories[0]), _outlook)
+        noted = files.read(_beside(memories[0]), _lease_cache)
         if good and noted is not None and noted.good == good:
             return replace(noted, read_at=memories[0].stat().st_mtime)
     return None
 
 
-def _outlook(noted: Any) -> Outlook:
+def _lease_cache(noted: Any) -> LeaseCache:
     value = files.unsealed(noted)
     leases = tuple(
         Held(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
         for who, mode, fence, until, name in value["leases"]
     )
-    return Outlook(leases, timedelta(seconds=value["grace"]), 0.0, str(value["repo"]), str(value["good"]), value["fold"] is True)
+    return LeaseCache(leases, timedelta(seconds=value["grace"]), 0.0, str(value["repo"]), str(value["good"]), value["fold"] is True)
 
 
 def take_turn(folder: Path) -> bool:

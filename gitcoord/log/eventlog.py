@@ -235,7 +235,7 @@ class EventLog:
         self,
         commands: Sequence[Command],
         *,
-        flight: InFlight,
+        notes: InFlight,
         seconds: float,
         since: Oid,
         sent_on: Sequence[Oid] = (),
@@ -298,15 +298,15 @@ class EventLog:
                         f"{self.contention} others were faster; gave up after {PATIENCE * seconds:.0f} s",
                         hint="run the same command again",
                     )
-                won = self._send(view, chain, flight, end)
+                won = self._send(view, chain, notes, end)
                 if isinstance(won, frozenset):
-                    flight.lost()
+                    notes.lost()
                     withdrawn |= won  # taken back by its caller, or carried out by another process: the branch says which
                     view, fresh = self._refreshed(pending, end)
                     continue
                 if won is None:
                     self.contention += 1
-                    flight.lost()
+                    notes.lost()
                     # A lost race is no silence: the branch moves, and one's turn comes. The deadline is for waiting.
                     end = min(give_up, monotonic() + seconds)
                     view, fresh = self._overtaken(pending, end)
@@ -401,7 +401,7 @@ class EventLog:
         return wire.encode(event, writer=self.writer, skip_ci=after.rules.settings.skip_ci)
 
     def _send(
-        self, view: View, chain: list[tuple[Command, Event, State, State]], flight: InFlight, end: float
+        self, view: View, chain: list[tuple[Command, Event, State, State]], notes: InFlight, end: float
     ) -> View | frozenset[str] | None:
         """Writes the chain and swaps the tip: the new view, or None when the race was lost; the operations that were withdrawn
         before anything was sent.
@@ -423,7 +423,7 @@ class EventLog:
             commits[0] = replace(commits[0], changes=first)
         sending = own_ref("sending")
         oids = self.objects.write_chain(base, view.checked.good, commits, keep=sending)
-        withdrawn = flight.sending(base, {command.handle: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
+        withdrawn = notes.sending(base, {command.handle: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
         if withdrawn:
             return withdrawn
         if self.tip.swap(base, oids[-1], max(1.0, end - monotonic()), sending=sending) is not Swap.WON:

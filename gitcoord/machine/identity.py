@@ -1,6 +1,6 @@
 """Who sits in this work tree: which sessions were started here, by which agent, in which process.
 
-Kept per *work tree* (its own git dir), never per machine or clone: two work trees are two desks in one office, and two
+Kept per *work tree* (its own git dir), never per machine or clone: two work trees are two outboxes in one office, and two
 agents in one work tree are two people.
 """
 
@@ -31,7 +31,7 @@ class Binding:
     run_id: str
     pid: int
     born: str
-    desk: str
+    outbox: str
     agent: dict[str, str] = field(default_factory=dict)
     seq: int = 0
     repo: str = ""
@@ -88,7 +88,7 @@ class Identity:
 
     def mailbox(self, session: str) -> Path:
         """Return the folder in which messages wait for the session's agent; it is there where the agent's hooks show them."""
-        return self.own / "tray" / session
+        return self.own / "mailbox" / session
 
     def all(self) -> list[Binding]:
         """Every binding of this work tree, the newest first."""
@@ -153,17 +153,17 @@ class Identity:
             self._folder / f"{binding.session}.json", files.mapping, lambda known: {**(known or {}), **binding.record()}
         )  # fmt: skip
 
-    def follow(self, desk: Path) -> list[tuple[str, Path]]:
-        """Has the hooks of all sessions of this work tree leave things on that desk: who had another one, and which."""
+    def follow(self, outbox: Path) -> list[tuple[str, Path]]:
+        """Have the hooks of all sessions of this work tree leave things in that outbox; return who had another one, and which."""
         moved = []
         for binding in self.all():
-            if binding.desk != str(desk):
+            if binding.outbox != str(outbox):
                 path = self._folder / f"{binding.session}.json"
                 with suppress(OSError):
                     dates = path.stat()
-                    files.update(path, files.mapping, lambda known: {**known, "desk": str(desk)} if known else None)
+                    files.update(path, files.mapping, lambda known: {**known, "outbox": str(outbox)} if known else None)
                     os.utime(path, ns=(dates.st_atime_ns, dates.st_mtime_ns))  # it is no newer than it was
-                    moved.append((binding.session, Path(binding.desk)))
+                    moved.append((binding.session, Path(binding.outbox)))
         return moved
 
     def intend(self, binding: Binding) -> None:
@@ -302,7 +302,7 @@ def _binding(value: Any) -> Binding:
     """The binding that a file tells of, fields of a newer program left aside. Raises TypeError, KeyError."""
     known = {entry.name: value[entry.name] for entry in fields(Binding) if entry.name in files.mapping(value)}
     binding = Binding(**known)
-    texts = (binding.session, binding.run_id, binding.born, binding.desk, binding.repo, *binding.agent, *binding.agent.values())
+    texts = (binding.session, binding.run_id, binding.born, binding.outbox, binding.repo, *binding.agent, *binding.agent.values())
     numbers = (binding.pid, binding.seq)
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
         raise TypeError("not a binding")

@@ -1,4 +1,4 @@
-"""Sends what waits on this user's desks: the server stands outside of the sandbox in which its agent's commands may run.
+"""Sends what waits on this user's outboxes: the server stands outside of the sandbox in which its agent's commands may run.
 
 It looks at files only, and at the remote only when something waits.
 """
@@ -20,11 +20,11 @@ class Errand:
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
-        self._desks: tuple[Path, ...] = ()
+        self._outboxes: tuple[Path, ...] = ()
 
     def learn(self, found: Connection) -> None:
         """Notes where commands of that branch may wait."""
-        self._desks = (found.desk.path, *found.elsewhere)
+        self._outboxes = (found.outbox.path, *found.elsewhere)
 
     def begin(self) -> None:
         """Finds out where to look; nothing where no repository is."""
@@ -36,8 +36,8 @@ class Errand:
 
     def is_due(self) -> bool:
         """Whether something waits."""
-        return any(left_at(path) for path in self._desks)
+        return any(left_at(path) for path in self._outboxes)
 
     def run(self) -> None:
         """Sends it, as far as that goes now: what can't be sent stays where it is."""
-        collect(self._desks, self._connect)
+        collect(self._outboxes, self._connect)

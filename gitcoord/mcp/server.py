@@ -72,7 +72,7 @@ class Served:
         self._place = Place(path)
         self._calls = Calls()
         self._given: list[Given] = []
-        self._errand = Errand(lambda desk: self._connect(self._place.known(), desk))
+        self._errand = Errand(lambda outbox: self._connect(self._place.known(), outbox))
         pid, born = processes.parent()
         self._client = {"MCP_CLIENT": f"mcp {pid}:{born}"}
         self._server: Server[Any] = Server(
@@ -98,9 +98,9 @@ class Served:
                 group.cancel_scope.cancel()
 
     def _connect(
-        self, place: str, desk: Path | None = None, rest: Callable[[float], None] | None = None
+        self, place: str, outbox: Path | None = None, rest: Callable[[float], None] | None = None
     ) -> AbstractContextManager[Connection]:
-        return connect(place, os.environ, session=self._session, client=self._client, at=desk, rest=rest)
+        return connect(place, os.environ, session=self._session, client=self._client, at=outbox, rest=rest)
 
     def _note_shown(self, line: str) -> None:
         """Notes what that answer has shown, now that it is out."""
@@ -157,7 +157,7 @@ class Served:
                 if patience.gone.is_set() and coordinator.actor.session:  # what is told once must not be told to nobody
                     coordinator.branch.remind()
                     for text in coordinator.notices:
-                        found.desk.leave_note(coordinator.actor.session, text)
+                        found.outbox.leave_note(coordinator.actor.session, text)
             return Ready(answer, (*coordinator.notices, *found.left_behind()), coordinator.actor.session)
 
     async def _still_there(self, context: Context, until: float) -> None:

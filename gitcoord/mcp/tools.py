@@ -61,9 +61,9 @@ class At:
         """Notes that these were shown, once they are; what nobody hears any more is not, and comes again."""
         keys = tuple(one.id for one in mail.found)
         if keys and not self.is_gone():
-            desk, session = self.found.desk, self.coordinator.actor.session
+            outbox, session = self.found.outbox, self.coordinator.actor.session
             self.coordinator.messages.glance()
-            self.give(Given(keys, lambda: desk.show(session, keys)))
+            self.give(Given(keys, lambda: outbox.show(session, keys)))
 
     def resources(self, given: Sequence[str]) -> list[Resource]:
         """The resources of those names."""
@@ -281,7 +281,7 @@ def ask(at: At, given: schemas.AskGiven) -> Answer:
         if "messages" not in error.data:
             raise
         key = str(error.data.get("id", ""))
-        if at.found.desk.is_queued(key):
+        if at.found.outbox.is_queued(key):
             ours = ["the remote is away: the question is queued and is sent later by itself; the answer comes to your inbox"]
             return Answer({"outcome": "queued", "messages": [], "id": key, "seq": None}, ours)
         ours = [

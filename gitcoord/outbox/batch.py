@@ -1,4 +1,4 @@
-"""One batch: what waits on the desk goes out in one chain and one push; what came of each is left for who asked.
+"""One batch: what waits in the outbox goes out in one chain and one push; what came of each is left for who asked.
 
 Correctness rests on the swap, on unique operation ids, and on the notes about pushes under way, never on a lock.
 """
@@ -29,30 +29,30 @@ from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.outcomes import Done, Holding, Outcome
 from gitcoord.machine import processes
-from gitcoord.outbox.store import Desk, Flight, Waiting
+from gitcoord.outbox.store import Outbox, Push, Waiting
 
 _REST = 2.0  # seconds that a winner rests at most
 _SHORTEST = 0.01  # seconds: a shorter rest is none
 
 
 @dataclass
-class _Flight:
-    """Keeps the desk's notes about the pushes of one batch."""
+class _Notes:
+    """Keeps the outbox's notes about the pushes of one batch."""
 
-    desk: Desk
+    outbox: Outbox
     names: list[str] = field(default_factory=list)
 
     def sending(self, base: Oid, commits: dict[str, Oid]) -> frozenset[str]:
         """Notes the push before it happens: a process that dies from here on leaves it for the next. Those whose caller has
         taken them back are not waiting any more. (It takes back, then looks for the note; here it is the other way round.)
         """
-        self.names.append(self.desk.take_off(base, list(commits)))
-        self.desk.pulse()
-        return frozenset(op for op in commits if not self.desk.is_waiting(op))
+        self.names.append(self.outbox.note_push(base, list(commits)))
+        self.outbox.pulse()
+        return frozenset(op for op in commits if not self.outbox.is_waiting(op))
 
     def lost(self) -> None:
         """Takes the newest note away: that push can't land any more."""
-        self.desk.land(self.names.pop())
+        self.outbox.land(self.names.pop())
 
     def settled(self) -> None:
         """Takes all notes away. Only after the answers are written and the outbox is emptied: until then a landed
@@ -64,9 +64,9 @@ class _Flight:
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of a desk: all that waits there, in one chain of commits and one push."""
+    """One batch of an outbox: all that waits there, in one chain of commits and one push."""
 
-    desk: Desk
+    outbox: Outbox
     log: EventLog
     now: Callable[[], datetime]
     seconds: float
@@ -82,27 +82,27 @@ class Batch:
         # Read in this order: a command that still waits, and that another process has sent, is then in a note or has landed
         # after this tip. (It is noted, sent, taken out of the outbox, and then the note goes.)
         since = self.log.known()
-        flights = self.desk.flights()
-        waiting = [one for one in self.desk.waiting() if not alone or (own is not None and one.op == own.handle)]
+        pushes = self.outbox.pushes()
+        waiting = [one for one in self.outbox.waiting() if not alone or (own is not None and one.op == own.handle)]
         batch = self._legible(waiting)
         if not batch:
             return {}
         # Asked for once more: its first run may have landed after that one's last look, and before this flush began.
         again = [one.since for one in waiting if one.since and one.since != since]
-        self.desk.pulse()
-        flight = _Flight(self.desk)
+        self.outbox.pulse()
+        notes = _Notes(self.outbox)
         gone = {
-            command.handle: frozenset(push.base for push in flights if command.handle in push.ops)
+            command.handle: frozenset(push.base for push in pushes if command.handle in push.ops)
             for command in batch
             if (own is None or command.handle != own.handle) and caller_is_gone(command, self.now())
         }
         begun = self.clock()
-        outcomes = self._transact(batch, own, gone, flights, since, again, flight, end, alone=alone)
+        outcomes = self._transact(batch, own, gone, pushes, since, again, notes, end, alone=alone)
         taken = self.clock() - begun
         done = any(isinstance(outcome, Done) for outcome in outcomes.values())
         open_ = {op for op, outcome in outcomes.items() if isinstance(outcome, Unknown) and op not in gone}
         reached = done or not (open_ or any(isinstance(outcome, Unreachable | GitFault) for outcome in outcomes.values()))
-        mentioned = {op for push in flights for op in push.ops}
+        mentioned = {op for push in pushes for op in push.ops}
         untold = False
         for command in batch:
             outcome = outcomes.get(command.handle)
@@ -114,10 +114,10 @@ class Batch:
             elif outcome is not None:
                 outcomes[command.handle] = self._settle(command, outcome, command.handle in mentioned, mine=mine)
                 if mine and alone and not isinstance(outcome, Done):
-                    outcomes[command.handle] = self._under_way(command, flight, outcomes[command.handle])
+                    outcomes[command.handle] = self._under_way(command, notes, outcomes[command.handle])
         if not untold and not any(isinstance(outcome, Unknown) for op, outcome in outcomes.items() if op not in gone):
-            flight.settled()
-        self._tidy_flights(flights)
+            notes.settled()
+        self._tidy_pushes(pushes)
         self._note(len(batch), reached=reached, seconds=taken)
         return outcomes
 
@@ -126,10 +126,10 @@ class Batch:
         batch: list[Command],
         own: Command | None,
         gone: Mapping[str, frozenset[Oid]],
-        flights: Sequence[Flight],
+        pushes: Sequence[Push],
         since: Oid,
         again: Sequence[Oid],
-        flight: _Flight,
+        notes: _Notes,
         end: float,
         *,
         alone: bool,
@@ -138,18 +138,18 @@ class Batch:
         a race is lost joins the batch.
         """
         by_op = {command.handle: command for command in batch}
-        sent_on = [*again, *(push.base for push in flights if push.ops & by_op.keys())]
+        sent_on = [*again, *(push.base for push in pushes if push.ops & by_op.keys())]
 
         def send(commands: Sequence[Command], more: Callable[[], Sequence[Command]] = tuple) -> dict[str, Outcome]:
             return self.log.transact(
-                commands, flight=flight, seconds=end - self.clock(), since=since, sent_on=sent_on, look_only=gone,
-                at_least=self.desk.reached(), more=more,
+                commands, notes=notes, seconds=end - self.clock(), since=since, sent_on=sent_on, look_only=gone,
+                at_least=self.outbox.reached(), more=more,
             )  # fmt: skip
 
         def more() -> list[Command]:
             # The notes first: what waits and is in none of them now can only have been sent after the tip that was just read.
-            sent = {op for push in self.desk.flights() for op in push.ops}
-            waiting = [one for one in self.desk.waiting() if not one.since]
+            sent = {op for push in self.outbox.pushes() for op in push.ops}
+            waiting = [one for one in self.outbox.waiting() if not one.since]
             found = [one.command for one in waiting if one.command is not None]
             found = [one for one in found if one.handle not in by_op and one.handle not in sent]
             found = [one for one in found if not caller_is_gone(one, self.now())]
@@ -168,7 +168,7 @@ class Batch:
                 outcomes |= send([command])
         # What was built on the tip as it still is may land yet; once the branch has moved on, it can't.
         tip = self.log.known()
-        for push in flights:
+        for push in pushes:
             if push.base == tip and push.age <= self.seconds:
                 for op in push.ops & outcomes.keys() - gone.keys():
                     if not isinstance(outcomes[op], Done | Unknown | Alarm):
@@ -183,27 +183,27 @@ class Batch:
             return True
         what = ", ".join(outcome.event.resources)
         text = f"you hold {what} (fence {outcome.seq}): the claim landed after its command was gone"
-        return self.desk.leave_note(command.session, text)
+        return self.outbox.leave_note(command.session, text)
 
     def _settle(self, command: Command, outcome: Outcome, was_sent: bool, *, mine: bool) -> Outcome:
         """Leaves the answer for who waits, or the command for the next flush."""
         if isinstance(outcome, Done):
             with suppress(GitFault):  # it has landed: what else is to be said of it must not make a failure of that
                 outcome = replace(outcome, held=self._held(command))
-            self.desk.answer(command.handle, _record(outcome))
+            self.outbox.answer(command.handle, _record(outcome))
         elif isinstance(outcome, Refused) and command.can_wait:
-            self.desk.refuse(command.handle, outcome.message)
+            self.outbox.refuse(command.handle, outcome.message)
         elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | NotWritten | Refused | GitFault):
             if isinstance(outcome, Unreachable | GitFault) and was_sent:
                 outcome = Unknown(f"it was sent before and may have landed; {outcome.message}", hint="run the same command again")
             if not command.can_wait and not isinstance(outcome, Unknown):
-                self.desk.answer(command.handle, {"error": outcome.as_record()})
-        elif self.desk.is_queued(command.handle) or (command.can_wait and not mine and not _waits(command, self.now())):
-            self.desk.set_aside(command.handle, outcome.message)  # nobody waits for this answer, and it must not get lost
+                self.outbox.answer(command.handle, {"error": outcome.as_record()})
+        elif self.outbox.is_queued(command.handle) or (command.can_wait and not mine and not _waits(command, self.now())):
+            self.outbox.set_aside(command.handle, outcome.message)  # nobody waits for this answer, and it must not get lost
         else:
-            self.desk.answer(command.handle, {"error": outcome.as_record()})
+            self.outbox.answer(command.handle, {"error": outcome.as_record()})
         if mine:
-            self.desk.drop_result(command.handle)  # one's own finding needs no file
+            self.outbox.drop_result(command.handle)  # one's own finding needs no file
         return outcome
 
     def _held(self, command: Command) -> Holding | None:
@@ -213,29 +213,29 @@ class Batch:
             return None
         return Holding(state.seq, holding(state, command.session, clocks.shown_at(state, self.log.clock(), ask=False)[0]))
 
-    def _under_way(self, command: Command, flight: _Flight, outcome: Outcome) -> Outcome:
+    def _under_way(self, command: Command, notes: _Notes, outcome: Outcome) -> Outcome:
         """Return the outcome of a command that this process sent past the one that holds the lock: Unknown where that one, which
         was only slow, has noted it for a push by now. (It notes, then looks whether the command waits; here it is taken out first.)
         """
-        if command.can_wait or not any(command.handle in push.ops for push in self.desk.flights() if push.name not in flight.names):
+        if command.can_wait or not any(command.handle in push.ops for push in self.outbox.pushes() if push.name not in notes.names):
             return outcome
         words = outcome.message if isinstance(outcome, GitcoordError) else ""
         return Unknown(f"another process is sending it; {words}", hint="run the same command again")
 
-    def _tidy_flights(self, flights: Sequence[Flight]) -> None:
+    def _tidy_pushes(self, pushes: Sequence[Push]) -> None:
         """Forgets old pushes of which nothing waits any more."""
-        left = {waiting.op for waiting in self.desk.waiting()}
-        for push in flights:
+        left = {waiting.op for waiting in self.outbox.waiting()}
+        for push in pushes:
             if not push.ops & left:
-                self.desk.land(push.name)
+                self.outbox.land(push.name)
 
     def _note(self, crowd: int, *, reached: bool, seconds: float) -> None:
-        self.desk.note_reach(reached=reached, now=self.now(), seq=self.log.newest.seq if self.log.newest else 0)
-        state = self.desk.state()
+        self.outbox.note_reach(reached=reached, now=self.now(), seq=self.log.newest.seq if self.log.newest else 0)
+        state = self.outbox.state()
         rest = self._rest(float(state.get("rest", 0.0)), seconds)
         if rest or state.get("rest") or state.get("crowd", 1) != crowd:
             until = self.wall() + rest * (0.5 + secrets.randbelow(50) / 100) if rest else None
-            self.desk.update(crowd=crowd, rest=rest or None, cool_until=until)
+            self.outbox.update(crowd=crowd, rest=rest or None, cool_until=until)
 
     def _rest(self, before: float, seconds: float) -> float:
         """How long this machine's next flush waits before it begins, for the other machines to have their turn.
@@ -256,7 +256,7 @@ class Batch:
             if one.command is not None:
                 batch.append(one.command)
             elif not self._is_waited_for(one):
-                self.desk.set_aside(one.op, "this program can't read it: a newer one wrote it, or something changed it")
+                self.outbox.set_aside(one.op, "this program can't read it: a newer one wrote it, or something changed it")
         return batch
 
     def _is_waited_for(self, one: Waiting) -> bool:
@@ -284,17 +284,17 @@ def _waits(command: Command, now: datetime) -> bool:
 # --- automatic heartbeats --------------------------------------------------------------------------------------------------
 
 
-def fold_spool(desk: Desk) -> None:
+def fold_spool(outbox: Outbox) -> None:
     """Make one command a session of what its hooks wrote. The files go after it is written down: a second heartbeat is harmless, a
     lost one is not.
     """
-    for session, entries in desk.spooled().items():
+    for session, entries in outbox.spooled().items():
         # The newest file's own id: it sorts where it happened, and folding the same files twice is one operation.
         command = fold(session, [record for _, record in entries], entries[-1][0].stem)
         # If it waits already, whoever wrote it down was killed before all files were gone: it holds more than is left.
-        if command is not None and not desk.is_waiting(command.handle):
+        if command is not None and not outbox.is_waiting(command.handle):
             try:
-                desk.put(command)
+                outbox.put(command)
             except NotWritten:
                 continue  # no room: it waits in the spool
         for path, _ in entries:

@@ -1,5 +1,5 @@
-"""The desks that a clone has used: its name for one changes with the machine's name, the e-mail, or the way to the remote, and what
-waits on the earlier ones must still be sent.
+"""The outboxes that a clone has used: its name for one changes with the machine's name, the e-mail, or the way to the remote,
+and what waits in the earlier ones must still be sent.
 
 A file for each, below our folder in the clone. Losing one loses the way to what waits there, and nothing else.
 """
@@ -19,21 +19,21 @@ from typing import Any, Literal
 from gitcoord.errors import GitcoordError
 from gitcoord.machine import files
 from gitcoord.machine.ids import digest
-from gitcoord.outbox.store import FULL, Desk, no_room
+from gitcoord.outbox.store import FULL, Outbox, no_room
 
-_FOLDER = "desks"
+_FOLDER = "outboxes"
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """A desk that the clone has used, and the branch that it was for, as the clone's memory of that branch is called."""
+    """A outbox that the clone has used, and the branch that it was for, as the clone's memory of that branch is called."""
 
     path: Path
     branch: str
 
 
 def remember(own: Path, path: Path, branch: str) -> None:
-    """Note that the clone uses that desk. `own`: our folder in the clone's git folder."""
+    """Note that the clone uses that outbox. `own`: our folder in the clone's git folder."""
     note = own / _FOLDER / f"{digest([str(path)])}.json"
     if not note.exists():
         with suppress(OSError):  # in a sandbox that can only read
@@ -51,7 +51,7 @@ def forget(own: Path, path: Path) -> None:
 
 
 def others(own: Path, path: Path) -> tuple[Earlier, ...]:
-    """Return the desks that the clone has used, but for that one."""
+    """Return the outboxes that the clone has used, but for that one."""
     found = (files.read(note, _earlier) for note in sorted((own / _FOLDER).glob("*.json")))
     return tuple(earlier for earlier in found if earlier is not None and earlier.path not in {path, own})
 
@@ -59,7 +59,7 @@ def others(own: Path, path: Path) -> tuple[Earlier, ...]:
 def _earlier(value: Any) -> Earlier:
     path = Path(value["path"])
     if not path.is_absolute():
-        raise ValueError("a desk is an absolute path")
+        raise ValueError("an outbox is an absolute path")
     return Earlier(path, str(value["branch"]))
 
 
@@ -69,12 +69,12 @@ def temporary(environ: Mapping[str, str]) -> Path:
 
 
 def count_left(path: Path) -> int:
-    """How many commands wait on the desk there; makes none, and looks at none of somebody else."""
+    """How many commands wait in the outbox there; makes none, and looks at none of somebody else."""
     return sum(1 for _ in (path / "outbox").glob("*.json")) if left_at(path) == "waiting" else 0
 
 
 def left_at(path: Path) -> Literal["", "spooled", "waiting"]:
-    """Whether commands wait on the desk there, or else heartbeats of hooks; makes none, and looks at none of somebody else."""
+    """Whether commands wait in the outbox there, or else heartbeats of hooks; makes none, and looks at none of somebody else."""
     with contextlib.suppress(OSError):
         if all(not one.is_symlink() and one.stat().st_uid == os.getuid() for one in (path, path.parent)):
             if next((path / "outbox").glob("*.json"), None) is not None:
@@ -84,16 +84,16 @@ def left_at(path: Path) -> Literal["", "spooled", "waiting"]:
     return ""
 
 
-def _opened(path: Path, error: OSError) -> Desk:
-    """The desk there although its disk is full: enough for looking. Raises NotWritten when it never was made."""
+def _opened(path: Path, error: OSError) -> Outbox:
+    """The outbox there although its disk is full: enough for looking. Raises NotWritten when it never was made."""
     try:
-        return Desk(path)
+        return Outbox(path)
     except OSError:
-        raise no_room("the desk", path, error) from error
+        raise no_room("the outbox", path, error) from error
 
 
-def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Mapping[str, str]) -> Desk:
-    """The desk for that place: `machine`, `clone`, or a path. Where it can't be written: the clone's own folder, then a
+def open_outbox(place: str, *, parts: Sequence[str], common_dir: str, environ: Mapping[str, str]) -> Outbox:
+    """The outbox for that place: `machine`, `clone`, or a path. Where it can't be written: the clone's own folder, then a
     private spool under TMPDIR (agents' sandboxes). Raises GitcoordError when no place can be written.
     """
     home = environ.get("HOME") or os.path.expanduser("~")
@@ -108,11 +108,11 @@ def open_desk(place: str, *, parts: Sequence[str], common_dir: str, environ: Map
             if path is spool:
                 files.private_folder(spool.parent)
             made = [level for level in (path, *path.parents) if not level.exists()]
-            desk = Desk(files.private_folder(path), made)
+            outbox = Outbox(files.private_folder(path), made)
             probe = path / f".probe-{secrets.token_hex(4)}"
             probe.touch()
             probe.unlink()
-            return desk
+            return outbox
         except OSError as error:
             # A full disk is no reason to go elsewhere: what is kept there would lie forgotten once there is room here.
             if error.errno in FULL:

@@ -1,4 +1,4 @@
-"""Which messages this machine has shown to a session, and which it could not: lists of ids on the desk that are only added to.
+"""Which messages this machine has shown to a session, and which it could not: lists of ids in the outbox that are only added to.
 
 Loads the standard library only.
 """
@@ -14,28 +14,28 @@ from gitcoord.machine import files
 _BYTES = 1 << 17  # how long the list of what was shown to a session gets: some thousand messages
 
 
-def known(desk: Path, session: str) -> set[str]:
+def known(outbox: Path, session: str) -> set[str]:
     """The ids of messages that were shown to the session."""
     with suppress(OSError):
-        return set((files.read_bytes(_list(desk, session)) or b"").decode("ascii", "replace").split())
+        return set((files.read_bytes(_list(outbox, session)) or b"").decode("ascii", "replace").split())
     return set()
 
 
-def note(desk: Path, session: str, keys: Sequence[str]) -> None:
+def note(outbox: Path, session: str, keys: Sequence[str]) -> None:
     """Notes that those messages were shown. Without room for that they are shown once more at worst."""
-    _add(_list(desk, session), keys)
+    _add(_list(outbox, session), keys)
 
 
-def given_back(desk: Path, session: str) -> set[str]:
+def given_back(outbox: Path, session: str) -> set[str]:
     """Return the ids of messages that were taken here and could not be shown: they come again at once."""
     with suppress(OSError, UnicodeDecodeError):
-        return set(_back(desk, session).read_text(encoding="ascii").split())
+        return set(_back(outbox, session).read_text(encoding="ascii").split())
     return set()
 
 
-def give_back(desk: Path, session: str, keys: Sequence[str]) -> None:
+def give_back(outbox: Path, session: str, keys: Sequence[str]) -> None:
     """Note that those messages could not be shown. Without room for that they come again as others do, after two minutes."""
-    _add(_back(desk, session), keys)
+    _add(_back(outbox, session), keys)
 
 
 def _add(path: Path, keys: Sequence[str]) -> None:
@@ -43,9 +43,9 @@ def _add(path: Path, keys: Sequence[str]) -> None:
         files.append(path, "".join(f"{key}\n" for key in keys).encode("ascii", "replace"), limit=_BYTES)
 
 
-def _list(desk: Path, session: str) -> Path:
-    return desk / "shown" / f"{session}.ids"
+def _list(outbox: Path, session: str) -> Path:
+    return outbox / "shown" / f"{session}.ids"
 
 
-def _back(desk: Path, session: str) -> Path:
-    return desk / "shown" / f"{session}.back"
+def _back(outbox: Path, session: str) -> Path:
+    return outbox / "shown" / f"{session}.back"

@@ -1,6 +1,6 @@
-"""What hooks leave on a session's desk without the network and without loading the desk: heartbeats, and the session's end.
+"""What hooks leave on a session's outbox without the network and without loading the outbox: heartbeats, and the session's end.
 
-Whoever flushes that desk next sends them. Loads the standard library only.
+Whoever flushes that outbox next sends them. Loads the standard library only.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def end(binding: Binding) -> None:
 
 
 def _folder(binding: Binding, *names: str) -> Path:
-    desk = Path(binding.desk)
-    if not desk.is_absolute():
-        raise ValueError("the session's desk is no place")
-    folder = files.private_folder(desk)
+    outbox = Path(binding.outbox)
+    if not outbox.is_absolute():
+        raise ValueError("the session's outbox is no place")
+    folder = files.private_folder(outbox)
     for name in names:
         folder = files.private_folder(folder / name)
     return folder

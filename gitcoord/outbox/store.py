@@ -1,10 +1,10 @@
-"""The desk: where a machine's user keeps, for one remote branch, what waits to be sent and what came of it.
+"""The outbox: where a machine's user keeps, for one remote branch, what waits to be sent and what came of it.
 
     outbox/<op>.json     commands that wait, in the order of their ids
     queued/<op>          its caller was told "queued" and has gone: nobody waits for the answer
     results/<op>.json    what came of one, for the process that waits
     refused/<op>.json    deferred commands that the remote refused twice
-    flights/<id>.json    pushes under way: on which tip, which operations
+    in-in-flight push pushes/<id>.json    pushes under way: on which tip, which operations
     spool/<session>/     automatic heartbeats, written by hooks, not yet folded
     shown/<session>.ids  ids of messages that were shown on this machine; .back: that could not be
     notes/<session>/     warnings for a session's next command, a file each
@@ -40,7 +40,7 @@ from gitcoord.outbox import shown
 T = TypeVar("T")
 
 STALLED_AFTER = 3.0  # seconds without a pulse after which a submitter counts as stopped (protocol, section 6)
-_FOLDERS = ("outbox", "queued", "results", "refused", "flights", "spool", "shown", "notes")
+_FOLDERS = ("outbox", "queued", "results", "refused", "pushes", "spool", "shown", "notes")
 _TRACES = ("lock", "pulse", "looked", "state.json", "merge.lock", "clock.json")  # what says nothing where nothing was put
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
@@ -62,7 +62,7 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Flight:
+class Push:
     """A push whose fate nobody has noted: the tip it was built on, its operations, and how many seconds ago it was begun."""
 
     name: str
@@ -71,8 +71,8 @@ class Flight:
     age: float
 
 
-class Desk:
-    """One desk. Any process of the machine's user may use it at any time. `made`: the folders above and of it that weren't there
+class Outbox:
+    """One outbox. Any process of the machine's user may use it at any time. `made`: the folders above and of it that weren't there
     before, the innermost first.
     """
 
@@ -83,7 +83,7 @@ class Desk:
             files.private_folder(path / name)
 
     def leave(self) -> None:
-        """Takes away the desk that this process made, if nothing was put on it: who only looked leaves nothing."""
+        """Takes away the outbox that this process made, if nothing was put on it: who only looked leaves nothing."""
         if not self.made or any(self.path.glob("*/*")):
             return
         for name in _TRACES:
@@ -207,7 +207,7 @@ class Desk:
 
     @contextlib.contextmanager
     def lock(self, seconds: float) -> Iterator[bool]:
-        """The desk's one lock, waited for at most `seconds`: True inside if it was had. Only speed depends on it."""
+        """The outbox's one lock, waited for at most `seconds`: True inside if it was had. Only speed depends on it."""
         lock = FileLock(self.path / "lock", mode=0o600)
         with contextlib.suppress(OSError):
             files.touch(self.path / "lock")  # what stands in its place is set aside
@@ -235,27 +235,27 @@ class Desk:
 
     # --- pushes under way --------------------------------------------------------------------------------------------
 
-    def flights(self) -> list[Flight]:
+    def pushes(self) -> list[Push]:
         """Pushes whose fate nobody has noted yet."""
         found = []
-        for path in sorted((self.path / "flights").glob("*.json")):
+        for path in sorted((self.path / "pushes").glob("*.json")):
             record = files.read(path, _push)
             if record is not None:
                 with contextlib.suppress(OSError):  # noted meanwhile
                     age = time.time() - path.stat().st_mtime
-                    found.append(Flight(path.stem, *record, age))
+                    found.append(Push(path.stem, *record, age))
         return found
 
     def land(self, name: str) -> None:
         """Forgets a push whose fate is known."""
-        (self.path / "flights" / f"{name}.json").unlink(missing_ok=True)
+        (self.path / "pushes" / f"{name}.json").unlink(missing_ok=True)
 
-    def take_off(self, base: str, ops: Sequence[str]) -> str:
+    def note_push(self, base: str, ops: Sequence[str]) -> str:
         """Notes a push that is about to happen; its name. Raises NotWritten when there is no room: then it must not happen."""
         name = secrets.token_hex(8)
         try:
-            files.private_folder(self.path / "flights")
-            files.write_json(self.path / "flights" / f"{name}.json", {"base": base, "ops": list(ops), "pid": os.getpid()})
+            files.private_folder(self.path / "pushes")
+            files.write_json(self.path / "pushes" / f"{name}.json", {"base": base, "ops": list(ops), "pid": os.getpid()})
         except OSError as error:
             raise no_room("the push", self.path, error) from error
         return name
@@ -309,7 +309,7 @@ class Desk:
         return [text for text in texts if text is not None]
 
     def take_over(self, session: str, earlier: Path) -> None:
-        """Takes over what an earlier desk of the session knows: what was left for it, and what it was shown."""
+        """Takes over what an earlier outbox of the session knows: what was left for it, and what it was shown."""
         folder = files.private_folder(self.path / "notes" / session)
         for path in (earlier / "notes" / session).glob("*.json"):
             data = files.read_bytes(path)

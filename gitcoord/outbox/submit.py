@@ -1,6 +1,6 @@
 """From command to answer: write it down, then flush it, or wait for whoever flushes.
 
-One process of a desk at a time takes everything that waits and sends it in one chain and one push; the others get their
+One process of an outbox at a time takes everything that waits and sends it in one chain and one push; the others get their
 results from it. The lock is for speed alone: what is correct rests on the swap, on unique operation ids, and on the notes
 about pushes under way.
 """
@@ -22,7 +22,7 @@ from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import PATIENCE, EventLog
 from gitcoord.log.outcomes import Done, Holding, Outcome, used
 from gitcoord.outbox.batch import Batch, caller_is_gone, fold_spool
-from gitcoord.outbox.store import STALLED_AFTER, Desk, Waiting
+from gitcoord.outbox.store import STALLED_AFTER, Outbox, Waiting
 
 _LOOK = 0.01  # seconds between two looks for a result: one small system call
 _TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later
@@ -33,7 +33,7 @@ _LEAVES_IT = (GitFault, Unreachable, Unknown, NotInTime, NotWritten)  # a comman
 
 @dataclass(frozen=True)
 class Queued:
-    """The command is safe on the desk and goes out when the remote can be reached."""
+    """The command is safe in the outbox and goes out when the remote can be reached."""
 
     op: str
 
@@ -43,9 +43,9 @@ Result = Done | Queued
 
 @dataclass
 class Submitter:
-    """Carries out the commands of this process, and sends what waits on its desk. `seconds`: how long it waits for an answer."""
+    """Carries out the commands of this process, and sends what waits in its outbox. `seconds`: how long it waits for an answer."""
 
-    desk: Desk
+    outbox: Outbox
     log: EventLog
     now: Callable[[], datetime]
     sleep: Callable[[float], None]
@@ -55,8 +55,8 @@ class Submitter:
 
     @property
     def batch(self) -> Batch:
-        """Return what sends one batch, by the same desk and clocks."""
-        return Batch(self.desk, self.log, self.now, self.seconds, self.clock, self.wall)
+        """Return what sends one batch, by the same outbox and clocks."""
+        return Batch(self.outbox, self.log, self.now, self.seconds, self.clock, self.wall)
 
     def submit(self, command: Command, *, since: Oid = "") -> Result:
         """Carries the command out, or has it carried out. Raises what refuses it; deferrable ones come back queued.
@@ -66,8 +66,8 @@ class Submitter:
         end = self.clock() + self.seconds
         if command.asked:
             self._check_id(command)
-        self.desk.drop_result(command.handle)  # an answer that an earlier process asked for and never read
-        self.desk.put(command, since=since)
+        self.outbox.drop_result(command.handle)  # an answer that an earlier process asked for and never read
+        self.outbox.put(command, since=since)
         if command.can_wait and self.is_away():
             return self._queued(command)
         try:
@@ -76,7 +76,7 @@ class Submitter:
             outcome = self._given_up(command, error)
         if isinstance(outcome, Done):
             return outcome
-        if command.can_wait and self.desk.is_waiting(command.handle) and not isinstance(outcome, Alarm | Refused):
+        if command.can_wait and self.outbox.is_waiting(command.handle) and not isinstance(outcome, Alarm | Refused):
             return self._queued(command)
         if command.can_wait and isinstance(outcome, _LEAVES_IT):
             return self._taken_meanwhile(command, outcome)
@@ -86,7 +86,7 @@ class Submitter:
         """Return what another process made of the command, which took it after this one had failed. Raises that one's finding, or
         Unknown where it left none: this one's own failure says nothing about the command any more.
         """
-        found = self.desk.result(command.handle, _outcome)
+        found = self.outbox.result(command.handle, _outcome)
         if found is None:
             raise Unknown(f"another process has taken it to send it; {outcome.message}", hint="run the same command again")
         if isinstance(found, GitcoordError):
@@ -94,16 +94,16 @@ class Submitter:
         return found
 
     def _check_id(self, command: Command) -> None:
-        """Make sure that the id which the caller chose waits on this desk for nothing else. Raises BadInput."""
-        for one in self.desk.waiting():
+        """Make sure that the id which the caller chose waits on this outbox for nothing else. Raises BadInput."""
+        for one in self.outbox.waiting():
             if one.command is not None and one.command.op == command.op and one.command.handle != command.handle:
                 raise used(
                     command.op, f"{one.command.session} asked for something else ({one.command.kind}), which waits to be sent"
                 )
 
     def _queued(self, command: Command) -> Result:
-        self.desk.mark_queued(command.handle)
-        outcome = self.desk.result(command.handle, _outcome)  # whoever flushes may have been faster than the mark
+        self.outbox.mark_queued(command.handle)
+        outcome = self.outbox.result(command.handle, _outcome)  # whoever flushes may have been faster than the mark
         if outcome is None:
             return Queued(command.handle)
         if isinstance(outcome, GitcoordError):
@@ -113,47 +113,47 @@ class Submitter:
     def flush(self, seconds: float | None = None) -> list[GitcoordError]:
         """Sends what waits, on nobody's behalf; what stood in the way."""
         end = self.clock() + (self.seconds if seconds is None else seconds)
-        with self.desk.lock(min(1.0, end - self.clock())) as had:
+        with self.outbox.lock(min(1.0, end - self.clock())) as had:
             if not had:
                 return []
-            fold_spool(self.desk)
+            fold_spool(self.outbox)
             outcomes = self.batch.send(None, end)
-            self.desk.sweep()
+            self.outbox.sweep()
         return [outcome for outcome in outcomes.values() if isinstance(outcome, GitcoordError)]
 
     def unsent(self) -> list[Waiting]:
         """What waits to be sent. A claim whose caller is gone never will be: it only stays until its push can't land any more."""
-        return [one for one in self.desk.waiting() if one.command is None or not caller_is_gone(one.command, self.now())]
+        return [one for one in self.outbox.waiting() if one.command is None or not caller_is_gone(one.command, self.now())]
 
     # --- one command -------------------------------------------------------------------------------------------------
 
     def _carry_out(self, command: Command, end: float) -> Outcome | None:
-        pulse, changed = self.desk.last_pulse(), self.clock()
+        pulse, changed = self.outbox.last_pulse(), self.clock()
         give_up = end + (PATIENCE - 1) * self.seconds
         pause, longest = _TRY
         while True:
-            outcome = self.desk.result(command.handle, _outcome)
+            outcome = self.outbox.result(command.handle, _outcome)
             if outcome is not None:
                 # It may be the answer to an earlier run of the same operation, taken out before this one was written down.
-                self.desk.drop(command.handle)
+                self.outbox.drop(command.handle)
                 return outcome
             left = end - self.clock()
             if left <= 0:
                 return None
-            with self.desk.lock(0.0) as had:
+            with self.outbox.lock(0.0) as had:
                 if had:
-                    outcome = self.desk.result(command.handle, _outcome)
+                    outcome = self.outbox.result(command.handle, _outcome)
                     if outcome is not None:
                         return outcome
-                    if not self.desk.is_waiting(command.handle):
+                    if not self.outbox.is_waiting(command.handle):
                         return self._find(command, end)
                     self._gather()
-                    fold_spool(self.desk)
+                    fold_spool(self.outbox)
                     return self.batch.send(command, self._fresh(end)).get(command.handle)
-            if self.desk.last_pulse() != pulse:
-                pulse, changed = self.desk.last_pulse(), self.clock()
+            if self.outbox.last_pulse() != pulse:
+                pulse, changed = self.outbox.last_pulse(), self.clock()
                 end = min(give_up, self.clock() + self.seconds)  # somebody is at work for us
-            if self.clock() - changed > STALLED_AFTER and self.desk.is_waiting(command.handle):
+            if self.clock() - changed > STALLED_AFTER and self.outbox.is_waiting(command.handle):
                 # Whoever holds the lock shows no life: go without it, with nothing but one's own.
                 return self.batch.send(command, end, alone=True).get(command.handle)
             self._listen(command.handle, min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
@@ -162,7 +162,7 @@ class Submitter:
     def _listen(self, op: str, seconds: float) -> None:
         """Waits that long, or until the result is there."""
         until = self.clock() + seconds
-        while not self.desk.has_result(op) and (left := until - self.clock()) > 0:
+        while not self.outbox.has_result(op) and (left := until - self.clock()) > 0:
             self.sleep(min(_LOOK, left))
 
     def _find(self, command: Command, end: float) -> Outcome | None:
@@ -174,7 +174,7 @@ class Submitter:
             return Unknown(f"it may have landed; {error.message}", hint="run the same command again")
 
     def _fresh(self, end: float) -> float:
-        """The deadline of a flush that begins now: waiting for one's turn at the desk was no waiting for the remote."""
+        """The deadline of a flush that begins now: waiting for one's turn at the outbox was no waiting for the remote."""
         return max(end, self.clock() + self.seconds / 2)
 
     def _late(self) -> NotInTime:
@@ -185,25 +185,25 @@ class Submitter:
         to send it, else why it is given up.
         """
         if not command.can_wait:
-            self.desk.drop(command.handle)  # before the look at the notes: whoever flushes notes, and then looks whether it waits
-        under_way = any(command.handle in push.ops for push in self.desk.flights())
-        outcome = self.desk.result(command.handle, _outcome)  # the answer is left before the note goes
+            self.outbox.drop(command.handle)  # before the look at the notes: whoever flushes notes, and then looks whether it waits
+        under_way = any(command.handle in push.ops for push in self.outbox.pushes())
+        outcome = self.outbox.result(command.handle, _outcome)  # the answer is left before the note goes
         if outcome is not None:
             return outcome
         if not under_way:
             return why
         if not command.can_wait:
             with suppress(NotWritten):
-                self.desk.put(command)  # if that submitter dies, the next one finds out what came of it, and tells the session
+                self.outbox.put(command)  # if that submitter dies, the next one finds out what came of it, and tells the session
         return Unknown("the change is under way and its outcome isn't known yet", hint="run the same command again")
 
     def is_away(self) -> bool:
         """Whether the remote could not be reached a moment ago."""
-        tried = self.desk.state().get("tried_at")
+        tried = self.outbox.state().get("tried_at")
         return isinstance(tried, int | float) and 0 <= self.wall() - tried < _AWAY_PATIENCE
 
     def _gather(self) -> None:
-        state = self.desk.state()
+        state = self.outbox.state()
         rest = float(state.get("cool_until", 0.0)) - self.wall()
         if 0 < rest < STALLED_AFTER:  # a winner among contending machines lets the others have their turn
             self.sleep(rest)

@@ -74,7 +74,7 @@ class Relay:
         self._messages: Stream | None = None
         self._watcher = Watcher(
             coordinator.log,
-            coordinator.parts.desk,
+            coordinator.parts.outbox,
             coordinator.parts.submitter.sleep,
             coordinator.parts.seconds,
             coordinator.parts.submitter.clock,

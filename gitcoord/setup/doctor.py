@@ -34,7 +34,7 @@ def examine(found: Connection, *, fix: bool) -> list[Finding]:
         *_place(found),
         *_branch(found),
         *_clock(found),
-        *_desk(found, fix=fix),
+        *_outbox(found, fix=fix),
         *_refs(found, fix=fix),
         *_relay(found),
         *hooks.look(found),
@@ -151,15 +151,15 @@ def _clock(found: Connection) -> Iterator[Finding]:
         yield Finding("ok", "this machine's clock agrees with the remote's")
 
 
-def _desk(found: Connection, *, fix: bool) -> Iterator[Finding]:
-    desk = found.desk
+def _outbox(found: Connection, *, fix: bool) -> Iterator[Finding]:
+    outbox = found.outbox
     waiting = found.coordinator.parts.submitter.unsent()
     if waiting:
         yield Finding("warning", f"{len(waiting)} commands are unsent", "gitcoord sync")
     unreadable = [one for one in waiting if one.command is None]
     if unreadable:
         yield Finding("warning", f"{len(unreadable)} of them can't be read by this program", "upgrade gitcoord")
-    for record in desk.refused():
+    for record in outbox.refused():
         body = record.get("command", {})
         yield Finding(
             "warning",
@@ -167,15 +167,15 @@ def _desk(found: Connection, *, fix: bool) -> Iterator[Finding]:
             "once that is mended: gitcoord doctor --fix",
         )
     if fix:
-        for op in desk.try_again():
+        for op in outbox.try_again():
             yield Finding("ok", f"{op} waits again: gitcoord sync")
-        desk.sweep()
+        outbox.sweep()
     same, others = found.earlier()
     for path in (*same, *others):
         if left := count_left(path):
             way = "gitcoord sync" if path in same else "set the remote's URL back, then gitcoord sync; or delete that folder"
-            yield Finding("warning", f"{left} commands are unsent on a desk that this clone used before: {path}", way)
-    yield Finding("ok", f"what waits is kept in {desk.path}")
+            yield Finding("warning", f"{left} commands are unsent in an outbox that this clone used before: {path}", way)
+    yield Finding("ok", f"what waits is kept in {outbox.path}")
 
 
 def tidy(found: Connection) -> None:
@@ -183,9 +183,9 @@ def tidy(found: Connection) -> None:
     garbage collection, and a thousand events would leave thousands of small files.
     """
     now = found.coordinator.now()
-    last = found.desk.state().get("packed_on")
+    last = found.outbox.state().get("packed_on")
     if last != f"{now:%Y-%m-%d}":
-        found.desk.update(packed_on=f"{now:%Y-%m-%d}")
+        found.outbox.update(packed_on=f"{now:%Y-%m-%d}")
         found.home.run("maintenance", "run", "--task=loose-objects", "--quiet")
 
 

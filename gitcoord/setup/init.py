@@ -140,12 +140,14 @@ def _publish(found: Connection, tip: RemoteTip, old: str) -> Receipt:
 
 def check_removal(found: Connection) -> None:
     """Raises GitcoordError while something is unsent."""
-    waiting, refused = found.desk.waiting(), found.desk.refused()
+    waiting, refused = found.outbox.waiting(), found.outbox.refused()
     if waiting:
         raise GitcoordError(f"{len(waiting)} commands are not sent yet", hint="gitcoord sync")
     for path in chain(*found.earlier()):
         if left := count_left(path):
-            raise GitcoordError(f"{left} commands are unsent on a desk that this clone used before: {path}", hint="gitcoord sync")
+            raise GitcoordError(
+                f"{left} commands are unsent in an outbox that this clone used before: {path}", hint="gitcoord sync"
+            )
     if refused:
         raise GitcoordError(f"{len(refused)} queued commands could not be carried out and would be lost", hint="gitcoord doctor")
 
@@ -156,7 +158,7 @@ def remove(found: Connection) -> list[str]:
     """
     check_removal(found)
     repo, done = found.repo, []
-    desks = (found.desk.path, *found.earlier()[0])
+    outboxes = (found.outbox.path, *found.earlier()[0])
     with contextlib.suppress(GitcoordError):
         hooks = install.uninstall(repo)
         done += [f"hook {one.event}: {one.change}" for one in hooks if one.change != "none"]
@@ -172,10 +174,10 @@ def remove(found: Connection) -> list[str]:
     repo.run("config", "--local", "--remove-section", "gitcoord")
     for folder in map(files.own, discovery.git_dirs(repo.common_dir)):
         shutil.rmtree(folder, ignore_errors=True)
-    for path in desks:
+    for path in outboxes:
         if path.exists():
             shutil.rmtree(path, ignore_errors=True)
-            done.append("the desk" if path == found.desk.path else "a desk that this clone used before")
+            done.append("the outbox" if path == found.outbox.path else "an outbox that this clone used before")
     return [*done, "local refs and folders"]
 
 

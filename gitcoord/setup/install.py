@@ -116,7 +116,7 @@ class BranchStep:
         with self._connect() as here:
             if undo:
                 setup.check_removal(here)
-                return [Line("local files", str(here.desk.path), "nothing waits", "take away (the branch stays)")]
+                return [Line("local files", str(here.outbox.path), "nothing waits", "take away (the branch stays)")]
             setup.check_choice(here.repo)
             try:
                 there = bool(here.coordinator.branch.view(fresh=True).checked.tip)

@@ -1,6 +1,6 @@
 """A fence around what other sessions wrote, for an agent's context: marks that nobody can guess, and what it is for.
 
-Pure, and of the standard library alone: hooks put what waits in a tray behind the same fence.
+Pure, and of the standard library alone: hooks put what waits in a mailbox behind the same fence.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ def test_two_hook_files_for_one_event_do_the_work_once(ada: Seat, agent: Agent) 
     claude.hook("UserPromptSubmit", prompt="go on", prompt_id="p-2")
     claude.settle()
     with ada.here() as found:
-        spooled = [record["action"] for _, record in found.desk.spooled().get("main", [])]
+        spooled = [record["action"] for _, record in found.outbox.spooled().get("main", [])]
     told = spooled.count("prompted") or int(
         ada.git("log", "-1", "--format=%(trailers:key=Coord-Folded,valueonly)", "origin/coordination")
     )
@@ -215,7 +215,7 @@ def test_a_helper_inside_of_a_session_starts_and_ends_nothing_and_gets_no_messag
     assert "only for main" in claude.prompt()
     beats = ada.git("log", "--format=%(trailers:key=Coord-File,valueonly)", "origin/coordination").split()
     with ada.here() as found:
-        beats += [name for _, record in found.desk.spooled().get("main", []) for name in record["files"]]
+        beats += [name for _, record in found.outbox.spooled().get("main", []) for name in record["files"]]
     assert "f.txt" in beats  # what it touches counts as its session's
 
 
@@ -231,8 +231,8 @@ def test_in_a_repository_without_gitcoord_nothing_is_done_and_nothing_is_made(
         given = {"source": "startup", "tool_name": "Edit", "tool_input": {"file_path": str(seat.path / "x")}}
         assert claude.hook(event, **given) == {}
     assert not claude.own.exists()
-    assert not seat.desk.exists()
-    claude.seat = Seat(seat.path.parent, seat.desk)  # not even a repository
+    assert not seat.outbox.exists()
+    claude.seat = Seat(seat.path.parent, seat.outbox)  # not even a repository
     assert claude.hook("SessionStart", source="startup", cwd=str(seat.path.parent)) == {}
 
 
@@ -374,8 +374,8 @@ def test_an_agent_that_exports_no_id_is_known_by_its_mark_while_it_is_the_only_o
     from gitcoord.machine.identity import Binding, Identity, agent_name
 
     identity = Identity(ada.path / ".git")
-    identity.bind(Binding("alone", "r1", 1, "gone", str(ada.desk), {"COPILOT_CLI": "id-1"}))
-    identity.bind(Binding("other", "r2", 1, "gone", str(ada.desk), {"CODEX_THREAD_ID": "id-2"}))
+    identity.bind(Binding("alone", "r1", 1, "gone", str(ada.outbox), {"COPILOT_CLI": "id-1"}))
+    identity.bind(Binding("other", "r2", 1, "gone", str(ada.outbox), {"CODEX_THREAD_ID": "id-2"}))
     assert agent_name({"COPILOT_CLI": "1"}) == "copilot"
     sitting = identity.sitting({"COPILOT_CLI": "1"})
     assert sitting is not None
@@ -385,10 +385,10 @@ def test_an_agent_that_exports_no_id_is_known_by_its_mark_while_it_is_the_only_o
     assert named.session == "other"
     with replace(ada, extra={"COPILOT_CLI": "1"}).here() as found:
         assert found.coordinator.actor.session == "alone"
-    identity.bind(Binding("twin", "r4", 1, "gone", str(ada.desk), {"GEMINI_SESSION_ID": "id-4"}))
+    identity.bind(Binding("twin", "r4", 1, "gone", str(ada.outbox), {"GEMINI_SESSION_ID": "id-4"}))
     assert agent_name({"GEMINI_CLI": "1"}) == "gemini"  # its shells have no more than that
     gemini = identity.sitting({"GEMINI_CLI": "1"})
     assert gemini is not None
     assert gemini.session == "twin"
-    identity.bind(Binding("second", "r3", 1, "gone", str(ada.desk), {"COPILOT_CLI": "id-3"}))
+    identity.bind(Binding("second", "r3", 1, "gone", str(ada.outbox), {"COPILOT_CLI": "id-3"}))
     assert identity.sitting({"COPILOT_CLI": "1"}) is None  # of two nobody can tell

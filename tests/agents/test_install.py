@@ -63,7 +63,7 @@ def test_what_a_person_has_to_do_is_said_once(ada: Seat) -> None:
 def test_a_users_own_settings_need_no_repository(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    seat = Seat(tmp_path, tmp_path / "desk", extra={"HOME": str(home), "XDG_STATE_HOME": ""})
+    seat = Seat(tmp_path, tmp_path / "outbox", extra={"HOME": str(home), "XDG_STATE_HOME": ""})
     [said] = seat.ok("hooks", "install", "--agent", "claude", "--scope", "user")["agents"]
     assert said["path"] == str(home / ".claude" / "settings.json")
     [shown] = seat.ok("hooks", "status", "--agent", "claude", "--scope", "user")["agents"]
@@ -117,7 +117,7 @@ def test_unknown_names_are_refused(ada: Seat, words: tuple[str, ...]) -> None:
 def test_a_linked_work_tree_has_files_of_its_own(ada: Seat, tmp_path: Path) -> None:
     ada.git("commit", "--quiet", "--allow-empty", "-m", "first")
     ada.git("worktree", "add", "--quiet", str(tmp_path / "linked"))
-    linked = Seat(tmp_path / "linked", ada.desk)
+    linked = Seat(tmp_path / "linked", ada.outbox)
     linked.ok("hooks", "install", "--agent", "codex")
     assert (tmp_path / "linked" / ".codex" / "hooks.json").exists()
     assert not (ada.path / ".codex").exists()

@@ -15,7 +15,7 @@ from clones import Seat, at_work, file, until
 from guards import commit
 from remotes import Remote
 
-from gitcoord.agents.mailbox import Tray
+from gitcoord.agents.mailbox import Mailbox
 from gitcoord.machine import background
 from gitcoord.outbox import reading
 
@@ -66,7 +66,7 @@ def test_a_message_is_told_at_the_next_prompt_once_and_marked_shown(office: tupl
     assert claude.prompt() == ""
     with replace(claude.seat, session="main").here() as found:
         record = found.coordinator.branch.view().state.sessions["main"]
-        assert set(record.taken) <= found.desk.shown("main")
+        assert set(record.taken) <= found.outbox.shown("main")
 
 
 def test_what_was_taken_and_not_shown_waits_for_the_next_hook_and_no_other_reader_gets_it_first(
@@ -85,16 +85,16 @@ def test_a_hook_that_died_with_a_message_in_hand_lets_it_come_again(office: tupl
     claude, ben = office
     send(ben, "main", "one")
     claude.look()
-    tray = Tray.of(claude.own, "main")
-    [letter] = tray.folder.glob("*.mail")
+    mailbox = Mailbox.of(claude.own, "main")
+    [letter] = mailbox.folder.glob("*.mail")
     later = datetime.now(UTC) + timedelta(hours=1)
     with replace(claude.seat, session="main").here(lambda: later) as found:
         coordinator = found.coordinator
         assert (
-            coordinator.messages.collect(coordinator.branch.view(), tray.ids(), limit=8).found == []
+            coordinator.messages.collect(coordinator.branch.view(), mailbox.ids(), limit=8).found == []
         )  # it lies ready, for as long as it takes
         letter.rename(letter.with_name(f".hand-1-{letter.name}"))  # what a hook does first
-        assert coordinator.messages.collect(coordinator.branch.view(), tray.ids(), limit=8).again
+        assert coordinator.messages.collect(coordinator.branch.view(), mailbox.ids(), limit=8).again
 
 
 def test_texts_of_others_stay_inside_of_the_fence(office: tuple[Claude, Seat]) -> None:
@@ -131,14 +131,14 @@ def test_many_and_long_messages_come_bounded_and_none_is_lost(office: tuple[Clau
 
 def test_a_session_that_waits_for_an_answer_gets_it_by_itself(office: tuple[Claude, Seat]) -> None:
     claude, ben = office
-    tray = Tray.of(claude.own, "main")
+    mailbox = Mailbox.of(claude.own, "main")
     asking = replace(claude.seat, session="main").start("ask", "ben", "which port?", "--timeout", "100s", "--json")
-    until(lambda: reading.is_read(tray.folder), "it never began to wait")
+    until(lambda: reading.is_read(mailbox.folder), "it never began to wait")
     send(ben, "main", "by the way")
     (claude.own / "synced").unlink()
     claude.hook("PreCompact")
     until(lambda: not any(b"sync" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in at_work(claude.seat)), "it never ended")
-    assert tray.ids() == frozenset()
+    assert mailbox.ids() == frozenset()
     with ben.here() as found:
         found.coordinator.messages.reply(None, "8080")
     with asking:

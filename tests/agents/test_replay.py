@@ -138,6 +138,6 @@ def test_a_warning_waits_for_an_event_at_which_the_agent_reads(office: tuple[Sea
 def test_who_takes_silence_for_a_no_is_answered_in_any_case(office: tuple[Seat, Seat], tmp_path: Path, off: dict[str, str]) -> None:
     """Switched off, and where nobody coordinates: the edit goes on."""
     ada, _ = office
-    seat = replace(ada, extra=off) if off else Seat(tmp_path, ada.desk)
+    seat = replace(ada, extra=off) if off else Seat(tmp_path, ada.outbox)
     edit = next(one for one in rows("antigravity", "before-edit") if form(one, DENY)[1])
     assert call(seat, edit) == {"decision": "allow"}

@@ -169,7 +169,7 @@ def test_a_bare_repository_in_a_checkout_is_used_only_if_it_is_named(pair: tuple
         assert ran.code == 2
         assert "bare repository" in ran.err
     assert not (tmp_path / "ran").exists()
-    named = Seat(evil, tmp_path / "desk", extra={"GIT_DIR": "."})
+    named = Seat(evil, tmp_path / "outbox", extra={"GIT_DIR": "."})
     assert named.run("status").code == 6
     assert (tmp_path / "ran").exists()  # what was kept from running
 
@@ -186,4 +186,4 @@ def test_a_secret_in_a_url_is_shown_by_nothing_and_named_by_nothing_on_the_branc
     ada.git("config", "--unset", "gitcoord.hub")
     with ada.here() as found:
         assert found.coordinator.actor.repo == "team"
-    assert not [path for path in ada.desk.rglob("*") if path.is_file() and b"S3CR3T" in path.read_bytes()]
+    assert not [path for path in ada.outbox.rglob("*") if path.is_file() and b"S3CR3T" in path.read_bytes()]

@@ -81,7 +81,7 @@ def test_a_reader_that_has_read_enough_is_no_failure(pair: tuple[Seat, Seat]) ->
 def test_what_is_said_once_to_nobody_is_said_again(pair: tuple[Seat, Seat]) -> None:
     ada, _ = pair
     with ada.here() as found:
-        found.desk.leave_note("ada", "you should know")
+        found.outbox.leave_note("ada", "you should know")
     _sh(ada, "coord status 2>&-")
     assert "you should know" in ada.run("status").err
 

@@ -14,7 +14,7 @@ import pytest
 from clones import Clock, Ran, Seat, file
 
 from gitcoord.agents.hook import steps
-from gitcoord.agents.mailbox import Tray
+from gitcoord.agents.mailbox import Mailbox
 from gitcoord.cli import app
 from gitcoord.cli import connect as context
 from gitcoord.connection.connect import connect
@@ -44,7 +44,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ear
 
     def run(seat: Seat, *words: str) -> Ran:
         monkeypatch.chdir(seat.path)
-        monkeypatch.setenv("GITCOORD_DESK", str(seat.desk))
+        monkeypatch.setenv("GITCOORD_DESK", str(seat.outbox))
         context.options.__dict__.update(context.Globals().__dict__)
         capsys.readouterr()
         code = app.main(words)
@@ -172,10 +172,10 @@ def test_an_agent_s_hook_tells_once_what_runs_out(earlier: tuple[Seat, Seat, Clo
     with ada.here(clock) as found:
         found.coordinator.claims.acquire(file("x"))
         [binding] = found.coordinator.parts.identity.all()
-        tray = Tray.of(found.coordinator.parts.identity.own, "ada")
-        tray.touch()
+        mailbox = Mailbox.of(found.coordinator.parts.identity.own, "ada")
+        mailbox.touch()
     monkeypatch.setattr(steps, "time", SimpleNamespace(time=lambda: clock.now.timestamp()))
-    here = SimpleNamespace(near=SimpleNamespace(git_dir=str(ada.path / ".git")), tray=tray)
+    here = SimpleNamespace(near=SimpleNamespace(git_dir=str(ada.path / ".git")), mailbox=mailbox)
     said = []
     for minutes in (44, 1, 1, 14, 1):
         clock.move(minutes=minutes)

@@ -31,7 +31,7 @@ def projects(tmp_path: Path, remotes: RemoteFactory, clone: Clone) -> Hub:
         for number, name in enumerate(names):
             home = made.get(name) or made.setdefault(name, remotes.make("file", f"{tmp_path.name}-{name}"))
             place = tmp_path / f"m{number}" / name
-            seat = Seat(clone(home, place), tmp_path / "desks" / (machine or f"m{number}"))
+            seat = Seat(clone(home, place), tmp_path / "outboxes" / (machine or f"m{number}"))
             for key, value in hub.config.items():
                 git(place, "config", key, value)
             git(place, "config", "gitcoord.repo", name)
@@ -64,7 +64,7 @@ def test_two_repositories_of_one_name_never_share_a_hub_unsaid(hub: Remote, proj
     assert again.ok("init", "--hub", hub.url)["state"] == "unchanged"
     (tmp_path / "there" / "app").mkdir(parents=True)
     git(tmp_path / "there" / "app", "init", "-q")
-    other = Seat(tmp_path / "there" / "app", tmp_path / "desks" / "there")  # called app by its folder
+    other = Seat(tmp_path / "there" / "app", tmp_path / "outboxes" / "there")  # called app by its folder
     git(other.path, "commit", "-q", "--allow-empty", "-m", "another beginning")
     refused = other.run("init", "--hub", hub.url)
     assert refused.code == 2
@@ -149,7 +149,7 @@ def test_nothing_of_the_hub_is_in_the_clones(
     projects(hub, "library")
     git(plain, "config", "gitcoord.hub", hub.url)
     before = snapshot(plain)
-    seat = Seat(plain, tmp_path / "desk")
+    seat = Seat(plain, tmp_path / "outbox")
     seat.ok("start", "ada")
     seat.ok("claim", "a.py")
     assert snapshot(plain) == before
@@ -158,7 +158,7 @@ def test_nothing_of_the_hub_is_in_the_clones(
     git(plain, "push", "--all")
     seat.ok("init", "--remove")
     assert not (plain / ".git/gitcoord").exists()
-    assert not list((tmp_path / "desk").glob("*/*"))
+    assert not list((tmp_path / "outbox").glob("*/*"))
 
 
 def test_messages_and_sessions_are_shared(hub: Remote, projects: Hub) -> None:
@@ -269,14 +269,14 @@ def test_the_hub_is_away_and_comes_back(hub: Remote, projects: Hub) -> None:
     assert [one["subject"] for one in library.ok("inbox")["messages"]] == ["later"]
 
 
-def test_two_projects_on_one_machine_share_its_desk_and_a_lost_desk_is_made_anew(hub: Remote, projects: Hub) -> None:
+def test_two_projects_on_one_machine_share_its_outbox_and_a_lost_outbox_is_made_anew(hub: Remote, projects: Hub) -> None:
     app, library = projects(hub, "app", "library", machine="one")
     app.ok("start", "ada")
     library.ok("start", "lib")
-    desks = [path for path in app.desk.iterdir() if path.is_dir()]
-    assert len(desks) == 1
+    outboxes = [path for path in app.outbox.iterdir() if path.is_dir()]
+    assert len(outboxes) == 1
     app.ok("claim", "a.py")
-    shutil.rmtree(desks[0])
+    shutil.rmtree(outboxes[0])
     assert library.ok("claim", "a.py")["outcome"] == "held"
     assert [one["repo"] for one in app.ok("claims")["claims"]] == ["app", "library"]
 
@@ -304,12 +304,12 @@ def test_racing_first_inits_end_with_one_root(
 
 
 def test_a_repository_is_called_by_its_remote(tmp_path: Path, clone: Clone, remotes: RemoteFactory) -> None:
-    seat = Seat(clone(remotes.make("file", f"{tmp_path.name}.thing"), tmp_path / "somewhere"), tmp_path / "desk")
+    seat = Seat(clone(remotes.make("file", f"{tmp_path.name}.thing"), tmp_path / "somewhere"), tmp_path / "outbox")
     seat.ok("init")
     seat.ok("start", "ada")
     linked = tmp_path / "linked"
     git(seat.path, "worktree", "add", "-q", str(linked))
-    Seat(linked, seat.desk).ok("start", "ben")
+    Seat(linked, seat.outbox).ok("start", "ben")
     assert {one["repo"] for one in seat.ok("status")["sessions"]} == {f"{tmp_path.name}.thing"}
     refused = seat.run("config", "repo", "a/b")
     assert refused.code == 2
@@ -317,7 +317,7 @@ def test_a_repository_is_called_by_its_remote(tmp_path: Path, clone: Clone, remo
 
 
 def test_what_can_not_be_a_hub_is_refused(tmp_path: Path, clone: Clone, remotes: RemoteFactory, hub: Remote) -> None:
-    seat = Seat(clone(remotes.make("file"), tmp_path / "one"), tmp_path / "desk")
+    seat = Seat(clone(remotes.make("file"), tmp_path / "one"), tmp_path / "outbox")
     assert seat.run("init", "--hub", hub.url, "--local").code == 2
     assert seat.run("init", "--hub", "ext::sh -c true").code == 2
     assert seat.run("init", "--hub", str(tmp_path / "nothing")).code == 6
@@ -374,7 +374,7 @@ def test_what_was_set_wrong_can_be_set_right(tmp_path: Path, clone: Clone, remot
     place = clone(remotes.make("file"), tmp_path / "one")
     git(place, "remote", "rename", "origin", "mine")
     git(place, "remote", "add", "theirs", str(tmp_path))
-    seat = Seat(place, tmp_path / "desk")
+    seat = Seat(place, tmp_path / "outbox")
     told = seat.run("init")
     assert told.code == 2
     assert "hint: gitcoord config remote NAME" in told.err

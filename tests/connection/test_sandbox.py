@@ -29,7 +29,7 @@ class Box:
     def run(self, *args: str, **extra: str) -> Ran:
         """Runs the program inside."""
         who = ["--session", self.seat.session] if self.seat.session else []
-        shut = [str(self.seat.path / ".git"), str(self.seat.desk.parent)]
+        shut = [str(self.seat.path / ".git"), str(self.seat.outbox.parent)]
         words = sandbox.inside([sys.executable, "-m", "gitcoord", *who, *args], shut=shut, hidden=str(self.remote))
         done = subprocess.run(
             words, cwd=self.seat.path, env={**self.seat.env, **extra}, capture_output=True, text=True, timeout=PATIENCE, check=False

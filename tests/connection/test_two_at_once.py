@@ -8,33 +8,33 @@ from pathlib import Path
 
 import pytest
 
-from gitcoord.agents.mailbox import OWN, Tray
+from gitcoord.agents.mailbox import OWN, Mailbox
 from gitcoord.machine.facts import Facts
 from gitcoord.machine.files import private_folder, take_turn
 from gitcoord.machine.identity import Identity
 from gitcoord.outbox import shown
-from gitcoord.outbox.store import Desk
+from gitcoord.outbox.store import Outbox
 
 WRITERS, EACH = 6, 20
 
 
 def notes(folder: Path, name: str) -> set[str]:
-    Desk(folder).leave_note("ada", name)
-    return set(Desk(folder).take_notes("ada")) if name.endswith(("3", "7")) else set()
+    Outbox(folder).leave_note("ada", name)
+    return set(Outbox(folder).take_notes("ada")) if name.endswith(("3", "7")) else set()
 
 
 def state(folder: Path, name: str) -> set[str]:
-    Desk(folder).update(**{name: 1})
+    Outbox(folder).update(**{name: 1})
     return set()
 
 
 def refusals(folder: Path, name: str) -> set[str]:
-    Desk(folder).refuse(name, "no")
+    Outbox(folder).refuse(name, "no")
     return set()
 
 
 def shown_ids(folder: Path, name: str) -> set[str]:
-    shown.note(Desk(folder).path, "ada", [name])
+    shown.note(Outbox(folder).path, "ada", [name])
     return set()
 
 
@@ -44,18 +44,18 @@ def lost(folder: Path, name: str) -> set[str]:
 
 
 def news(folder: Path, name: str) -> set[str]:
-    tray = Tray.of(private_folder(folder / "gitcoord"), "ada")
-    tray.touch()
-    tray.add_news([name])
-    hand = tray.take(1 << 20)
-    tray.done(hand)
+    mailbox = Mailbox.of(private_folder(folder / "gitcoord"), "ada")
+    mailbox.touch()
+    mailbox.add_news([name])
+    hand = mailbox.take(1 << 20)
+    mailbox.done(hand)
     return {line.removeprefix(OWN) for line in hand.lines}
 
 
 def claimed(folder: Path, name: str) -> set[str]:
-    tray = Tray.of(private_folder(folder / "gitcoord"), "ada")
-    tray.touch()
-    tray.note_claimed({f"1 file:{name}": "abc"})
+    mailbox = Mailbox.of(private_folder(folder / "gitcoord"), "ada")
+    mailbox.touch()
+    mailbox.note_claimed({f"1 file:{name}": "abc"})
     return set()
 
 
@@ -67,13 +67,16 @@ def facts(folder: Path, name: str) -> set[str]:
 
 
 LEFT: dict[str, tuple[Callable[[Path, str], set[str]], Callable[[Path], set[str]]]] = {
-    "notes": (notes, lambda folder: set(Desk(folder).take_notes("ada"))),
-    "state": (state, lambda folder: set(Desk(folder).state())),
-    "refusals": (refusals, lambda folder: set(Desk(folder).state()["refusals"])),
+    "notes": (notes, lambda folder: set(Outbox(folder).take_notes("ada"))),
+    "state": (state, lambda folder: set(Outbox(folder).state())),
+    "refusals": (refusals, lambda folder: set(Outbox(folder).state()["refusals"])),
     "shown": (shown_ids, lambda folder: shown.known(folder, "ada")),
     "lost": (lost, lambda folder: {entry.removeprefix("1 file:") for entry, _ in Identity(folder).lost("ada")}),
     "news": (news, lambda folder: set()),
-    "claimed": (claimed, lambda folder: {entry.removeprefix("1 file:") for entry in Tray.of(folder / "gitcoord", "ada").claimed()}),
+    "claimed": (
+        claimed,
+        lambda folder: {entry.removeprefix("1 file:") for entry in Mailbox.of(folder / "gitcoord", "ada").claimed()},
+    ),
     "facts": (facts, lambda folder: {key.rpartition("-")[0] for key in Facts(folder / "facts.json")}),
 }
 """By the file: leaving something in it (and what was taken out on that way), and what lies there in the end."""

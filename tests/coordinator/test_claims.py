@@ -284,8 +284,8 @@ def test_what_was_hardly_meant_is_said_or_asked_about(pair: tuple[Seat, Seat], t
     assert "no session is called nobody" in ada.run("log", "--session", "nobody").err
     cut = ada.run("log", "--limit", "3")
     assert f"{len(ada.ok('log', '--limit', '99')['events']) - 3} earlier ones are not shown" in cut.out
-    for desk in (str(tmp_path / "desk"), "~/desk", "clone", "machine"):
-        ada.ok("config", "desk", desk)
+    for outbox in (str(tmp_path / "outbox"), "~/outbox", "clone", "machine"):
+        ada.ok("config", "desk", outbox)
 
 
 def test_the_board_spells_a_name_as_commands_take_it_and_they_take_what_it_spelled(pair: tuple[Seat, Seat]) -> None:
@@ -353,7 +353,7 @@ def test_a_claim_that_landed_for_a_dead_caller_is_told(pair: tuple[Seat, Seat], 
     ada, _ = pair
     ada.ok("sync")
     with monkeypatch.context() as patch:
-        patch.setattr("gitcoord.outbox.store.Desk.answer", die)
+        patch.setattr("gitcoord.outbox.store.Outbox.answer", die)
         with ada.here() as found:
             patch.setattr("gitcoord.machine.processes.born", lambda pid: "long ago")
             with pytest.raises(Killed):

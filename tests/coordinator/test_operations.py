@@ -90,13 +90,13 @@ def test_an_id_that_stands_for_one_request_is_refused_for_any_other(first: str, 
     assert seq(ben) == before
 
 
-def test_two_sessions_of_one_desk_with_one_id_are_two_requests_also_while_they_wait(
+def test_two_sessions_of_one_outbox_with_one_id_are_two_requests_also_while_they_wait(
     pair: tuple[Seat, Seat], file_remote: Remote
 ) -> None:
     ada, ben = pair
-    same_desk = Seat(ben.path, ada.desk, "ben")
+    same_outbox = Seat(ben.path, ada.outbox, "ben")
     file_remote.away()
-    with ada.here() as first, same_desk.here() as second:
+    with ada.here() as first, same_outbox.here() as second:
         assert first.coordinator.messages.send("ben", "one", "", op="m1").state == "queued"
         with pytest.raises(BadInput, match="ada asked for something else"):
             second.coordinator.messages.send("ada", "two", "", op="m1")
@@ -105,22 +105,22 @@ def test_two_sessions_of_one_desk_with_one_id_are_two_requests_also_while_they_w
         assert first.coordinator.messages.send("ben", "one", "", op="m1").state == "queued"
         # Two that came past each other: neither is written over the other.
         other = SendMessage(op="m1", session="ben", at=first.coordinator.now(), to="ada", subject="two", asked="f" * 32)
-        first.desk.put(other)
-        first.desk.mark_queued(other.handle)
-        assert len(first.desk.waiting()) == 2
+        first.outbox.put(other)
+        first.outbox.mark_queued(other.handle)
+        assert len(first.outbox.waiting()) == 2
     file_remote.back()
     assert ada.ok("sync")["unsent"] == 0
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["one"]
     assert ada.ok("inbox")["messages"] == []
     with ada.here() as found:
-        assert ["used already" in one["refused"] for one in found.desk.refused()] == [True]
+        assert ["used already" in one["refused"] for one in found.outbox.refused()] == [True]
         assert found.coordinator.messages.send("ben", "one", "", op="m1").seq == 4
 
 
 def test_a_session_that_is_started_on_the_way_has_an_operation_of_its_own(pair: tuple[Seat, Seat]) -> None:
     ada, _ = pair
     for number, name in enumerate(("claim", "claim that waits", "run", "send", "ask", "heartbeat", "handoff", "setting", "end")):
-        newcomer = Seat(ada.path, ada.desk, extra={"CLAUDE_CODE_SESSION_ID": name})
+        newcomer = Seat(ada.path, ada.outbox, extra={"CLAUDE_CODE_SESSION_ID": name})
         with newcomer.here() as found:
             coordinator = found.coordinator
             before = coordinator.branch.view(fresh=True).checked.seq

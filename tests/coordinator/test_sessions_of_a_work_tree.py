@@ -116,9 +116,9 @@ def test_names_without_asking_are_the_branch_numbered_when_taken(ada: Seat, file
 
 
 def test_two_agents_in_one_work_tree_are_two_sessions(ada: Seat) -> None:
-    one = Seat(ada.path, ada.desk, extra={"CLAUDE_CODE_SESSION_ID": "aaa", "CLAUDE_PID": str(os.getpid())})
-    two = Seat(ada.path, ada.desk, extra={"CODEX_THREAD_ID": "bbb"})
-    inner = Seat(ada.path, ada.desk, extra={**one.extra, "CODEX_THREAD_ID": "ccc"})
+    one = Seat(ada.path, ada.outbox, extra={"CLAUDE_CODE_SESSION_ID": "aaa", "CLAUDE_PID": str(os.getpid())})
+    two = Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "bbb"})
+    inner = Seat(ada.path, ada.outbox, extra={**one.extra, "CODEX_THREAD_ID": "ccc"})
     names = [seat.ok("start")["session_id"] for seat in (one, two, inner)]
     assert len(set(names)) == 3
     assert [seat.ok("whoami")["session_id"] for seat in (one, two, inner)] == names
@@ -128,7 +128,7 @@ def test_two_agents_in_one_work_tree_are_two_sessions(ada: Seat) -> None:
 
 
 def test_under_an_agent_writing_starts_a_session_and_says_so(ada: Seat) -> None:
-    agent = Seat(ada.path, ada.desk, extra={"CODEX_THREAD_ID": "t-1"})
+    agent = Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-1"})
     ran = agent.run("claim", "x", "--json")
     assert ran.code == 0
     assert "started session main" in ran.err
@@ -136,9 +136,9 @@ def test_under_an_agent_writing_starts_a_session_and_says_so(ada: Seat) -> None:
 
 
 def test_a_person_beside_an_agent_writes_as_themselves(ada: Seat) -> None:
-    agent = Seat(ada.path, ada.desk, extra={"CODEX_THREAD_ID": "t-1"})
+    agent = Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-1"})
     agent.ok("start", "bot")
-    person = Seat(ada.path, ada.desk, extra={"USER": "Grace"})
+    person = Seat(ada.path, ada.outbox, extra={"USER": "Grace"})
     person.ok("send", "bot", "please stop")
     assert [one["from"] for one in agent.ok("inbox")["messages"]] == ["human-grace"]
     assert ada.ok("status")["claims"] == []
@@ -152,7 +152,7 @@ def test_a_person_without_a_session_is_told_to_start(ada: Seat) -> None:
 
 def test_linked_work_trees_are_different_seats(ada: Seat, tmp_path: Path) -> None:
     git(ada.path, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
-    side = Seat(tmp_path / "side", ada.desk)
+    side = Seat(tmp_path / "side", ada.outbox)
     assert ada.ok("start")["session_id"] == "main"
     assert side.ok("start")["session_id"] == "side"
     assert ada.ok("claim", "x")["outcome"] == "held"
@@ -161,16 +161,16 @@ def test_linked_work_trees_are_different_seats(ada: Seat, tmp_path: Path) -> Non
 
 def test_an_agent_in_a_container_does_not_become_the_one_outside(ada: Seat) -> None:
     """Its process can't be seen from there: it counts as alive, until nothing was heard of it for half an hour."""
-    outside = Seat(ada.path, ada.desk, extra={"CODEX_THREAD_ID": "t-1"})
+    outside = Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-1"})
     assert outside.ok("start")["session_id"] == "main"
     outside.ok("claim", "x")
     binding = ada.path / ".git" / "gitcoord" / "sessions" / "main.json"
     noted = json.loads(binding.read_text())
     binding.write_text(json.dumps({**noted, "born": f"elsewhere:{noted['born']}"}))
-    inside = Seat(ada.path, ada.desk, extra={"CODEX_THREAD_ID": "t-2"})
+    inside = Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-2"})
     assert inside.ok("start")["session_id"] == "main-2"
     assert inside.run("claim", "x").code == 3
     inside.ok("end")
     for path in (ada.path / ".git" / "gitcoord").rglob("main.json"):
         os.utime(path, (0, 0))
-    assert Seat(ada.path, ada.desk, extra={"CODEX_THREAD_ID": "t-3"}).ok("start")["session_id"] == "main"
+    assert Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-3"}).ok("start")["session_id"] == "main"

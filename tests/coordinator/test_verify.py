@@ -111,7 +111,7 @@ def test_verify_names_a_board_that_its_state_does_not_give(
     forged = git(hand, "rev-parse", "HEAD")
     git(hand, "push", "-q", "-f", "origin", "HEAD:coordination")
     git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
-    fresh = Seat(tmp_path / "fresh", tmp_path / "desk-fresh")
+    fresh = Seat(tmp_path / "fresh", tmp_path / "outbox-fresh")
     verdict = fresh.run("verify", "--json").json
     assert [(one["commit"], "board" in one["reason"]) for one in verdict["problems"]] == [(forged, True)]
     monkeypatch.setattr(verifier, "_BOARDS", 0)  # as if the forged one were older than those that are drawn again
@@ -156,7 +156,7 @@ def test_each_message_is_taken_once_however_many_look(pair: tuple[Seat, Seat], f
     with ada.here() as found:
         for number in range(20):
             found.coordinator.messages.send("ben", f"n{number}", "")
-    lookers = [Seat(ben.path, ben.desk, "ben"), Seat(elsewhere.path, elsewhere.desk, "ben")] * 3
+    lookers = [Seat(ben.path, ben.outbox, "ben"), Seat(elsewhere.path, elsewhere.outbox, "ben")] * 3
     children = [seat.start("inbox", "--json") for seat in lookers]
     got: list[str] = []
     for child in children:

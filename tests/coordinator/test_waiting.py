@@ -140,7 +140,7 @@ def sit(file_remote: Remote, seats: Seats, times: Times) -> Take:
         found = []
         for number, name in enumerate(names):
             (seat,) = seats(file_remote, name, machine=f"machine-{number % (machines or len(names))}")
-            found.append(Timed(seat.path, seat.desk, name, {"TEST_CLOCK": str(times.path)}))
+            found.append(Timed(seat.path, seat.outbox, name, {"TEST_CLOCK": str(times.path)}))
             with found[-1].here(times) as here:
                 if number == 0:
                     here.coordinator.setup.init()
@@ -414,7 +414,7 @@ def test_a_waiter_whose_remote_goes_away_and_comes_back_goes_on(file_remote: Rem
     file_remote.away()
     times.move(minutes=11)  # long enough that the place wants to be kept on, which needs the remote
     with ben.here(times) as found:
-        tried = found.desk.path / "looked"
+        tried = found.outbox.path / "looked"
     before = tried.stat().st_mtime_ns if tried.exists() else 0
     until(lambda: tried.exists() and tried.stat().st_mtime_ns > before, "nobody looked at the remote that is away")
     assert child.poll() is None

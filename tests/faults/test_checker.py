@@ -368,7 +368,7 @@ def _refused_after_the_storm(story: Story) -> None:
     story.call("heartbeat", "ada", "refused", error="refused", after=True)
 
 
-def _left_on_the_desk(story: Story) -> None:
+def _left_in_the_outbox(story: Story) -> None:
     story.call("sync", "ada", "done", unsent=1, after=True)
 
 
@@ -411,7 +411,7 @@ WRONG: dict[str, list[Callable[[Story], None]]] = {
         _sent_twice, _taken_twice, _taken_again_too_soon, _shown_twice, _taken_and_not_shown, _took_what_nobody_sent,
         _took_another_s, _never_given,
     ],
-    "wedged": [_refused_after_the_storm, _left_on_the_desk],
+    "wedged": [_refused_after_the_storm, _left_in_the_outbox],
     "invalid": [_does_not_verify, _a_bad_commit],
     "bad_by_fault": [_a_clone_takes_a_good_commit_for_bad],
     "crashed": [_crashed],

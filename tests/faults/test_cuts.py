@@ -82,7 +82,7 @@ class Line:
         with self.seat.here() as found:
             receipt, _ = found.coordinator.claims.release(file("x"))
             assert receipt.state == "committed"
-            assert not found.desk.waiting()
+            assert not found.outbox.waiting()
 
 
 class Lines(Protocol):
@@ -243,8 +243,8 @@ def test_a_cut_message_is_sent_once_in_the_end(kind: str, lines: Lines) -> None:
         with line.seat.here() as found:
             errors, _ = found.coordinator.branch.sync()
             assert errors == []
-            assert not found.desk.waiting()
-            assert not found.desk.refused()
+            assert not found.outbox.waiting()
+            assert not found.outbox.refused()
         assert line.landed(receipt.id) == 1
     assert fired >= len(places) - 2  # the answer's last byte has no next one
     line.settle()

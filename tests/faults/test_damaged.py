@@ -27,7 +27,7 @@ def test_commands_go_on_when_every_file_of_ours_is_damaged(kind: str, pair: tupl
     ben.ok("send", "ada", "are you there?")
     assert "are you there?" in ada.run("inbox", "--json").out
     own = ada.path / ".git" / "gitcoord"
-    places = [path for folder in (own, ada.desk) for path in folder.rglob("*") if path.is_file() and "sessions" not in path.parts]
+    places = [path for folder in (own, ada.outbox) for path in folder.rglob("*") if path.is_file() and "sessions" not in path.parts]
     for path in places:
         path.unlink()
         IN_THE_WAY[kind](path)
@@ -54,7 +54,7 @@ def test_what_a_newer_program_noted_stays(pair: tuple[Seat, Seat]) -> None:
     ada, _ = pair
     ada.session = ""
     binding = ada.path / ".git" / "gitcoord" / "sessions" / "ada.json"
-    [state] = ada.desk.rglob("state.json")
+    [state] = ada.outbox.rglob("state.json")
     for path in (binding, state):
         path.write_text(json.dumps({**json.loads(path.read_text()), "newer": {"than": "this"}}))
     assert ada.ok("whoami")["session_id"] == "ada"

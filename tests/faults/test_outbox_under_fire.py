@@ -1,5 +1,5 @@
-"""The desk under fire: kill -9 at every step of what the program does there, a disk that is full at every step, and the
-company that a desk may have: stopped and vanished flushers, two clones, poison, programs of other versions.
+"""The outbox under fire: kill -9 at every step of what the program does there, a disk that is full at every step, and the
+company that an outbox may have: stopped and vanished flushers, two clones, poison, programs of other versions.
 """
 
 from __future__ import annotations
@@ -59,28 +59,28 @@ def times(remote: Remote, prefix: str) -> Counter[str]:
     return Counter(op for op, _ in events(remote) if op.startswith(prefix))
 
 
-def desk_of(seat: Seat) -> Path:
-    """The folder of the seat's desk."""
-    [path] = [path for path in seat.desk.iterdir() if path.is_dir()]
+def outbox_of(seat: Seat) -> Path:
+    """The folder of the seat's outbox."""
+    [path] = [path for path in seat.outbox.iterdir() if path.is_dir()]
     return path
 
 
-def left_on(desk: Path) -> list[str]:
-    """What is under way or waits on the desk, half-written files included."""
+def left_on(outbox: Path) -> list[str]:
+    """What is under way or waits in the outbox, half-written files included."""
     return sorted(
-        str(path.relative_to(desk)) for name in ("outbox", "flights", "results", "queued") for path in (desk / name).iterdir()
+        str(path.relative_to(outbox)) for name in ("outbox", "pushes", "results", "queued") for path in (outbox / name).iterdir()
     )
 
 
 def settle(mould: Mould, seat: Seat) -> None:
     """Whatever was killed there is finished by others; results and files that nobody came for are an hour old by then."""
-    desk = desk_of(seat)
+    outbox = outbox_of(seat)
     mould.ok(seat, "heartbeat", "settling")
     mould.ok(seat, "sync")
-    for path in desk.glob("*/*"):
+    for path in outbox.glob("*/*"):
         os.utime(path, (1, 1))
     assert mould.ok(seat, "sync")["unsent"] == 0
-    assert left_on(desk) == []
+    assert left_on(outbox) == []
     assert mould.ok(seat, "verify")["ok"]
 
 
@@ -109,17 +109,17 @@ def test_a_claim_killed_at_any_step_and_run_again_has_one_effect(
 def test_a_claim_whose_caller_died_lands_never_or_is_told_to_its_session(
     mould: Mould, pair: tuple[Seat, Seat], file_remote: Remote
 ) -> None:
-    """Another session of the same desk comes by afterwards, with something else."""
+    """Another session of the same outbox comes by afterwards, with something else."""
     ada, _ = pair
-    cat = Seat(ada.path, ada.desk, "cat")
+    cat = Seat(ada.path, ada.outbox, "cat")
     cat.ok("start", "cat", "--new")
-    owner = Seat(ada.path, ada.desk, "ada")
+    owner = Seat(ada.path, ada.outbox, "ada")
     told, silent, never = [], [], []
     for step in range(1, MANY):
         died = mould.run(owner, "claim", "droplet", f"r{step}", "--op", f"op-{step}", kill_at=step)
         if died.code != KILLED:
             break
-        unfinished = (desk_of(ada) / "outbox" / f"op-{step}.json").exists()
+        unfinished = (outbox_of(ada) / "outbox" / f"op-{step}.json").exists()
         before = times(file_remote, "op-")[f"op-{step}"]
         mould.ok(cat, "send", "ben", f"after {step}")
         after = times(file_remote, "op-")[f"op-{step}"]
@@ -146,7 +146,7 @@ def test_a_message_killed_at_any_step_arrives_once(mould: Mould, pair: tuple[Sea
         if away:
             file_remote.away()
         died = mould.run(ada, *words, kill_at=step)
-        written = (desk_of(ada) / "outbox" / f"op-{step:03}.json").exists()
+        written = (outbox_of(ada) / "outbox" / f"op-{step:03}.json").exists()
         if away:
             file_remote.back()
         if step % 2:  # every other one is not run again: what was written down goes out by itself
@@ -192,7 +192,7 @@ def test_the_spool_folded_by_a_process_killed_at_any_step_loses_nothing(
 ) -> None:
     ada, _ = pair
     run_id = json.loads((ada.path / ".git" / "gitcoord" / "sessions" / "ada.json").read_text())["run_id"]
-    spool = desk_of(ada) / "spool" / "ada"
+    spool = outbox_of(ada) / "spool" / "ada"
     spool.mkdir()
     names = set()
     for step in range(1, MANY):
@@ -254,9 +254,9 @@ def killed(child: subprocess.Popen[str]) -> None:
 def test_a_push_that_lands_after_its_process_was_killed_is_told(mould: Mould, pair: tuple[Seat, Seat], file_remote: Remote) -> None:
     """git goes on without the program that started it. Whoever looks meanwhile can't say that nothing happened."""
     ada, _ = pair
-    cat = Seat(ada.path, ada.desk, "cat")
+    cat = Seat(ada.path, ada.outbox, "cat")
     cat.ok("start", "cat", "--new")
-    owner = Seat(ada.path, ada.desk, "ada")
+    owner = Seat(ada.path, ada.outbox, "ada")
     gate = Gate(file_remote)
     try:
         child = owner.start("claim", "droplet", "late", "--op", "op-late")
@@ -277,17 +277,17 @@ def test_a_claim_that_waits_for_another_s_flush_and_is_killed_then_is_told(
 ) -> None:
     """It was alive when the flusher took it, and is dead when the answer comes."""
     ada, _ = pair
-    cat = Seat(ada.path, ada.desk, "cat")
+    cat = Seat(ada.path, ada.outbox, "cat")
     cat.ok("start", "cat", "--new")
-    owner = Seat(ada.path, ada.desk, "ada")
+    owner = Seat(ada.path, ada.outbox, "ada")
     with owner.here() as found:
-        desk = found.desk
+        outbox = found.outbox
         asking = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, text=True)
         try:
             caller = Caller(
                 pid=asking.pid, born=processes.born(asking.pid), deadline=found.coordinator.now() + timedelta(minutes=5)
             )
-            desk.put(
+            outbox.put(
                 AcquireClaims(op="op-waits", session="ada", at=found.coordinator.now(), caller=caller, resources=("droplet:waits",))
             )
             gate = Gate(file_remote)
@@ -308,14 +308,14 @@ def test_a_claim_past_its_deadline_is_a_ghost_and_is_never_sent(pair: tuple[Seat
     with ada.here() as found:
         now = found.coordinator.now()
         caller = Caller(pid=os.getpid(), born=processes.born(os.getpid()), deadline=now - timedelta(seconds=1))
-        found.desk.put(AcquireClaims(op="op-ghost", session="ada", at=now, caller=caller, resources=("droplet:ghost",)))
+        found.outbox.put(AcquireClaims(op="op-ghost", session="ada", at=now, caller=caller, resources=("droplet:ghost",)))
     assert mould.ok(ada, "heartbeat", "building")["state"] == "committed"
     assert mould.ok(ada, "claims")["claims"] == []
     settle(mould, ada)
 
 
 def test_a_flusher_whose_clone_is_deleted_meanwhile_takes_nothing_along(mould: Mould, seats: Seats, file_remote: Remote) -> None:
-    """Two clones of one machine share a desk; one of them goes away in the middle of its push."""
+    """Two clones of one machine share an outbox; one of them goes away in the middle of its push."""
     ada, ben = seats(file_remote, "ada", "ben", machine="one")
     for seat in (ada, ben):
         mould.run(seat, "init")
@@ -337,7 +337,7 @@ def test_a_flusher_whose_clone_is_deleted_meanwhile_takes_nothing_along(mould: M
     assert times(file_remote, "op-") == {"op-gone": 1}
 
 
-def test_two_clones_with_other_credentials_or_names_have_two_desks(mould: Mould, seats: Seats, file_remote: Remote) -> None:
+def test_two_clones_with_other_credentials_or_names_have_two_outboxes(mould: Mould, seats: Seats, file_remote: Remote) -> None:
     """What one of them may send must not go out under the other's name."""
     ada, ben, cat = seats(file_remote, "ada", "ben", "cat", machine="one")
     ben.git("config", "user.email", "ben@example.org")
@@ -345,7 +345,7 @@ def test_two_clones_with_other_credentials_or_names_have_two_desks(mould: Mould,
     for seat in (ada, ben, cat):
         mould.run(seat, "init")
         mould.ok(seat, "start", seat.path.name)
-    assert len([path for path in ada.desk.iterdir() if path.is_dir()]) == 3
+    assert len([path for path in ada.outbox.iterdir() if path.is_dir()]) == 3
     file_remote.away()
     assert mould.ok(ben, "send", "ada", "mine to send", "--op", "op-ben")["state"] == "queued"
     file_remote.back()
@@ -439,7 +439,7 @@ def test_a_disk_that_is_really_full(pair: tuple[Seat, Seat]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None or not _may_mount(), reason="may not mount a file system here")
-def test_a_desk_on_a_read_only_place_falls_back(pair: tuple[Seat, Seat]) -> None:
+def test_an_outbox_on_a_read_only_place_falls_back(pair: tuple[Seat, Seat]) -> None:
     """Root can write where modes forbid it; what is mounted read-only nobody can write."""
     ada, ben = pair
     place = ada.path.parent / "shut"

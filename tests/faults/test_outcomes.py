@@ -69,7 +69,7 @@ def synced(seat: Seat) -> None:
     """Sends what waits; nothing may be left, and nothing stand in the way."""
     with seat.here() as found:
         errors, _ = found.coordinator.branch.sync()
-        assert (errors, found.desk.waiting()) == ([], [])
+        assert (errors, found.outbox.waiting()) == ([], [])
 
 
 def mail(seat: Seat) -> list[str]:
@@ -256,12 +256,12 @@ def test_a_refusal_is_told_with_its_words_and_nothing_is_lost(
             assert isinstance(answer, Refused)
             assert words in answer.message
         with ada.here() as found:
-            [waiting] = found.desk.waiting()  # refused once; the claim is gone, it was answered
-            assert found.desk.refused() == []
+            [waiting] = found.outbox.waiting()  # refused once; the claim is gone, it was answered
+            assert found.outbox.refused() == []
         assert holders(ada) == {}  # reading goes on, and sends what waits: refused for the second time
         with ada.here() as found:
-            assert found.desk.waiting() == []
-            assert [one["command"]["op"] for one in found.desk.refused()] == [waiting.op]
+            assert found.outbox.waiting() == []
+            assert [one["command"]["op"] for one in found.outbox.refused()] == [waiting.op]
             assert any(words in one.what for one in examine(found, fix=False))
     with ada.here() as found:
         examine(found, fix=True)
@@ -462,5 +462,5 @@ def test_a_push_whose_answer_was_lost_before_a_read_that_lags_has_one_effect(
     synced(ada)
     assert mail(ben) == ["hello"]
     with ada.here() as found:
-        assert found.desk.refused() == []
+        assert found.outbox.refused() == []
     assert git(remote.path, "log", "--format=%(trailers:key=Coord-Event,valueonly)", "coordination").count("message.sent") == 1

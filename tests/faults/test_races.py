@@ -17,17 +17,17 @@ def crowd(request: pytest.FixtureRequest, file_remote: Remote, clone: Clone, tmp
     names = [f"s-{number:02}" for number in range(SESSIONS)]
     if request.param == "one clone":
         path = clone(file_remote, tmp_path / "clone")
-        found = [Seat(path, tmp_path / "desk", name) for name in names]
+        found = [Seat(path, tmp_path / "outbox", name) for name in names]
     else:
         # The more machines, the more lost races: thirty-two of them only where the rounds are asked for.
         many = SESSIONS if request.config.getoption("--race-rounds") > 1 else 8
         machines = 1 if request.param == "clones of one machine" else many
         found = [
-            Seat(clone(file_remote, tmp_path / name), tmp_path / f"desk-{number % machines}", name)
+            Seat(clone(file_remote, tmp_path / name), tmp_path / f"outbox-{number % machines}", name)
             for number, name in enumerate(names)
         ]
-    Seat(found[0].path, found[0].desk).ok("init")
-    started = collect([Seat(seat.path, seat.desk).start("start", seat.session) for seat in found])
+    Seat(found[0].path, found[0].outbox).ok("init")
+    started = collect([Seat(seat.path, seat.outbox).start("start", seat.session) for seat in found])
     assert [ran.code for ran in started] == [0] * SESSIONS, started
     return found
 
@@ -56,7 +56,7 @@ def test_one_resource_has_one_holder_and_thirty_two_have_thirty_two(crowd: list[
 
 
 def test_racing_inits_end_with_one_root(file_remote: Remote, clone: Clone, tmp_path: Path) -> None:
-    found = [Seat(clone(file_remote, tmp_path / f"c{n}"), tmp_path / f"desk{n}") for n in range(8)]
+    found = [Seat(clone(file_remote, tmp_path / f"c{n}"), tmp_path / f"outbox{n}") for n in range(8)]
     ran = collect([seat.start("init") for seat in found])
     assert [one.code for one in ran] == [0] * 8, ran
     assert found[0].ok("verify")["commits"] == 1

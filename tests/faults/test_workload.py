@@ -36,7 +36,7 @@ def _pass(config: Config, remote: Remote, remotes: RemoteFactory, record: Path) 
 
 @pytest.mark.usually("file", "http")
 def test_a_storm_loses_nothing_and_says_nothing_in_error(remote: Remote, remotes: RemoteFactory, tmp_path: Path) -> None:
-    config = replace(STORMS[remote.kind], operations=60, desks=2, at_once=6, pace=12, cut=0.02)
+    config = replace(STORMS[remote.kind], operations=60, outboxes=2, at_once=6, pace=12, cut=0.02)
     result = _pass(config, remote, remotes, tmp_path / "record")
     # A storm that kills nobody, or in which nothing gets done, would show nothing.
     assert result.report.counts["operations"] >= 60

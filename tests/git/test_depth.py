@@ -49,7 +49,7 @@ def test_a_new_clone_of_some_depth_works_and_its_main_stays_shallow(
 ) -> None:
     ada, _ = pair
     make(shallow, tmp_path / "cut")
-    cut = Seat(tmp_path / "cut", tmp_path / "desks" / "cut")
+    cut = Seat(tmp_path / "cut", tmp_path / "outboxes" / "cut")
     before = _boundary(cut.path)
     cut.ok("start", "cleo")
     assert cut.ok("claim", "x")["outcome"] == "held"
@@ -81,7 +81,7 @@ def test_a_clone_in_use_that_is_fetched_with_a_depth_goes_on(shallow: str, pair:
 def test_a_cut_that_can_not_be_completed_is_said_and_is_no_alarm(shallow: str, pair: tuple[Seat, Seat], tmp_path: Path) -> None:
     _every_branch(shallow, tmp_path / "cut")
     git(tmp_path / "cut", "remote", "set-url", "origin", str(tmp_path / "nowhere"))
-    ran = Seat(tmp_path / "cut", tmp_path / "desk").run("status", "--json")
+    ran = Seat(tmp_path / "cut", tmp_path / "outbox").run("status", "--json")
     assert (ran.code, ran.json["error"]) == (6, "unreachable")
 
 

@@ -67,7 +67,7 @@ def test_doctor_promises_nothing_that_is_not_there(pair: tuple[Seat, Seat], file
 
 def test_a_record_without_a_remote_is_kept_too(file_remote: Remote, tmp_path) -> None:  # type: ignore[no-untyped-def]
     git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "alone"))
-    alone = Seat(tmp_path / "alone", tmp_path / "desk")
+    alone = Seat(tmp_path / "alone", tmp_path / "outbox")
     alone.ok("init", "--local")
     alone.ok("start", "ada")
     alone.git("update-ref", "-d", REF)

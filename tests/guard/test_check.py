@@ -188,7 +188,7 @@ def test_ones_own_are_fine_and_shared_ones_for_who_shares(day: Day) -> None:
 
 def test_another_session_of_the_same_work_tree_is_another(day: Day) -> None:
     day.claim("src", by=day.ben)
-    agent = Seat(day.ben.path, day.ben.desk, extra={"CLAUDE_CODE_SESSION_ID": "a"})
+    agent = Seat(day.ben.path, day.ben.outbox, extra={"CLAUDE_CODE_SESSION_ID": "a"})
     assert day.ask("src/api.py", seat=agent).outcome == "blocked"
 
 
@@ -245,7 +245,7 @@ def test_a_mode_that_is_none_is_refused_where_it_is_set_and_warned_of_where_it_i
 
 def test_turned_off_it_says_nothing(day: Day) -> None:
     day.claim("src")
-    ran = Seat(day.ben.path, day.ben.desk, extra={"GITCOORD": "0"}).run("guard", "src/api.py", "--json")
+    ran = Seat(day.ben.path, day.ben.outbox, extra={"GITCOORD": "0"}).run("guard", "src/api.py", "--json")
     assert (ran.code, ran.json["outcome"], ran.err) == (0, "off", "")
 
 
@@ -293,7 +293,7 @@ def test_in_a_linked_work_tree_and_from_one_into_another(day: Day, tmp_path: Pat
     day.ben.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "linked"))
     day.ben.git("worktree", "add", "-q", "-b", "inner", str(inside))
     day.claim("src/api.py")
-    linked = Seat(tmp_path / "linked", day.ben.desk)
+    linked = Seat(tmp_path / "linked", day.ben.outbox)
     assert day.ask("src/api.py", seat=linked).outcome == "blocked"
     for tree in (tmp_path / "linked", inside):
         said = day.ask(str(tree / "src" / "api.py"))
@@ -547,7 +547,7 @@ def test_standard_input_is_the_hooks_else_it_goes_by_the_upstream(day: Day) -> N
         "PRE_COMMIT_LOCAL_BRANCH": "refs/heads/main", "PRE_COMMIT_REMOTE_BRANCH": "refs/heads/main",
         "PRE_COMMIT_TO_REF": day.ben.git("rev-parse", "origin/main"), "PRE_COMMIT_FROM_REF": ZERO,
     }  # fmt: skip
-    assert Seat(day.ben.path, day.ben.desk, extra=given).run("guard", "--push").code == 0
+    assert Seat(day.ben.path, day.ben.outbox, extra=given).run("guard", "--push").code == 0
 
 
 # --- leases that are over ------------------------------------------------------------------------------------------------
@@ -634,19 +634,19 @@ def test_where_there_is_no_branch_it_is_silent(file_remote: Remote, tmp_path: Pa
     git(tmp_path, "clone", "-q", "--bare", file_remote.url, "bare.git")
     git(tmp_path, "init", "-q", "lonely")
     for name in ("nowhere", "plain", "bare.git", "lonely"):
-        seat = Seat(tmp_path / name, tmp_path / "desk", extra={"GIT_CEILING_DIRECTORIES": str(tmp_path)})
+        seat = Seat(tmp_path / name, tmp_path / "outbox", extra={"GIT_CEILING_DIRECTORIES": str(tmp_path)})
         ran = seat.run("guard", *words)
         assert (ran.code, ran.out, ran.err) == (0, "", ""), name
 
 
 def test_with_no_remote_the_branch_itself_is_asked(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "alone")
-    seat = Seat(tmp_path / "alone", tmp_path / "desk", "ada")
+    seat = Seat(tmp_path / "alone", tmp_path / "outbox", "ada")
     commit(seat, "one", "src/api.py")
     for words in (["init", "--local"], ["start", "ada"], ["start", "ben"], ["claim", "src"], ["config", "guard", "block"]):
         assert seat.run(*words).code == 0
     assert seat.run("guard", "src/api.py").code == 0
-    other = Seat(seat.path, seat.desk, "ben")
+    other = Seat(seat.path, seat.outbox, "ben")
     ran = other.run("guard", "src/api.py", "--json")
     assert (ran.code, ran.json["view_age"]) == (3, 0.0)
 

@@ -354,7 +354,7 @@ def test_the_guard_is_installed_only_for_who_asks_and_goes_with_the_rest(pair: t
 
 def test_a_clone_that_has_never_looked_is_guarded_from_its_installation_on(day: Day, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--single-branch", "-b", "main", day.remote.url, "fresh")
-    fresh = Seat(tmp_path / "fresh", tmp_path / "desks" / "fresh", extra=day.ben.extra)
+    fresh = Seat(tmp_path / "fresh", tmp_path / "outboxes" / "fresh", extra=day.ben.extra)
     fresh.git("config", "gitcoord.guard", "block")
     assert fresh.run("guard", "src/api.py").code == 0
     assert fresh.run("hooks", "install", "--git", "--guard").err == ""
@@ -363,7 +363,7 @@ def test_a_clone_that_has_never_looked_is_guarded_from_its_installation_on(day: 
 
 def test_installed_where_there_is_no_branch_it_says_so(file_remote: Remote, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", file_remote.url, "plain")
-    ran = Seat(tmp_path / "plain", tmp_path / "desk").run("hooks", "install", "--guard")
+    ran = Seat(tmp_path / "plain", tmp_path / "outbox").run("hooks", "install", "--guard")
     assert (ran.code, ran.err.startswith("warning: the guard has nothing to go by yet: there is no coordination branch")) == (
         0,
         True,

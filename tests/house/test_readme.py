@@ -64,7 +64,7 @@ def test_the_quick_start_works_in_two_clones(file_remote: Remote, clone: Clone, 
 
 
 def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
-    ran = Seat(tmp_path, tmp_path / "desk").run("demo")
+    ran = Seat(tmp_path, tmp_path / "outbox").run("demo")
     assert ran.code == 0, ran
     for part in (
         "held: file:app.py", "(exit 3)", "hint: ", "sent to ada", "--type question", "(question)",

@@ -74,7 +74,7 @@ class Stage:
         first.git("commit", "--quiet", "-m", "a beginning")
         first.git("push", "--quiet", "origin", "HEAD")
         self.seats = {"ada": first, **dict(zip(("ben", "cy"), seats(remote, "ben", "cy"), strict=True))}
-        self.places = {str(remote.url): "<remote>", str(tmp_path / "desks"): "<outbox>", os.environ["HOME"]: "<home>"}
+        self.places = {str(remote.url): "<remote>", str(tmp_path / "outboxes"): "<outbox>", os.environ["HOME"]: "<home>"}
         self.places |= {str(seat.path): "<clone>" for seat in self.seats.values()}
         if not bare:
             with first.here() as found:

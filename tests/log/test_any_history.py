@@ -332,7 +332,7 @@ def test_a_program_goes_on_and_versions_undo_nothing_of_each_other(
         git(remote.path, "update-ref", "refs/heads/coordination", oid)
 
     put(middle)
-    old, young = (Seat(clone(name), folder / f"desk-{name}", name) for name in ("old", "young"))
+    old, young = (Seat(clone(name), folder / f"outbox-{name}", name) for name in ("old", "young"))
     with old.here() as found:
         found.coordinator.branch.view()
     put(tip)
@@ -363,7 +363,7 @@ def test_a_program_goes_on_and_versions_undo_nothing_of_each_other(
             wrote.append(submit(found, TakeNote, note=f"note {number}"))
         with connect(str(old.path), old.env, session="zoe") as found:
             wrote.append(found.coordinator.claims.acquire(file(f"only/zoe-{number}.py")).receipt)
-        new = Seat(clone(f"new-{number}"), folder / f"desk-new-{number}")
+        new = Seat(clone(f"new-{number}"), folder / f"outbox-new-{number}")
         with new.here() as found:
             wrote.append(found.coordinator.sessions.start(f"new-{number}", new=True)[1])
     with next_version(young, "young") as found:

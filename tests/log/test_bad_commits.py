@@ -108,7 +108,7 @@ def test_an_old_clone_and_a_fresh_one_agree_about_bad_commits(
     _wipe(hand)
     _push(hand, "all gone")
     git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
-    fresh = Seat(tmp_path / "fresh", tmp_path / "desk-fresh")
+    fresh = Seat(tmp_path / "fresh", tmp_path / "outbox-fresh")
     known, new = ada.ok("status"), fresh.ok("status")
     for key in ("tip", "seq", "sessions", "claims", "messages"):
         assert known[key] == new[key]
@@ -126,7 +126,7 @@ def test_a_merge_after_git_pull_is_a_no_op(hand: Path, pair: tuple[Seat, Seat], 
     assert len(git(hand, "rev-list", "--parents", "-n1", "HEAD").split()) == 3
     git(hand, "push", "-q", "origin", "HEAD:coordination")
     git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
-    fresh = Seat(tmp_path / "fresh", tmp_path / "desk-fresh")
+    fresh = Seat(tmp_path / "fresh", tmp_path / "outbox-fresh")
     for seat in (ada, fresh):
         assert [one["claimed_by"] for one in seat.ok("claims")["claims"]] == ["ada"]
         verdict = seat.run("verify", "--json").json
@@ -153,7 +153,7 @@ def test_every_reader_of_the_log_passes_over_what_a_merge_brought(
     git(hand, "push", "-q", "origin", "HEAD:coordination")
     bad.add(git(hand, "rev-parse", "HEAD"))
     git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
-    for seat in (ada, Seat(tmp_path / "fresh", tmp_path / "desk-fresh")):
+    for seat in (ada, Seat(tmp_path / "fresh", tmp_path / "outbox-fresh")):
         with seat.here() as found:
             coordinator, log = found.coordinator, found.coordinator.log
             view = coordinator.branch.view()
@@ -230,7 +230,7 @@ def test_two_lines_of_good_events_that_were_merged_are_an_alarm_for_everybody(
     git(tmp_path, "clone", "-q", "--mirror", str(file_remote.path), str(copy))
     ada.ok("heartbeat", "building")
     ada.ok("claim", "x")
-    elsewhere = Seat(ben.path, tmp_path / "desk-elsewhere")
+    elsewhere = Seat(ben.path, tmp_path / "outbox-elsewhere")
     git(ben.path, "remote", "set-url", "origin", str(copy))
     for number in range(5 if order == "theirs is longer" else 1):
         elsewhere.ok("send", "ada", f"said on the other line {number}")
@@ -243,7 +243,7 @@ def test_two_lines_of_good_events_that_were_merged_are_an_alarm_for_everybody(
     merge = git(hand, "commit-tree", "-p", first, "-p", second, "-m", "together again", tree)
     git(hand, "push", "-q", "origin", f"{merge}:refs/heads/coordination")
     git(tmp_path, "clone", "-q", str(file_remote.path), str(tmp_path / "fresh"))
-    fresh = Seat(tmp_path / "fresh", tmp_path / "desk-fresh")
+    fresh = Seat(tmp_path / "fresh", tmp_path / "outbox-fresh")
     for seat in (ada, fresh):
         for command in (("status",), ("verify",), *([("claim", "y")] if seat is ada else ())):
             ran = seat.run(*command, "--json")

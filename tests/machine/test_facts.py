@@ -10,7 +10,7 @@ import pytest
 
 from gitcoord.machine import files
 from gitcoord.machine.facts import Facts
-from gitcoord.outbox.store import Desk
+from gitcoord.outbox.store import Outbox
 
 
 def noted(path: Path, count: int, *, prefix: str = "oid") -> Facts:
@@ -51,22 +51,22 @@ def test_with_too_many_only_those_stay_that_are_used(tmp_path: Path) -> None:
 
 
 def test_listeners_that_note_at_once_take_nothing_from_each_other(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    outbox = Outbox(tmp_path)
     threads = [
-        threading.Thread(target=lambda name=name: [Desk(tmp_path).show("ann", [f"{name}-{number}"]) for number in range(50)])
+        threading.Thread(target=lambda name=name: [Outbox(tmp_path).show("ann", [f"{name}-{number}"]) for number in range(50)])
         for name in "abcd"
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert desk.shown("ann") == {f"{name}-{number}" for name in "abcd" for number in range(50)}
-    assert desk.shown("bob") == set()
+    assert outbox.shown("ann") == {f"{name}-{number}" for name in "abcd" for number in range(50)}
+    assert outbox.shown("bob") == set()
 
 
 def test_list_of_what_was_shown_stays_short_and_keeps_the_newest(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    outbox = Outbox(tmp_path)
     for start in range(0, 9000, 500):
-        desk.show("ann", [f"{number:026}" for number in range(start, start + 500)])
+        outbox.show("ann", [f"{number:026}" for number in range(start, start + 500)])
     assert (tmp_path / "shown" / "ann.ids").stat().st_size < 1 << 18
-    assert {f"{number:026}" for number in range(8500, 9000)} <= desk.shown("ann")
+    assert {f"{number:026}" for number in range(8500, 9000)} <= outbox.shown("ann")

@@ -15,8 +15,8 @@ from gitcoord.machine import files
 
 
 def test_every_folder_that_is_made_is_private(tmp_path: Path) -> None:
-    files.private_folder(tmp_path / "state" / "gitcoord" / "desk")
-    made = [tmp_path / "state", tmp_path / "state" / "gitcoord", tmp_path / "state" / "gitcoord" / "desk"]
+    files.private_folder(tmp_path / "state" / "gitcoord" / "outbox")
+    made = [tmp_path / "state", tmp_path / "state" / "gitcoord", tmp_path / "state" / "gitcoord" / "outbox"]
     assert [stat.S_IMODE(path.stat().st_mode) for path in made] == [0o700] * 3
 
 

@@ -8,7 +8,7 @@ AHEAD = "7ZZZZZZZZZ" + "0" * 16  # made by a clock that was far ahead
 
 
 def test_ids_made_behind_one_of_a_clock_that_was_ahead_are_later_and_all_different() -> None:
-    """Processes of one desk see the same newest id at the same moment: who takes simply the next one takes another's."""
+    """Processes of one outbox see the same newest id at the same moment: who takes simply the next one takes another's."""
     made = [new_id(after=AHEAD) for _ in range(2000)]
     assert len(set(made)) == len(made)
     assert all(one > AHEAD and len(one) == 26 for one in made)

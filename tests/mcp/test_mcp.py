@@ -44,7 +44,7 @@ def office(file_remote: Remote, seats: Seats) -> tuple[Seat, Seat]:
     """Two clones on two machines, the branch made, nobody started."""
     ada, ben = seats(file_remote, "ada", "ben")
     ada.ok("init")
-    return Seat(ada.path, ada.desk, "ada"), Seat(ben.path, ben.desk, "ben")
+    return Seat(ada.path, ada.outbox, "ada"), Seat(ben.path, ben.outbox, "ben")
 
 
 # --- what it offers ----------------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_answers_have_the_keys_of_the_program(office: tuple[Seat, Seat]) -> None
 
 def test_the_agent_that_started_it_acts(office: tuple[Seat, Seat]) -> None:
     ada = office[0]
-    seat = Seat(ada.path, ada.desk, "", {"CLAUDE_CODE_SESSION_ID": "c-1"})
+    seat = Seat(ada.path, ada.outbox, "", {"CLAUDE_CODE_SESSION_ID": "c-1"})
     started = seat.ok("start", "claude")
 
     async def story() -> None:
@@ -250,7 +250,7 @@ def test_the_agent_that_started_it_acts(office: tuple[Seat, Seat]) -> None:
 def test_an_agent_without_a_session_gets_one_and_only_one(office: tuple[Seat, Seat]) -> None:
     ada = office[0]
     for extra in ({"CODEX_THREAD_ID": "t-1"}, {}):  # one that says who it is, and one that doesn't
-        seat = Seat(ada.path, ada.desk, "", dict(extra))
+        seat = Seat(ada.path, ada.outbox, "", dict(extra))
         names: list[str] = []
 
         async def story(seat: Seat = seat, names: list[str] = names) -> None:
@@ -272,7 +272,7 @@ def test_an_agent_without_a_session_gets_one_and_only_one(office: tuple[Seat, Se
 
 
 def test_the_session_of_this_work_tree_is_a_persons_too(office: tuple[Seat, Seat]) -> None:
-    seat = Seat(office[0].path, office[0].desk)
+    seat = Seat(office[0].path, office[0].outbox)
     seat.ok("start", "mine")
 
     async def story() -> None:
@@ -429,7 +429,7 @@ def test_what_nobody_hears_is_not_noted_as_shown(pair: tuple[Seat, Seat]) -> Non
             at = At(found, str(ada.path), 0.0, lambda gone=gone: gone)  # type: ignore[misc]
             answer = TOOLS["inbox"].run(at, schemas.InboxGiven(limit=1))
             assert len(answer.record["messages"]) == 1
-            assert len(found.desk.shown("ada")) == seen
+            assert len(found.outbox.shown("ada")) == seen
 
 
 def test_what_is_told_once_is_not_told_to_a_call_given_up(pair: tuple[Seat, Seat]) -> None:
@@ -444,7 +444,7 @@ def test_what_is_told_once_is_not_told_to_a_call_given_up(pair: tuple[Seat, Seat
     tool = Tool("x", "x", "x", schemas.StatusGiven, schemas.StatusTold, run)
     place = str(ada.path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GITCOORD_DESK", str(ada.desk))
+        patch.setenv("GITCOORD_DESK", str(ada.outbox))
         Served(place, "ada", 1.0).carry_out(tool, schemas.StatusGiven(), place, 0.0, patience)
     assert "you no longer hold file:a" in ada.run("status", "--session", "ada").err
     assert "you no longer hold" not in ada.run("status", "--session", "ada").err
@@ -494,8 +494,8 @@ def test_a_server_that_ends_in_a_wait_leaves_nothing(office: tuple[Seat, Seat], 
         assert server.stderr is not None
         assert "Traceback" not in server.stderr.read()
     until_now(lambda: not at_work(ada), "a process is left")
-    assert not list((ada.desk).glob("*/outbox/*.json"))
-    assert not list((ada.desk).glob("*/flights/*.json"))
+    assert not list((ada.outbox).glob("*/outbox/*.json"))
+    assert not list((ada.outbox).glob("*/pushes/*.json"))
     [place] = ben.ok("status")["waiting"]  # the place is the session's, and stays as long as it was promised
     assert place["session_id"] == "ada"
     ben.ok("release", "a")
@@ -726,7 +726,7 @@ def test_what_waits_in_a_sandboxes_spool_is_sent_too(office: tuple[Seat, Seat], 
     file_remote.away()
     assert inside.ok("send", "ben", "from inside")["state"] == "queued"
     file_remote.back()
-    outside = Seat(ada.path, ada.desk, "ada", {"TMPDIR": str(tmp_path / "tmp")})
+    outside = Seat(ada.path, ada.outbox, "ada", {"TMPDIR": str(tmp_path / "tmp")})
 
     async def story() -> None:
         async with serving(outside) as agent:
@@ -749,7 +749,7 @@ def test_nothing_is_fetched_while_nothing_waits(pair: tuple[Seat, Seat], file_re
         with ada.here() as found:
             return found.memory.read_at()
 
-    errand = Errand(lambda desk: connect(str(ada.path), ada.env, session="ada"))
+    errand = Errand(lambda outbox: connect(str(ada.path), ada.env, session="ada"))
     errand.begin()
     before = read_at()
     assert not errand.is_due()
@@ -841,7 +841,7 @@ def test_a_bug_is_an_answer_without_a_traceback(office: tuple[Seat, Seat], tmp_p
         "gitcoord.coordinator.branch.Branch.status = status\n"
     )
     path = os.pathsep.join(filter(None, (str(broken), os.environ.get("PYTHONPATH"))))
-    seat = Seat(seat.path, seat.desk, "ada", {"PYTHONPATH": path})
+    seat = Seat(seat.path, seat.outbox, "ada", {"PYTHONPATH": path})
 
     async def story() -> None:
         async with serving(seat) as agent:
@@ -902,7 +902,7 @@ def test_git_knows_what_the_agents_did(office: tuple[Seat, Seat]) -> None:
 
 
 def test_agents_are_named_by_their_servers(office: tuple[Seat, Seat]) -> None:
-    seat = Seat(office[0].path, office[0].desk)
+    seat = Seat(office[0].path, office[0].outbox)
 
     async def story() -> None:
         async with serving(seat) as agent:

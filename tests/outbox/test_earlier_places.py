@@ -1,4 +1,4 @@
-"""The name of a desk changes with the machine, the e-mail, the way to the remote: what waits is sent all the same."""
+"""The name of an outbox changes with the machine, the e-mail, the way to the remote: what waits is sent all the same."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ CHANGES: dict[str, Callable[[Seat, pytest.MonkeyPatch], object]] = {
     "http header": lambda ada, _: ada.git("config", "http.extraHeader", "X-A: b"),
     "credentials": lambda ada, _: ada.git("config", "credential.helper", "cache"),
     "spelling": lambda ada, _: ada.git("config", "remote.origin.url", "file://" + ada.git("config", "remote.origin.url")),
-    "place": lambda ada, _: setattr(ada, "desk", ada.desk.parent / "another"),
+    "place": lambda ada, _: setattr(ada, "outbox", ada.outbox.parent / "another"),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_waits_on_an_earlier_desk_is_told_and_sent(
+def test_what_waits_on_an_earlier_outbox_is_told_and_sent(
     change: str, pair: tuple[Seat, Seat], file_remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, ben = pair
     file_remote.away()
     with ada.here() as found:
         found.coordinator.messages.send("ben", "are you there?", "")
-        before = found.desk
+        before = found.outbox
         before.leave_note("ada", "a note")
     file_remote.back()
     CHANGES[change](ada, monkeypatch)
     with ada.here() as found:
-        assert found.desk.path != before.path
+        assert found.outbox.path != before.path
         assert [text for text in found.left_behind() if "1 unsent" in text]
         with pytest.raises(GitcoordError, match="unsent"):
             check_removal(found)
-        assert found.desk.take_notes("ada") == ["a note"]
+        assert found.outbox.take_notes("ada") == ["a note"]
         found.coordinator.branch.view()
-        assert [binding.desk for binding in found.coordinator.parts.identity.all()] == [str(found.desk.path)]
+        assert [binding.outbox for binding in found.coordinator.parts.identity.all()] == [str(found.outbox.path)]
         assert collect(found.elsewhere, lambda path: connect(str(ada.path), ada.env, at=path)) == []
         assert found.left_behind() == []
     with ben.here() as found:

@@ -1,4 +1,4 @@
-"""Looking whether something waits on a desk, without making one."""
+"""Looking whether something waits in an outbox, without making one."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from pathlib import Path
 import pytest
 
 from gitcoord.outbox.places import left_at
-from gitcoord.outbox.store import Desk
+from gitcoord.outbox.store import Outbox
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
-    """An empty desk."""
-    path = tmp_path / "desks" / "one"
+def outbox(tmp_path: Path) -> Path:
+    """An empty outbox."""
+    path = tmp_path / "outboxes" / "one"
     path.mkdir(parents=True)
-    Desk(path)
+    Outbox(path)
     return path
 
 
-def test_what_waits_is_seen_and_spooled_heartbeats_come_second(desk: Path) -> None:
-    assert left_at(desk) == ""
-    (desk / "spool" / "ada").mkdir()
-    (desk / "spool" / "ada" / "1.json").write_text("{}")
-    assert left_at(desk) == "spooled"
-    (desk / "outbox" / "1.json").write_text("{}")
-    assert left_at(desk) == "waiting"
+def test_what_waits_is_seen_and_spooled_heartbeats_come_second(outbox: Path) -> None:
+    assert left_at(outbox) == ""
+    (outbox / "spool" / "ada").mkdir()
+    (outbox / "spool" / "ada" / "1.json").write_text("{}")
+    assert left_at(outbox) == "spooled"
+    (outbox / "outbox" / "1.json").write_text("{}")
+    assert left_at(outbox) == "waiting"
 
 
-def test_looking_makes_no_desk(tmp_path: Path) -> None:
-    assert left_at(tmp_path / "desks" / "one") == ""
+def test_looking_makes_no_outbox(tmp_path: Path) -> None:
+    assert left_at(tmp_path / "outboxes" / "one") == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_desk_that_may_be_anothers_is_passed_over(desk: Path, tmp_path: Path) -> None:
-    (desk / "outbox" / "1.json").write_text("{}")
-    assert left_at(desk) == "waiting"
+def test_an_outbox_that_may_be_anothers_is_passed_over(outbox: Path, tmp_path: Path) -> None:
+    (outbox / "outbox" / "1.json").write_text("{}")
+    assert left_at(outbox) == "waiting"
     linked = tmp_path / "linked"
-    linked.symlink_to(desk)
+    linked.symlink_to(outbox)
     assert left_at(linked) == ""
     parent = tmp_path / "parent"
-    parent.symlink_to(desk.parent)
+    parent.symlink_to(outbox.parent)
     assert left_at(parent / "one") == ""

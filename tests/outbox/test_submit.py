@@ -33,7 +33,7 @@ from gitcoord.git.tip import Swap
 from gitcoord.log import wire
 from gitcoord.log.eventlog import EventLog
 from gitcoord.machine import processes
-from gitcoord.outbox.store import STALLED_AFTER, Desk
+from gitcoord.outbox.store import STALLED_AFTER, Outbox
 from gitcoord.outbox.submit import Submitter
 
 
@@ -47,9 +47,9 @@ def _die(*args: object, **kwargs: object) -> None:
 
 STEPS = {
     "before the push": (RemoteTip, "swap"),
-    "after the push, before the answer": (Desk, "answer"),
-    "before the note about the push": (Desk, "take_off"),
-    "after the answer, before the note is gone": (Desk, "land"),
+    "after the push, before the answer": (Outbox, "answer"),
+    "before the note about the push": (Outbox, "note_push"),
+    "after the answer, before the note is gone": (Outbox, "land"),
 }
 
 
@@ -153,7 +153,7 @@ def test_a_push_that_never_came_keeps_no_refusal_back_for_long(
             found.coordinator.claims.renew(file("x"), again=False, op="renewal")
     clock.move(seconds=20)
     with ada.here(clock) as found:
-        for note in (found.desk.path / "flights").iterdir():  # no process that git's deadline has ended can send any more
+        for note in (found.outbox.path / "pushes").iterdir():  # no process that git's deadline has ended can send any more
             os.utime(note, (time.time() - 3600,) * 2)
         with pytest.raises(NotHeld):
             found.coordinator.claims.renew(file("x"), again=False, op="renewal")
@@ -192,7 +192,7 @@ def test_a_stopped_flusher_holds_nobody_up(pair: tuple[Seat, Seat], file_remote:
         assert stuck.poll() is None
     os.kill(stuck.pid, signal.SIGSTOP)
     try:
-        other = Seat(ada.path, ada.desk, "ada")
+        other = Seat(ada.path, ada.outbox, "ada")
         assert other.ok("claim", "y")["outcome"] == "held"
     finally:
         (file_remote.path / "go").touch()
@@ -213,7 +213,7 @@ def test_what_another_process_of_the_clone_sent_meanwhile_is_not_sent_again(
 
     def another_comes(self: Submitter) -> None:
         waiting.append(ada.start("heartbeat", "testing", "--json"))
-        while len(self.desk.waiting()) < 2:
+        while len(self.outbox.waiting()) < 2:
             assert waiting[0].poll() is None
 
     def stopped_for_a_while(self: EventLog, *args: object, **kwargs: object) -> object:
@@ -231,15 +231,15 @@ def test_what_another_process_of_the_clone_sent_meanwhile_is_not_sent_again(
 
 def test_an_answer_that_comes_between_two_looks_is_the_answer(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
     ada, _ = pair
-    real = Desk.is_waiting
+    real = Outbox.is_waiting
 
-    def answered_just_now(self: Desk, op: str) -> bool:
+    def answered_just_now(self: Outbox, op: str) -> bool:
         if real(self, op):  # whoever flushed without the lock leaves the answer, and takes the command out
             self.answer(op, {"error": Held("ben holds it").as_record()})
         return real(self, op)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Desk, "is_waiting", answered_just_now)
+        patch.setattr(Outbox, "is_waiting", answered_just_now)
         with ada.here() as found, pytest.raises(Held, match="ben holds it"):
             found.coordinator.claims.acquire(file("x"))
 
@@ -318,7 +318,7 @@ def test_a_command_that_this_program_can_not_read_keeps_nobody_from_speaking(pai
     """A newer program's, or one that something changed: it is set aside, named, and kept, unless a process waits for it."""
     ada, ben = pair
     with ada.here() as found:
-        desk, now = found.desk, found.coordinator.now()
+        outbox, now = found.outbox, found.coordinator.now()
         own = Caller(pid=os.getpid(), born=processes.born(os.getpid()), deadline=now + timedelta(seconds=600))
         said = {"session": "ada", "at": spell(now)}
         strange: tuple[dict[str, Any], ...] = (
@@ -329,15 +329,15 @@ def test_a_command_that_this_program_can_not_read_keeps_nobody_from_speaking(pai
         )
         ops = []
         for record in strange:
-            ops.append(desk.next_id())
+            ops.append(outbox.next_id())
             record["command"]["op"] = ops[-1]
-            (desk.path / "outbox" / f"{ops[-1]}.json").write_text(json.dumps(record))
-        later = SendMessage(op=desk.next_id(), session="ada", at=found.coordinator.now(), to="ben", subject="later")
-        desk.put(later)
+            (outbox.path / "outbox" / f"{ops[-1]}.json").write_text(json.dumps(record))
+        later = SendMessage(op=outbox.next_id(), session="ada", at=found.coordinator.now(), to="ben", subject="later")
+        outbox.put(later)
     ada.run("sync")
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["later"]
-    assert {path.stem for path in (desk.path / "outbox").glob("*.json")} == {ops[3]}
-    assert {path.stem for path in (desk.path / "refused").glob("*.json")} == set(ops[:3])
+    assert {path.stem for path in (outbox.path / "outbox").glob("*.json")} == {ops[3]}
+    assert {path.stem for path in (outbox.path / "refused").glob("*.json")} == set(ops[:3])
     assert "3 queued command(s) could not be carried out" in ada.run("status").err
     assert "this program can't read it" in ada.run("doctor").out
 
@@ -354,28 +354,28 @@ def test_a_machine_with_many_clones_flushes_through_any_of_them(file_remote: Rem
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["from ada's clone"]
 
 
-def test_two_users_of_one_clone_have_two_desks(pair: tuple[Seat, Seat]) -> None:
+def test_two_users_of_one_clone_have_two_outboxes(pair: tuple[Seat, Seat]) -> None:
     ada, _ = pair
     with ada.here() as found:
-        first = found.desk.path
+        first = found.outbox.path
     ada.git("config", "user.email", "somebody.else@example.org")
     with ada.here() as found:
-        assert found.desk.path != first
+        assert found.outbox.path != first
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can write anywhere")
-def test_a_desk_that_cannot_be_written_falls_back(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+def test_an_outbox_that_cannot_be_written_falls_back(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
     ada, _ = pair
     shut = tmp_path / "shut"
     shut.mkdir(mode=0o500)
     assert Seat(ada.path, shut).ok("heartbeat", "building")["state"] == "committed"
 
 
-def test_a_desk_that_is_a_file_falls_back_to_the_clone(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
+def test_an_outbox_that_is_a_file_falls_back_to_the_clone(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
     ada, _ = pair
     (tmp_path / "file").write_text("in the way")
     with Seat(ada.path, tmp_path / "file").here() as found:
-        assert found.desk.path == ada.path / ".git" / "gitcoord"
+        assert found.outbox.path == ada.path / ".git" / "gitcoord"
         assert found.coordinator.sessions.heartbeat(action="building").state == "committed"
 
 
@@ -412,11 +412,11 @@ def test_a_claim_is_decided_again_after_a_lost_race(pair: tuple[Seat, Seat], mon
 
 
 def _asks(found: Connection, session: str, name: str) -> AcquireClaims:
-    """A claim that a living process waits for, written to the desk."""
+    """A claim that a living process waits for, written to the outbox."""
     now = found.coordinator.now()
     caller = Caller(pid=os.getpid(), born=processes.born(os.getpid()), deadline=now + timedelta(seconds=60))
-    command = AcquireClaims(op=found.desk.next_id(), session=session, at=now, resources=(f"file:{name}",), caller=caller)
-    found.desk.put(command)
+    command = AcquireClaims(op=found.outbox.next_id(), session=session, at=now, resources=(f"file:{name}",), caller=caller)
+    found.outbox.put(command)
     return command
 
 
@@ -438,7 +438,7 @@ def test_what_comes_while_a_race_is_lost_goes_along(pair: tuple[Seat, Seat], mon
         monkeypatch.setattr(RemoteTip, "swap", swap)
         found.coordinator.sessions.act_as("ada", "")
         found.coordinator.claims.acquire(file("x"))
-        assert found.desk.waiting() == []
+        assert found.outbox.waiting() == []
     assert swaps == [Swap.LOST, Swap.WON]
     assert {one["claimed_by"] for one in ben.ok("claims")["claims"]} == {"ada", "eve"}
     assert ben.ok("verify")["ok"]
@@ -446,17 +446,17 @@ def test_what_comes_while_a_race_is_lost_goes_along(pair: tuple[Seat, Seat], mon
 
 def test_what_its_caller_took_back_is_not_sent_with_the_others(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
     ada, ben = pair
-    real = Desk.take_off
+    real = Outbox.note_push
     with ada.here() as found:
         impatient = _asks(found, "ben", "y")
 
-        def take_off(self: Desk, base: str, ops: Sequence[str]) -> str:
+        def note_push(self: Outbox, base: str, ops: Sequence[str]) -> str:
             self.drop(impatient.op)  # its deadline comes first: it takes the command back, and finds no note about a push
             return real(self, base, ops)
 
-        monkeypatch.setattr(Desk, "take_off", take_off)
+        monkeypatch.setattr(Outbox, "note_push", note_push)
         found.coordinator.claims.acquire(file("x"))
-        assert found.desk.flights() == []
+        assert found.outbox.pushes() == []
     assert [one["claimed_by"] for one in ben.ok("claims")["claims"]] == ["ada"]
 
 
@@ -464,21 +464,21 @@ def test_what_another_process_carried_out_meanwhile_is_not_called_given_up(
     pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, ben = pair
-    real = Desk.take_off
+    real = Outbox.note_push
     raced: list[str] = []
     with ada.here() as found, ada.here() as other:
 
-        def take_off(self: Desk, base: str, ops: Sequence[str]) -> str:
+        def note_push(self: Outbox, base: str, ops: Sequence[str]) -> str:
             if not raced:  # it was stopped here; another process went on without the lock, and did all of it
                 raced.extend(ops)
                 assert other.coordinator.parts.submitter.flush(seconds=20) == []
             return real(self, base, ops)
 
-        op = found.desk.next_id()
+        op = found.outbox.next_id()
         now = found.coordinator.now()
-        found.desk.put(SendMessage(op=op, session="ada", at=now, to="ben", subject="hello"))
-        monkeypatch.setattr(Desk, "take_off", take_off)
-        monkeypatch.setattr(Desk, "lock", lambda self, seconds: nullcontext(enter_result=True))
+        found.outbox.put(SendMessage(op=op, session="ada", at=now, to="ben", subject="hello"))
+        monkeypatch.setattr(Outbox, "note_push", note_push)
+        monkeypatch.setattr(Outbox, "lock", lambda self, seconds: nullcontext(enter_result=True))
         assert found.coordinator.parts.submitter.flush(seconds=20) == []
     assert raced == [op]
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
@@ -487,17 +487,17 @@ def test_what_another_process_carried_out_meanwhile_is_not_called_given_up(
 def test_an_operation_that_landed_between_its_two_runs_is_not_sent_again(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     with ada.here() as again, ada.here() as first:
-        real = again.desk.put
+        real = again.outbox.put
 
         def put(command: Command, *, since: str = "") -> None:
             # The second run has looked for the operation, and now the first one's lands, its note and its place go.
             first.coordinator.messages.send("ben", "hello", "", op="once")
             real(command, since=since)
 
-        again.desk.put = put  # type: ignore[method-assign]
-        first.desk.put = real  # type: ignore[method-assign]
+        again.outbox.put = put  # type: ignore[method-assign]
+        first.outbox.put = real  # type: ignore[method-assign]
         assert again.coordinator.messages.send("ben", "hello", "", op="once").seq == 4
-        assert again.desk.waiting() == []
+        assert again.outbox.waiting() == []
     assert ada.ok("sync")["unsent"] == 0
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]
     assert [one["event"] for one in ben.ok("log")["events"]].count("message.sent") == 1
@@ -510,7 +510,7 @@ def test_an_older_clone_of_the_machine_looks_before_it_pushes(
     one.ok("init")
     for seat in (one, two):
         seat.ok("start", seat.path.name)
-    one.ok("claim", "x")  # the desk knows of it, the other clone doesn't
+    one.ok("claim", "x")  # the outbox knows of it, the other clone doesn't
     real = RemoteTip.swap
     swaps: list[Swap] = []
 

@@ -84,7 +84,7 @@ def shift(
         one: Shift = Shift(found, wall, None)  # type: ignore[arg-type]  # filled in below: each needs the other
         if not real:
             coordinator.parts.submitter.sleep, coordinator.parts.submitter.clock = one.sleep, one.clock
-        book = Book.open(found.desk.path / "relay", made.name)
+        book = Book.open(found.outbox.path / "relay", made.name)
         one.relay = Relay(
             coordinator, made, book, told=one.told.append, stop=lambda: one.over(), clock=monotonic if real else one.clock
         )
@@ -106,9 +106,9 @@ def say(seat: Seat, wall: Clock, count: int, start: int = 0) -> None:
     with seat.here(wall) as found:
         coordinator = found.coordinator
         for number in range(start, start + count):
-            found.desk.put(
+            found.outbox.put(
                 SendMessage(
-                    op=found.desk.next_id(),
+                    op=found.outbox.next_id(),
                     session="ada",
                     run_id=coordinator.actor.run_id,
                     at=wall(),
@@ -289,7 +289,7 @@ class Running(Clock):
 class There:
     url = {url!r}
 
-with shift(Seat(Path({path!r}), Path({desk!r})), Running(), [hook(There)], real=True) as at:
+with shift(Seat(Path({path!r}), Path({outbox!r})), Running(), [hook(There)], real=True) as at:
     at.relay.work()
 """
 
@@ -319,7 +319,7 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_first_is_killed(
             tests=[str(Path(__file__).parents[1] / "support"), str(Path(__file__).parent)],
             url=service.url,
             path=str(first.path),
-            desk=str(first.desk),
+            outbox=str(first.outbox),
         )
         with subprocess.Popen(
             [sys.executable, "-c", code], env=first.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -663,7 +663,7 @@ def test_the_command_gets_the_message_on_its_input_and_no_secret(pair: tuple[Sea
     child = ben.start("relay", "--from-file", str(path), "--exec", str(script), "--json")
 
     def works() -> bool:
-        return any(json.loads(book.read_text())["heard"] for book in ben.desk.glob("*/relay/chat.json"))
+        return any(json.loads(book.read_text())["heard"] for book in ben.outbox.glob("*/relay/chat.json"))
 
     until(lambda: child.poll() is not None or works(), "no relay works")
     assert child.poll() is None, child.communicate()
@@ -677,7 +677,7 @@ def test_the_command_gets_the_message_on_its_input_and_no_secret(pair: tuple[Sea
     assert count == "0"
     assert json.loads(rest[-1])["subject"] == "$(touch /nowhere) start `it`"
     assert not any("xoxb" in line or line.startswith(("GITCOORD", "CLAUDE")) for line in rest[:-1])
-    [log] = ben.desk.glob("*/relay/chat.log")
+    [log] = ben.outbox.glob("*/relay/chat.log")
     assert log.stat().st_mode & 0o077 == 0
 
 

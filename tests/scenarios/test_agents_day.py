@@ -14,7 +14,7 @@ from guards import commit
 from pure_branch import Story, minutes
 from remotes import Remote
 
-from gitcoord.agents.mailbox import Letter, Tray
+from gitcoord.agents.mailbox import Letter, Mailbox
 from gitcoord.views import briefing, quoting
 from gitcoord.views.briefing import Seen
 
@@ -116,13 +116,13 @@ def test_an_agents_day(clones: tuple[Seat, Seat, list[Host]], file_remote: Remot
 
 def test_a_day_of_ten_sessions_tells_one_of_them_only_what_concerns_it(tmp_path: Path) -> None:
     """Sixteen turns of half an hour, in each of which every other session claims, says that it is done to all or tells another;
-    what is laid in the tray of one, and what its hooks say, by the code that does it.
+    what is laid in the mailbox of one, and what its hooks say, by the code that does it.
     """
     others = [f"s{number}" for number in range(9)]
     story = Story.of("me", *others)
     first = briefing.brief(story.state, "me", story.now, nonce="0" * 32)
-    tray, seen = Tray(tmp_path / "tray"), Seen(story.state.seq, "me-1")
-    tray.touch()
+    mailbox, seen = Mailbox(tmp_path / "mailbox"), Seen(story.state.seq, "me-1")
+    mailbox.touch()
     sizes, mine = [len(first.text.encode())], 0
     story.claim("me", "src/mine.py")
     for turn in range(16):
@@ -139,15 +139,15 @@ def test_a_day_of_ten_sessions_tells_one_of_them_only_what_concerns_it(tmp_path:
         found = story.unread("me")
         story.take("me")
         for one in found:
-            tray.put(Letter(one.id, one.seq, briefing.letter(one), asks=one.asks))
+            mailbox.put(Letter(one.id, one.seq, briefing.letter(one), asks=one.asks))
         news = briefing.brief(story.state, "me", story.now, nonce="0" * 32, seen=seen, only=briefing.CONCERNS)
         seen = news.seen
         if news.text:
-            tray.put_news(news.lines, {"seq": seen.seq})
-        hand = tray.take(4096 - 200)
+            mailbox.put_news(news.lines, {"seq": seen.seq})
+        hand = mailbox.take(4096 - 200)
         mine += sum("for me" in line or "all: " in line for line in hand.lines)
         assert not any("note " in line or "part" in line for line in hand.lines)
-        tray.done(hand)
+        mailbox.done(hand)
         if hand.lines:
             sizes.append(len(quoting.fenced(hand.lines, "0" * 32).encode()) + 100)
     assert mine == 18  # all that was to it or to all

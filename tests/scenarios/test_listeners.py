@@ -28,7 +28,7 @@ def office(remote: Remote, seats: Seats) -> tuple[Seat, list[Seat]]:
     writer.ok("init")
     writer.ok("start", "writer")
     first[0].ok("start", "reader")
-    return writer, [Seat(seat.path, seat.desk, "reader") for seat in (*first, *second)]
+    return writer, [Seat(seat.path, seat.outbox, "reader") for seat in (*first, *second)]
 
 
 def write(writer: Seat, numbers: range) -> None:

@@ -93,7 +93,7 @@ def test_one_repository_without_a_remote_does_it_too(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", str(home))
     git(home, "commit", "-q", "--allow-empty", "-m", "first")
     git(home, "worktree", "add", "-q", str(tmp_path / "other"), "-b", "side")
-    ada, ben = Seat(home, tmp_path / "desk"), Seat(tmp_path / "other", tmp_path / "desk")
+    ada, ben = Seat(home, tmp_path / "outbox"), Seat(tmp_path / "other", tmp_path / "outbox")
     _play(ada, ben, "coordination")
     assert git(home, "symbolic-ref", "HEAD") == "refs/heads/main"
 

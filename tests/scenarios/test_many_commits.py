@@ -37,7 +37,7 @@ def test_many_commits_are_a_handful_of_pushes_and_none_is_lost(
     extra = {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     clock = Clock()
     clock.move(hours=-2)
-    every = [Seat(tmp_path / f"tree-{number}", first.desk, extra=extra) for number in range(trees)]
+    every = [Seat(tmp_path / f"tree-{number}", first.outbox, extra=extra) for number in range(trees)]
     with first.here(clock) as found:
         found.coordinator.setup.init()
     for seat in every:

@@ -103,7 +103,7 @@ def test_a_late_release_frees_nothing_that_has_a_new_owner(file_remote: Remote, 
     with ada.here(later) as found:
         errors, _ = found.coordinator.branch.sync()
         assert errors == []
-        assert found.coordinator.parts.desk.waiting() == []
+        assert found.coordinator.parts.outbox.waiting() == []
     with ben.here(later) as found:
         [lease] = found.coordinator.claims.leases(mine=False, overlapping=None)
         assert (lease.claimed_by, lease.fence) == ("ben", fence)

@@ -32,7 +32,7 @@ def test_a_command_that_holds_one_is_refused_without_repeating_it(pair: tuple[Se
     assert ran.json["rule"] == "github token"
     assert TOKEN not in ran.out + ran.err
     assert _nowhere(ada)
-    assert not [path for path in ada.desk.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+    assert not [path for path in ada.outbox.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
 
 
 def test_who_means_it_sends_it_before_or_after_the_command(pair: tuple[Seat, Seat]) -> None:

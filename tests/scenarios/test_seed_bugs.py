@@ -38,7 +38,7 @@ def test_sessions_of_one_clone_do_not_share_one_identity(pair: tuple[Seat, Seat]
     ada, _ = pair
     ada.ok("start", "other", "--new")
     for name in ("ada", "other"):
-        seat = Seat(ada.path, ada.desk, name)
+        seat = Seat(ada.path, ada.outbox, name)
         assert seat.ok("whoami")["session_id"] == name
         assert seat.ok("claim", "droplet", name)["claims"][0]["claimed_by"] == name
 

@@ -85,7 +85,7 @@ def _dirty_with_stash(remote: Remote, where: Path) -> Path:
 )
 def test_no_command_changes_the_repository(file_remote: Remote, tmp_path: Path, make: Callable[[Remote, Path], Path]) -> None:
     path = make(file_remote, tmp_path / "repo")
-    seat = Seat(path, tmp_path / "desk", extra={"GIT_DIR": str(path)} if make is _bare else {})  # a bare one must be named
+    seat = Seat(path, tmp_path / "outbox", extra={"GIT_DIR": str(path)} if make is _bare else {})  # a bare one must be named
     before = snapshot(path)
     seat.ok("init")
     seat.ok("start", "ada")
@@ -117,7 +117,7 @@ def test_a_repository_with_another_hash_works(tmp_path: Path) -> None:
     git(path, "commit", "-q", "--allow-empty", "-m", "first")
     git(path, "remote", "add", "origin", str(remote))
     git(path, "push", "-q", "origin", "main")
-    seat = Seat(path, tmp_path / "desk")
+    seat = Seat(path, tmp_path / "outbox")
     seat.ok("init")
     seat.ok("start", "ada")
     assert len(seat.ok("claim", "x")["commit"]) == 64
@@ -132,7 +132,7 @@ def test_a_command_inside_a_hook_acts_on_the_right_repository(pair: tuple[Seat, 
         "GIT_OBJECT_DIRECTORY": str(tmp_path / "quarantine"), "GIT_QUARANTINE_PATH": str(tmp_path / "quarantine"),
         "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "remote.origin.url", "GIT_CONFIG_VALUE_0": str(tmp_path / "elsewhere"),
     }  # fmt: skip
-    inside = Seat(ada.path, ada.desk, extra=hook)
+    inside = Seat(ada.path, ada.outbox, extra=hook)
     before = [snapshot(ada.path), snapshot(ben.path)]
     assert inside.ok("claim", "x")["claims"][0]["claimed_by"] == "ada"
     assert [snapshot(ada.path), snapshot(ben.path)] == before
@@ -151,7 +151,7 @@ def test_our_own_git_runs_none_of_the_user_s_hooks(pair: tuple[Seat, Seat], tmp_
 
 def test_init_remove_leaves_no_local_byte(file_remote: Remote, tmp_path: Path) -> None:
     path = _plain(file_remote, tmp_path / "repo")
-    seat = Seat(path, tmp_path / "desk")
+    seat = Seat(path, tmp_path / "outbox")
 
     def everything() -> dict[str, bytes]:
         objects = path / ".git" / "objects"
@@ -164,17 +164,17 @@ def test_init_remove_leaves_no_local_byte(file_remote: Remote, tmp_path: Path) -
     seat.ok("claim", "x")
     seat.ok("init", "--remove")
     assert everything() == before
-    assert not list((tmp_path / "desk").glob("*"))
+    assert not list((tmp_path / "outbox").glob("*"))
     git(file_remote.path, "update-ref", "-d", "refs/heads/coordination")  # it must have been there
     for words in ("status", "board", "claims", "inbox", "check x", "log", "doctor", "whoami", "sync", "claim x", "status --cached"):
         seat.run(*words.split())  # where nobody coordinates, a look leaves nothing either
-        assert (everything(), list(path.glob(".git/gitcoord")), list((tmp_path / "desk").glob("*"))) == (before, [], []), words
+        assert (everything(), list(path.glob(".git/gitcoord")), list((tmp_path / "outbox").glob("*"))) == (before, [], []), words
 
 
 def test_a_record_made_without_a_remote_moves_to_the_first_one(file_remote: Remote, tmp_path: Path) -> None:
     path = _plain(file_remote, tmp_path / "repo")
     git(path, "remote", "rename", "origin", "elsewhere")
-    seat = Seat(path, tmp_path / "desk")
+    seat = Seat(path, tmp_path / "outbox")
     seat.ok("init", "--local")
     seat.ok("start", "ada")
     seat.ok("claim", "x")

@@ -183,7 +183,7 @@ def test_doctor_speaks_in_a_bare_and_in_a_broken_place(file_remote: Remote, seat
     (ada,) = seats(file_remote, "ada")
     assert ada.ok("doctor")["ok"]  # nothing is made yet
     git(tmp_path, "clone", "-q", "--bare", file_remote.url, "bare.git")
-    assert Seat(tmp_path / "bare.git", tmp_path / "desk", extra={"GIT_DIR": "."}).ok("doctor")["ok"]
+    assert Seat(tmp_path / "bare.git", tmp_path / "outbox", extra={"GIT_DIR": "."}).ok("doctor")["ok"]
     hooks_folder = ada.path / ".git" / "hooks"
     shutil.rmtree(hooks_folder)
     hooks_folder.write_text("no folder")

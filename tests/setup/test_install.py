@@ -55,7 +55,7 @@ def test_installed_twice_and_taken_away_every_byte_is_as_it_was(seat: Seat) -> N
     assert "pre-commit: restored" in gone["done"]
     assert snapshot(seat.path) == before
     assert not (seat.path / ".git" / "gitcoord").exists()
-    assert [path for path in seat.desk.rglob("*") if path.is_file()] == []
+    assert [path for path in seat.outbox.rglob("*") if path.is_file()] == []
     assert git(seat.path, "ls-remote", "origin", "coordination")  # it is everybody's
     seat.ok("install", "--yes")
     assert seat.ok("status")["sessions"] != []

@@ -138,7 +138,7 @@ def test_a_linked_work_tree_and_a_folder_in_it_are_found(pair: tuple[Seat, Seat]
     ada, _ = pair
     tree = tmp_path / "tree"
     git(ada.path, "worktree", "add", "--quiet", str(tree))
-    other = Seat(tree, ada.desk)
+    other = Seat(tree, ada.outbox)
     other.ok("start", "cara")
     other.ok("sync")
     (tree / "deep" / "er").mkdir(parents=True)

@@ -13,7 +13,7 @@ import sandbox
 from clones import PROGRAM, Ran, Seat, at_work, until
 
 from gitcoord.agents import arrival, background
-from gitcoord.agents.mailbox import Tray
+from gitcoord.agents.mailbox import Mailbox
 from gitcoord.guard import cache
 from gitcoord.machine import processes
 from gitcoord.machine.identity import Binding, Identity
@@ -74,8 +74,8 @@ class Claude:
 
     @property
     def _variables(self) -> dict[str, str]:
-        desk = {"GITCOORD_DESK": str(self.seat.desk)}
-        return {"CLAUDECODE": "1", "CLAUDE_CODE_SESSION_ID": self.id, **desk, **self.seat.extra, **self.env}
+        outbox = {"GITCOORD_DESK": str(self.seat.outbox)}
+        return {"CLAUDECODE": "1", "CLAUDE_CODE_SESSION_ID": self.id, **outbox, **self.seat.extra, **self.env}
 
     @property
     def session(self) -> str:
@@ -151,7 +151,7 @@ class Claude:
         """A command that it types."""
         argv = [*PROGRAM, *words, "--json"]
         if self.hidden:
-            argv = sandbox.inside(argv, shut=[str(self.seat.path / ".git"), str(self.seat.desk.parent)], hidden=str(self.hidden))
+            argv = sandbox.inside(argv, shut=[str(self.seat.path / ".git"), str(self.seat.outbox.parent)], hidden=str(self.hidden))
         ran = self.host.run(argv, "", self._variables, self.seat.path)
         assert ran.code == 0, (words, ran)
         return ran.json
@@ -179,7 +179,7 @@ class Claude:
             coordinator = found.coordinator.acting_as(actor)
             arrived = arrival.arrive(coordinator, source)
             assert arrived is not None
-            Tray.of(self.own, arrived.session).touch()
+            Mailbox.of(self.own, arrived.session).touch()
             arrival.shown(coordinator, arrived)
 
     def fetch(self) -> None:
@@ -187,5 +187,5 @@ class Claude:
         self.settle()
         self.count += 1
         self.hook("PreCompact", custom_instructions=str(self.count))  # two alike within two seconds are taken for one
-        until(lambda: (self.own / "synced").exists() or not (self.own / "tray").exists(), "nothing was begun")
+        until(lambda: (self.own / "synced").exists() or not (self.own / "mailbox").exists(), "nothing was begun")
         self.settle()

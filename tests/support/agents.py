@@ -60,7 +60,7 @@ class Agent:
 async def serving(seat: Seat, *args: str, cwd: Path | None = None, legacy: bool = False, **client: Any) -> AsyncIterator[Agent]:
     """An agent in that seat, its server started with those arguments; a traceback in the server's log is a bug."""
     who = ["--session", seat.session] if seat.session else []
-    log = seat.desk.parent / f"server-{seat.path.name}-{os.urandom(4).hex()}.log"
+    log = seat.outbox.parent / f"server-{seat.path.name}-{os.urandom(4).hex()}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w+") as errors:
         server = StdioServerParameters(

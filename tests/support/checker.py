@@ -20,7 +20,7 @@ A call has these fields; those that don't apply are left out:
     subject, to                         of a message; every subject of a storm is another one
     messages, again                     ids that an inbox showed; those of them that were marked as shown again
     calm                                asked before or after the storm: it is not counted
-    after, unsent                       asked after the storm, when all must work; what was left on the desk by then
+    after, unsent                       asked after the storm, when all must work; what was left in the outbox by then
 """
 
 from __future__ import annotations

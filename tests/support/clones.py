@@ -62,14 +62,14 @@ class Seat:
     """A clone on a machine. `session`: who sits there ("" lets the program find out)."""
 
     path: Path
-    desk: Path
+    outbox: Path
     session: str = ""
     extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
         """The environment of the program there."""
-        return {**os.environ, "GITCOORD_DESK": str(self.desk), **self.extra}
+        return {**os.environ, "GITCOORD_DESK": str(self.outbox), **self.extra}
 
     def start(self, *args: str, stdin: int | None = subprocess.DEVNULL, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Starts the program and does not wait."""
@@ -140,8 +140,8 @@ def until(true: Callable[[], bool], otherwise: str) -> None:
 
 
 def at_work(seat: Seat) -> set[int]:
-    """The processes that work on that desk: they all inherit its name, also those that left their parents."""
-    mark = f"GITCOORD_DESK={seat.desk}".encode()
+    """The processes that work in that outbox: they all inherit its name, also those that left their parents."""
+    mark = f"GITCOORD_DESK={seat.outbox}".encode()
     found = set()
     for pid in living().keys() - {os.getpid()}:
         try:

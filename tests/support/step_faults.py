@@ -1,4 +1,4 @@
-"""Runs the program in processes that die, or find the disk full, at a chosen step: the N-th time that they touch the desk.
+"""Runs the program in processes that die, or find the disk full, at a chosen step: the N-th time that they touch the outbox.
 
 Run as a program it is a mould: it loads gitcoord once and makes of itself one process for each line on stdin, so that a
 run costs what the command costs and not what Python costs. Each is a process of its own, and its end is a real SIGKILL.
@@ -125,14 +125,14 @@ class Mould:
 
     def run(self, seat: Seat, *args: str, kill_at: int = 0, full_from: int = 0, full_to: int = 1 << 30) -> Ran:
         """A run of the program at that seat. `kill_at`: the step before which it dies; `full_from`, `full_to`: which of its
-        new files and folders on the desk find no room. A traceback is a bug, whatever happens to the disk.
+        new files and folders in the outbox find no room. A traceback is a bug, whatever happens to the disk.
         """
         from clones import Ran
 
         who = ["--session", seat.session] if seat.session else []
         asked = {
             "args": [*who, *args], "cwd": str(seat.path), "env": seat.env, "kill_at": kill_at,
-            "full_from": full_from, "full_to": full_to, "places": [str(seat.desk), str(seat.path / ".git" / "gitcoord")],
+            "full_from": full_from, "full_to": full_to, "places": [str(seat.outbox), str(seat.path / ".git" / "gitcoord")],
         }  # fmt: skip
         assert self.child.stdin
         assert self.child.stdout

@@ -75,7 +75,7 @@ class Config:
     seed: int = 1
     operations: int = 500
     minutes: float = 0.0
-    desks: int = 3
+    outboxes: int = 3
     clones: int = 2
     sessions: int = 2
     at_once: int = 8
@@ -94,10 +94,10 @@ class Config:
 
     @property
     def places(self) -> list[tuple[str, str, str]]:
-        """Every session with its clone and its desk."""
+        """Every session with its clone and its outbox."""
         return [
-            (f"s-{desk}-{clone}-{number}", f"c-{desk}-{clone}", f"d-{desk}")
-            for desk in range(self.desks)
+            (f"s-{outbox}-{clone}-{number}", f"c-{outbox}-{clone}", f"d-{outbox}")
+            for outbox in range(self.outboxes)
             for clone in range(self.clones)
             for number in range(self.sessions)
         ]
@@ -168,14 +168,14 @@ def act(seat: Seat, call: dict[str, Any], shift: float, handle: int) -> None:
     try:
         right = shift - call.get("skew", 0)
         with seat.here(lambda: utc_now() + timedelta(seconds=shift), truth=lambda: utc_now() + timedelta(seconds=right)) as found:
-            next_id = found.desk.next_id
+            next_id = found.outbox.next_id
 
             def noted() -> str:
                 made = next_id()
                 tell(handle, op=made)  # who is killed must be found on the branch by it
                 return made
 
-            found.desk.next_id = noted  # type: ignore[method-assign]
+            found.outbox.next_id = noted  # type: ignore[method-assign]
             answered = _ask(found, call, handle)
     except Held as error:
         holders = [
@@ -202,7 +202,7 @@ def _ask(found: Connection, call: dict[str, Any], handle: int) -> dict[str, Any]
         errors, view = (
             coordinator.branch.sync()
         )  # the errors may be those of others, whose callers are dead: what counts is what is left
-        left = len(found.desk.waiting()) + len(found.desk.refused())
+        left = len(found.outbox.waiting()) + len(found.outbox.refused())
         return {"answer": "done" if view else "refused", "unsent": left, "words": "; ".join(one.message for one in errors)}
     extra: dict[str, Any] = {}
     if kind == "claim":
@@ -275,7 +275,7 @@ class Storm:
 
     def __init__(self, config: Config, work: Path, record: Path) -> None:
         self.config, self.work, self.record = config, work, record
-        self.seats = {name: Seat(work / clone, work / "desks" / desk, name) for name, clone, desk in config.places}
+        self.seats = {name: Seat(work / clone, work / "outboxes" / outbox, name) for name, clone, outbox in config.places}
         self.book = (record / "calls.jsonl").open("a", encoding="utf-8", buffering=1)
         self.errors = os.open(record / "stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.selector = selectors.DefaultSelector()
@@ -483,14 +483,14 @@ def _storm(one: Storm, config: Config) -> None:
     while one.orphans() and time.monotonic() < give_up:
         one.selector.select(0.05)
     one.clock = max(one.clock, int(config.span / config.pace) + 1)
-    first_of_desk = {desk: session for session, _, desk in config.places}
-    one.run(calm("sync", list(first_of_desk.values()), after=True), at_once=1)
+    first_of_outbox = {outbox: session for session, _, outbox in config.places}
+    one.run(calm("sync", list(first_of_outbox.values()), after=True), at_once=1)
     one.run(calm("heartbeat", sessions, after=True), at_once=config.at_once)
     live = sessions
     for _ in range(DRAINS):
         found = one.run(calm("inbox", live, after=True), at_once=config.at_once)
         live = [call["session"] for call in found if call["answer"] == "done" and call["messages"]]
-    one.run(calm("sync", list(first_of_desk.values()), after=True), at_once=1)
+    one.run(calm("sync", list(first_of_outbox.values()), after=True), at_once=1)
     print(f"took {took}", flush=True)
 
 
@@ -531,8 +531,12 @@ def run(config: Config, remote: Remote, work: Path, record: Path) -> Result:
         (record / name).unlink(missing_ok=True)
     (record / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     work.mkdir(parents=True, exist_ok=True)
-    for clone, desk in dict.fromkeys((clone, desk) for _, clone, desk in config.places):
-        settings = ["-c", f"gitcoord.host={desk}", *(("-c", "gitcoord.deadline=8") if config.faulty_git else ())]  # stalls cost it
+    for clone, outbox in dict.fromkeys((clone, outbox) for _, clone, outbox in config.places):
+        settings = [
+            "-c",
+            f"gitcoord.host={outbox}",
+            *(("-c", "gitcoord.deadline=8") if config.faulty_git else ()),
+        ]  # stalls cost it
         git(work, "clone", "--quiet", *remote.flags, *settings, remote.url, str(work / clone))
     words = [sys.executable, __file__, "--inside", str(work), "--record", str(record)]
     seconds = 0.0
@@ -554,8 +558,8 @@ def run(config: Config, remote: Remote, work: Path, record: Path) -> Result:
             raise
     if child.returncode != 0:
         raise RuntimeError(f"the storm itself failed ({child.returncode}): {record}/stderr.txt; {config.command(record)}")
-    name, clone, desk = config.places[0]
-    with Seat(work / clone, work / "desks" / desk, name).start("verify", "--json") as child:  # a long history takes its time
+    name, clone, outbox = config.places[0]
+    with Seat(work / clone, work / "outboxes" / outbox, name).start("verify", "--json") as child:  # a long history takes its time
         out, err = child.communicate()
     with (record / "stderr.txt").open("a", encoding="utf-8") as errors:
         errors.write(err)

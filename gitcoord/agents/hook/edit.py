@@ -43,12 +43,12 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
         return Said(Answer(verdict="deny" if said.outcome == "blocked" else "ask", reason=reason))
     off = said.outcome == "off"
     once = [f"{one.lease.fence} {path}" for one in said.hindrances for path in one.paths if not off]
-    tell = [one for one in once if not here.tray.told(one)]
+    tell = [one for one in once if not here.mailbox.told(one)]
 
     def done() -> None:
         for one in tell:
-            here.tray.tell(one)
-        here.tray.tell(notes.quiet(here, said.good, occasion))
+            here.mailbox.tell(one)
+        here.mailbox.tell(notes.quiet(here, said.good, occasion))
 
     if said.outcome == "allowed":
         wanted = targets.targets(ground(here, coordinator.actor.namespace), occasion.paths, occasion.place)
@@ -62,7 +62,7 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
     if not takes:
         if here.binding is None or occasion.subagent:
             return Said()
-        here.tray.add_news(words.lines(said, why=False))
+        here.mailbox.add_news(words.lines(said, why=False))
         return Said(done=done)
     text = f"gitcoord: another session holds what you are about to edit. Ask before you go on: {ways}\n"
     return Said(Answer(context=text + quoting.fenced(lines, secrets.token_hex(16))), done)

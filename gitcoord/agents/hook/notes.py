@@ -33,9 +33,9 @@ def beat(binding: Binding, action: str, target: str = "", names: list[str] | Non
 
 def to_claim(here: Here, wanted: list[Target]) -> None:
     """Notes files to be claimed in the background, if that is wished."""
-    if here.binding is not None and here.tray.claims:
+    if here.binding is not None and here.mailbox.claims:
         for one in wanted:
-            here.tray.note_edit(one.path)
+            here.mailbox.note_edit(one.path)
 
 
 def quiet(here: Here, good: str, occasion: Occasion) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gitcoord.agents.hook.event import Occasion
-from gitcoord.agents.mailbox import Tray
+from gitcoord.agents.mailbox import Mailbox
 from gitcoord.git import discovery, environment
 from gitcoord.git.discovery import Nearby
 from gitcoord.guard import targets
@@ -52,9 +52,9 @@ class Here:
         return files.own(self.near.common_dir)
 
     @property
-    def tray(self) -> Tray:
-        """The session's tray; where none is bound, one for what is said only once."""
-        return Tray.of(self.own, self.binding.session if self.binding else "anyone")
+    def mailbox(self) -> Mailbox:
+        """The session's mailbox; where none is bound, one for what is said only once."""
+        return Mailbox.of(self.own, self.binding.session if self.binding else "anyone")
 
     def owner(self) -> tuple[int, str]:
         """The agent's process."""

@@ -10,7 +10,7 @@ from gitcoord.agents import arrival
 from gitcoord.agents.hook.event import Answer, Occasion
 from gitcoord.agents.hook.notes import Said
 from gitcoord.agents.hook.place import Here
-from gitcoord.agents.mailbox import Tray
+from gitcoord.agents.mailbox import Mailbox
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.coordinator.briefings import touched
 from gitcoord.guard import cache
@@ -37,9 +37,9 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
         arrived = arrival.arrive(coordinator, occasion.source, named=named, files=touched(found.repo))
         if arrived is None:
             return Said()
-        tray = Tray.of(here.own, arrived.session)
-        tray.touch()
-        tray.set_claims(on=found.settings.autoclaim)
+        mailbox = Mailbox.of(here.own, arrived.session)
+        mailbox.touch()
+        mailbox.set_claims(on=found.settings.autoclaim)
         view = coordinator.branch.view(fresh=False)
         cache.note(
             found.memory.path,

@@ -52,7 +52,7 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
         return _end(here, here.binding, occasion)
     if occasion.kind == "stop":
         return _stop(here, here.binding, occasion, takes=takes)
-    here.tray.touch()
+    here.mailbox.touch()
     beat(here.binding, "compacting" if occasion.kind == "compact" else "prompted")
     here.background()
     return _show(here, here.binding) if occasion.kind == "prompt" and takes else Said()
@@ -66,7 +66,7 @@ def _before_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
     if not occasion.paths:
         return Said()
     if here.binding is not None and not occasion.subagent:
-        here.tray.touch()
+        here.mailbox.touch()
     seen = cache.read(here.shared)
     if seen is None:
         from gitcoord.agents.hook import edit
@@ -75,7 +75,7 @@ def _before_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
     wanted = targets.targets(ground(here, seen.repo), occasion.paths, occasion.place)
     session = here.binding.session if here.binding else ""
     hit = in_the_way(seen.leases, wanted, session=session, now=datetime.now(UTC), grace=seen.grace, fold=seen.fold)
-    if hit and not here.tray.told(notes.quiet(here, seen.good, occasion)):
+    if hit and not here.mailbox.told(notes.quiet(here, seen.good, occasion)):
         from gitcoord.agents.hook import edit
 
         return edit.guard(here, occasion, takes=takes)
@@ -91,7 +91,7 @@ def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
     """The files go along with the next heartbeat."""
     if here.binding is None:
         return Said()
-    here.tray.touch()
+    here.mailbox.touch()
     names = [one.path for one in targets.targets(ground(here, here.binding.repo), occasion.paths, occasion.place)]
     if names:
         beat(here.binding, "edited", show(names[0], LINE_LIMIT), names)
@@ -104,7 +104,7 @@ def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
 
 def _stop(here: Here, binding: Binding, occasion: Occasion, *, takes: bool) -> Said:
     """The agent goes on once if it is asked something; else it waits for its person."""
-    here.tray.touch()
+    here.mailbox.touch()
     said = _show(here, binding, asking=True) if takes and not occasion.nagged else Said()
     if said.answer is NOTHING:
         beat(binding, "waiting", "person")
@@ -120,7 +120,7 @@ def _end(here: Here, binding: Binding, occasion: Occasion) -> Said:
     identity = Identity(Path(here.near.git_dir))
     identity.forget(binding.session)
     identity.unbind(binding.session)
-    here.tray.remove()
+    here.mailbox.remove()
     here.background(now=True)
     return Said()
 
@@ -129,7 +129,7 @@ def _end(here: Here, binding: Binding, occasion: Occasion) -> Said:
 
 
 def _show(here: Here, binding: Binding, *, asking: bool = False) -> Said:
-    """What lies in the tray, behind a fence. `asking`: only questions, for which the agent shall go on."""
+    """What lies in the mailbox, behind a fence. `asking`: only questions, for which the agent shall go on."""
     nonce = os.urandom(16).hex()
     who = show(binding.session, 64)
     head = (
@@ -139,11 +139,13 @@ def _show(here: Here, binding: Binding, *, asking: bool = False) -> Said:
     )
     foot = "Answer a question by: gitcoord reply NUMBER TEXT\n"
     room = _ROOM - len((head + foot).encode()) - quoting.size(nonce)
-    desk, tray = Path(binding.desk), here.tray
+    outbox, mailbox = Path(binding.outbox), here.mailbox
     ends = [] if asking else _ending(here, binding)
-    hand = tray.take(room - sum(len(line.encode()) + 3 for line in ends), shown=shown.known(desk, binding.session), asking=asking)
+    hand = mailbox.take(
+        room - sum(len(line.encode()) + 3 for line in ends), shown=shown.known(outbox, binding.session), asking=asking
+    )
     if not hand.lines and not ends:
-        tray.done(hand)
+        mailbox.done(hand)
         return Said()
     text = head + quoting.fenced([*(f"- {line}" for line in ends), *hand.lines], nonce) + (foot if hand.asks else "")
     return Said(Answer(context=text, go_on=asking), lambda: _shown(here, binding, hand, ends))
@@ -154,12 +156,12 @@ def _ending(here: Here, binding: Binding) -> list[str]:
     now = time.time()
     held = Identity(Path(here.near.git_dir)).holding(binding.session)
     ends = [term.ending(entry, one.until, one.ttl, now) for entry, one in held.items()]
-    return [text for text in ends if text and not here.tray.told(text)][:_ENDS_SHOWN]
+    return [text for text in ends if text and not here.mailbox.told(text)][:_ENDS_SHOWN]
 
 
 def _shown(here: Here, binding: Binding, hand: Handful, ends: Sequence[str] = ()) -> None:
     for text in ends:
-        here.tray.tell(text)
+        here.mailbox.tell(text)
     if hand.ids:
-        shown.note(Path(binding.desk), binding.session, hand.ids)
-    here.tray.done(hand)
+        shown.note(Path(binding.outbox), binding.session, hand.ids)
+    here.mailbox.done(hand)

@@ -27,7 +27,7 @@ def sync(
             errors, view, agents = background.look_after(found.coordinator, found.repo, found.settings)
         else:
             errors, view = found.coordinator.branch.sync()
-        errors += collect(found.elsewhere, _at_desk, all_of_it=not if_due)
+        errors += collect(found.elsewhere, _at_outbox, all_of_it=not if_due)
         if if_due and view is not None:
             from gitcoord.setup.doctor import tidy
 
@@ -61,6 +61,6 @@ def sync(
         relay.go_once(found.settings.relay)
 
 
-def _at_desk(path: Path | None) -> AbstractContextManager[Connection]:
-    """The same connection with another desk; on nobody's behalf."""
+def _at_outbox(path: Path | None) -> AbstractContextManager[Connection]:
+    """The same connection with another outbox; on nobody's behalf."""
     return connect(os.path.abspath(options.path or "."), os.environ, at=path)
