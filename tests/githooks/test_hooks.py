@@ -389,7 +389,7 @@ def test_where_no_session_ever_sat_nothing_is_started(bare_workplace: Workplace,
 
 def test_a_linked_work_tree_tells_for_its_own_session(workplace: Workplace, tmp_path: Path) -> None:
     workplace.git("worktree", "add", "--quiet", "-b", "linked", str(tmp_path / "another tree"))
-    linked = Workplace(tmp_path / "another tree", workplace.bin, workplace.workplace)
+    linked = Workplace(tmp_path / "another tree", workplace.bin, workplace.outbox)
     linked.commit("by nobody")
     linked.bind("session-002")
     commit = linked.commit("linked", "sub/file")
@@ -582,7 +582,7 @@ def test_a_broken_installation_is_answered_with_nothing_and_0(workplace: Workpla
 
 def test_outside_of_a_repository_nothing_happens(workplace: Workplace, tmp_path: Path) -> None:
     done = run(
-        Workplace(tmp_path, workplace.bin, workplace.workplace),
+        Workplace(tmp_path, workplace.bin, workplace.outbox),
         "git",
         "post-commit",
         env={"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)},
@@ -591,8 +591,8 @@ def test_outside_of_a_repository_nothing_happens(workplace: Workplace, tmp_path:
 
 
 def test_a_file_in_the_outboxes_place_is_set_aside_and_in_the_log(workplace: Workplace) -> None:
-    shutil.rmtree(workplace.workplace)
-    workplace.workplace.write_text("no folder")
+    shutil.rmtree(workplace.outbox)
+    workplace.outbox.write_text("no folder")
     done = run(workplace, "git", "post-commit")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "was set aside" in workplace.log()
@@ -600,7 +600,7 @@ def test_a_file_in_the_outboxes_place_is_set_aside_and_in_the_log(workplace: Wor
 
 
 def test_an_outbox_that_cannot_be_written_is_in_the_log_only(workplace: Workplace) -> None:
-    workplace.workplace = Path("relative")
+    workplace.outbox = Path("relative")
     workplace.bind()
     done = run(workplace, "git", "post-commit")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -613,7 +613,7 @@ def test_an_outbox_that_cannot_be_written_is_in_the_log_only(workplace: Workplac
 
 
 def test_the_log_stays_small(workplace: Workplace) -> None:
-    workplace.workplace = Path("relative")
+    workplace.outbox = Path("relative")
     workplace.bind()
     path = workplace.git_dir / "gitcoord" / "hook.log"
     path.write_text("x" * 70_000)
