@@ -619,7 +619,7 @@ def test_the_log_stays_small(workplace: Workplace) -> None:
     path.write_text("x" * 70_000)
     run(workplace, "git", "post-commit")
     assert path.stat().st_size < 40_000
-    assert workplace.log().splitlines()[-1].endswith("post-commit: ValueError: the session's workplace is no place")
+    assert workplace.log().splitlines()[-1].endswith("post-commit: ValueError: the session's outbox is no place")
 
 
 def test_the_spool_stays_small(workplace: Workplace) -> None:

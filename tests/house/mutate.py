@@ -88,7 +88,9 @@ class _Finder(ast.NodeVisitor):
             return  # `def f(): ...` in one line has no room for a beacon
         start, end = self._span(node)
         text = self.source[start:end].decode()
-        column = first.decorator_list[0].col_offset if isinstance(first, ast.FunctionDef) and first.decorator_list else first.col_offset
+        column = (
+            first.decorator_list[0].col_offset if isinstance(first, ast.FunctionDef) and first.decorator_list else first.col_offset
+        )
         line = min([first.lineno, *(deco.lineno for deco in getattr(first, "decorator_list", []))])
         body = (self.starts[line - 1], column)
         name = ".".join(part.name for part in self.functions)
@@ -194,7 +196,9 @@ def beacons(tree: Path, folder: Path) -> None:
         source = (tree / path).read_bytes()
         for number, place in sorted(places, key=lambda each: -each[1].body[0]):
             start, column = place.body
-            source = source[:start] + b" " * column + f"__import__('gitcoord.beacon').beacon.reach({number})\n".encode() + source[start:]
+            source = (
+                source[:start] + b" " * column + f"__import__('gitcoord.beacon').beacon.reach({number})\n".encode() + source[start:]
+            )
         (tree / path).write_bytes(source)
     (tree / "beacons").write_text(str(folder))
 
@@ -230,7 +234,9 @@ class _Follower:
             cpu = sum(now[:4]) - sum(own[:4])
             places = sorted({int(line.split()[0]) for line in (self.folder / "reached").read_text().splitlines()})
             with self.file.open("a") as file:
-                file.write(json.dumps({"test": item.nodeid, "seconds": round(seconds, 3), "cpu": round(cpu, 3), "places": places}) + "\n")
+                file.write(
+                    json.dumps({"test": item.nodeid, "seconds": round(seconds, 3), "cpu": round(cpu, 3), "places": places}) + "\n"
+                )
 
 
 def _noticed(tree: Path, tests: list[str], limit: float) -> str:
@@ -239,7 +245,9 @@ def _noticed(tree: Path, tests: list[str], limit: float) -> str:
     names.write_text("\n".join(tests))
     words = [".venv/bin/python", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "-rfE", f"@{names}"]
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    child = subprocess.Popen(words, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    child = subprocess.Popen(
+        words, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
     try:
         out, _ = child.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
@@ -262,7 +270,9 @@ def run(tree: Path, reached: Path, out: Path, *, only: range, old: set[str] | No
         if number not in only:
             continue
         mine = Path(place.path).stem
-        tests = sorted((row for row in rows if number in row["places"]), key=lambda row: (f"test_{mine}" not in row["test"], row["seconds"]))
+        tests = sorted(
+            (row for row in rows if number in row["places"]), key=lambda row: (f"test_{mine}" not in row["test"], row["seconds"])
+        )
         kept = [row["test"] for row in tests if old is None or row["test"] not in old]
         dropped = [row["test"] for row in tests if old is not None and row["test"] in old]
         source = (tree / place.path).read_bytes()
