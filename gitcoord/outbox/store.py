@@ -4,7 +4,7 @@
     queued/<op>          its caller was told "queued" and has gone: nobody waits for the answer
     results/<op>.json    what came of one, for the process that waits
     refused/<op>.json    deferred commands that the remote refused twice
-    in-in-flight push pushes/<id>.json    pushes under way: on which tip, which operations
+    pushes/<id>.json     in-flight pushes: on which tip, which operations
     spool/<session>/     automatic heartbeats, written by hooks, not yet folded
     shown/<session>.ids  ids of messages that were shown on this machine; .back: that could not be
     notes/<session>/     warnings for a session's next command, a file each

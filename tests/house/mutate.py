@@ -21,7 +21,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,13 +31,14 @@ import pytest
 HERE = Path(__file__).resolve().parents[2]
 SEED, PLACES = 14, 60
 
+_RULES = "state rules branch values"
+_CLAIMS = "claims leases renewals releases requests queue overlap handover deadlocks sessions"
 AREAS = {
-    "engine": ("log", "git", "core/state.py", "core/rules.py", "core/branch.py", "core/values.py", "coordinator/branch.py", "coordinator/commands.py"),
-    "claims": ("core/claims.py", "core/leases.py", "core/renewals.py", "core/releases.py", "core/requests.py", "core/queue.py", "core/overlap.py",
-               "core/handover.py", "core/deadlocks.py", "core/sessions.py", "coordinator/claims.py", "coordinator/sessions.py"),
+    "engine": ("log", "git", *(f"core/{name}.py" for name in _RULES.split()), "coordinator/branch.py", "coordinator/commands.py"),
+    "claims": (*(f"core/{name}.py" for name in _CLAIMS.split()), "coordinator/claims.py", "coordinator/sessions.py"),
     "outbox": ("outbox", "connection", "machine"),
     "hooks": ("githooks", "agents/hook", "agents/mailbox.py", "agents/arrival.py", "agents/background.py", "guard"),
-}  # fmt: skip
+}
 """What is broken: the parts of the package that decide, and as many places in each."""
 
 _OTHER: dict[type[ast.cmpop], str] = {
@@ -49,7 +49,7 @@ _OTHER: dict[type[ast.cmpop], str] = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A piece of the source, from byte `start` to `end`, and what stands there when it is broken; `body`: where its function begins."""
+    """A piece of the source, and what stands there when it is broken. `start`, `end`, `body`: bytes; where its function begins."""
 
     area: str
     path: str
@@ -74,7 +74,8 @@ class _Finder(ast.NodeVisitor):
         self.places: list[Place] = []
 
     def _span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        assert node.end_lineno is not None and node.end_col_offset is not None
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
         return self.starts[node.lineno - 1] + node.col_offset, self.starts[node.end_lineno - 1] + node.end_col_offset
 
     def _add(self, node: ast.expr | ast.stmt, broken: str) -> None:
@@ -284,8 +285,17 @@ def run(tree: Path, reached: Path, out: Path, *, only: range, old: set[str] | No
             late = "" if by or not dropped else _noticed(tree, dropped, limit)
         finally:
             (tree / place.path).write_bytes(source)
-        row = {"number": number, "area": place.area, "place": f"{place.path}:{place.line}", "text": place.text, "broken": place.broken,
-               "reached": len(tests), "by": by, "only dropped": late, "seconds": round(time.monotonic() - began)}  # fmt: skip
+        row = {
+            "number": number,
+            "area": place.area,
+            "place": f"{place.path}:{place.line}",
+            "text": place.text,
+            "broken": place.broken,
+            "reached": len(tests),
+            "by": by,
+            "only dropped": late,
+            "seconds": round(time.monotonic() - began),
+        }
         with out.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)
@@ -317,4 +327,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
