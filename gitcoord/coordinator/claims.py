@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitcoord.coordinator.actor import Acting
 from gitcoord.coordinator.branch import Branch
@@ -35,6 +35,14 @@ class Leases:
     receipt: Receipt
     taken: tuple[str, ...] = ()
     collected: tuple[str, ...] = ()
+
+
+class Released(NamedTuple):
+    """What a release did: the receipt, the leases that were freed (`42 file:a`), and what the session no longer waits for."""
+
+    receipt: Receipt
+    freed: tuple[str, ...]
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -236,11 +244,9 @@ class Claims:
                 )
         return [own[lease.resource] for lease in given]
 
-    def release(
-        self, resources: Sequence[Resource] | None, *, op: str = "", **told: Any
-    ) -> tuple[Receipt, tuple[str, ...]]:  # fmt: skip
-        """Give leases back (None: all); return the receipt and what was freed. What nobody holds is no error. Raises NotHeld for
-        what another session holds.
+    def release(self, resources: Sequence[Resource] | None, *, op: str = "", **told: Any) -> Released:
+        """Give leases back (None: all), and the tickets for the same. What nobody holds is no error. Raises NotHeld for what
+        another session holds, where there was no ticket for it.
 
         - `op`: the caller's own id for the release.
         - `told`: what the session says with it: `done`, `tests`, `next_phase`, `to`, `branch`, `commit`.
@@ -254,7 +260,7 @@ class Claims:
         asked = {key: value for key, value in told.items() if key not in ("branch", "commit")}
         typed = {**asked, "resources": None if resources is None else sorted(map(str, resources))}
         if (done := self.commands.earlier(releases.ReleaseClaims, self.acting.actor, op, typed)) is not None:
-            return done[0], done[1].released if isinstance(done[1], releases.ClaimReleased) else ()
+            return Released(done[0], *_released(done[1]))
         mine = self._fences()
         if resources is None:
             leases = tuple(f"{fence} {resource}" for resource, fence in mine.items())
@@ -263,20 +269,18 @@ class Claims:
             places = [place for place in state.waiting.values() if place.session_id == self.acting.session]
             leases += tuple(dict.fromkeys(f"0 {resource}" for place in places for resource in place.wanted if resource not in mine))
             if not leases:
-                return Receipt("unchanged", ""), ()
+                return Released(Receipt("unchanged", ""), ())
         else:
             leases = tuple(f"{mine.get(resource, 0)} {resource}" for resource in resources)
         receipt, event = self.commands.submit(
             releases.ReleaseClaims, self.sessions.current(releases.ReleaseClaims), op=op, typed=typed, leases=leases, **told
         )
-        released = event.released if isinstance(event, releases.ClaimReleased) else ()
+        released, left = _released(event)
         given_up = leases if receipt.state == "queued" else released
-        freed = {str(split_lease(entry)[1]) for entry in given_up}
-        if isinstance(event, releases.ClaimReleased):
-            freed |= set(event.left)
+        freed = {str(split_lease(entry)[1]) for entry in given_up} | set(left)
         self.parts.identity.drop(self.acting.session, [entry for entry in given_up if not entry.startswith("0 ")])
         if receipt.state == "queued":
-            return receipt, tuple(leases)
+            return Released(receipt, tuple(leases))
         for resource in resources or ():
             if str(resource) not in freed:
                 others = [lease for lease in self.branch.view().state.claims.values() if lease.resource == resource]
@@ -286,7 +290,7 @@ class Claims:
                         "nothing of it was released",
                         hint="gitcoord claims",
                     )
-        return receipt, tuple(released)
+        return Released(receipt, released, left)
 
     def give_back(self, entries: Sequence[str]) -> tuple[Receipt, tuple[str, ...]]:
         """Give exactly those leases (`42 file:a`) back; return the receipt and what was freed. One that is over is left alone."""
@@ -379,3 +383,8 @@ class Claims:
             if (not mine or place.session_id == self.acting.session)
             and (overlapping is None or any(overlaps(one, overlapping) for one in place.wanted))
         ]
+
+
+def _released(event: Event | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the leases that an event freed, and what its session no longer waits for."""
+    return (event.released, event.left) if isinstance(event, releases.ClaimReleased) else ((), ())

@@ -185,9 +185,10 @@ def release(at: At, given: schemas.ReleaseGiven) -> Answer:
     if given.done is not None or given.next_phase:
         head = at.found.repo.head()
         told |= {"branch": branch_or_none(head.branch), "commit": oid_or_none(head.commit)}
-    receipt, freed = at.coordinator.claims.release(at.resources(given.resources) if given.resources else None, **told)
+    receipt, freed, left = at.coordinator.claims.release(at.resources(given.resources) if given.resources else None, **told)
     what = [entry.split(" ", 1)[1] for entry in freed]
-    lines = [answers.sent(receipt, f"released: {one}") for one in what] or ["nothing was held"]
+    lines = [answers.sent(receipt, f"released: {one}") for one in what]
+    lines = [*lines, *(f"gave up the place in line: {one}" for one in left)] or ["nothing was held"]
     return Answer({**answers.receipt(receipt), "released": what}, lines)
 
 

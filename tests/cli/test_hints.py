@@ -117,8 +117,12 @@ def test_release_of_all_leaves_every_line(pair: tuple[Seat, Seat]) -> None:
     ben.ok("release", "--all")
     assert ada.ok("status")["waiting"] == []
     assert ben.run("claim", "a.py", "--wait", "--timeout", "0s").code == 9
-    ben.ok("release", "--all")  # with nothing held
+    assert ben.run("release", "--all").out == "gave up the place in line: file:a.py\n"  # with nothing held
     assert ada.ok("status")["waiting"] == []
+    assert ben.run("claim", "a.py", "--wait", "--timeout", "0s").code == 9
+    ran = ben.run("release", "file", "a.py", "nobodys.py")
+    assert ran.out == "gave up the place in line: file:a.py\n"
+    assert "nobodys.py was not held by you, nor by anybody" in ran.err
 
 
 @pytest.mark.parametrize(

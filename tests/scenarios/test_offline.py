@@ -91,7 +91,7 @@ def test_a_late_release_frees_nothing_that_has_a_new_owner(file_remote: Remote, 
         found.coordinator.sessions.start("ben")
     file_remote.away()
     with ada.here(clock) as found:
-        receipt, _ = found.coordinator.claims.release(file("x"))
+        receipt, *_ = found.coordinator.claims.release(file("x"))
         assert receipt.state == "queued"
         with pytest.raises(Unreachable):
             found.coordinator.claims.acquire(file("y"))

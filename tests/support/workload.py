@@ -212,7 +212,7 @@ def _ask(found: Connection, call: dict[str, Any], handle: int) -> dict[str, Any]
         leases = coordinator.claims.renew(wanted, op=op)
         receipt, extra["held"] = leases.receipt, [[str(one.resource), one.fence] for one in leases.claims]
     elif kind == "release":
-        receipt, freed = coordinator.claims.release(wanted or None, op=op)
+        receipt, freed, _ = coordinator.claims.release(wanted or None, op=op)
         entries = [split_lease(entry) for entry in freed]
         extra["fences"] = [[str(resource), fence] for fence, resource in entries]
     elif kind == "heartbeat":

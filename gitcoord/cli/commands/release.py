@@ -36,12 +36,13 @@ def release(
             head = found.repo.head()
             told |= {"branch": branch_or_none(head.branch), "commit": oid_or_none(head.commit)}
         wanted = resources(found, names) if names else None
-        receipt, freed = found.coordinator.claims.release(wanted, op=options.op, **told)
+        receipt, freed, left = found.coordinator.claims.release(wanted, op=options.op, **told)
         words = [f"released: {entry.split(' ', 1)[1]}" for entry in freed]
-        given = {entry.split(" ", 1)[1] for entry in freed}
+        words += [f"gave up the place in line: {name}" for name in left]
+        given = {entry.split(" ", 1)[1] for entry in freed} | set(left)
         unheld = [str(one) for one in wanted or () if str(one) not in given]
         nothing = f"nothing was held: {', '.join(unheld)} is nobody's" if unheld else "nothing was held"
-        for name in unheld if freed else ():
+        for name in unheld if words else ():
             say(f"warning: {name} was not held by you, nor by anybody")
         if receipt.state == "queued":
             words = [f"{line} (queued: the remote is away)" for line in words]
