@@ -209,6 +209,9 @@ class GitHooksStep:
         return Line(f"git hook {hook.event}", where, names.get(hook.state, "there"), will)
 
 
+_NOW = {"installed": "there", "absent": "not there"}
+
+
 @dataclass(frozen=True)
 class AgentsStep:
     """The hooks of coding agents, in this project's settings of theirs."""
@@ -228,6 +231,7 @@ class AgentsStep:
                         raise
                     lines.append(Line(f"hooks of {agent.title}", "", "can't be told", f"nothing: {error.message}"))
                     continue
+                now = {one.path: _NOW.get(one.state, str(one.state)) for one in files.status(agent, place)}
                 for one in placed:
                     will = {"installed": "add ours", "updated": "update ours", "restored": "put back what was there"}
                     does = (
@@ -237,8 +241,7 @@ class AgentsStep:
                         if one.note
                         else ""
                     )
-                    now = "there" if one.state == "installed" else "not there" if one.state == "absent" else str(one.state)
-                    lines.append(Line(f"hooks of {agent.title}", show(_from(top, one.path), 200), now, does))
+                    lines.append(Line(f"hooks of {agent.title}", show(_from(top, one.path), 200), now[one.path], does))
             return lines
 
     def do(self) -> Sequence[str]:

@@ -173,6 +173,7 @@ def test_agents_that_are_used_here_get_their_hooks_and_lose_them_again(seat: Sea
     plan = {line["what"]: line for line in seat.ok("install", "--dry-run")["plan"]}
     assert (plan["hooks of Claude Code"]["where"], plan["hooks of Claude Code"]["will"]) == (".claude/settings.json", "add ours")
     assert plan["hooks of Codex"]["where"] == ".codex/hooks.json"
+    assert {plan[f"hooks of {agent}"]["now"] for agent in ("Claude Code", "Codex")} == {"not there"}
     assert plan["hooks of Gemini CLI"]["will"].startswith("nothing:")  # it can't be read for sure
     assert "hooks of Cursor" not in plan
     assert snapshot(seat.path) == before
@@ -181,9 +182,14 @@ def test_agents_that_are_used_here_get_their_hooks_and_lose_them_again(seat: Sea
     assert '"gitcoord hook"' in settings.read_text()
     assert {line["will"].partition(":")[0] for line in seat.ok("install", "--yes")["plan"]} == {"", "nothing"}
     gone = {
-        line["where"]: line["will"] for line in seat.ok("uninstall", "--dry-run")["plan"] if line["what"].startswith("hooks of")
+        line["where"]: (line["now"], line["will"])
+        for line in seat.ok("uninstall", "--dry-run")["plan"]
+        if line["what"].startswith("hooks of")
     }
-    assert gone == {".claude/settings.json": "put back what was there", ".codex/hooks.json": "take ours out"}
+    assert gone == {
+        ".claude/settings.json": ("there", "put back what was there"),
+        ".codex/hooks.json": ("there", "take ours out"),
+    }
     seat.ok("uninstall", "--yes")
     assert snapshot(seat.path) == before
 
