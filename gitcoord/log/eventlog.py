@@ -79,6 +79,21 @@ class EventLog:
             return Checked()
         return known
 
+    def _known_here(self) -> Checked:
+        """What is remembered, else what was fetched here: that is seen, too, though no command of ours has looked at it yet."""
+        known = self._remembered()
+        if known.good:
+            return known
+        with suppress(Alarm):  # the remote may have been set right since
+            return self._fetched(known)
+        return known
+
+    def _fetched(self, known: Checked) -> Checked:
+        """What was fetched here, checked beyond what is known; only the latter where nothing was fetched, or no branch of ours."""
+        tip = self.tip.local()
+        checked = self._look_through(tip, known) if tip else known
+        return checked if checked.good else known
+
     def view(self) -> View:
         """The branch as remembered here, without asking the remote."""
         checked = self._remembered()
@@ -87,19 +102,18 @@ class EventLog:
                 return View(checked, self._history.state_at(checked.good, checked.seq))
         except Pruned:  # all is checked again, and what was good must still be there
             checked = replace(checked, tip=NULL, bad=())
-        tip = self.tip.local()
-        checked = self._check(tip, checked) if tip else checked
+        checked = self._fetched(checked)
         return View(checked, self._history.state_at(checked.good, checked.seq))
 
     def refresh(self, seconds: float) -> View:
         """The branch as it is now. Raises Unreachable, NotInitialised, Rewritten."""
         end = monotonic() + seconds
-        known = self._remembered()
+        known = self._known_here()
         try:
             checked = self._seen(self.tip.read(seconds), known)
         except Rewritten:
             # A mirror may lag behind what was seen elsewhere: only the second look in a row counts.
-            checked = self._seen(self.tip.read(max(2.0, end - monotonic())), self._remembered())
+            checked = self._seen(self.tip.read(max(2.0, end - monotonic())), self._known_here())
         self.memory.note_read(self.now())
         self.keeper.note(checked.good, checked.seq)
         return View(checked, self._history.state_at(checked.good, checked.seq), self.now())
@@ -133,14 +147,19 @@ class EventLog:
         return self._check(tip, known)
 
     def _check(self, tip: Oid, known: Checked) -> Checked:
-        checked = self._history.check(tip, known, self._note)
-        self._read.add((known.tip, tip))
+        checked = self._look_through(tip, known)
         if checked.good == NULL:
             raise Alarm(
                 f"the branch on {self.tip.where} is not a coordination branch: {checked.bad[0].reason if checked.bad else 'empty'}",
                 hint="gitcoord doctor, or another name: gitcoord config branch NAME",
             )
-        if checked != known:
+        return checked
+
+    def _look_through(self, tip: Oid, known: Checked) -> Checked:
+        """What the tip has beyond what is known, remembered if it is a branch of ours."""
+        checked = self._history.check(tip, known, self._note)
+        self._read.add((known.tip, tip))
+        if checked != known and checked.good:
             checked = replace(checked, bad=checked.bad[-BAD_KEPT:])
             self.memory.save(checked)
             self.tip.keep(checked.tip)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from clones import Seat
+from clones import Seat, Seats
 from gits import attempt, git
-from remotes import Remote
+from remotes import Remote, RemoteFactory
 
 from gitcoord.core import rules
 from gitcoord.core.heartbeats import HeartbeatRecorded
@@ -420,3 +420,28 @@ def test_a_rewritten_branch_is_an_alarm_and_nothing_is_overwritten(
     assert "hint" in ran.json
     assert attempt(file_remote.path, "rev-parse", REF).out == after
     assert "rewritten" in ada.run("doctor").out or "gone" in ada.run("doctor").out
+
+
+@pytest.mark.parametrize("damage", [_rewind, _reroot, _delete])
+def test_what_a_clone_has_fetched_and_never_looked_at_is_seen_too(
+    pair: tuple[Seat, Seat], file_remote: Remote, seats: Seats, damage: Callable[[Remote], None]
+) -> None:
+    (fresh,) = seats(file_remote, "fresh")
+    seen = fresh.git("rev-parse", "refs/remotes/origin/coordination")
+    damage(file_remote)
+    for words in (("status",), ("start", "eve"), ("init",)):
+        ran = fresh.run(*words, "--json")
+        assert (ran.code, ran.json.get("seen")) == (8, seen), ran
+    assert "gitcoord init --remove" in fresh.run("doctor").out
+    fresh.ok("init", "--remove")
+    assert fresh.run("init").code == (8 if damage is _reroot else 0)  # what stands there now is no branch of ours
+
+
+def test_a_branch_of_that_name_that_was_fetched_and_is_none_of_ours_is_no_alarm(remotes: RemoteFactory, seats: Seats) -> None:
+    remote = remotes.make("file")
+    git(remote.path, "branch", "coordination", "main")
+    (seat,) = seats(remote, "ada")
+    _delete(remote)
+    assert seat.run("status").code == 1
+    assert seat.run("init").code == 0
+    assert seat.ok("start", "ada")["state"] == "committed"
