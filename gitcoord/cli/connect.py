@@ -218,6 +218,12 @@ def looked_at() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def earlier(count: int, who: str = "", *, more: bool = False) -> str:
+    """Return the line that says how many earlier ones are not shown. `who`: which ones; `more`: there may be more."""
+    what = f"one{who} is" if count == 1 and not more else f"ones{who} are"
+    return f"{count}{' or more' if more else ''} earlier {what} not shown (--limit)"
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
     """A table: rich where somebody looks, plain columns elsewhere, at most 40 lines then."""
     clean = [[show(cell, 100) for cell in row] for row in rows]

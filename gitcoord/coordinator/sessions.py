@@ -49,6 +49,8 @@ class Sessions:
         """Make sure that a session acts, and return the actor: under an agent a session is started by itself, and a notice says so.
         Raises NoSession.
         """
+        if not self.acting.session:
+            self._take_up()
         actor = self.acting.actor
         if actor.session:
             return actor

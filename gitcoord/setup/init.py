@@ -142,14 +142,19 @@ def check_removal(found: Connection) -> None:
     """Raises GitcoordError while something is unsent."""
     waiting, refused = found.outbox.waiting(), found.outbox.refused()
     if waiting:
-        raise GitcoordError(f"{len(waiting)} commands are not sent yet", hint="gitcoord sync")
+        raise GitcoordError(f"{_commands(len(waiting))} not sent yet", hint="gitcoord sync")
     for path in chain(*found.earlier()):
         if left := count_left(path):
-            raise GitcoordError(
-                f"{left} commands are unsent in an outbox that this clone used before: {path}", hint="gitcoord sync"
-            )
+            words = f"{_commands(left)} unsent in an outbox that this clone used before: {path}"
+            raise GitcoordError(words, hint="gitcoord sync")
     if refused:
-        raise GitcoordError(f"{len(refused)} queued commands could not be carried out and would be lost", hint="gitcoord doctor")
+        raise GitcoordError(
+            f"{_commands(len(refused))} queued, could not be carried out, and would be lost", hint="gitcoord doctor"
+        )
+
+
+def _commands(count: int) -> str:
+    return "1 command is" if count == 1 else f"{count} commands are"
 
 
 def remove(found: Connection) -> list[str]:

@@ -50,6 +50,9 @@ class Step(Protocol):
     def undo(self) -> Sequence[str]:
         """Takes away exactly what `do` has made; what was done, in words. Raises GitcoordError."""
 
+    def check_undo(self) -> None:
+        """Raises GitcoordError where `undo` must not be: something would be lost."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -115,8 +118,12 @@ class BranchStep:
         """See Step."""
         with self._connect() as here:
             if undo:
-                setup.check_removal(here)
-                return [Line("local files", str(here.outbox.path), "nothing waits", "take away (the branch stays)")]
+                now, will = "nothing waits", "take away (the branch stays)"
+                try:
+                    setup.check_removal(here)
+                except GitcoordError as error:
+                    now, will = error.message, f"nothing as long as that is so: {error.hint}"
+                return [Line("local files", str(here.outbox.path), now, will)]
             setup.check_choice(here.repo)
             try:
                 there = bool(here.coordinator.branch.view(fresh=True).checked.tip)
@@ -137,6 +144,11 @@ class BranchStep:
         """See Step."""
         with self._connect() as here:
             return [f"took away {line}" for line in setup.remove(here)]
+
+    def check_undo(self) -> None:
+        """See Step."""
+        with self._connect() as here:
+            setup.check_removal(here)
 
     def _connect(self) -> AbstractContextManager[Connection]:
         return connect(self.wanted.start, self.wanted.environ)
@@ -186,6 +198,9 @@ class GitHooksStep:
         with connect(self.wanted.start, self.wanted.environ) as here:
             hooks = git_hooks.uninstall(here.repo, shared=self.wanted.shared)
         return [f"{hook.event}: {hook.change}" for hook in hooks if hook.change != "none"]
+
+    def check_undo(self) -> None:
+        """See Step: what others have put in the hooks' place stays."""
 
     def _doing(self, hook: hooks_folder.Hook, way: str) -> str:
         if hook.state == "installed" and hook.way == way:
@@ -252,6 +267,9 @@ class AgentsStep:
         """See Step."""
         return self._each(undo=True)
 
+    def check_undo(self) -> None:
+        """See Step: what others have changed in the files stays."""
+
     def _each(self, *, undo: bool) -> list[str]:
         done: list[str] = []
         with connect(self.wanted.start, self.wanted.environ) as here:
@@ -290,6 +308,12 @@ def _from(top: str, path: Path) -> str:
 def do(every: Sequence[Step]) -> list[str]:
     """Does all steps in order; what was done. Raises GitcoordError, with what was done before it kept: run it again to go on."""
     return [line for step in every for line in step.do()]
+
+
+def check_undo(every: Sequence[Step]) -> None:
+    """Raises GitcoordError where something would be lost: then nothing is to be undone at all."""
+    for step in every:
+        step.check_undo()
 
 
 def undo(every: Sequence[Step]) -> list[str]:

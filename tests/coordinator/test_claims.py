@@ -284,6 +284,7 @@ def test_what_was_hardly_meant_is_said_or_asked_about(pair: tuple[Seat, Seat], t
     assert "no session is called nobody" in ada.run("log", "--session", "nobody").err
     cut = ada.run("log", "--limit", "3")
     assert f"{len(ada.ok('log', '--limit', '99')['events']) - 3} earlier ones are not shown" in cut.out
+    assert "1 earlier one is not shown" in ada.run("log", "--limit", str(len(ada.ok("log")["events"]) - 1)).out
     for outbox in (str(tmp_path / "outbox"), "~/outbox", "clone", "machine"):
         ada.ok("config", "desk", outbox)
 
@@ -366,6 +367,8 @@ def test_settings_of_all_are_shared(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     ada.ok("config", "--shared", "max_ttl", "2h")
     assert ben.ok("config", "--shared", "max_ttl")["value"] == 7200
+    assert ben.run("config", "--shared", "skip_ci").out == "true\n"  # as it is typed
+    assert "autoclaim = false\n" in ben.run("config").out
     assert ben.run("claim", "x", "--ttl", "3h").code == 2
 
 

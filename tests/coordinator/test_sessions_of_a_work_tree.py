@@ -14,6 +14,9 @@ from clones import PROGRAM, Seat, Seats
 from gits import git
 from remotes import Remote
 
+from gitcoord.machine import processes
+from gitcoord.machine.identity import Identity
+
 
 @pytest.fixture
 def ada(file_remote: Remote, seats: Seats) -> Seat:
@@ -174,3 +177,18 @@ def test_an_agent_in_a_container_does_not_become_the_one_outside(ada: Seat) -> N
     for path in (ada.path / ".git" / "gitcoord").rglob("main.json"):
         os.utime(path, (0, 0))
     assert Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-3"}).ok("start")["session_id"] == "main"
+
+
+def test_a_persons_start_that_landed_and_was_killed_is_taken_up_by_whatever_comes_next(
+    ada: Seat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Identity, "bind", dies)
+        patch.setattr(processes, "born", lambda _: "gone")  # the process that notes it will be no more
+        with ada.here() as found, pytest.raises(KeyboardInterrupt):
+            found.coordinator.sessions.start("ada")
+    assert ada.ok("claim", "x")["outcome"] == "held"
+    assert [one["claimed_by"] for one in ada.ok("claims", "--mine")["claims"]] == ["ada"]

@@ -77,6 +77,7 @@ def test_people_get_a_table_newest_last_and_bounded(worn: tuple[Seat, Seat, Cloc
     short = ada.ok("history", "src/a.py", "--limit", "1")
     assert ([one["resource"] for one in short["leases"]], short["earlier"]) == (["file:src"], 2)
     assert "2 earlier ones are not shown" in ada.run("history", "src/a.py", "-n", "1").out
+    assert "1 earlier one is not shown" in ada.run("history", "src/a.py", "-n", "2").out
 
 
 def test_a_fresh_clone_tells_the_same(worn: tuple[Seat, Seat, Clock], file_remote: Remote, seats: Seats) -> None:

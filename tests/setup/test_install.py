@@ -119,6 +119,9 @@ def test_what_waits_is_not_thrown_away(seat: Seat, file_remote: Remote) -> None:
     before = snapshot(seat.path)
     ran = seat.run("uninstall", "--yes")
     assert (ran.code, "gitcoord sync" in ran.err) == (1, True)
+    [files] = [line for line in seat.ok("uninstall", "--dry-run")["plan"] if line["what"] == "local files"]
+    assert files["now"] == "1 command is not sent yet"
+    assert files["will"] == "nothing as long as that is so: gitcoord sync"
     assert snapshot(seat.path) == before
 
 

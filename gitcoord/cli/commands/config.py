@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,6 +45,11 @@ def config(
         else:
             values = {name: mask(one) if isinstance(one, str) else one for name, one in asdict(found.settings).items()}
         if key is not None:
-            answer({"key": key, "value": values[key]}, str(values[key]))
+            answer({"key": key, "value": values[key]}, _spelled(values[key]))
         else:
-            answer({"settings": values}, *(f"{name} = {one}" for name, one in values.items()))
+            answer({"settings": values}, *(f"{name} = {_spelled(one)}" for name, one in values.items()))
+
+
+def _spelled(value: Any) -> str:
+    """Return the value as it is typed."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

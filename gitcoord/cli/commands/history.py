@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gitcoord.cli.arguments import resources
-from gitcoord.cli.connect import PLAIN_LINES, answer, connection, options, others_words, out, table
+from gitcoord.cli.connect import PLAIN_LINES, answer, connection, earlier, options, others_words, out, table
 from gitcoord.core.names import word
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import BadInput
@@ -38,7 +38,7 @@ def history(
         )  # fmt: skip
         return
     if len(every) > len(shown):
-        out(f"{len(every) - len(shown)} earlier ones are not shown (--limit)")
+        out(earlier(len(every) - len(shown)))
     rows = [
         [
             str(one.resource) if one.resource != wanted[0] else "it", one.session, one.mode, spell(one.granted_at),
@@ -55,7 +55,7 @@ def history(
         if waits:
             out("")
             if len(waits) > limit:
-                out(f"{len(waits) - limit} earlier ones who waited are not shown (--limit)")
+                out(earlier(len(waits) - limit, " who waited"))
             lines = [
                 [one.session, spell(one.since), spell(one.until) if one.until else "waits still", one.how or ""]
                 for one in waits[-limit:]

@@ -11,7 +11,7 @@ import typer
 
 from gitcoord.cli import output
 from gitcoord.cli.arguments import resource
-from gitcoord.cli.connect import PLAIN_LINES, answer, connection, looked_at, options, others_words, out, say
+from gitcoord.cli.connect import PLAIN_LINES, answer, connection, earlier, looked_at, options, others_words, out, say
 from gitcoord.connection.connect import utc_now
 from gitcoord.coordinator import watch
 from gitcoord.core.names import parse_session, show
@@ -49,7 +49,7 @@ def log(
         if who is not None and not entries and who not in coordinator.branch.view(fresh=False).state.sessions:
             say(f"no session is called {who}: gitcoord peers")
         if left:
-            out(f"{left}{'' if all_counted else ' or more'} earlier ones are not shown (--limit)")
+            out(earlier(left, more=not all_counted))
         with others_words():
             for one in entries:
                 _print_entry(one)

@@ -12,5 +12,7 @@ def uninstall(yes: Yes = False, dry_run: DryRun = False, shared: Shared = False)
     """Undo `install`: the hooks, and all local files and settings. The branch on the remote stays."""
     steps = installation.steps(asked_for(shared=shared))
     lines = installation.plan(steps, undo=True)
+    if not dry_run:
+        installation.check_undo(steps)
     done = installation.undo(steps) if agree(lines, "uninstall", yes=yes, dry_run=dry_run) else []
     answer({"plan": records(lines), "done": done}, *(f"done: {line}" for line in done))
