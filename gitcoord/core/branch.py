@@ -291,7 +291,7 @@ def setting_value(key: str, text: str) -> str:
         return words[text.strip().lower()]
     if key == "guard":
         if text.strip().lower() not in get_args(GuardMode):
-            raise BadInput(f"{key} is warn, block or off, not {text!r}", hint=f"gitcoord config --shared {key} warn")
+            raise BadInput(f"{key} is warn, ask, block or off, not {text!r}", hint=f"gitcoord config --shared {key} warn")
         return text.strip().lower()
     if key == "talk_limit":
         if not (is_whole(text.strip()) and int(text) <= 1000):

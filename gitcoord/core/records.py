@@ -79,7 +79,7 @@ ClaimKey = tuple[str, str, str]
 Mode = Literal["exclusive", "shared"]
 
 
-GuardMode = Literal["warn", "block", "off"]
+GuardMode = Literal["warn", "ask", "block", "off"]
 """What the guard does about a file that another holds."""
 
 

@@ -33,6 +33,13 @@ def lines(said: Answer, *, why: bool = True) -> list[str]:
     return found
 
 
+def reasons(said: Answer) -> list[str]:
+    """Return why each holder holds what is in the way, in the holder's own words, where it said so."""
+    first = sorted(said.hindrances, key=lambda one: one.new)[:SHOWN]
+    why = ((one.lease.claimed_by, one.lease.reason or one.lease.phase or "") for one in first)
+    return list(dict.fromkeys(f"{holder}: {show(text, 100)}" for holder, text in why if text))
+
+
 def _line(one: Hindrance, *, why: bool) -> str:
     lease = one.lease
     paths = ", ".join(show(path, 100) for path in one.paths[:SHOWN])

@@ -1,4 +1,4 @@
-"""What hooks leave on a session's outbox without the network and without loading the outbox: heartbeats, and the session's end.
+"""What hooks leave on a session's outbox without the network and without loading the outbox: heartbeats, a message, its end.
 
 Whoever flushes that outbox next sends them. Loads the standard library only.
 """
@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitcoord.core.names import show
+from gitcoord.core.names import SUBJECT_LIMIT, show
 from gitcoord.errors import mask
 from gitcoord.machine import files, ids
 from gitcoord.machine.identity import Binding
@@ -37,13 +37,24 @@ def heartbeat(binding: Binding, entry: Mapping[str, object]) -> None:
 
 def end(binding: Binding) -> None:
     """Leaves the end of exactly that run, behind all that it has said before. Raises ValueError, OSError."""
+    _leave(binding, "session.end", {})
+
+
+def alert(binding: Binding, to: str, subject: str, text: str) -> None:
+    """Leaves a message of the session to another, behind all that it has said before. Raises ValueError, OSError."""
+    said = {"to": to, "subject": show(mask(subject), SUBJECT_LIMIT), "message": text, "type": "alert"}
+    _leave(binding, "message.send", said)
+
+
+def _leave(binding: Binding, kind: str, more: Mapping[str, object]) -> None:
+    """Leaves a command that nobody waits for, as a process that has loaded all commands would write it."""
     outbox = _folder(binding, "outbox")
     said = [*outbox.glob("*.json"), *_folder(binding, "spool", binding.session).glob("*.json")]
     op = ids.new_id(after=max((path.stem for path in said), default=""))
-    command = {"op": op, "session": binding.session, "run_id": binding.run_id, "at": stamp()}
+    command = {"op": op, "session": binding.session, "run_id": binding.run_id, "at": stamp(), **more}
     # The mark first: whoever flushes in between must know that nobody waits for the answer.
     files.touch(_folder(binding, "queued") / op)
-    files.write_json(outbox / f"{op}.json", {"kind": "session.end", "command": command, "since": ""}, durable=True)
+    files.write_json(outbox / f"{op}.json", {"kind": kind, "command": command, "since": ""}, durable=True)
 
 
 def _folder(binding: Binding, *names: str) -> Path:

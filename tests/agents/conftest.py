@@ -16,6 +16,7 @@ from remotes import Remote
 
 from gitcoord.agents.settings import files
 from gitcoord.agents.settings.table import agents
+from gitcoord.core.records import Message
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +87,12 @@ class Day:
         with self.ben.here() as found:
             claims = found.coordinator.branch.view().state.claims
             return {one.resource.name: one.claimed_by for one in claims.values()}
+
+    def mail(self) -> list[Message]:
+        """What ben has been sent."""
+        with self.ben.here() as found:
+            known = found.coordinator.branch.view().state.messages
+            return [known[id] for id in known if known[id].to == "ben"]
 
     def ended(self) -> bool:
         """Whether every session but ben's has ended; the hook of an end leaves it to the background."""

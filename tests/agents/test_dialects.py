@@ -93,15 +93,16 @@ def test_nobody_is_made_to_go_on_twice() -> None:
     assert all(printed(sent, GO_ON) is None for sent in nagged)
 
 
-def test_a_question_becomes_a_warning_where_nobody_can_be_asked() -> None:
+def test_who_says_that_its_person_can_be_asked_passes_a_question_on() -> None:
     for sent in ALL:
         if sent.means["kind"] != "before-edit":
             continue
         dialect = choose(sent.payload, sent.environ, sent.named)
-        said = dialect.write(dialect.read(sent.payload, sent.environ), ASK)
-        assert ASK.reason in said
+        occasion = dialect.read(sent.payload, sent.environ)
+        said = dialect.write(occasion, ASK)
+        assert occasion.asks == (sent.agent not in {"codex", "gemini", "opencode"})
+        assert (ASK.reason in said, '"ask"' in said) == (occasion.asks, occasion.asks)
         assert "deny" not in said
-        assert ('"ask"' in said) == (sent.agent not in {"codex", "gemini", "opencode"})
 
 
 # --- what others may put in ------------------------------------------------------------------------------------------

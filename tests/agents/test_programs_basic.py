@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from agent_programs import PROGRAMS
 from clones import until
+from model_server import Turn
 
 if TYPE_CHECKING:
     from conftest import Day
@@ -20,20 +21,36 @@ STAY = {
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_session_is_briefed_its_edit_of_a_held_file_denied_and_its_end_told(day: Day, name: str) -> None:
+def test_a_session_is_briefed_kept_from_a_held_file_and_signed_off(day: Day, name: str) -> None:
+    """With `block` its edit is denied; with `warn` once, and the same edit again is done."""
     if name in UNGUARDED:
         pytest.skip(UNGUARDED[name])
     player = day.player(name)
-    day.rule("guard", "block")
+    day.seat.git("config", "gitcoord.guard", "block")
     before = day.held.read_bytes()
+    seen: list[bytes] = []
+
+    def warn() -> None:
+        seen.append(day.held.read_bytes())
+        day.seat.git("config", "gitcoord.guard", "warn")
+
     edits = player.program.edit(str(day.held), "files", "changed")
-    mark = day.model.play("work", *edits, "Done.")
+    again = edits[-1]
+    mark = day.model.play(
+        "work",
+        *edits,
+        Turn(calls=(again,), first=warn),
+        Turn(calls=(again,), first=lambda: seen.append(day.held.read_bytes())),
+        "Done.",
+    )
     player.run(f"{mark} change src/api.py")
     assert len(day.sessions()) == 1, player.log
     [session] = day.sessions()
-    briefed = day.model.times("work", f"You are session {session}")
-    assert briefed == [1] * (len(edits) + 1), player.log
-    assert day.model.times("work", "src/api.py is held by ben")[-2:] == [0, 1], player.log
-    assert day.held.read_bytes() == before
+    assert day.model.times("work", f"You are session {session}") == [1] * (len(edits) + 3), player.log
+    assert day.model.times("work", "src/api.py is held by ben")[-4:] == [0, 1, 2, 2], player.log
+    assert day.model.times("work", "The same edit again goes through")[-3:] == [0, 1, 1], player.log
+    assert day.model.times("work", "ben: a rewrite")[-3:] == [0, 1, 1], player.log
+    assert (seen, day.held.read_bytes()) == ([before] * 2, before.replace(b"files", b"changed"))
+    until(lambda: [one.subject for one in day.mail()] == [f"{session} edited src/api.py, which you hold"], "ben was never told")
     if name not in STAY:
         until(day.ended, f"{name} never ended its session")

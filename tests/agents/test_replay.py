@@ -123,15 +123,15 @@ def test_a_message_waits_for_an_event_at_which_the_agent_reads(office: tuple[Sea
     assert told, agent
 
 
-def test_a_warning_waits_for_an_event_at_which_the_agent_reads(office: tuple[Seat, Seat]) -> None:
+@pytest.mark.parametrize(("agent", "mode"), [("cursor", "warn"), ("codex", "ask"), ("gemini", "ask")])
+def test_who_can_not_be_asked_is_denied_once(office: tuple[Seat, Seat], agent: str, mode: str) -> None:
     ada, _ = office
-    ada.git("config", "gitcoord.guard", "warn")
-    call(ada, rows("cursor", "start")[0])
+    ada.git("config", "gitcoord.guard", mode)
+    call(ada, rows(agent, "start")[0])
     until(lambda: not at_work(ada), "the background never ended")
-    edit = next(one for one in rows("cursor", "before-edit") if form(one, DENY)[1] and form(one, TELL) == (True, None))
-    assert call(ada, edit) is None  # nothing is said against it, and a text would get lost there
-    after = next(one for one in rows("cursor", "after-edit") if form(one, TELL)[1])
-    assert fits(call(ada, after), form(after, TELL)[1], {"[news]": "a.py is held by ben until"})
+    edit = next(one for one in rows(agent, "before-edit") if form(one, DENY)[1])
+    assert fits(call(ada, edit), form(edit, DENY)[1], {DENY.reason: "The same edit again goes through, and ben will be told"})
+    assert call(ada, edit) is None
 
 
 @pytest.mark.parametrize("off", [{"GITCOORD": "0"}, {}])

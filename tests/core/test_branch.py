@@ -70,7 +70,7 @@ def test_defaults_are_those_of_the_protocol() -> None:
     ("key", "text", "value"),
     [("default_ttl", "2h", 7200), ("default_ttl", "600", 600), ("grace", "30s", 30), ("retention", "7d", 7 * 86400),
      ("takeover_after", "1 hour", 3600), ("skip_ci", "off", False), ("skip_ci", "No", False), ("quiet_after", "10m", 600),
-     ("heartbeat_share", "0", 0), ("guard", "block", "block"), ("guard", " Off", "off")],
+     ("heartbeat_share", "0", 0), ("guard", "block", "block"), ("guard", "Ask", "ask"), ("guard", " Off", "off")],
 )  # fmt: skip
 def test_setting_changes_for_all(story: Story, key: str, text: str, value: object) -> None:
     event = story.setting("ann", key, text)

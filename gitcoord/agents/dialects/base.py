@@ -12,11 +12,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from gitcoord.agents.dialects import fields
-from gitcoord.agents.hook.event import NOTHING, Answer, Kind, Occasion
+from gitcoord.agents.hook.event import NOTHING, WORDS, Answer, Kind, Occasion
 from gitcoord.machine.agents import Agent, agent_ids
 
 LIMIT = 10_000  # characters of context: the least that an agent takes at once (Codex, 2,500 tokens)
-_WORDS = 2_000  # characters of a reason or a note
 _TOO_LONG = "gitcoord has more to tell than fits here: run `gitcoord briefing` and `gitcoord inbox`."
 _TOOLS: tuple[Kind, Kind] = ("before-edit", "after-edit")
 
@@ -37,7 +36,7 @@ class Dialect(ABC):
     contexts: ClassVar[frozenset[str]] = frozenset()
     """The events at which text gets to the model; at a stop only together with going on."""
     verdicts: ClassVar[frozenset[str]] = frozenset({"allow", "ask", "deny"})
-    """What the agent can be told about an edit. Where its person can't be asked, the question becomes a warning."""
+    """What the agent can be told about an edit. Where its person can't be asked, it is denied once instead."""
 
     def read(self, payload: Mapping[str, Any], environ: Mapping[str, str]) -> Occasion:
         """What the agent called for; never raises, whatever the payload holds."""
@@ -60,6 +59,7 @@ class Dialect(ABC):
             subagent=self.subagent(payload),
             nagged=self.nagged(payload),
             key=self.key(kind, payload),
+            asks="ask" in self.verdicts,
         )
 
     def write(self, occasion: Occasion, answer: Answer) -> str:
@@ -80,26 +80,18 @@ class Dialect(ABC):
         return occasion.event in self.contexts and occasion.kind != "other" and not again
 
     def fitting(self, occasion: Occasion, answer: Answer) -> Answer:
-        """The answer as it can be given now: nothing that has no place, nothing too long, no question that can't be asked."""
+        """Return the answer as it can be given now: nothing without a place, nothing too long, no verdict unknown to the agent."""
         if occasion.kind == "other":
             return NOTHING
         context, verdict, note = answer.context, answer.verdict, answer.note
-        if occasion.kind != "before-edit":
+        if occasion.kind != "before-edit" or verdict not in self.verdicts:
             verdict = ""
-        asked = verdict == "ask"
-        if verdict not in self.verdicts:
-            verdict = ""
-        if asked and not verdict:
-            if self.takes(occasion):
-                context = f"{answer.reason}\n{context}".strip()
-            else:
-                note = note or answer.reason
         if len(context) > LIMIT:
             context = _TOO_LONG  # cut, it would lose the mark that ends others' words
         if not self.takes(occasion) or (occasion.kind == "stop" and not answer.go_on):
             context = ""
         go_on = answer.go_on and occasion.kind == "stop" and bool(context)
-        return replace(answer, context=context, verdict=verdict, reason=answer.reason[:_WORDS], note=note[:_WORDS], go_on=go_on)
+        return replace(answer, context=context, verdict=verdict, reason=answer.reason[:WORDS], note=note[:WORDS], go_on=go_on)
 
     # --- in what agents differ -------------------------------------------------------------------------------------------
 

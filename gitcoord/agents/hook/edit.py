@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from gitcoord.agents.hook import notes
-from gitcoord.agents.hook.event import Answer, Occasion
+from gitcoord.agents.hook.event import WORDS, Answer, Occasion
 from gitcoord.agents.hook.notes import Said
 from gitcoord.agents.hook.place import Here, ground
 from gitcoord.agents.hook.start import connected
@@ -17,14 +17,21 @@ from gitcoord.guard.check import Asked
 from gitcoord.views import quoting
 
 
-def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
-    """Return what the guard says of an edit, as a verdict or a warning. A warning is kept where no text gets to the agent now."""
+def guard(here: Here, occasion: Occasion) -> Said:
+    """Return what the guard says of an edit, as a verdict.
+
+    A warning that comes together with the tool's success is none: what would be warned about is denied once, and the same edit
+    again goes through.
+    """
     try:
         with connected(here, occasion.agent, heard=False) as found:  # what it lost is told where it is listened to
             coordinator = found.coordinator
             said = check.look(
-                coordinator.branch, found.repo, found.settings, Asked(paths=occasion.paths, here=occasion.place, can_ask=True)
-            )  # fmt: skip
+                coordinator.branch,
+                found.repo,
+                found.settings,
+                Asked(paths=occasion.paths, here=occasion.place, can_ask=occasion.asks),
+            )
     except NotInitialised:
         return Said()
     if said.state is not None:
@@ -37,32 +44,37 @@ def guard(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
             fold=coordinator.branch.folds(said.state),
         )
     here.background()
-    if said.outcome in {"blocked", "asked"}:
-        error = words.refusal(said, why=False)
-        reason = f"gitcoord: {error.message}. Next: {error.hint}"
-        return Said(Answer(verdict="deny" if said.outcome == "blocked" else "ask", reason=reason))
-    off = said.outcome == "off"
-    once = [f"{one.lease.fence} {path}" for one in said.hindrances for path in one.paths if not off]
-    tell = [one for one in once if not here.mailbox.told(one)]
+    if said.outcome == "allowed":
+        notes.to_claim(here, targets.targets(ground(here, coordinator.actor.namespace), occasion.paths, occasion.place))
+        return Said()
+    met = [f"{one.lease.fence} {path}" for one in said.hindrances for path in one.paths if said.outcome != "off"]
+    new = [one for one in met if not here.mailbox.told(one)]
 
     def done() -> None:
-        for one in tell:
+        for one in new:
             here.mailbox.tell(one)
-        here.mailbox.tell(notes.quiet(here, said.good, occasion))
+        if said.outcome == "warned" or said.outcome == "off":
+            here.mailbox.tell(notes.quiet(here, said.good, occasion))
 
-    if said.outcome == "allowed":
-        wanted = targets.targets(ground(here, coordinator.actor.namespace), occasion.paths, occasion.place)
-        notes.to_claim(here, wanted)
-        return Said()
-    if not tell or said.outcome != "warned":
+    if said.outcome == "blocked":
+        error = words.refusal(said, why=False)
+        return Said(Answer(verdict="deny", reason=f"gitcoord: {error.message}. Next: {error.hint}"))
+    if said.outcome == "asked":
+        error = words.refusal(said, why=False)
+        reason = f"gitcoord: {error.message}. Next: {error.hint}"
+        return Said(Answer(verdict="ask", reason=reason, note=reason), done)
+    if not new:
         return Said(done=done)
+    return Said(Answer(verdict="deny", reason=_once(said)), done)
+
+
+def _once(said: check.Answer) -> str:
+    """Return why an edit is denied once: who holds what until when, what may be done, and behind a fence the holders' words."""
     lease = said.hindrances[0].lease
     ways = leases.ways_out(lease, [Resource("file", said.hindrances[0].paths[0])])
-    lines = [f"- {line}" for line in words.lines(said)]
-    if not takes:
-        if here.binding is None or occasion.subagent:
-            return Said()
-        here.mailbox.add_news(words.lines(said, why=False))
-        return Said(done=done)
-    text = f"gitcoord: another session holds what you are about to edit. Ask before you go on: {ways}\n"
-    return Said(Answer(context=text + quoting.fenced(lines, secrets.token_hex(16))), done)
+    holders = " and ".join(dict.fromkeys(one.lease.claimed_by for one in said.hindrances))
+    again = f"The same edit again goes through, and {holders} will be told."
+    reason = f"gitcoord: {'; '.join(words.lines(said, why=False))}. {again} Better first: {ways}"
+    why = words.reasons(said)
+    fenced = "\n" + quoting.fenced([f"- {line}" for line in why], secrets.token_hex(16)) if why else ""
+    return reason + fenced if len(reason + fenced) <= WORDS else reason

@@ -11,6 +11,9 @@ from typing import Literal
 Kind = Literal["start", "prompt", "before-edit", "after-edit", "stop", "end", "compact", "other"]
 """The steps that matter to us; `other`: an event that nothing is done about."""
 
+WORDS = 2_000
+"""Characters of a reason or a note: what is longer is cut."""
+
 Verdict = Literal["", "allow", "ask", "deny"]
 """About an edit; "": nothing is said about it, so the agent's own rules decide."""
 
@@ -24,7 +27,7 @@ class Occasion:
     folder that it works in, "" unknown; `event`: its own name of the event; `source`: why it started or ended (`startup`,
     `resume`, `clear`, `compact`, `fork`; `logout` …); `paths`: the files of an edit, absolute or relative to `place`; `subagent`:
     a helper inside of the session called; `nagged`: it goes on only because a hook asked for it; `key`: what is the same in two
-    calls for one event ("": nothing is).
+    calls for one event ("": nothing is); `asks`: its person can be asked about an edit.
     """
 
     kind: Kind
@@ -38,13 +41,14 @@ class Occasion:
     subagent: bool = False
     nagged: bool = False
     key: str = ""
+    asks: bool = False
 
 
 @dataclass(frozen=True)
 class Answer:
     """What the agent is told. `context`: text for the model, bounded and fenced already; `verdict` and `reason`: about the edit,
-    the reason in our words alone, never in another session's; `note`: a line for the person; `go_on`: at a stop, that the agent
-    shall go on with `context`.
+    the reason in our words, another session's only behind a fence; `note`: a line for the person; `go_on`: at a stop, that the
+    agent shall go on with `context`.
     """
 
     context: str = ""

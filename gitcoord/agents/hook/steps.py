@@ -20,7 +20,7 @@ from gitcoord.agents.hook.notes import Said, beat
 from gitcoord.agents.hook.place import Here, ground, is_first
 from gitcoord.agents.mailbox import Handful
 from gitcoord.core import term
-from gitcoord.core.guard import in_the_way
+from gitcoord.core.guard import Target, in_the_way
 from gitcoord.core.names import LINE_LIMIT, show
 from gitcoord.core.overlap import covers
 from gitcoord.core.term import is_over
@@ -37,7 +37,7 @@ _ENDS_NOTHING = frozenset({"clear", "resume"})  # the agent's process goes on, u
 def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) -> Said:
     """Does the step that the occasion is. `takes`: whether a text that is given now gets to the agent; else it is kept."""
     if occasion.kind == "before-edit":
-        return _before_edit(here, occasion, takes=takes)
+        return _before_edit(here, occasion)
     if occasion.kind == "after-edit":
         return _after_edit(here, occasion, takes=takes)
     if occasion.subagent or not is_first(here, occasion, payload):
@@ -61,7 +61,7 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
 # --- edits -------------------------------------------------------------------------------------------------------------
 
 
-def _before_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
+def _before_edit(here: Here, occasion: Occasion) -> Said:
     """Whether somebody else holds the file; what is plain is told without git and without the network."""
     if not occasion.paths:
         return Said()
@@ -71,14 +71,14 @@ def _before_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
     if seen is None:
         from gitcoord.agents.hook import edit
 
-        return edit.guard(here, occasion, takes=takes)
+        return edit.guard(here, occasion)
     wanted = targets.targets(ground(here, seen.repo), occasion.paths, occasion.place)
     session = here.binding.session if here.binding else ""
     hit = in_the_way(seen.leases, wanted, session=session, now=datetime.now(UTC), grace=seen.grace, fold=seen.fold)
     if hit and not here.mailbox.told(notes.quiet(here, seen.good, occasion)):
         from gitcoord.agents.hook import edit
 
-        return edit.guard(here, occasion, takes=takes)
+        return edit.guard(here, occasion)
     if not hit:
         now = datetime.now(UTC)
         mine = [one.resource for one in seen.leases if one.claimed_by == session and not is_over(one, now)]
@@ -92,11 +92,33 @@ def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
     if here.binding is None:
         return Said()
     here.mailbox.touch()
-    names = [one.path for one in targets.targets(ground(here, here.binding.repo), occasion.paths, occasion.place)]
+    wanted = targets.targets(ground(here, here.binding.repo), occasion.paths, occasion.place)
+    names = [one.path for one in wanted]
     if names:
         beat(here.binding, "edited", show(names[0], LINE_LIMIT), names)
+        _tell_holders(here, here.binding, wanted)
     here.background()
     return _show(here, here.binding) if takes and not occasion.subagent else Said()
+
+
+def _tell_holders(here: Here, binding: Binding, wanted: list[Target]) -> None:
+    """Sends each holder of what was edited a message, once, where the guard had told the agent before that it is held."""
+    seen = cache.read(here.shared)
+    if seen is None:
+        return
+    hit = in_the_way(seen.leases, wanted, session=binding.session, now=datetime.now(UTC), grace=seen.grace, fold=seen.fold)
+    for lease, hits in hit:
+        for one in hits:
+            met = f"{lease.fence} {one.path}"
+            if here.mailbox.told(met) and not here.mailbox.told(f"edited {met}"):
+                what = lease.resource.name if lease.resource.name == one.path else f"a file of {lease.resource.name}"
+                spool.alert(
+                    binding,
+                    lease.claimed_by,
+                    f"{binding.session} edited {what}, which you hold",
+                    f"It was told first that you hold it (fence {lease.fence}), and went on. Your lease goes on, too.",
+                )
+                here.mailbox.tell(f"edited {met}")
 
 
 # --- the end of a turn, and of the session -----------------------------------------------------------------------------
