@@ -119,6 +119,9 @@ def test_a_note_of_what_is_held_is_never_judged_by_an_older_view_nor_overwritten
     notes.see("ada", {}, 8)
     assert notes.held("ada") == ["7 file:b"]
     assert notes.missing("ada", set(), 9) == ["7 file:b"]
+    Identity(tmp_path).see("ben", {}, 9)
+    Identity(tmp_path).see("ben", {"4 file:a": LEASE}, 5)  # over by then
+    assert notes.held("ben") == []
     # What was given back meanwhile is not noted anew by who comes late, and so is never lost.
     notes.drop("ada", ["7 file:b"])
     notes.add("ada", {"7 file:b": LEASE}, 7)

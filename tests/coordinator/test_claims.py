@@ -67,6 +67,22 @@ def test_a_heartbeat_renews_what_is_due(earlier: tuple[Seat, Seat, Clock]) -> No
         assert lease.expires_at == first.expires_at + timedelta(minutes=expected)
 
 
+def test_a_lease_of_which_a_third_has_passed_is_renewed_by_itself(earlier: tuple[Seat, Seat, Clock]) -> None:
+    ada, _, clock = earlier
+    with ada.here(clock) as found:
+        found.coordinator.setup.set_shared("heartbeat_every", "24h")  # no heartbeat is due for its own sake
+        [given] = found.coordinator.claims.acquire(file("x"), ttl_seconds=3600).claims
+    for minutes, renewed in ((19, False), (2, True)):
+        clock.move(minutes=minutes)
+        with ada.here(clock) as found:
+            binding = found.coordinator.parts.identity.get("ada")
+            assert binding is not None
+            spool.heartbeat(binding, {"at": spool.stamp(found.coordinator.now().timestamp()), "action": "edited", "target": "x"})
+            found.coordinator.branch.sync(if_due=True)
+            [lease] = found.coordinator.claims.leases(mine=True, overlapping=None)
+            assert (lease.expires_at > given.expires_at) is renewed
+
+
 def test_the_grace_is_waited_for_before_a_take_over(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, clock = earlier
     with ada.here(clock) as found:

@@ -17,7 +17,9 @@ from gitcoord.core.claims import AcquireClaims
 from gitcoord.core.events import digest
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.names import Resource
+from gitcoord.core.state import State
 from gitcoord.errors import BadInput, GitFault, Held, NotHeld, NotInTime
+from gitcoord.log.history import History
 from gitcoord.log.outcomes import View
 from gitcoord.outbox.batch import Batch
 
@@ -226,6 +228,31 @@ def test_a_message_that_was_taken_and_could_not_be_read_comes_with_the_next_look
         mail = coordinator.messages.inbox()
     assert [message.subject for message in mail.found] == ["late"]
     assert mail.again == {message.id for message in mail.found}
+
+
+def test_what_has_landed_is_told_although_what_came_after_it_can_not_be_read(
+    pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run under the same id finds the first one on the branch, and then git dies."""
+    ada, _ = pair
+    known = next((ada.path / ".git" / "gitcoord").glob("checked-*.json"))
+    before = known.read_bytes()
+    with ada.here() as found:
+        first = found.coordinator.claims.acquire(file("x"), op="seven")
+    known.write_bytes(before)
+    real, failed = History.state_at, list[str]()
+
+    def dies_once(self: History, good: str, seq: int) -> State:
+        if good == first.receipt.commit and not failed:
+            failed.append(good)
+            raise GitFault("git cat-file failed: no answer in time")
+        return real(self, good, seq)
+
+    monkeypatch.setattr(History, "state_at", dies_once)
+    with ada.here() as found:
+        again = found.coordinator.claims.acquire(file("x"), op="seven")
+    assert failed
+    assert [lease.fence for lease in again.claims] == [lease.fence for lease in first.claims]
 
 
 def test_a_git_that_dies_once_a_claim_has_landed_makes_no_failure_of_it(

@@ -27,7 +27,7 @@ from gitcoord.core.events import Caller, Command, Event
 from gitcoord.core.messages import SendMessage
 from gitcoord.core.state import State
 from gitcoord.core.times import spell
-from gitcoord.errors import Held, NotHeld, Unknown
+from gitcoord.errors import GitFault, Held, NotHeld, Unknown
 from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.git.tip import Swap
 from gitcoord.log import wire
@@ -201,6 +201,26 @@ def test_a_stopped_flusher_holds_nobody_up(pair: tuple[Seat, Seat], file_remote:
     assert ran.code in (0, 5, 9), ran
     held = {one["resource_name"] for one in ada.ok("claims")["claims"]}
     assert ran.code != 0 or "x" in held
+
+
+def test_what_the_slow_process_may_still_send_has_no_certain_end(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
+    """This one went past the process that holds the lock; that one was only slow, and has noted the command for its push by now."""
+    ada, _ = pair
+    with ada.here() as found:
+        coordinator = found.coordinator
+        command = AcquireClaims(
+            op=found.outbox.next_id(), session="ada", run_id=coordinator.actor.run_id, at=coordinator.now(), resources=("file:x",)
+        )  # fmt: skip
+
+        def fails_meanwhile(self: EventLog, *_: object) -> None:
+            found.outbox.note_push(self.known(), [command.handle])
+            raise GitFault("git push failed: it was ended by signal 9")
+
+        monkeypatch.setattr(EventLog, "_send", fails_meanwhile)
+        found.outbox.put(command)
+        submitter = coordinator.parts.submitter
+        outcome = submitter.batch.send(command, submitter.clock() + submitter.seconds, alone=True)[command.handle]
+    assert isinstance(outcome, Unknown), outcome
 
 
 def test_what_another_process_of_the_clone_sent_meanwhile_is_not_sent_again(
