@@ -193,7 +193,7 @@ def release(at: At, given: schemas.ReleaseGiven) -> Answer:
 
 
 def _end(at: At, given: schemas.ReleaseGiven) -> Answer:
-    name = at.coordinator.actor.session
+    name = at.coordinator.sessions.ensure().session
     receipt = at.coordinator.sessions.end([line for line in (given.done or "").splitlines() if line.strip()], None)
     return Answer(
         {**answers.receipt(receipt), "released": []}, [answers.sent(receipt, f"session {name} ended; what it held is free")]

@@ -179,8 +179,9 @@ def test_an_agent_in_a_container_does_not_become_the_one_outside(ada: Seat) -> N
     assert Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-3"}).ok("start")["session_id"] == "main"
 
 
+@pytest.mark.parametrize("words", [("claim", "x"), ("end",)])
 def test_a_persons_start_that_landed_and_was_killed_is_taken_up_by_whatever_comes_next(
-    ada: Seat, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], ada: Seat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dies(*_: object) -> None:
         raise KeyboardInterrupt
@@ -190,5 +191,8 @@ def test_a_persons_start_that_landed_and_was_killed_is_taken_up_by_whatever_come
         patch.setattr(processes, "born", lambda _: "gone")  # the process that notes it will be no more
         with ada.here() as found, pytest.raises(KeyboardInterrupt):
             found.coordinator.sessions.start("ada")
-    assert ada.ok("claim", "x")["outcome"] == "held"
-    assert [one["claimed_by"] for one in ada.ok("claims", "--mine")["claims"]] == ["ada"]
+    if words[0] == "end":
+        assert ada.run(*words).out == "session ada ended\n"
+    else:
+        assert ada.ok(*words)["outcome"] == "held"
+        assert [one["claimed_by"] for one in ada.ok("claims", "--mine")["claims"]] == ["ada"]

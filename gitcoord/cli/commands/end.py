@@ -28,8 +28,8 @@ def end(
         raise BadInput("--next, --blockers, --tests and --branch are for --handoff", hint="gitcoord end --handoff anyone")
     with connection() as found:
         coordinator = found.coordinator
-        name = coordinator.actor.session
-        held = coordinator.parts.identity.held(name) if name else []
+        name = coordinator.sessions.ensure().session
+        held = coordinator.parts.identity.held(name)
         said = {"next": following, "blockers": blockers, "tests": tests} if to is not None else {}
         where = handoff.code(found, branch) if to is not None else {}
         receipt = coordinator.sessions.end(done or [], notes, to=to, op=options.op, **said, **where)
