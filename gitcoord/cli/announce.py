@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from gitcoord.cli import output
 from gitcoord.cli.connect import connection, options, say
@@ -24,7 +23,7 @@ from gitcoord.errors import BadInput, GitcoordError, NoSession, NotInTime, Unrea
 from gitcoord.git import discovery
 from gitcoord.machine import processes
 from gitcoord.machine.agents import AGENTS, agent_ids
-from gitcoord.machine.identity import Binding, Identity
+from gitcoord.machine.identity import Binding, Identity, seated
 
 LIMIT = 200  # characters of a line
 AT_ONCE = 3  # messages that get a line of their own at a time
@@ -54,7 +53,7 @@ def follow(seconds: float, *, go_on: bool, wake: str) -> None:
         return
     asked = options.session or os.environ.get("GITCOORD_SESSION", "")
     while not is_over():
-        sitting = _sitting(Identity(Path(near.git_dir)), asked, wake)
+        sitting = _sitting(seated(near.git_dir, discovery.git_dirs(near.common_dir), os.environ), asked, wake)
         if sitting is not None or asked:
             options.speak_for(asked or (sitting.session if sitting else ""))
             try:

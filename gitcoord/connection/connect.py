@@ -22,7 +22,7 @@ from gitcoord.coordinator.parts import Parts
 from gitcoord.core import names, secrecy
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, Damaged, GitFault, Unknown
-from gitcoord.git import hub
+from gitcoord.git import discovery, hub
 from gitcoord.git.environment import holds_sockets, keep_ssh_open
 from gitcoord.git.objects import Objects
 from gitcoord.git.remote_tip import RemoteTip
@@ -35,7 +35,7 @@ from gitcoord.log.outcomes import Undoubted
 from gitcoord.machine import files
 from gitcoord.machine.agents import agent_name
 from gitcoord.machine.facts import Facts
-from gitcoord.machine.identity import Identity, owner
+from gitcoord.machine.identity import Identity, owner, seated
 from gitcoord.machine.ids import digest
 from gitcoord.machine.timekeeper import Timekeeper
 from gitcoord.outbox import places as earlier_places
@@ -242,7 +242,7 @@ def connect(
     name = hashlib.sha256(f"{url}\0{settings.branch}".encode("utf-8", "surrogateescape")).hexdigest()[:12]
     folder = files.own(repo.common_dir)
     memory = CloneMemory(folder / f"checked-{name}.json")
-    identity = Identity(Path(repo.git_dir))
+    identity = seated(repo.git_dir, discovery.git_dirs(repo.common_dir), environ)
     boxed = _is_boxed(repo, environ)
     used = earlier_places.others(folder, outbox.path) if at is None else ()
     if at is None and not boxed:

@@ -24,7 +24,7 @@ from gitcoord.core.names import LINE_LIMIT, Resource, file_in, show
 from gitcoord.git import discovery, environment, process
 from gitcoord.machine import background, files
 from gitcoord.machine.agents import OWN_VARIABLE, SESSION_VARIABLES
-from gitcoord.machine.identity import Identity
+from gitcoord.machine.identity import Identity, seated
 from gitcoord.outbox import spool
 
 _ACTIONS = {
@@ -115,8 +115,9 @@ def _trail(path: str, environ: Mapping[str, str]) -> None:
     from gitcoord.core.overlap import covers  # here: the other hooks, which are many, don't pay for it
 
     place = _find(environ)
-    binding = Identity(Path(place.git_dir)).sitting(environ) if place else None
-    if place is None or binding is None:
+    identity = _seated(place, environ) if place else None
+    binding = identity.sitting(environ) if identity else None
+    if place is None or identity is None or binding is None:
         return
     env = {**environment.clean_environment(environ), "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
@@ -133,7 +134,7 @@ def _trail(path: str, environ: Mapping[str, str]) -> None:
     ).split("\0")
     names = [file_in(binding.repo, unicodedata.normalize("NFC", name)) for name in staged if name]
     said = [f"Coord-Session: {binding.session}"]
-    for entry, held in Identity(Path(place.git_dir)).holding(binding.session).items():
+    for entry, held in identity.holding(binding.session).items():
         if held.until <= time.time():
             continue  # a commit is not made under a lease that is over
         fence, _, what = entry.partition(" ")
@@ -215,6 +216,10 @@ def _find(environ: Mapping[str, str]) -> _Place | None:
     return _Place(os.path.realpath(git_dir), os.path.realpath(work_tree), commit, ref)
 
 
+def _seated(place: _Place, environ: Mapping[str, str]) -> Identity:
+    return seated(place.git_dir, discovery.git_dirs(discovery.common(place.git_dir)), environ)
+
+
 def _left(folder: Path) -> Iterator[_Event]:
     """The events that shims have left, oldest first, until there are none; each is gone once it is dealt with."""
     mark = folder / "at-work"
@@ -263,7 +268,7 @@ def _read(lines: list[str], at: float) -> _Event | None:
 
 def _tell(event: _Event, place: _Place, environ: Mapping[str, str]) -> None:
     """Spools the event if a session sits in this work tree, then has its outbox flushed."""
-    binding = Identity(Path(place.git_dir)).sitting(event.who)
+    binding = _seated(place, event.who).sitting(event.who)
     entry = _describe(event, place, environ, binding.repo) if binding else None
     if binding and entry:
         spool.heartbeat(binding, entry)

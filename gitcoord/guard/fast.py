@@ -11,14 +11,13 @@ import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from gitcoord.core.guard import Target, in_the_way
 from gitcoord.core.names import file_in
-from gitcoord.git import environment, process
+from gitcoord.git import discovery, environment, process
 from gitcoord.guard import cache
 from gitcoord.machine import files, processes
-from gitcoord.machine.identity import Identity
+from gitcoord.machine.identity import seated
 
 _SECONDS = 5.0  # a git call of ours takes 2 ms; after this long something is wrong with the repository
 
@@ -46,7 +45,8 @@ def is_allowed(words: Sequence[str], environ: Mapping[str, str]) -> bool:
         if not staged or not staged.endswith(b"\0"):  # silence is no answer, and a commit of nothing is rare
             return False
         names = unicodedata.normalize("NFC", staged.decode("utf-8", "surrogateescape")).split("\0")
-        binding = Identity(Path(os.path.realpath(git_dir))).sitting(environ)
+        own = os.path.realpath(git_dir)
+        binding = seated(own, discovery.git_dirs(os.path.realpath(common)), environ).sitting(environ)
         targets = [Target(file_in(seen.repo, name)) for name in names if name]
         now = datetime.now(UTC)
         if in_the_way(seen.leases, targets, session=binding.session if binding else "", now=now, grace=seen.grace, fold=seen.fold):

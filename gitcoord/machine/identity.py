@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -296,6 +296,20 @@ class Identity:
             with suppress(OSError):
                 files.private_folder(folder)
                 files.update(folder / f"{session}.json", _losses, merge)
+
+
+def seated(git_dir: str, git_dirs: Iterable[str], environ: Mapping[str, str]) -> Identity:
+    """Return the bindings among which whoever has these variables sits.
+
+    An agent's session is the same in every work tree of the clone: the one in which it is bound counts. For a person, and for an
+    agent that is bound nowhere, it is the work tree with that git folder. `git_dirs`: those of all work trees of the clone.
+    """
+    own = Identity(Path(git_dir))
+    agent = agent_ids(environ)
+    if not agent or environ.get("GITCOORD_SESSION") or own.of_agent(agent) is not None:
+        return own
+    others = (Identity(Path(other)) for other in git_dirs if other != git_dir)
+    return next((other for other in others if other.of_agent(agent) is not None), own)
 
 
 def _binding(value: Any) -> Binding:

@@ -13,13 +13,12 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from gitcoord.core.names import Resource
 from gitcoord.git import discovery
 from gitcoord.machine.agents import AGENTS, agent_ids
-from gitcoord.machine.identity import Binding, Identity
+from gitcoord.machine.identity import Binding, Identity, seated
 from gitcoord.statusline import cache
 from gitcoord.statusline.line import Glance, line
 
@@ -50,8 +49,8 @@ def look(folder: str, environ: Mapping[str, str], given: Mapping[str, Any]) -> G
     near = discovery.find(os.path.abspath(folder))
     if near is None:
         return None
-    place = Path(near.git_dir)
-    identity = Identity(place)
+    identity = seated(near.git_dir, discovery.git_dirs(near.common_dir), environ)
+    place = identity.own.parent
     binding = _sitting(identity, environ, given)
     if binding is None:
         return None

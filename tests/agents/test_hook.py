@@ -258,6 +258,7 @@ def test_a_call_that_is_not_for_us_loads_nothing_of_the_rest(ada: Seat, agent: A
     claude.start()
     claude.settle()
     claude.env = {"TOLD": str(told)}
+    claude.id = "another"  # one that was registered nowhere
     (ada.path / "src" / "deep").mkdir(parents=True)
     for place, loads in ((ada.path / "src" / "deep", "True"), (other.path, "False"), (ada.path.parent, "False")):
         claude.run_python(code, claude.payload("UserPromptSubmit", prompt="x", cwd=str(place)))

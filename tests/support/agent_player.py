@@ -74,7 +74,9 @@ class Claude:
 
     @property
     def _variables(self) -> dict[str, str]:
-        outbox = {"GITCOORD_DESK": str(self.seat.outbox)}
+        # Its state apart, too: the ids of other tests' agents are the same.
+        state = self.seat.outbox.parent / f"state-{self.seat.path.name}"
+        outbox = {"GITCOORD_DESK": str(self.seat.outbox), "XDG_STATE_HOME": str(state)}
         return {"CLAUDECODE": "1", "CLAUDE_CODE_SESSION_ID": self.id, **outbox, **self.seat.extra, **self.env}
 
     @property

@@ -60,6 +60,7 @@ class Dialect(ABC):
             nagged=self.nagged(payload),
             key=self.key(kind, payload),
             asks="ask" in self.verdicts,
+            project=fields.place(*(environ.get(name) for name in self.projects)),
         )
 
     def write(self, occasion: Occasion, answer: Answer) -> str:

@@ -53,19 +53,34 @@ def answer(payload: Mapping[str, Any], named: str, environ: Mapping[str, str], o
     dialect = choose(payload, environ, named)
     occasion = dialect.read(payload, environ)
     off = environ.get("GITCOORD") == "0" or environ.get("GITCOORD_HOOK")
-    here = place.find(occasion, environ) if occasion.kind != "other" and not off else None
-    if here is None:
+    places = place.find(occasion, environ) if occasion.kind != "other" and not off else []
+    if not places:
         _print(dialect.write(occasion, NOTHING), Said(), out)  # there are agents that take silence for a no
         return
     try:
-        said = steps.take(here, occasion, payload, takes=dialect.takes(occasion))
+        said = Said()
+        for here, part in places:  # all are done, also where something is said already: the first that has an answer gives it
+            said = _beside(said, steps.take(here, part, payload, takes=said.answer is NOTHING and dialect.takes(occasion)))
         _print(dialect.write(occasion, said.answer), said, out)
     except (Exception, _Over) as error:
         with contextlib.suppress(OSError):  # closed: it was answered
             _print(dialect.write(occasion, NOTHING), Said(), out)
-        _log(here, occasion, f"{type(error).__name__}: {error}")
+        _log(places[0][0], occasion, f"{type(error).__name__}: {error}")
     for notice in files.notices():
-        _log(here, occasion, notice)
+        _log(places[0][0], occasion, notice)
+
+
+def _beside(first: Said, second: Said) -> Said:
+    """Both as one: the first answer that says something, and what is noted once that is printed."""
+    if first.answer is not NOTHING and second.answer is not NOTHING:
+        return first
+    done = [said.done for said in (first, second) if said.done is not None]
+
+    def note() -> None:
+        for one in done:
+            one()
+
+    return Said(second.answer if first.answer is NOTHING else first.answer, note)
 
 
 def _log(here: Here, occasion: Occasion, words: str) -> None:

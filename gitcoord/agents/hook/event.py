@@ -27,7 +27,8 @@ class Occasion:
     folder that it works in, "" unknown; `event`: its own name of the event; `source`: why it started or ended (`startup`,
     `resume`, `clear`, `compact`, `fork`; `logout` …); `paths`: the files of an edit, absolute or relative to `place`; `subagent`:
     a helper inside of the session called; `nagged`: it goes on only because a hook asked for it; `key`: what is the same in two
-    calls for one event ("": nothing is); `asks`: its person can be asked about an edit.
+    calls for one event ("": nothing is); `asks`: its person can be asked about an edit; `project`: the folder that
+    the agent's variables name, "" for none.
     """
 
     kind: Kind
@@ -42,6 +43,7 @@ class Occasion:
     nagged: bool = False
     key: str = ""
     asks: bool = False
+    project: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
         elif len(data) <= _INPUT:
             payload = json.loads(data)
             named = _named(words)
-            if isinstance(payload, dict) and not is_plainly_nobodys(payload, named):
+            if isinstance(payload, dict) and not is_plainly_nobodys(payload, named, environ):
                 from gitcoord.agents.hook.answer import alone, answer
 
                 with alone() as out:
@@ -40,9 +40,10 @@ def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def is_plainly_nobodys(payload: Mapping[str, object], named: str) -> bool:
+def is_plainly_nobodys(payload: Mapping[str, object], named: str, environ: Mapping[str, str]) -> bool:
     """Whether nobody coordinates where the agent works, as far as a few looks at the disk tell: no repository, or one without our
-    folder. A start may be the first thing here, and an agent that wants a word in any case is no plain matter.
+    folder. A start may be the first thing here, and an agent that wants a word in any case is no plain matter; nor is a session
+    that was registered elsewhere.
     """
     place = payload.get("cwd")
     if not isinstance(place, str) or not os.path.isabs(place) or "\0" in place:
@@ -51,7 +52,25 @@ def is_plainly_nobodys(payload: Mapping[str, object], named: str) -> bool:
         return False
     if "start" in str(payload.get("hook_event_name") or payload.get("event") or "start").lower():
         return False
-    here = os.path.realpath(place)
+    if not _is_nobodys(place) or not all(map(_is_nobodys, _elsewhere(payload, environ))):
+        return False
+    from gitcoord.machine import whereabouts
+
+    session = payload.get("session_id") or payload.get("session") or payload.get("sessionId")
+    return not (isinstance(session, str) and os.path.lexists(whereabouts.place(session, environ)))
+
+
+def _elsewhere(payload: Mapping[str, object], environ: Mapping[str, str]) -> list[str]:
+    """The other folders that a call may be about: that of the agent's project, and those of the files that a tool is given."""
+    found = [value for name, value in environ.items() if name.endswith("_PROJECT_DIR")]
+    given = payload.get("tool_input")
+    values = given.values() if isinstance(given, dict) else ()
+    found += [os.path.dirname(value) for value in values if isinstance(value, str) and len(value) < 4096]
+    return [folder for folder in found if os.path.isabs(folder) and "\0" not in folder]
+
+
+def _is_nobodys(folder: str) -> bool:
+    here = os.path.realpath(folder)
     while True:
         own = os.path.join(here, ".git")
         if os.path.isfile(own):

@@ -6,10 +6,11 @@ Never the process's own folder, and never git's variables: a hook may be started
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from gitcoord.agents.mailbox import Mailbox
 from gitcoord.git import discovery, environment
 from gitcoord.git.discovery import Nearby
 from gitcoord.guard import targets
-from gitcoord.machine import background, files
+from gitcoord.machine import background, files, whereabouts
 from gitcoord.machine.agents import MARKS, SESSION_VARIABLES, agent_ids
-from gitcoord.machine.identity import Binding, Identity, owner
+from gitcoord.machine.identity import Binding, Identity, owner, seated
 
 BRANCH = "coordination"
 """The branch by which a new clone is known to belong to a project that coordinates; where it has another name, `gitcoord start`
@@ -32,19 +33,20 @@ _KEPT = 3600.0  # seconds until the marks of such calls are swept away
 
 @dataclass(frozen=True)
 class Here:
-    """The work tree, the environment without what ties git to another repository, what the agent is known by, its session (None:
-    none is bound), and which process it is.
+    """The work tree, the environment without what ties git to another repository, what the agent is known by, the bindings among
+    which it sits (of another work tree of the clone, where it is bound there), and its session (None: none is bound).
     """
 
     near: Nearby
     environ: Mapping[str, str]
     agent: dict[str, str]
+    identity: Identity
     binding: Binding | None
 
     @property
     def own(self) -> Path:
-        """Our folder in the work tree's git folder."""
-        return files.own(self.near.git_dir)
+        """Our folder in the git folder of the work tree in which the agent sits."""
+        return self.identity.own
 
     @property
     def shared(self) -> Path:
@@ -65,25 +67,70 @@ class Here:
         background.begin(self.shared, self.near.work_tree, self.environ, now=now)
 
 
-def find(occasion: Occasion, environ: Mapping[str, str]) -> Here | None:
-    """Where the agent works; None where nobody coordinates."""
-    near = discovery.find(occasion.place) if "\0" not in occasion.place else None
-    if near is None:
-        return None
-    shared = files.own(near.common_dir)
-    in_use = next(shared.glob("checked-*.json"), None) is not None
-    if not in_use and not (occasion.kind == "start" and discovery.is_coordinated(near.common_dir, BRANCH)):
-        return None
+def find(occasion: Occasion, environ: Mapping[str, str]) -> list[tuple[Here, Occasion]]:
+    """Return where the step is done, and what of it; nothing where nobody coordinates.
+
+    An edit is judged by the repository in which the file lies, so one of several may be done in several places. Any other step is
+    its session's, wherever the agent stands: in the payload's folder, in the one that its variables name, or, where nobody
+    coordinates in these, where the session was registered.
+    """
     kept = environment.outside(environ)
     kept |= {name: value for name, value in occasion.ids if name in SESSION_VARIABLES}
     agent = agent_ids(kept)
     if not agent and occasion.agent_id:
         bound = next((row.variable for row in MARKS.values() if row.record == occasion.agent), occasion.agent)
         agent = {bound: occasion.agent_id}
-    identity = Identity(Path(near.git_dir))
-    named = kept.get("GITCOORD_SESSION")
-    binding = identity.get(named) if named else identity.of_agent(agent)
-    return Here(near, kept, agent, binding)
+    found: list[tuple[Here, Occasion]] = []
+    for folder, paths in _folders(occasion).items():
+        here = _here(folder, occasion, kept, agent)
+        if here is not None:
+            found.append((here, replace(occasion, paths=paths)))
+    if any(here.binding is not None for here, _ in found):
+        return found
+    places = [place for place in (occasion.place, occasion.project) if place]
+    near = [here for here in (_here(place, occasion, kept, agent) for place in dict.fromkeys(places)) if here is not None]
+    if not near and occasion.kind != "start":
+        noted = whereabouts.find(occasion.agent_id, environ)
+        near = [here for here in (_here(noted, occasion, kept, agent),) if here is not None and here.binding is not None]
+    here = next((one for one in near if one.binding is not None), next(iter(near), None))
+    if here is None or (found and here.binding is None):
+        return found
+    return [*found, (here, replace(occasion, paths=()) if found else occasion)]
+
+
+def _folders(occasion: Occasion) -> dict[str, tuple[str, ...]]:
+    """The folders in which the files of an edit lie, or would, each with those files. A link's target counts, too."""
+    found = dict[str, tuple[str, ...]]()
+    for path in occasion.paths:
+        given = os.path.join(occasion.place, path)
+        for one in dict.fromkeys((given, os.path.realpath(given)) if os.path.islink(given) else (given,)):
+            folder = os.path.dirname(one)
+            while not os.path.isdir(folder) and os.path.dirname(folder) != folder:
+                folder = os.path.dirname(folder)
+            near = discovery.find(folder) if os.path.isabs(folder) and "\0" not in folder else None
+            if near is not None:
+                found[near.work_tree] = (*found.get(near.work_tree, ()), path)
+    return found
+
+
+def _here(folder: str, occasion: Occasion, environ: Mapping[str, str], agent: dict[str, str]) -> Here | None:
+    """The work tree that the folder lies in, and who sits there; None where nobody coordinates."""
+    near = discovery.find(folder) if "\0" not in folder else None
+    if near is None:
+        return None
+    in_use = next(files.own(near.common_dir).glob("checked-*.json"), None) is not None
+    if not in_use and not (occasion.kind == "start" and discovery.is_coordinated(near.common_dir, BRANCH)):
+        return None
+    named = environ.get("GITCOORD_SESSION")
+    if named:
+        identity = Identity(Path(near.git_dir))
+        return Here(near, environ, agent, identity, identity.get(named))
+    identity = seated(near.git_dir, discovery.git_dirs(near.common_dir), agent)
+    binding = identity.of_agent(agent)
+    if binding is not None and identity.own.parent != Path(near.git_dir):
+        with suppress(OSError):
+            files.private_folder(files.own(near.git_dir))  # where it is, git's hooks tell what is committed there
+    return Here(near, environ, agent, identity, binding)
 
 
 def ground(here: Here, within: str) -> targets.Ground:

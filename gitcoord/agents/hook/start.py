@@ -14,6 +14,7 @@ from gitcoord.agents.mailbox import Mailbox
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.coordinator.briefings import touched
 from gitcoord.guard import cache
+from gitcoord.machine import whereabouts
 
 _SECONDS = 2.0  # that a start waits for the remote, each time it asks it
 
@@ -26,7 +27,7 @@ def connected(here: Here, agent: str, *, cached: bool = False, heard: bool = Tru
     session = here.binding.session if here.binding else None
     with connect(here.near.work_tree, here.environ, session=session, cached=cached, heard=heard, seconds=_SECONDS) as found:
         actor = replace(found.coordinator.actor, agent=here.agent, agent_name=agent or None, owner=here.owner())
-        yield replace(found, coordinator=found.coordinator.acting_as(actor))
+        yield replace(found, coordinator=found.coordinator.acting_as(actor, identity=here.identity))
 
 
 def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
@@ -39,6 +40,7 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
             return Said()
         mailbox = Mailbox.of(here.own, arrived.session)
         mailbox.touch()
+        whereabouts.note(occasion.agent_id, here.near.work_tree, here.environ)
         mailbox.set_claims(on=found.settings.autoclaim)
         view = coordinator.branch.view(fresh=False)
         cache.note(

@@ -25,7 +25,8 @@ from gitcoord.core.names import LINE_LIMIT, show
 from gitcoord.core.overlap import covers
 from gitcoord.core.term import is_over
 from gitcoord.guard import cache, targets
-from gitcoord.machine.identity import Binding, Identity
+from gitcoord.machine import whereabouts
+from gitcoord.machine.identity import Binding
 from gitcoord.outbox import shown, spool
 from gitcoord.views import quoting
 
@@ -139,9 +140,9 @@ def _end(here: Here, binding: Binding, occasion: Occasion) -> Said:
     if occasion.source in _ENDS_NOTHING or ((binding.pid, binding.born) != here.owner() and binding.alive):
         return Said()
     spool.end(binding)  # first: a session that is forgotten here and not ended there would be held for alive for long
-    identity = Identity(Path(here.near.git_dir))
-    identity.forget(binding.session)
-    identity.unbind(binding.session)
+    here.identity.forget(binding.session)
+    here.identity.unbind(binding.session)
+    whereabouts.forget(occasion.agent_id, here.environ)
     here.mailbox.remove()
     here.background(now=True)
     return Said()
@@ -176,7 +177,7 @@ def _show(here: Here, binding: Binding, *, asking: bool = False) -> Said:
 def _ending(here: Here, binding: Binding) -> list[str]:
     """What is to be said, once, of the session's leases that run out soon or are over, as far as is known here."""
     now = time.time()
-    held = Identity(Path(here.near.git_dir)).holding(binding.session)
+    held = here.identity.holding(binding.session)
     ends = [term.ending(entry, one.until, one.ttl, now) for entry, one in held.items()]
     return [text for text in ends if text and not here.mailbox.told(text)][:_ENDS_SHOWN]
 
