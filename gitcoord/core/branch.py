@@ -314,14 +314,14 @@ def shown(settings: Settings) -> dict[str, Any]:
     return values | {f"{CAPACITY}{name}": count for name, count in sorted(settings.capacities.items())}
 
 
-def decide_open(state: State, command: OpenBranch, clock: Clock) -> tuple[Event, ...]:
+def decide_open(state: State, command: OpenBranch, clock: Clock) -> Event | None:
     """Opens the branch; once."""
     if state.seq:
-        return ()
-    return (BranchOpened(id=command.op, seq=1, session=command.session, at=command.at),)
+        return None
+    return BranchOpened(id=command.op, seq=1, session=command.session, at=command.at)
 
 
-def decide_join(state: State, command: JoinHub, clock: Clock) -> tuple[Event, ...]:
+def decide_join(state: State, command: JoinHub, clock: Clock) -> Event | None:
     """Enters the repository's name; nothing where it stands for this one already. Raises BadInput where it stands for another."""
     root = state.rules.repositories.get(command.repo)
     if root is not None and root != command.root and root not in command.own:
@@ -331,11 +331,9 @@ def decide_join(state: State, command: JoinHub, clock: Clock) -> tuple[Event, ..
             hint="gitcoord config repo NAME, with another name for this one; then the same command again",
         )
     if root is not None or len(state.rules.repositories) >= REPOSITORIES:
-        return ()
-    return (
-        RepositoryJoined(
-            id=command.op, seq=state.seq + 1, session=command.session, at=command.at, repo=command.repo, root=command.root
-        ),
+        return None
+    return RepositoryJoined(
+        id=command.op, seq=state.seq + 1, session=command.session, at=command.at, repo=command.repo, root=command.root
     )
 
 
@@ -344,28 +342,24 @@ def way_back(rules: Branch) -> str:
     return f"gitcoord config --shared format {rules.format_used}"
 
 
-def decide_withdraw(state: State, command: WithdrawFormat, clock: Clock) -> tuple[Event, ...]:
+def decide_withdraw(state: State, command: WithdrawFormat, clock: Clock) -> Event | None:
     """Takes the raise back; nothing when the format is not raised."""
     acting(state, command)
     if state.rules.format == state.rules.format_used:
-        return ()
-    return (
-        FormatWithdrawn(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            format=state.rules.format,
-        ),
+        return None
+    return FormatWithdrawn(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+        format=state.rules.format,
     )  # fmt: skip
 
 
-def decide_setting(state: State, command: ChangeSetting, clock: Clock) -> tuple[Event, ...]:
+def decide_setting(state: State, command: ChangeSetting, clock: Clock) -> Event | None:
     """Changes a setting; nothing when it has that value already."""
     acting(state, command)
     value = setting_value(command.key, command.value)
     if with_setting(state.rules.settings, command.key, value) == state.rules.settings:
-        return ()
-    return (
-        SettingsChanged(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            key=command.key, value=value,
-        ),
+        return None
+    return SettingsChanged(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+        key=command.key, value=value,
     )  # fmt: skip

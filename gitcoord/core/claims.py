@@ -221,7 +221,7 @@ def _refusal(
     )
 
 
-def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[Event, ...]:
+def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> Event | None:
     """Grants all, or (`any_of`) the first that is free; who waits gets a place in line instead of a refusal. Raises Held with
     every lease in the way, ClockSkew, BadInput.
     """
@@ -289,16 +289,14 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> tuple[
         "id": command.op, "seq": state.seq + 1, "session": command.session, "run_id": command.run_id, "at": command.at,
     }  # fmt: skip
     if not granted:
-        return (ClaimRenewed(renewed=tuple(renewed), collected=tuple(collected), **common),)
+        return ClaimRenewed(renewed=tuple(renewed), collected=tuple(collected), **common)
     by_clock = any(split_taken(entry)[2] in leases.BY_TIME for entry in taken.values())
-    return (
-        ClaimAcquired(
-            resources=tuple(str(resource) for resource in granted), mode=command.mode, ttl_seconds=ttl, expires_at=until,
-            phase=command.phase, reason=command.reason, estimated_duration=command.estimated_duration,
-            allow_coordination=command.allow_coordination, renewed=tuple(renewed),
-            collected=tuple(collected), taken=tuple(taken.values()), folds=command.folds,
-            witnessed=(clock.witness() is not None) if by_clock else None, **common,
-        ),
+    return ClaimAcquired(
+        resources=tuple(str(resource) for resource in granted), mode=command.mode, ttl_seconds=ttl, expires_at=until,
+        phase=command.phase, reason=command.reason, estimated_duration=command.estimated_duration,
+        allow_coordination=command.allow_coordination, renewed=tuple(renewed),
+        collected=tuple(collected), taken=tuple(taken.values()), folds=command.folds,
+        witnessed=(clock.witness() is not None) if by_clock else None, **common,
     )  # fmt: skip
 
 
@@ -317,7 +315,7 @@ def _stand_in_line(
     place: records.Waiting | None,
     over: Sequence[str],
     clock: Clock,
-) -> tuple[Event, ...]:
+) -> Event | None:
     """A place in line, or the same place for longer, or no event where it stands as it is. `over`: leases in the way that are
     only left to be passed on: whoever stands before may not be asking any more. Raises Held for a wait without end.
     """
@@ -328,9 +326,9 @@ def _stand_in_line(
     if place is not None:
         expired = tuple(entry for entry in over if split_taken(entry)[2] == "expired")
         if expired and _others_had_their_time(state, expired, queue.number(state, place, now), clock):
-            return (queue.LinePassed(taken=expired[: leases.AT_ONCE], **common),)
+            return queue.LinePassed(taken=expired[: leases.AT_ONCE], **common)
         if place.until - now > queue.OUTLIVES and place.run_id == command.run_id:
-            return ()
+            return None
     until = now + queue.STRETCH + queue.OUTLIVES
     given: dict[str, Any] = {
         "resources": tuple(map(str, wanted)), "mode": command.mode, "any_of": command.any_of, "until": until,
@@ -339,7 +337,7 @@ def _stand_in_line(
         "folds": command.folds,
     }  # fmt: skip
     if place is not None:
-        return (queue.ClaimQueued(place=place.seq, **given, **common),)
+        return queue.ClaimQueued(place=place.seq, **given, **common)
     mine = [one for one in state.waiting.values() if one.session_id == command.session and one.until > now]
     if len(mine) >= queue.PLACES:
         raise BadInput(f"{command.session} has {len(mine)} places in line already", hint="gitcoord claims --mine")
@@ -350,7 +348,7 @@ def _stand_in_line(
     told = deadlocks.cycle(state, newcomer, now)
     if told:
         raise deadlocks.deadlock(told, wanted)
-    return (queue.ClaimQueued(**given, **common),)
+    return queue.ClaimQueued(**given, **common)
 
 
 def _others_had_their_time(state: State, expired: Sequence[str], number: int, clock: Clock) -> bool:

@@ -258,7 +258,7 @@ def move_problem(
 # --- deciding ----------------------------------------------------------------------------------------------------------
 
 
-def decide_offer(state: State, command: OfferHandoff, clock: Clock) -> tuple[Event, ...]:
+def decide_offer(state: State, command: OfferHandoff, clock: Clock) -> Event | None:
     """Offers. What was to go along and isn't the session's any more stays away; a late offer is recorded without effect. Raises
     NoSession for a receiver that nobody knows.
     """
@@ -267,13 +267,11 @@ def decide_offer(state: State, command: OfferHandoff, clock: Clock) -> tuple[Eve
         raise NoSession(f"no session is called {command.to}", hint="gitcoord peers, or: gitcoord handoff anyone")
     own = leases.held_now(state, command.session, clocks.date_of(state, clock))
     going = () if late else (own if command.leases is None else _named(own, command.leases))
-    return (
-        HandoffOffered(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, to=command.to,
-            leases=tuple(one.entry for one in going[: leases.AT_ONCE]), branch=command.branch, commit=command.commit,
-            done=command.done, next=command.next, blockers=command.blockers, tests=command.tests, notes=command.notes or None,
-            lapsed=late,
-        ),
+    return HandoffOffered(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, to=command.to,
+        leases=tuple(one.entry for one in going[: leases.AT_ONCE]), branch=command.branch, commit=command.commit,
+        done=command.done, next=command.next, blockers=command.blockers, tests=command.tests, notes=command.notes or None,
+        lapsed=late,
     )  # fmt: skip
 
 
@@ -282,7 +280,7 @@ def _named(own: Sequence[Claim], entries: Iterable[str]) -> list[Claim]:
     return [one for one in own if any(one.resource == resource and fence in (0, one.fence) for fence, resource in wanted)]
 
 
-def decide_take(state: State, command: TakeHandoff, clock: Clock) -> tuple[Event, ...]:
+def decide_take(state: State, command: TakeHandoff, clock: Clock) -> Event | None:
     """Takes; nothing where the session took it before. Raises Held for one that another took, or that is for somebody else, and
     BadInput for one that isn't there.
     """
@@ -293,7 +291,7 @@ def decide_take(state: State, command: TakeHandoff, clock: Clock) -> tuple[Event
     data: dict[str, Any] = {"outcome": "blocked", "blocked_by": [], "handoff": offer.id, "taken_by": offer.taken_by}
     if offer.status != "open":
         if offer.taken_by == command.session:
-            return ()
+            return None
         when = f" {spell(offer.taken_at)}" if offer.taken_at else ""
         raise Held(f"handoff {offer.seq} was taken by {offer.taken_by}{when}", hint="gitcoord handoffs", data=data)
     if not handoffs.is_for(state, offer, session):
@@ -307,12 +305,10 @@ def decide_take(state: State, command: TakeHandoff, clock: Clock) -> tuple[Event
     if granted:
         clocks.trust(state, clock)
     ttl = leases.lease_seconds(state, None)
-    return (
-        HandoffTaken(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, handoff=offer.id,
-            giver=offer.sender, moved=tuple(one.entry for one in moving), resources=tuple(map(str, granted)),
-            ttl_seconds=ttl if granted else 0, expires_at=now + timedelta(seconds=ttl) if granted else None,
-        ),
+    return HandoffTaken(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, handoff=offer.id,
+        giver=offer.sender, moved=tuple(one.entry for one in moving), resources=tuple(map(str, granted)),
+        ttl_seconds=ttl if granted else 0, expires_at=now + timedelta(seconds=ttl) if granted else None,
     )  # fmt: skip
 
 

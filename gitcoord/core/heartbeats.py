@@ -131,19 +131,17 @@ class HeartbeatRecorded(Event):
         return wrong or trespasses.problem(state, self.session, self.touched, self.files_touched)
 
 
-def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> tuple[Event, ...]:
+def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> Event | None:
     """Records the heartbeat; a late one is recorded without effect."""
     said = {name: getattr(command, name) for name in _SAID}
     files = tuple(name[:LINE_LIMIT] for name in command.files_touched[:FILES_LIMIT])
     late = lapse(state, command)
     if late and command.folded:
-        return ()  # nobody said it, and it has no effect: not worth a commit
+        return None  # nobody said it, and it has no effect: not worth a commit
     regained = () if late else renewals.regained_by(state, command.session, command.at, clock)
     named = [entry for entry in command.committed if trespasses.split_committed(entry)[1] in files]
     touched = () if late else trespasses.touched(state, command.session, named)
-    return (
-        HeartbeatRecorded(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            files_touched=files, folded=command.folded, regained=regained, lapsed=late, touched=touched, **said,
-        ),
+    return HeartbeatRecorded(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+        files_touched=files, folded=command.folded, regained=regained, lapsed=late, touched=touched, **said,
     )  # fmt: skip

@@ -185,7 +185,7 @@ def split_detail(entry: str) -> tuple[str, str]:
     return key, value
 
 
-def decide_send(state: State, command: SendMessage, clock: Clock) -> tuple[Event, ...]:
+def decide_send(state: State, command: SendMessage, clock: Clock) -> Event | None:
     """Sends. Raises NoSession when the sender or the receiver isn't known, BadInput for a reply to nothing."""
     if command.session not in state.sessions:
         raise NoSession(f"no session is called {command.session}", hint="gitcoord start")
@@ -207,12 +207,10 @@ def decide_send(state: State, command: SendMessage, clock: Clock) -> tuple[Event
             raise BadInput(f"no message {command.in_reply_to} is in reach to reply to", hint="gitcoord inbox --all")
         thread = asked.thread or asked.id
         _damp(state, command, asked)
-    return (
-        MessageSent(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, to=command.to,
-            subject=command.subject, message=command.message or None, type=command.type, details=command.details,
-            in_reply_to=command.in_reply_to, thread=thread, priority=command.priority, expires_at=command.expires_at,
-        ),
+    return MessageSent(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, to=command.to,
+        subject=command.subject, message=command.message or None, type=command.type, details=command.details,
+        in_reply_to=command.in_reply_to, thread=thread, priority=command.priority, expires_at=command.expires_at,
     )  # fmt: skip
 
 
@@ -227,7 +225,7 @@ def _damp(state: State, command: SendMessage, asked: Message) -> None:
         )
 
 
-def decide_take(state: State, command: TakeMessages, clock: Clock) -> tuple[Event, ...]:
+def decide_take(state: State, command: TakeMessages, clock: Clock) -> Event | None:
     """Takes what is unread (and what was taken but never shown); nothing unread: no event."""
     session = acting(state, command)
     everything = inbox.unread(state, command.session, clock.now)
@@ -241,14 +239,12 @@ def decide_take(state: State, command: TakeMessages, clock: Clock) -> tuple[Even
     keys = tuple(dict.fromkeys([*again, *(message.id for message in wanted)]))
     shown = tuple(key for key in command.shown if key in session.taken and key not in keys)[:MARKS]
     if not keys and (command.limit or not shown):
-        return ()
+        return None
     chosen = set(keys)
     cursor, beyond = inbox.move(
         state, session, taken=wanted, left=[message for message in everything if message.id not in chosen], now=clock.now
     )
-    return (
-        MessageRead(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, messages=keys,
-            shown=shown, read_seq=cursor, read_beyond=beyond,
-        ),
+    return MessageRead(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, messages=keys,
+        shown=shown, read_seq=cursor, read_beyond=beyond,
     )  # fmt: skip

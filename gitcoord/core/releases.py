@@ -110,7 +110,7 @@ class ClaimReleased(Event):
         return None
 
 
-def decide_release(state: State, command: ReleaseClaims, clock: Clock) -> tuple[Event, ...]:
+def decide_release(state: State, command: ReleaseClaims, clock: Clock) -> Event | None:
     """Frees what is still the session's under the fences it knew; a lease that has a new owner is left alone.
 
     Fence 0 stands for "whatever I hold"; nothing held, no event. A fence that is over is recorded, without effect.
@@ -127,16 +127,14 @@ def decide_release(state: State, command: ReleaseClaims, clock: Clock) -> tuple[
     left = tuple(dict.fromkeys(str(one) for place in places for one in place.wanted if one in asked))[:64]
     if not freed and not late and not left:
         if not any(split_lease(entry)[0] for entry in command.leases):
-            return ()
+            return None
         late = "the lease is over"  # it named a fence: what came too late is recorded, without effect
     beat = state.heartbeats.get(command.session)
     phases = [lease.phase for lease in freed if lease.phase]
     files = beat.files_touched if beat else ()
-    return (
-        ClaimReleased(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            released=tuple(f"{lease.fence} {lease.resource}" for lease in freed), done=command.done, tests=command.tests,
-            phase=phases[0] if phases else None, next_phase=command.next_phase, to=command.to, branch=command.branch,
-            commit=command.commit, files=files if command.done is not None or command.next_phase else (), lapsed=late, left=left,
-        ),
+    return ClaimReleased(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+        released=tuple(f"{lease.fence} {lease.resource}" for lease in freed), done=command.done, tests=command.tests,
+        phase=phases[0] if phases else None, next_phase=command.next_phase, to=command.to, branch=command.branch,
+        commit=command.commit, files=files if command.done is not None or command.next_phase else (), lapsed=late, left=left,
     )  # fmt: skip

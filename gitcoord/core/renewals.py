@@ -134,7 +134,7 @@ def regained_by(state: State, session: str, at: datetime, clock: Clock) -> tuple
     return tuple(f"{one.fence} {spell(until)} {one.resource}" for one, until in ends.items() if until > now)[: leases.AT_ONCE]
 
 
-def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Event, ...]:
+def decide_renew(state: State, command: RenewClaims, clock: Clock) -> Event | None:
     """Renews, and takes again what is over and free. Raises NotHeld for a lease that is another's, gone, or over for good."""
     acting(state, command)
     now = clocks.date_of(state, clock)
@@ -158,14 +158,12 @@ def decide_renew(state: State, command: RenewClaims, clock: Clock) -> tuple[Even
     if lost and (command.resources or not (live or back)):
         raise _over(state, lost[0], now)
     if not mine:
-        return ()
-    return (
-        ClaimRenewed(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            renewed=tuple(leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in live),
-            collected=tuple(lease.entry for lease in live if lease.offered_until is not None),
-            regained=tuple(leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in back),
-        ),
+        return None
+    return ClaimRenewed(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+        renewed=tuple(leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in live),
+        collected=tuple(lease.entry for lease in live if lease.offered_until is not None),
+        regained=tuple(leases.renewed_entry(state, lease, command.ttl_seconds, now) for lease in back),
     )  # fmt: skip
 
 

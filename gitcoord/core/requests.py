@@ -198,7 +198,7 @@ def _can_offer(state: State, asker: str, wanted: Resource, given: Claim | None, 
     return not leases.blocking(state.rules.settings, left, wanted, "shared" if answer == "share" else "exclusive", asker)
 
 
-def decide_request(state: State, command: RequestClaims, clock: Clock) -> tuple[Event, ...]:
+def decide_request(state: State, command: RequestClaims, clock: Clock) -> Event | None:
     """Asks every holder. Raises BadInput where nobody is in the way."""
     acting(state, command)
     wanted = Resource.read(command.resource)
@@ -207,17 +207,15 @@ def decide_request(state: State, command: RequestClaims, clock: Clock) -> tuple[
     found = sorted((one for one in found if not leases.holder_gone(state, one)), key=lambda one: one.fence)[:_AT_ONCE]
     if all(leases.is_over(one, now, state.rules.grace) for one in found):
         raise BadInput(f"nobody is in the way of {names.show(str(wanted), 80)}", hint=f"gitcoord claim {names.word(str(wanted))}")
-    return (
-        ClaimRequested(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            resource=command.resource,
-            holders=tuple(f"{one.fence} {one.claimed_by} {_attitude(one)} {one.resource}" for one in found),
-            message=command.message or None,
-        ),
+    return ClaimRequested(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+        resource=command.resource,
+        holders=tuple(f"{one.fence} {one.claimed_by} {_attitude(one)} {one.resource}" for one in found),
+        message=command.message or None,
     )  # fmt: skip
 
 
-def decide_answer(state: State, command: AnswerRequest, clock: Clock) -> tuple[Event, ...]:
+def decide_answer(state: State, command: AnswerRequest, clock: Clock) -> Event | None:
     """Answers. Raises BadInput for what is no open request to this session, NotHeld where the lease is over."""
     acting(state, command)
     asked = state.messages.get(command.request)
@@ -239,10 +237,8 @@ def decide_answer(state: State, command: AnswerRequest, clock: Clock) -> tuple[E
         raise BadInput(
             f"{held} has places; it can't be shared further", hint=f"gitcoord respond {command.request} approve, or deny"
         )
-    return (
-        RequestAnswered(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, request=asked.id,
-            answer=command.answer, asker=asked.sender, resource=str(wanted), lease=f"{fence} {held}",
-            offered=_can_offer(state, asked.sender, wanted, lease, command.answer), message=command.message or None,
-        ),
+    return RequestAnswered(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, request=asked.id,
+        answer=command.answer, asker=asked.sender, resource=str(wanted), lease=f"{fence} {held}",
+        offered=_can_offer(state, asked.sender, wanted, lease, command.answer), message=command.message or None,
     )  # fmt: skip

@@ -28,7 +28,7 @@ from gitcoord.core.state import Draft, State
 from gitcoord.core.times import is_date
 from gitcoord.errors import BadInput, NotInitialised, TooOld
 
-_DECIDE: dict[type[Command], Callable[[State, Any, Clock], tuple[Event, ...]]] = {
+_DECIDE: dict[type[Command], Callable[[State, Any, Clock], Event | None]] = {
     branch.OpenBranch: branch.decide_open,
     branch.JoinHub: branch.decide_join,
     branch.ChangeSetting: branch.decide_setting,
@@ -81,33 +81,38 @@ EVENTS: dict[str, type[Event]] = {
 """Every event this program understands, by its kind."""
 
 
-def decide(state: State, command: Command, clock: Clock) -> tuple[Event, ...]:
-    """What the command makes happen on that state: no event, or one. Raises what refuses it (errors)."""
+def decide(state: State, command: Command, clock: Clock) -> Event | None:
+    """Return the event that the command makes happen on that state, or None if it changes nothing.
+
+    Raises what refuses the command (errors).
+    """
     clocks.check_date(clock.now)
     opening = isinstance(command, branch.OpenBranch)
     if not opening:
         if state.branch is None:
             raise NotInitialised("there is no coordination branch yet", hint="gitcoord init")
         check_format(state, command)
-    events = _DECIDE[type(command)](state, command, clock)
-    if events and command.asked:
-        events = (events[0].model_copy(update={"asked": command.asked}), *events[1:])
-    if not events or opening:
-        return events
-    if _is_used(state, events[0]):
+    event = _DECIDE[type(command)](state, command, clock)
+    if event is None:
+        return None
+    if command.asked:
+        event = event.model_copy(update={"asked": command.asked})
+    if opening:
+        return event
+    if _is_used(state, event):
         raise BadInput(f"the operation id {command.op} is used already", hint="leave --op away, or choose another")
-    renewed = _kept_on(state, events[0], clock)
+    renewed = _kept_on(state, event, clock)
     if renewed:
-        events = (events[0].model_copy(update={"renewed": (*events[0].renewed, *renewed)}), *events[1:])
-    removed, abandoned = retention.sweep(state, events[0].session, clock.now, _host(events[0]))
+        event = event.model_copy(update={"renewed": (*event.renewed, *renewed)})
+    removed, abandoned = retention.sweep(state, event.session, clock.now, _host(event))
     if removed or abandoned:
-        events = (events[0].model_copy(update={"removed": removed, "abandoned": abandoned}), *events[1:])
-    if state.waiting:  # whoever frees something grants it to who is next, in the same commit
+        event = event.model_copy(update={"removed": removed, "abandoned": abandoned})
+    if state.waiting:  # the session that frees something grants it to the next in line, in the same commit
         now = clocks.date_of(state, clock)
-        granted = queue.fitting(evolve(state, events[0], now), now)
+        granted = queue.fitting(evolve(state, event, now), now)
         if granted:
-            events = (events[0].model_copy(update={"granted": granted}), *events[1:])
-    return events
+            event = event.model_copy(update={"granted": granted})
+    return event
 
 
 def _kept_on(state: State, event: Event, clock: Clock) -> tuple[str, ...]:

@@ -282,7 +282,7 @@ def acting(state: State, command: Command) -> Session:
     return known
 
 
-def decide_start(state: State, command: StartSession, clock: Clock) -> tuple[Event, ...]:
+def decide_start(state: State, command: StartSession, clock: Clock) -> Event | None:
     """Starts or resumes. Raises Held when the name is active elsewhere."""
     name = command.session
     known = state.sessions.get(name)
@@ -291,7 +291,7 @@ def decide_start(state: State, command: StartSession, clock: Clock) -> tuple[Eve
     }
     common: dict[str, Any] = {"id": command.op, "seq": state.seq + 1, "run_id": command.run_id, "at": command.at}
     if known and known.live and command.succeeds and known.run_id == command.succeeds:
-        return (SessionResumed(session=name, succeeds=command.succeeds, **given, **common),)
+        return SessionResumed(session=name, succeeds=command.succeeds, **given, **common)
     if command.generated and known is not None:
         name = free_name(state, name)
     elif known and known.live:
@@ -301,7 +301,7 @@ def decide_start(state: State, command: StartSession, clock: Clock) -> tuple[Eve
             hint="gitcoord start (a free name is chosen), or give another name",
             data={"blocked_by": []},
         )
-    return (SessionStarted(session=name, repo=command.repo, **given, **common),)
+    return SessionStarted(session=name, repo=command.repo, **given, **common)
 
 
 def free_name(state: State, wish: str) -> str:
@@ -315,7 +315,7 @@ def free_name(state: State, wish: str) -> str:
     raise Held(f"every name like {wish} is taken", hint="gitcoord start NAME", data={"blocked_by": []})
 
 
-def decide_end(state: State, command: EndSession, clock: Clock) -> tuple[Event, ...]:
+def decide_end(state: State, command: EndSession, clock: Clock) -> Event | None:
     """Ends the session; a late one is recorded without effect."""
     late = lapse(state, command)
     # An end may have waited for days; for whom it was meant may be forgotten by now, what it says must not be.
@@ -324,10 +324,8 @@ def decide_end(state: State, command: EndSession, clock: Clock) -> tuple[Event, 
     held = () if late else tuple(
         f"{claim.fence} {claim.resource}" for claim in state.claims.values() if claim.claimed_by == command.session
     )  # fmt: skip
-    return (
-        SessionEnded(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            done=command.done, notes=command.notes, released=held, lapsed=late, to=to, next=command.next,
-            blockers=command.blockers, tests=command.tests, branch=command.branch, commit=command.commit,
-        ),
+    return SessionEnded(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+        done=command.done, notes=command.notes, released=held, lapsed=late, to=to, next=command.next,
+        blockers=command.blockers, tests=command.tests, branch=command.branch, commit=command.commit,
     )  # fmt: skip

@@ -80,7 +80,7 @@ class SessionSuperseded(Event):
         )
 
 
-def decide_supersede(state: State, command: SupersedeSession, clock: Clock) -> tuple[Event, ...]:
+def decide_supersede(state: State, command: SupersedeSession, clock: Clock) -> Event | None:
     """Takes its place; nothing where it has ended already. Raises Held while it counts as alive, ClockSkew, NoSession, BadInput."""
     acting(state, command)
     old = state.sessions.get(command.previous)
@@ -89,7 +89,7 @@ def decide_supersede(state: State, command: SupersedeSession, clock: Clock) -> t
     if command.previous == command.session:
         raise BadInput("a session can't take its own place", hint="gitcoord handoffs")
     if not old.live:
-        return ()
+        return None
     alive_until = old.last_heartbeat + state.rules.takeover_after
     if clock.now < alive_until:
         raise Held(
@@ -106,13 +106,11 @@ def decide_supersede(state: State, command: SupersedeSession, clock: Clock) -> t
     now = clocks.date_of(state, clock)
     moving = _moving(state, old, command.session, now)
     ttl = leases.lease_seconds(state, None)
-    return (
-        SessionSuperseded(
-            id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-            previous=old.session_id, previous_run=old.run_id, moved=tuple(one.entry for one in moving),
-            ttl_seconds=ttl if moving else 0, expires_at=now + timedelta(seconds=ttl) if moving else None,
-            witnessed=clock.witness() is not None,
-        ),
+    return SessionSuperseded(
+        id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
+        previous=old.session_id, previous_run=old.run_id, moved=tuple(one.entry for one in moving),
+        ttl_seconds=ttl if moving else 0, expires_at=now + timedelta(seconds=ttl) if moving else None,
+        witnessed=clock.witness() is not None,
     )  # fmt: skip
 
 

@@ -380,14 +380,13 @@ class EventLog:
         for command in pending:
             clock = self.clock()
             try:
-                events = rules.decide(state, command, clock)
+                event = rules.decide(state, command, clock)
             except GitcoordError as error:
                 answers[command.handle] = error
                 continue
-            if not events:
+            if event is None:
                 answers[command.handle] = Done(None, view.checked.good, state.seq)
                 continue
-            event = events[0]
             twin = next((made for other, made, _, _ in chain if other.op == command.op), None)
             if twin is not None:
                 answers[command.handle] = used(command.op, f"event {twin.seq} of {twin.session}, {twin.headline()}")

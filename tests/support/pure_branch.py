@@ -129,9 +129,7 @@ class Story:
 
     def decide(self, command: Command, clock: Clock | None = None) -> Event | None:
         """What the command would make happen; nothing happens."""
-        events = rules.decide(self.state, command, clock or self.clock())
-        assert len(events) <= 1
-        return events[0] if events else None
+        return rules.decide(self.state, command, clock or self.clock())
 
     def ask(
         self, command: Command, *, now: datetime | None = None, witness: Callable[[], datetime | None] | None = None
