@@ -16,7 +16,7 @@ from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import guard, leases
 from gitcoord.core.guard import Target
 from gitcoord.core.leases import AT_ONCE as LEASES
-from gitcoord.core.leases import held_by, held_now, split_lease
+from gitcoord.core.leases import LeaseRef, held_by, held_now
 from gitcoord.core.names import Resource, is_resource_name
 from gitcoord.core.overlap import covers
 from gitcoord.core.records import Claim
@@ -171,7 +171,7 @@ def _claim(coordinator: Coordinator, repo: Repository, seat: Seat) -> list[str]:
                 coordinator.branch.look_again(coordinator.parts.seconds)
                 continue
             commit = repo.head().commit
-            seat.mailbox.note_claimed({f"{one.fence} {one.resource}": commit for one in given.claims})
+            seat.mailbox.note_claimed({one.entry: commit for one in given.claims})
             break
     for path in noted.values():  # those that were looked at, and no later one
         path.unlink(missing_ok=True)
@@ -201,13 +201,13 @@ def _give_back(coordinator: Coordinator, repo: Repository, seat: Seat) -> None:
     if not mine:
         return
     head = repo.head().commit
-    dirty = changes.dirty(repo, [split_lease(one)[1].path for one in mine])
+    dirty = changes.dirty(repo, [LeaseRef.parse(one).resource.path for one in mine])
     held = {one.entry for one in held_by(coordinator.log.view().state, coordinator.actor.session)}
     kept, over = dict[str, str](), list[str]()
     for entry, commit in mine.items():
         if entry not in held:
             continue
-        if split_lease(entry)[1].path in dirty:
+        if LeaseRef.parse(entry).resource.path in dirty:
             kept[entry] = _WAS_DIRTY
         elif commit in {head, ""}:
             kept[entry] = commit

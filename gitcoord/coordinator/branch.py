@@ -180,7 +180,7 @@ class Branch:
                 continue
             now = self.time_now()
             state = self.last_view().state
-            fence, resource = leases.split_lease(entry)
+            fence, resource = leases.LeaseRef.parse(entry)
             known = leases.find(state.claims.get, self.acting.session, fence, resource)
             until = max(held.until, known.expires_at.timestamp()) if known is not None else held.until  # another process renewed it
             found.append(term.ending(entry, until, held.ttl, now.timestamp()))

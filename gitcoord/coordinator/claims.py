@@ -17,7 +17,7 @@ from gitcoord.coordinator.sessions import Sessions
 from gitcoord.coordinator.watch import Watcher
 from gitcoord.core import claims, clocks, handoffs, leases, names, queue, records, releases, renewals, requests
 from gitcoord.core.events import Event, Receipt
-from gitcoord.core.leases import held_by, split_lease, split_renewal
+from gitcoord.core.leases import LeaseRef, RenewedLease, held_by
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps, within
 from gitcoord.core.records import Claim, Waiting
@@ -177,7 +177,7 @@ class Claims:
             again=again,
         )
         if event is None and had:
-            lost = ", ".join(str(split_lease(entry)[1]) for entry in had[:3])
+            lost = ", ".join(str(LeaseRef.parse(entry).resource) for entry in had[:3])
             raise NotHeld(f"{self.acting.session} holds nothing any more: {lost} is lost", hint="gitcoord claims")
         if isinstance(event, renewals.ClaimRenewed):
             self.commands.tell_regained(event.regained, event)
@@ -204,9 +204,9 @@ class Claims:
                     )
                 )  # fmt: skip
         renewed = event.renewed if isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed) else ()
-        ends = [split_renewal(entry) for entry in renewed]
+        ends = [RenewedLease.parse(entry) for entry in renewed]
         if isinstance(event, renewals.ClaimRenewed):
-            ends += [(event.seq, *split_renewal(entry)[1:]) for entry in event.regained]
+            ends += [RenewedLease.parse(entry)._replace(fence=event.seq) for entry in event.regained]
         for fence, until, resource in ends:
             if wanted and resource not in wanted:
                 continue
@@ -263,11 +263,11 @@ class Claims:
             return Released(done[0], *_released(done[1]))
         mine = self._fences()
         if resources is None:
-            leases = tuple(f"{fence} {resource}" for resource, fence in mine.items())
+            leases = tuple(str(LeaseRef(fence, resource)) for resource, fence in mine.items())
             state = self.parts.log.view().state if leases else self.branch.view().state
-            leases = leases or tuple(f"{one.fence} {one.resource}" for one in held_by(state, self.acting.session))
+            leases = leases or tuple(one.entry for one in held_by(state, self.acting.session))
             places = [place for place in state.waiting.values() if place.session_id == self.acting.session]
-            leases += tuple(dict.fromkeys(f"0 {resource}" for place in places for resource in place.wanted if resource not in mine))
+            leases += tuple(dict.fromkeys(str(LeaseRef(0, resource)) for place in places for resource in place.wanted if resource not in mine))
             if not leases:
                 return Released(Receipt("unchanged", ""), ())
         else:
@@ -277,7 +277,7 @@ class Claims:
         )
         released, left = _released(event)
         given_up = leases if receipt.state == "queued" else released
-        freed = {str(split_lease(entry)[1]) for entry in given_up} | set(left)
+        freed = {str(LeaseRef.parse(entry).resource) for entry in given_up} | set(left)
         self.parts.identity.drop(self.acting.session, [entry for entry in given_up if not entry.startswith("0 ")])
         if receipt.state == "queued":
             return Released(receipt, tuple(leases))
@@ -306,7 +306,7 @@ class Claims:
         found = {}
         for entry in self.parts.identity.held(self.acting.session):
             with contextlib.suppress(ValueError):
-                fence, resource = split_lease(entry)
+                fence, resource = LeaseRef.parse(entry)
                 found[resource] = fence
         return found
 

@@ -202,7 +202,7 @@ class Commands:
     def tell_regained(self, regained: Sequence[str], event: Event) -> None:
         """Tell the session what a renewal or heartbeat took again: it was over, and has a new fence."""
         for entry in regained:
-            fence, until, resource = leases.split_renewal(entry)
+            fence, until, resource = leases.RenewedLease.parse(entry)
             self.notices.add_new(leases.taken_again(resource, fence, until, event.seq))  # a look at the branch may have told it
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core.events import Landing
-from gitcoord.core.leases import held_by
+from gitcoord.core.leases import LeaseRef, held_by
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Claim
@@ -43,7 +43,7 @@ class Kept:
     @property
     def entry(self) -> str:
         """Return the lease as events name it: `42 file:a`."""
-        return f"{self.fence} {self.resource}"
+        return str(LeaseRef(self.fence, self.resource))
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Keeper:
     def _renew(self) -> dict[str, datetime]:
         self.coordinator.sessions.act_as_newest_run()
         given = self.coordinator.claims.renew([one.resource for one in self.kept], again=False)
-        return {f"{one.fence} {one.resource}": one.expires_at for one in given.claims}
+        return {one.entry: one.expires_at for one in given.claims}
 
     def _answer(self, told: Callable[[str], None]) -> Loss | None:
         """Return what was lost by the renewal, if it is done."""
@@ -200,7 +200,7 @@ class Keeper:
         self.coordinator.notices.clear()
         if isinstance(work.error, NotHeld | NoSession):
             now = self.coordinator.now()
-            mine = {f"{one.fence} {one.resource}" for one in self._own() if not is_over(one, now)}
+            mine = {one.entry for one in self._own() if not is_over(one, now)}
             gone = [one for one in self.kept if one.entry not in mine] or list(self.kept)
             self._forget(gone)  # it is told here, and need not be told again by the next look
             return self._lose(gone, work.error.message)
@@ -269,7 +269,7 @@ class Keeper:
             state = self.coordinator.branch.view().state
         except GitcoordError:
             state = self.coordinator.log.view().state
-        return {f"{one.fence} {one.resource}" for one in held_by(state, self.coordinator.actor.session)}
+        return {one.entry for one in held_by(state, self.coordinator.actor.session)}
 
     def _give_back(self, mine: Sequence[Kept]) -> Farewell:
         if not mine:

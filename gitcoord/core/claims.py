@@ -14,7 +14,7 @@ from pydantic import Field
 
 from gitcoord.core import clocks, deadlocks, handoffs, leases, names, queue, records
 from gitcoord.core.events import Clock, Command, Event
-from gitcoord.core.leases import LeaseEntry, TakenEntry, in_the_way, split_renewal, split_taken
+from gitcoord.core.leases import LeaseEntry, RenewedLease, TakenEntry, TakenLease, in_the_way
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Claim, Count, Line, Mode, ResourceText, Text
 from gitcoord.core.renewals import ClaimRenewed
@@ -84,7 +84,7 @@ class ClaimAcquired(Event):
         what = " ".join(self.resources[0].split(":", 1))
         more = f" and {len(self.resources) - 1} more" if len(self.resources) > 1 else ""
         shared = " (shared)" if self.mode == "shared" else ""
-        over = f", taken over from {split_taken(self.taken[0])[1]}" if self.taken else ""
+        over = f", taken over from {TakenLease.parse(self.taken[0]).holder}" if self.taken else ""
         return f"claim: {what}{more}{shared} by {self.session} until {self.expires_at:%H:%M} UTC (fence {self.seq}){over}"
 
     def evolve(self, draft: Draft) -> None:
@@ -93,7 +93,7 @@ class ClaimAcquired(Event):
             draft.fold()
         gone: dict[str, list[str]] = {}
         for entry in self.taken:
-            fence, holder, why, resource = split_taken(entry)
+            fence, holder, why, resource = TakenLease.parse(entry)
             leases.drop(draft, holder, fence, resource)
             session = draft.session(holder)
             if holder != self.session and session is not None and session.live:
@@ -115,7 +115,7 @@ class ClaimAcquired(Event):
             )  # fmt: skip
             draft.put("claims", claim.key, claim)
         handoffs.take_for(draft, self.session, self.resources, self.at)
-        held = [*self.resources, *(str(split_renewal(entry)[2]) for entry in self.renewed)]
+        held = [*self.resources, *(str(RenewedLease.parse(entry).resource) for entry in self.renewed)]
         queue.served(draft, self.session, map(names.resource_of, held))
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
@@ -128,7 +128,7 @@ class ClaimAcquired(Event):
         forced = False
         everywhere = leases.nearby(state.rules.settings, state.claims.values())
         for entry in self.taken:
-            fence, holder, why, resource = split_taken(entry)
+            fence, holder, why, resource = TakenLease.parse(entry)
             lease = leases.find(state.claims.get, holder, fence, resource)
             if lease is None:
                 return f"{holder} doesn't hold {resource} with fence {fence}"
@@ -151,7 +151,7 @@ class ClaimAcquired(Event):
 
     def _place(self, state: State, committed_at: datetime) -> int | None:
         """The session's place in line for what is granted, by its seq."""
-        granted = set(self.resources) | {str(split_renewal(entry)[2]) for entry in self.renewed}
+        granted = set(self.resources) | {str(RenewedLease.parse(entry).resource) for entry in self.renewed}
         mine = (one for one in queue.line(state, committed_at) if one.session_id == self.session)
         return min((one.seq for one in mine if granted & set(one.resources)), default=None)
 
@@ -270,7 +270,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> Event 
             else:
                 here[lease.key] = f"{lease.fence} {lease.claimed_by} {why} {lease.resource}"
         stuck = leases.blocking(settings, stuck, resource, command.mode, command.session)
-        forced = any(split_taken(entry)[2] == "broken" for entry in here.values())
+        forced = any(TakenLease.parse(entry).why == "broken" for entry in here.values())
         first = [] if forced else queue.ahead(state, resource, command.mode, command.session, now, place.seq if place else None)
         blocked += stuck
         before += first
@@ -290,7 +290,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> Event 
     }  # fmt: skip
     if not granted:
         return ClaimRenewed(renewed=tuple(renewed), collected=tuple(collected), **common)
-    by_clock = any(split_taken(entry)[2] in leases.BY_TIME for entry in taken.values())
+    by_clock = any(TakenLease.parse(entry).why in leases.BY_TIME for entry in taken.values())
     return ClaimAcquired(
         resources=tuple(str(resource) for resource in granted), mode=command.mode, ttl_seconds=ttl, expires_at=until,
         phase=command.phase, reason=command.reason, estimated_duration=command.estimated_duration,
@@ -324,7 +324,7 @@ def _stand_in_line(
         "id": command.op, "seq": state.seq + 1, "session": command.session, "run_id": command.run_id, "at": command.at,
     }  # fmt: skip
     if place is not None:
-        expired = tuple(entry for entry in over if split_taken(entry)[2] == "expired")
+        expired = tuple(entry for entry in over if TakenLease.parse(entry).why == "expired")
         if expired and _others_had_their_time(state, expired, queue.number(state, place, now), clock):
             return queue.LinePassed(taken=expired[: leases.AT_ONCE], **common)
         if place.until - now > queue.OUTLIVES and place.run_id == command.run_id:
@@ -355,7 +355,7 @@ def _others_had_their_time(state: State, expired: Sequence[str], number: int, cl
     """Whether those before in line would have taken it over by now if anybody still asked for them."""
     ends = []
     for entry in expired:
-        fence, holder, _, resource = split_taken(entry)
+        fence, holder, _, resource = TakenLease.parse(entry)
         lease = leases.find(state.claims.get, holder, fence, resource)
         if lease is not None:
             ends.append(lease.expires_at + (state.rules.grace if lease.offered_until is None else leases.NO_GRACE))

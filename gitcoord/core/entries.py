@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field
 
@@ -23,6 +23,54 @@ BY_TIME = frozenset({"expired", "stale", "ahead"})
 """The reasons that rest on time: who gives one must be right about it."""
 
 
+class LeaseRef(NamedTuple):
+    """A lease as events name it: `42 file:a`, by its fence and its resource. Fence 0 stands for any."""
+
+    fence: int
+    resource: Resource
+
+    @classmethod
+    def parse(cls, entry: str) -> LeaseRef:
+        """Read a reference as it stands in an event. Raises ValueError."""
+        fence, _, resource = entry.partition(" ")
+        return cls(read_whole(fence), Resource.read(resource))
+
+    def __str__(self) -> str:
+        return f"{self.fence} {self.resource}"
+
+
+class RenewedLease(NamedTuple):
+    """A renewal as events name it: `42 2025-11-15T14:00:00Z file:a`."""
+
+    fence: int
+    until: datetime
+    resource: Resource
+
+    @classmethod
+    def parse(cls, entry: str) -> RenewedLease:
+        """Read an entry of `renewed`. Raises ValueError."""
+        fence, _, rest = entry.partition(" ")
+        until, _, resource = rest.partition(" ")
+        return cls(read_whole(fence), read_instant(until), Resource.read(resource))
+
+
+class TakenLease(NamedTuple):
+    """A lease that was taken over, as events name it: `42 session-002 expired file:a`."""
+
+    fence: int
+    holder: str
+    why: str
+    resource: Resource
+
+    @classmethod
+    def parse(cls, entry: str) -> TakenLease:
+        """Read an entry of `taken`. Raises ValueError."""
+        fence, holder, why, resource = split(entry, 4)
+        if why not in WHY or not is_session_name(holder):
+            raise ValueError("not a lease, its holder and a reason")
+        return cls(read_whole(fence), holder, why, Resource.read(resource))
+
+
 def entry(split: Callable[[str], object]) -> AfterValidator:
     """A validator that takes what can be split so."""
 
@@ -33,33 +81,12 @@ def entry(split: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-LeaseEntry = Annotated[str, Field(max_length=1024), entry(lambda value: split_lease(value))]
+LeaseEntry = Annotated[str, Field(max_length=1024), entry(LeaseRef.parse)]
 """`42 file:a`: a lease by its fence and resource."""
-RenewalEntry = Annotated[str, Field(max_length=1024), entry(lambda value: split_renewal(value))]
+RenewalEntry = Annotated[str, Field(max_length=1024), entry(RenewedLease.parse)]
 """`42 2025-11-15T14:00:00Z file:a`: a lease and its new expiry."""
-TakenEntry = Annotated[str, Field(max_length=1024), entry(lambda value: split_taken(value))]
+TakenEntry = Annotated[str, Field(max_length=1024), entry(TakenLease.parse)]
 """`42 session-002 expired file:a`: a lease, who had it, and why it could be taken."""
-
-
-def split_lease(entry: str) -> tuple[int, Resource]:
-    """Fence and resource of an entry of `released`. Raises ValueError."""
-    fence, _, resource = entry.partition(" ")
-    return read_whole(fence), Resource.read(resource)
-
-
-def split_renewal(entry: str) -> tuple[int, datetime, Resource]:
-    """Fence, new expiry and resource of an entry of `renewed`. Raises ValueError."""
-    fence, _, rest = entry.partition(" ")
-    until, _, resource = rest.partition(" ")
-    return read_whole(fence), read_instant(until), Resource.read(resource)
-
-
-def split_taken(entry: str) -> tuple[int, str, str, Resource]:
-    """Fence, previous holder, reason and resource of an entry of `taken`. Raises ValueError."""
-    fence, holder, why, resource = split(entry, 4)
-    if why not in WHY or not is_session_name(holder):
-        raise ValueError("not a lease, its holder and a reason")
-    return read_whole(fence), holder, why, Resource.read(resource)
 
 
 def split(entry: str, parts: int) -> list[str]:

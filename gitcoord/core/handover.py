@@ -15,7 +15,7 @@ from pydantic import Field
 from gitcoord.core import clocks, handoffs, leases, names, queue, records
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.handoffs import Note
-from gitcoord.core.leases import LeaseEntry, split_lease
+from gitcoord.core.leases import LeaseEntry, LeaseRef
 from gitcoord.core.names import Resource, resource_of
 from gitcoord.core.records import Claim, CodeBranch, CommitId, Count, Handoff, Id, Line, ResourceText, SessionName, Text
 from gitcoord.core.sessions import acting, lapse
@@ -85,7 +85,8 @@ class HandoffOffered(Event):
             draft,
             Handoff(
                 id=self.id, seq=self.seq, sender=self.session, to=self.to, timestamp=self.at,
-                resources=tuple(str(split_lease(entry)[1]) for entry in self.leases), branch=self.branch, commit=self.commit,
+                resources=tuple(str(LeaseRef.parse(entry).resource) for entry in self.leases),
+                branch=self.branch, commit=self.commit,
                 done=self.done, next=self.next, blockers=self.blockers, tests=self.tests, notes=self.notes,
             ),
         )  # fmt: skip
@@ -95,7 +96,7 @@ class HandoffOffered(Event):
         if not handoffs.is_receiver(self.to):
             return f"{self.to} is nobody"
         for entry in self.leases:
-            fence, resource = split_lease(entry)
+            fence, resource = LeaseRef.parse(entry)
             if leases.find(state.claims.get, self.session, fence, resource) is None:
                 return f"{self.session} doesn't hold {resource} with fence {fence}"
         return None
@@ -135,7 +136,7 @@ class HandoffTaken(Event):
         handoffs.take_for(draft, self.session, self.resources, self.at)
         giver = draft.session(self.giver)
         if offer is not None and giver is not None and giver.live and self.giver != self.session:
-            gone = [f"{split_lease(entry)[1]} (fence {split_lease(entry)[0]})" for entry in self.moved]
+            gone = [f"{LeaseRef.parse(entry).resource} (fence {LeaseRef.parse(entry).fence})" for entry in self.moved]
             told = records.Message(
                 id=f"{self.id}.0", seq=self.seq, sender=self.session, to=self.giver, timestamp=self.at, type="handoff",
                 subject=names.show(f"{self.session} took what you handed over: {offer.about}", names.SUBJECT_LIMIT),
@@ -157,7 +158,7 @@ class HandoffTaken(Event):
         if self.giver == self.session and self.moved:
             return "its own leases don't go over"
         for entry in self.moved:
-            fence, resource = split_lease(entry)
+            fence, resource = LeaseRef.parse(entry)
             if fence >= offer.seq:
                 return f"the lease on {resource} with fence {fence} is younger than the handoff"
         return move_problem(state, self, self.giver, self.moved, self.resources, self.ttl_seconds, self.expires_at, committed_at)
@@ -194,7 +195,7 @@ def move(
     """
     old: dict[Resource, Claim] = {}
     for entry in moved:
-        fence, resource = split_lease(entry)
+        fence, resource = LeaseRef.parse(entry)
         lease = leases.find(draft.claim, giver, fence, resource)
         if lease is not None:
             old[resource] = lease
@@ -233,7 +234,7 @@ def move_problem(
         return "one thing is granted twice"
     going: dict[str, Claim] = {}
     for entry in moved:
-        fence, resource = split_lease(entry)
+        fence, resource = LeaseRef.parse(entry)
         lease = leases.find(state.claims.get, giver, fence, resource)
         if lease is None or lease.offered_until is not None:
             return f"{giver} doesn't hold {resource} with fence {fence}"
@@ -276,7 +277,7 @@ def decide_offer(state: State, command: OfferHandoff, clock: Clock) -> Event | N
 
 
 def _named(own: Sequence[Claim], entries: Iterable[str]) -> list[Claim]:
-    wanted = [split_lease(entry) for entry in entries]
+    wanted = [LeaseRef.parse(entry) for entry in entries]
     return [one for one in own if any(one.resource == resource and fence in (0, one.fence) for fence, resource in wanted)]
 
 

@@ -14,12 +14,12 @@ from gitcoord.core import clocks
 from gitcoord.core.entries import BY_TIME as BY_TIME
 from gitcoord.core.entries import WHY as WHY
 from gitcoord.core.entries import LeaseEntry as LeaseEntry
+from gitcoord.core.entries import LeaseRef as LeaseRef
 from gitcoord.core.entries import RenewalEntry as RenewalEntry
+from gitcoord.core.entries import RenewedLease as RenewedLease
 from gitcoord.core.entries import TakenEntry as TakenEntry
+from gitcoord.core.entries import TakenLease as TakenLease
 from gitcoord.core.entries import split as split
-from gitcoord.core.entries import split_lease as split_lease
-from gitcoord.core.entries import split_renewal as split_renewal
-from gitcoord.core.entries import split_taken as split_taken
 from gitcoord.core.events import Clock
 from gitcoord.core.names import Resource, word
 from gitcoord.core.overlap import Nearby, overlaps
@@ -218,7 +218,7 @@ def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:
 
 def how_lost(state: State, session: str, entry: str, now: datetime) -> str:
     """Say how it stands with a lease (`42 file:a`) that the session had and doesn't hold any more."""
-    fence, resource = split_lease(entry)
+    fence, resource = LeaseRef.parse(entry)
     old = find(state.claims.get, session, fence, resource)
     if old is not None and is_over(old, now):
         return (
@@ -271,7 +271,7 @@ def apply_renewals(draft: Draft, session: str, renewed: Sequence[str], at: datet
     if not renewed:
         return
     for entry in renewed:
-        fence, until, resource = split_renewal(entry)
+        fence, until, resource = RenewedLease.parse(entry)
         lease = find(draft.claim, session, fence, resource)
         if lease is not None and until > lease.expires_at:
             # The first renewal of an offer takes it up.
@@ -331,7 +331,7 @@ def renewal_problem(state: State, session: str, renewed: Sequence[str], committe
     """Why the renewals are not valid: another's lease, an old fence, an expired lease, a longer one than allowed."""
     latest = longest(state, committed_at)
     for entry in renewed:
-        fence, until, resource = split_renewal(entry)
+        fence, until, resource = RenewedLease.parse(entry)
         lease = find(state.claims.get, session, fence, resource)
         if lease is None:
             return f"{session} doesn't hold {resource} with fence {fence}"

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from gitcoord.core import entries, leases
 from gitcoord.core.events import Event
-from gitcoord.core.leases import TakenEntry, split_taken
+from gitcoord.core.leases import TakenEntry, TakenLease
 from gitcoord.core.names import Resource, is_session_name, show
 from gitcoord.core.records import Claim, Count, Line, Mode, ResourceText, Text, Waiting
 from gitcoord.core.times import Instant, spell
@@ -106,19 +106,19 @@ class LinePassed(Event):
 
     def headline(self) -> str:
         """The commit's subject."""
-        fence, holder, _, resource = split_taken(self.taken[0])
+        fence, holder, _, resource = TakenLease.parse(self.taken[0])
         return f"pass on: {resource.type} {resource.name}, expired under {holder} (fence {fence})"
 
     def evolve(self, draft: Draft) -> None:
         """The expired leases go."""
         for entry in self.taken:
-            fence, holder, _, resource = split_taken(entry)
+            fence, holder, _, resource = TakenLease.parse(entry)
             leases.drop(draft, holder, fence, resource)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Only what is over goes."""
         for entry in self.taken:
-            fence, holder, why, resource = split_taken(entry)
+            fence, holder, why, resource = TakenLease.parse(entry)
             lease = leases.find(state.claims.get, holder, fence, resource)
             if lease is None or why != "expired" or not leases.may_take(state, lease, why, committed_at):
                 return f"the lease of {holder} on {resource} is not over"

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gitcoord.core import addresses, names, values
+from gitcoord.core.entries import LeaseRef
 from gitcoord.core.names import Resource
 from gitcoord.core.times import Instant
-
-if TYPE_CHECKING:
-    pass
 
 
 def _checked(test: Callable[[str], bool], what: str) -> AfterValidator:
@@ -147,7 +145,7 @@ class Claim(Record):
     @property
     def entry(self) -> str:
         """As events name it: `42 file:a`."""
-        return f"{self.fence} {self.resource}"
+        return str(LeaseRef(self.fence, self.resource))
 
     @property
     def key(self) -> ClaimKey:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from gitcoord.core import handoffs, leases, names, queue, records
 from gitcoord.core.events import Clock, Command, Event
-from gitcoord.core.leases import LeaseEntry, held_by, split_lease
+from gitcoord.core.leases import LeaseEntry, LeaseRef, held_by
 from gitcoord.core.records import Claim, CodeBranch, CommitId, Line, Lines, ResourceText, Text
 from gitcoord.core.sessions import lapse
 
@@ -61,7 +61,7 @@ class ClaimReleased(Event):
             return f"leave: {self.session} no longer waits for {' '.join(self.left[0].split(':', 1))}"
         if not self.released:
             return f"release: {self.session} held none of it"
-        fence, resource = split_lease(self.released[0])
+        fence, resource = LeaseRef.parse(self.released[0])
         more = f" and {len(self.released) - 1} more" if len(self.released) > 1 else ""
         then = f", ready for {self.next_phase}" if self.next_phase else ""
         return f"release: {resource.type} {resource.name}{more} by {self.session} (fence {fence}){then}"
@@ -72,7 +72,7 @@ class ClaimReleased(Event):
             queue.leave(draft, self.session, map(names.resource_of, self.left))
         freed = []
         for entry in self.released:
-            fence, resource = split_lease(entry)
+            fence, resource = LeaseRef.parse(entry)
             leases.drop(draft, self.session, fence, resource)
             freed.append(resource)
         if not freed:
@@ -102,7 +102,7 @@ class ClaimReleased(Event):
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Own leases, by their fences."""
         for entry in self.released:
-            fence, resource = split_lease(entry)
+            fence, resource = LeaseRef.parse(entry)
             if leases.find(state.claims.get, self.session, fence, resource) is None:
                 return f"{self.session} doesn't hold {resource} with fence {fence}"
         if self.to is not None and not handoffs.is_receiver(self.to):
@@ -120,13 +120,13 @@ def decide_release(state: State, command: ReleaseClaims, clock: Clock) -> Event 
     late = lapse(state, command)
     freed: list[Claim] = []
     for entry in () if late else command.leases:
-        fence, resource = split_lease(entry)
+        fence, resource = LeaseRef.parse(entry)
         freed += [lease for lease in held_by(state, command.session) if lease.resource == resource and fence in (0, lease.fence)]
-    asked = {split_lease(entry)[1] for entry in command.leases}
+    asked = {LeaseRef.parse(entry).resource for entry in command.leases}
     places = () if late else [one for one in state.waiting.values() if one.session_id == command.session]
     left = tuple(dict.fromkeys(str(one) for place in places for one in place.wanted if one in asked))[:64]
     if not freed and not late and not left:
-        if not any(split_lease(entry)[0] for entry in command.leases):
+        if not any(LeaseRef.parse(entry).fence for entry in command.leases):
             return None
         late = "the lease is over"  # it named a fence: what came too late is recorded, without effect
     beat = state.heartbeats.get(command.session)
@@ -134,7 +134,7 @@ def decide_release(state: State, command: ReleaseClaims, clock: Clock) -> Event 
     files = beat.files_touched if beat else ()
     return ClaimReleased(
         id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-        released=tuple(f"{lease.fence} {lease.resource}" for lease in freed), done=command.done, tests=command.tests,
+        released=tuple(lease.entry for lease in freed), done=command.done, tests=command.tests,
         phase=phases[0] if phases else None, next_phase=command.next_phase, to=command.to, branch=command.branch,
         commit=command.commit, files=files if command.done is not None or command.next_phase else (), lapsed=late, left=left,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from gitcoord.core import clocks, leases, names, queue, requests
 from gitcoord.core.events import Clock, Command, Event
-from gitcoord.core.leases import LeaseEntry, RenewalEntry, held_by, split_renewal
+from gitcoord.core.leases import LeaseEntry, RenewalEntry, RenewedLease, held_by
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Claim, ResourceText
 from gitcoord.core.sessions import acting
@@ -58,7 +58,7 @@ class ClaimRenewed(Event):
         entries = (*self.renewed, *self.regained)
         if not entries:
             return f"renew: nothing, by {self.session}"
-        fence, until, resource = split_renewal(entries[0])
+        fence, until, resource = RenewedLease.parse(entries[0])
         more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
         verb, what = "collect" if self.collected else "renew", f"{resource.type} {resource.name}{more}"
         if self.regained:
@@ -67,7 +67,7 @@ class ClaimRenewed(Event):
 
     def evolve(self, draft: Draft) -> None:
         """What is renewed serves whoever waited for it; what was over begins anew."""
-        queue.served(draft, self.session, (split_renewal(entry)[2] for entry in self.renewed))
+        queue.served(draft, self.session, (RenewedLease.parse(entry).resource for entry in self.renewed))
         regain(draft, self, self.regained)
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
@@ -82,19 +82,19 @@ def regain(draft: Draft, event: Event, regained: Sequence[str]) -> None:
     if not regained:
         return
     for entry in regained:
-        fence, until, resource = split_renewal(entry)
+        fence, until, resource = RenewedLease.parse(entry)
         lease = leases.find(draft.claim, event.session, fence, resource)
         if lease is not None:
             update = {"fence": event.seq, "run_id": event.run_id or lease.run_id, "renewed_at": event.at, "expires_at": until}
             draft.put("claims", lease.key, lease.model_copy(update={**update, "claimed_at": event.at}))
-    queue.served(draft, event.session, (split_renewal(entry)[2] for entry in regained))
+    queue.served(draft, event.session, (RenewedLease.parse(entry).resource for entry in regained))
 
 
 def regain_problem(state: State, session: str, regained: Sequence[str], committed_at: datetime) -> str | None:
     """Why the session can't take these again, or None: each is its own, over by the commit's date, and free."""
     latest = leases.longest(state, committed_at)
     for entry in regained:
-        fence, until, resource = split_renewal(entry)
+        fence, until, resource = RenewedLease.parse(entry)
         lease = leases.find(state.claims.get, session, fence, resource)
         if lease is None:
             return f"{session} didn't hold {resource} with fence {fence}"

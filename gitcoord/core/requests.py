@@ -10,7 +10,7 @@ from pydantic import Field
 from gitcoord.core import clocks, leases, names, queue, records
 from gitcoord.core.entries import entry
 from gitcoord.core.events import Clock, Command, Event
-from gitcoord.core.leases import LeaseEntry, split_lease
+from gitcoord.core.leases import LeaseEntry, LeaseRef
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Claim, Id, ResourceText, SessionName, Text
 from gitcoord.core.sessions import acting
@@ -25,7 +25,7 @@ def split_asked(entry: str) -> tuple[int, str, str, Resource]:
     lease, holder, how, resource = leases.split(entry, 4)
     if how not in {"held", "denied"} or not names.is_session_name(holder):
         raise ValueError("not a lease, its holder and how it is asked")
-    fence, found = split_lease(f"{lease} {resource}")
+    fence, found = LeaseRef.parse(f"{lease} {resource}")
     return fence, holder, how, found
 
 
@@ -80,7 +80,8 @@ class ClaimRequested(Event):
             asked = records.Message(
                 id=f"{self.id}.{2 * index}", seq=self.seq, sender=self.session, to=holder, timestamp=self.at, type=REQUEST,
                 subject=names.show(f"{self.session} asks for {self.resource}", names.SUBJECT_LIMIT), message=self.message or "",
-                details={"resource": self.resource, "lease": f"{fence} {held}"}, status="answered" if denied else "pending",
+                details={"resource": self.resource, "lease": str(LeaseRef(fence, held))},
+                status="answered" if denied else "pending",
             )  # fmt: skip
             draft.put("messages", asked.id, asked)
             if denied:
@@ -126,14 +127,14 @@ class RequestAnswered(Event):
         """The commit's subject."""
         what = " ".join(self.resource.split(":", 1))
         then = f", offered to {self.asker}" if self.offered else f" to {self.asker}"
-        return f"{self.answer}: {what} by {self.session}{then} (fence {split_lease(self.lease)[0]})"
+        return f"{self.answer}: {what} by {self.session}{then} (fence {LeaseRef.parse(self.lease).fence})"
 
     def evolve(self, draft: Draft) -> None:
         """The request is answered; what was given goes over."""
         asked = draft.message(self.request)
         if asked is not None:
             draft.put("messages", asked.id, asked.model_copy(update={"status": "answered"}))
-        fence, held = split_lease(self.lease)
+        fence, held = LeaseRef.parse(self.lease)
         lease = leases.find(draft.claim, self.session, fence, held)
         if lease is not None and self.answer != "deny":
             draft.put("claims", lease.key, None)
@@ -174,7 +175,7 @@ class RequestAnswered(Event):
             return f"{self.request} is no open request to {self.session}"
         if asked.sender != self.asker or asked.details.get("resource") != self.resource:
             return "it was not asked for that"
-        fence, held = split_lease(self.lease)
+        fence, held = LeaseRef.parse(self.lease)
         lease = leases.find(state.claims.get, self.session, fence, held)
         if self.answer != "deny" and lease is None:
             return f"{self.session} doesn't hold {held} with fence {fence}"
@@ -227,7 +228,7 @@ def decide_answer(state: State, command: AnswerRequest, clock: Clock) -> Event |
     if asked.status == "answered":
         raise BadInput(f"the request of {asked.sender} was answered already", hint="gitcoord inbox --all --sent")
     wanted = Resource.read(asked.details.get("resource", ""))
-    fence, held = split_lease(asked.details.get("lease", ""))
+    fence, held = LeaseRef.parse(asked.details.get("lease", ""))
     lease = leases.find(state.claims.get, command.session, fence, held)
     if lease is not None and leases.is_over(lease, clocks.date_of(state, clock)):
         lease = None
@@ -239,6 +240,6 @@ def decide_answer(state: State, command: AnswerRequest, clock: Clock) -> Event |
         )
     return RequestAnswered(
         id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, request=asked.id,
-        answer=command.answer, asker=asked.sender, resource=str(wanted), lease=f"{fence} {held}",
+        answer=command.answer, asker=asked.sender, resource=str(wanted), lease=str(LeaseRef(fence, held)),
         offered=_can_offer(state, asked.sender, wanted, lease, command.answer), message=command.message or None,
     )  # fmt: skip

@@ -124,8 +124,8 @@ def _kept_on(state: State, event: Event, clock: Clock) -> tuple[str, ...]:
         return ()
     left = evolve(state, event, state.at).claims
     keys = {one.entry: one.key for one in leases.held_by(state, event.session)}
-    entries = [(entry, leases.split_renewal(entry)) for entry in due]
-    stay = [(entry, keys[f"{fence} {resource}"]) for entry, (fence, _, resource) in entries]
+    entries = [(entry, leases.RenewedLease.parse(entry)) for entry in due]
+    stay = [(entry, keys[str(leases.LeaseRef(fence, resource))]) for entry, (fence, _, resource) in entries]
     return tuple(entry for entry, key in stay if left.get(key) == state.claims.get(key))[: leases.AT_ONCE - len(event.renewed)]
 
 

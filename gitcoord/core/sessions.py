@@ -322,7 +322,7 @@ def decide_end(state: State, command: EndSession, clock: Clock) -> Event | None:
     unknown = command.to is not None and names.is_session_name(command.to) and command.to not in state.sessions
     to = handoffs.ANYONE if unknown else command.to
     held = () if late else tuple(
-        f"{claim.fence} {claim.resource}" for claim in state.claims.values() if claim.claimed_by == command.session
+        claim.entry for claim in state.claims.values() if claim.claimed_by == command.session
     )  # fmt: skip
     return SessionEnded(
         id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,

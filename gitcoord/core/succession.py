@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from gitcoord.core import clocks, handover, leases, names
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.handover import Leases
-from gitcoord.core.leases import split_lease
+from gitcoord.core.leases import LeaseRef
 from gitcoord.core.records import Claim, Count, RunId, Session, SessionName
 from gitcoord.core.sessions import acting, close
 from gitcoord.core.times import Instant, spell, spell_span
@@ -45,7 +45,7 @@ class SessionSuperseded(Event):
     @property
     def resources(self) -> tuple[str, ...]:
         """What goes over."""
-        return tuple(str(split_lease(entry)[1]) for entry in self.moved)
+        return tuple(str(LeaseRef.parse(entry).resource) for entry in self.moved)
 
     def headline(self) -> str:
         """The commit's subject."""

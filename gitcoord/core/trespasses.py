@@ -31,7 +31,7 @@ def split_touched(entry: str) -> tuple[int, str, Resource]:
     holder, _, resource = rest.partition(" ")
     if not names.is_session_name(holder):
         raise ValueError(f"not a session: {names.show(holder, 80)!r}")
-    return leases.split_lease(f"{fence} {resource}")[0], holder, Resource.read(resource)
+    return leases.LeaseRef.parse(f"{fence} {resource}").fence, holder, Resource.read(resource)
 
 
 TouchedEntry = Annotated[str, Field(max_length=1024), entries.entry(split_touched)]
@@ -85,7 +85,7 @@ def tell(
             id=f"{id}.{number}", seq=seq, sender=session, to=holder, timestamp=at, type="alert",
             subject=names.show(f"{session} committed {path}{where}, which you hold", names.SUBJECT_LIMIT),
             message=f"Your lease on {resource} (fence {fence}) goes on. The commit is theirs: look at it before you go on.",
-            details={DETAIL: f"{fence} {resource}", "file": path, **({"commit": commit} if commit else {})},
+            details={DETAIL: str(leases.LeaseRef(fence, resource)), "file": path, **({"commit": commit} if commit else {})},
         )  # fmt: skip
         draft.put("messages", note.id, note)
 

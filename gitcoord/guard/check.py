@@ -14,7 +14,7 @@ from typing import Literal
 from gitcoord.coordinator.branch import Branch
 from gitcoord.core import guard
 from gitcoord.core.guard import Remembered, Target, Work
-from gitcoord.core.leases import split_lease
+from gitcoord.core.leases import LeaseRef
 from gitcoord.core.names import Resource
 from gitcoord.core.records import Claim
 from gitcoord.core.state import State
@@ -154,7 +154,7 @@ def _remembered(branch: Branch) -> list[Remembered]:
     found = []
     for entry, until in entries:
         try:
-            fence, resource = split_lease(entry)
+            fence, resource = LeaseRef.parse(entry)
             found.append(Remembered(fence, resource, read_instant(until) if until else None))
         except ValueError:
             continue
@@ -190,7 +190,7 @@ def _fences(trailers: Iterable[str]) -> tuple[tuple[int, Resource], ...]:
     found = []
     for value in trailers:
         try:
-            found.append(split_lease(value.strip()))
+            found.append(LeaseRef.parse(value.strip()))
         except ValueError:
             continue
     return tuple(found)

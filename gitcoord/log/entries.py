@@ -99,11 +99,11 @@ def _resources(event: Event) -> tuple[str, ...]:
     if isinstance(event, requests.ClaimRequested | requests.RequestAnswered):
         found.append(event.resource)
     for key, split in (
-        ("released", leases.split_lease),
-        *((("renewed", leases.split_renewal),) if isinstance(event, _RENEWING) else ()),
-        ("regained", leases.split_renewal),
-        ("leases", leases.split_lease),
-        ("taken", leases.split_taken),
+        ("released", leases.LeaseRef.parse),
+        *((("renewed", leases.RenewedLease.parse),) if isinstance(event, _RENEWING) else ()),
+        ("regained", leases.RenewedLease.parse),
+        ("leases", leases.LeaseRef.parse),
+        ("taken", leases.TakenLease.parse),
         ("touched", trespasses.split_touched),
         ("granted", queue.split_granted),
     ):

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from gitcoord.core import names
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.events import Event
-from gitcoord.core.leases import split_taken
+from gitcoord.core.leases import TakenLease
 from gitcoord.core.messages import TYPES, MessageSent
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
@@ -129,7 +129,7 @@ def _told(event: Event, headline: str) -> str:
             return f"{event.session} to {to}{kind}: {_cut(body)}"
         return f"{event.session} to {to}{kind}: {event.subject}{more}"
     if isinstance(event, ClaimAcquired) and event.taken:
-        _, holder, why, resource = split_taken(event.taken[0])
+        _, holder, why, resource = TakenLease.parse(event.taken[0])
         others = f" and {len(event.taken) - 1} more" if len(event.taken) > 1 else ""
         return f"{event.session} took {resource}{others} over from {holder} ({why})"
     if isinstance(event, ClaimReleased) and event.done is not None:

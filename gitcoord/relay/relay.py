@@ -272,7 +272,7 @@ class Relay:
         kept = {one.entry for one in self.keeper.kept}
         if self._view.checked.seq < max((one.fence for one in self.keeper.kept), default=0):
             return True  # a view from before the claim says nothing about it
-        held = {f"{one.fence} {one.resource}" for one in held_by(self._view.state, self.coordinator.actor.session)}
+        held = {one.entry for one in held_by(self._view.state, self.coordinator.actor.session)}
         if kept and kept <= held:
             return True
         self.told("warning: the claim is another's now; nothing more is sent from here")

@@ -40,5 +40,5 @@ def _in_line(state: State, session: str, now: datetime) -> list[str]:
         if any(lease.claimed_by == session for lease in queue.in_front(state, place, now)[0])
     ]
     mine = [one for one in state.messages.coming(state.seq, session) if one.type == requests.REQUEST and one.status != "answered"]
-    held = {f"{lease.fence} {lease.resource}" for lease in state.claims.values() if lease.claimed_by == session}
+    held = {lease.entry for lease in state.claims.values() if lease.claimed_by == session}
     return found + [one.sender for one in mine if one.details.get("lease") in held and not one.is_over(now)]

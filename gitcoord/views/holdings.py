@@ -16,7 +16,7 @@ from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.events import Event
 from gitcoord.core.handover import HandoffTaken
 from gitcoord.core.heartbeats import HeartbeatRecorded
-from gitcoord.core.leases import mode_of, serves, split_lease, split_renewal, split_taken
+from gitcoord.core.leases import LeaseRef, RenewedLease, TakenLease, mode_of, serves
 from gitcoord.core.names import Resource, resource_of
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.queue import OFFER, ClaimQueued, LinePassed, split_granted
@@ -83,7 +83,7 @@ class Holding:
     @property
     def entry(self) -> str:
         """As events name it: `42 file:a`."""
-        return f"{self.fence} {self.resource}"
+        return str(LeaseRef(self.fence, self.resource))
 
     def at(self, now: datetime) -> Holding:
         """The holding as it stands at that instant: one whose time ran out is over, also while its record lies in the tree."""
@@ -163,7 +163,7 @@ class Holdings:
             if isinstance(event, HeartbeatRecorded):
                 self._touch(event)
             if isinstance(event, ClaimAcquired | ClaimRenewed):
-                named = [*getattr(event, "resources", ()), *(str(split_renewal(entry)[2]) for entry in event.renewed)]
+                named = [*getattr(event, "resources", ()), *(str(RenewedLease.parse(entry).resource) for entry in event.renewed)]
                 self._serve(event.session, set(map(resource_of, named)), at)
         for session in event.abandoned:
             self._end_all(session, at, step.commit, "abandoned")
@@ -179,7 +179,7 @@ class Holdings:
     def _touch(self, event: HeartbeatRecorded) -> None:
         for entry in event.touched:
             fence, holder, resource = split_touched(entry)
-            known = self.open.get((holder, f"{fence} {resource}"))
+            known = self.open.get((holder, str(LeaseRef(fence, resource))))
             if known is not None:
                 self.open[holder, known.entry] = replace(known, touched=(*known.touched, (event.session, event.seq)))
 
@@ -287,13 +287,15 @@ class Holdings:
                     self.open[key] = replace(one, run_id=event.run_id)
         elif isinstance(event, LinePassed):
             for entry in event.taken:
-                fence, holder, _, resource = split_taken(entry)
-                self._end(holder, f"{fence} {resource}", at, commit, "expired")
+                fence, holder, _, resource = TakenLease.parse(entry)
+                self._end(holder, str(LeaseRef(fence, resource)), at, commit, "expired")
         elif isinstance(event, ClaimAcquired):
             for entry in event.taken:
-                fence, holder, why, resource = split_taken(entry)
+                fence, holder, why, resource = TakenLease.parse(entry)
                 how: How = "broken" if why == "broken" else "taken_over"
-                self._end(holder, f"{fence} {resource}", at, commit, how, by=event.session, why=None if how == "broken" else why)
+                self._end(
+                    holder, str(LeaseRef(fence, resource)), at, commit, how, by=event.session, why=None if how == "broken" else why
+                )
 
     def _grant(self, event: ClaimAcquired, at: datetime, commit: str) -> None:
         for text in event.resources:
@@ -340,9 +342,9 @@ class Holdings:
     def _regain(self, event: ClaimRenewed | HeartbeatRecorded, at: datetime, commit: str) -> None:
         """What was over begins anew, under the event's fence."""
         for entry in event.regained:
-            fence, until, resource = split_renewal(entry)
-            old = self.open.get((event.session, f"{fence} {resource}"))
-            self._end(event.session, f"{fence} {resource}", at, commit, "expired")
+            fence, until, resource = RenewedLease.parse(entry)
+            old = self.open.get((event.session, str(LeaseRef(fence, resource))))
+            self._end(event.session, str(LeaseRef(fence, resource)), at, commit, "expired")
             self._hold(
                 Holding(
                     session=event.session, run_id=old.run_id if old else event.run_id, resource=resource, fence=event.seq,
@@ -351,12 +353,12 @@ class Holdings:
                     phase=old.phase if old else None, reason=old.reason if old else None,
                 )
             )  # fmt: skip
-        self._serve(event.session, {split_renewal(entry)[2] for entry in event.regained}, at)
+        self._serve(event.session, {RenewedLease.parse(entry).resource for entry in event.regained}, at)
 
     def _renew(self, session: str, renewed: Sequence[str]) -> None:
         for entry in renewed:
-            fence, until, resource = split_renewal(entry)
-            key = (session, f"{fence} {resource}")
+            fence, until, resource = RenewedLease.parse(entry)
+            key = (session, str(LeaseRef(fence, resource)))
             one = self.open.get(key)
             if one is not None and until > one.expires_at:
                 self.open[key] = replace(one, expires_at=until, renewals=one.renewals + 1)
@@ -370,8 +372,8 @@ class Holdings:
         self, session: str, entry: str, at: datetime, commit: str, how: How, *, by: str | None = None, why: str | None = None,
         done: str | None = None, tests: str | None = None, next_phase: str | None = None,
     ) -> None:  # fmt: skip
-        fence, resource = split_lease(entry)
-        one = self.open.pop((session, f"{fence} {resource}"), None)
+        fence, resource = LeaseRef.parse(entry)
+        one = self.open.pop((session, str(LeaseRef(fence, resource))), None)
         if one is None:
             return
         if self.about is not None and not overlaps(one.resource, self.about):

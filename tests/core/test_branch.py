@@ -43,7 +43,7 @@ def test_nothing_is_decided_before_the_branch_is_open() -> None:
 
 
 def test_opening_makes_the_first_event() -> None:
-    (event,) = rules.decide(State(), OpenBranch(op="1", session="ann", at=T0), Clock(now=T0))
+    event = rules.decide(State(), OpenBranch(op="1", session="ann", at=T0), Clock(now=T0))
     assert isinstance(event, BranchOpened)
     assert event.seq == 1
     state = rules.evolve(State(), event, T0)

@@ -14,7 +14,7 @@ from gitcoord.core import claims
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.events import Event
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
-from gitcoord.core.leases import held_by, split_renewal
+from gitcoord.core.leases import RenewedLease, held_by
 from gitcoord.core.releases import ClaimReleased, ReleaseClaims
 from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.requests import RequestClaims
@@ -425,7 +425,7 @@ def test_any_sign_of_life_renews_what_is_older_than_a_tenth(story: Story) -> Non
         kept = {name: one.expires_at for one in held_by(story.state, "ann") if (name := one.resource_name) in before}
         if event is not None:
             assert set(kept.values()) == ({story.now + HOUR} if after > minutes(6) else set(before.values())), event
-            assert len({split_renewal(one)[2] for one in event.renewed}) == len(event.renewed) <= 64
+            assert len({RenewedLease.parse(one).resource for one in event.renewed}) == len(event.renewed) <= 64
 
 
 def test_renewal_of_anothers_lease_is_refused(story: Story) -> None:

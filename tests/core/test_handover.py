@@ -254,7 +254,7 @@ def test_two_takers_of_the_same_moment_are_one_taker(story: Story) -> None:
     offer = story.ask(story.command(OfferHandoff, "ann", to="anyone", leases=(), next="the rest"))
     assert offer is not None
     events = [
-        rules.decide(story.state, story.command(TakeHandoff, name, handoff=offer.id), Clock(now=story.now))[0]
+        rules.decide(story.state, story.command(TakeHandoff, name, handoff=offer.id), Clock(now=story.now))
         for name in ("bob", "eve")
     ]
     story.happen(events[0])

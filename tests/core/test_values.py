@@ -10,7 +10,7 @@ from pure_branch import COMMIT
 
 from gitcoord.core import names, values
 from gitcoord.core.branch import with_setting
-from gitcoord.core.leases import split_lease, split_renewal, split_taken
+from gitcoord.core.leases import LeaseRef, RenewedLease, TakenLease
 from gitcoord.core.queue import split_granted
 from gitcoord.core.records import Settings
 from gitcoord.core.requests import split_asked
@@ -33,8 +33,8 @@ ODD_TIMES = (
 @pytest.mark.parametrize("text", ODD_WHOLES, ids=lambda text: ascii(text[:12]))
 def test_other_number_is_read_by_nobody(text: str) -> None:
     for read, entry in (
-        (values.read_whole, text), (split_lease, f"{text} file:a"), (split_renewal, f"{text} 2025-11-15T10:00:00Z file:a"),
-        (split_taken, f"{text} ann expired file:a"), (split_granted, f"{text} ann file:a"), (split_asked,
+        (values.read_whole, text), (LeaseRef.parse, f"{text} file:a"), (RenewedLease.parse, f"{text} 2025-11-15T10:00:00Z file:a"),
+        (TakenLease.parse, f"{text} ann expired file:a"), (split_granted, f"{text} ann file:a"), (split_asked,
         f"{text} ann held file:a"),
     ):  # fmt: skip
         with pytest.raises(ValueError):
@@ -57,7 +57,7 @@ def test_other_time_is_read_by_nobody(text: str) -> None:
     with pytest.raises(ValueError):
         read_instant(text)
     with pytest.raises(ValueError):
-        split_renewal(f"4 {text} file:a")
+        RenewedLease.parse(f"4 {text} file:a")
 
 
 def test_last_day_of_a_february_is_read() -> None:
@@ -93,10 +93,10 @@ def test_grammar(known: Callable[[str], bool], good: tuple[str, ...], bad: tuple
 
 @pytest.mark.parametrize(
     ("split", "entry"),
-    [(split_taken, "4 Ann expired file:a"), (split_taken, "4 ann tired file:a"), (split_taken, "4 ann file:a"),
+    [(TakenLease.parse, "4 Ann expired file:a"), (TakenLease.parse, "4 ann tired file:a"), (TakenLease.parse, "4 ann file:a"),
      (split_asked, "4 ann perhaps file:a"), (split_asked, "4 a/b held file:a"), (split_granted, "4 x y"), (split_granted,
      "4  file:a"),
-     (split_renewal, "4 soon file:a"), (split_lease, "4  file:a"), (split_lease, "4 file:"), (split_lease, "file:a")],
+     (RenewedLease.parse, "4 soon file:a"), (LeaseRef.parse, "4  file:a"), (LeaseRef.parse, "4 file:"), (LeaseRef.parse, "file:a")],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )  # fmt: skip
 def test_entry_that_is_no_entry_is_read_by_nobody(split: Callable[[str], Any], entry: str) -> None:

@@ -42,7 +42,7 @@ from gits import git
 from remotes import KINDS, Remote, RemoteFactory
 
 from gitcoord.connection.connect import Connection, utc_now
-from gitcoord.core.leases import split_lease
+from gitcoord.core.leases import LeaseRef
 from gitcoord.core.names import Resource
 from gitcoord.errors import GitcoordError, GitFault, Held, Unknown
 
@@ -213,7 +213,7 @@ def _ask(found: Connection, call: dict[str, Any], handle: int) -> dict[str, Any]
         receipt, extra["held"] = leases.receipt, [[str(one.resource), one.fence] for one in leases.claims]
     elif kind == "release":
         receipt, freed, _ = coordinator.claims.release(wanted or None, op=op)
-        entries = [split_lease(entry) for entry in freed]
+        entries = [LeaseRef.parse(entry) for entry in freed]
         extra["fences"] = [[str(resource), fence] for fence, resource in entries]
     elif kind == "heartbeat":
         receipt = coordinator.sessions.heartbeat(action="building", target=f"step {call['n']}", op=op)
