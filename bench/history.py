@@ -27,7 +27,7 @@ from gitcoord.core.state import State
 from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Repository
 from gitcoord.log import wire
-from gitcoord.views.projection import Projection
+from gitcoord.views.projection import TreeProjection
 
 LIVE = 20  # sessions there at the end of both histories
 AT_ONCE = 5000  # commits in one fast-import
@@ -41,7 +41,7 @@ class Writer:
         self._repo = Repository.find(str(bare), {**env, "GIT_DIR": str(bare)})
         self._objects = Objects(self._repo)
         self._boards, self._tip, self._waiting = boards, NULL, list[NewCommit]()
-        self._projection, self._before = Projection(), State()
+        self._projection, self._before = TreeProjection(), State()
 
     def add(self, story: Story) -> None:
         """Writes the story's newest event."""

@@ -28,7 +28,7 @@ from gitcoord.machine.identity import Binding, Identity
 from gitcoord.outbox import reading
 from gitcoord.settings import Settings
 from gitcoord.views import briefing
-from gitcoord.views.briefing import Seen
+from gitcoord.views.briefing import BriefedUpTo
 
 _LETTERS = 8  # messages in a mailbox: no more is taken until some are shown
 _TTL = 1800  # seconds of a lease that is claimed for an edit
@@ -133,12 +133,12 @@ def _tell(coordinator: Coordinator, seat: Seat, told: Sequence[str]) -> None:
         seat.mailbox.put_news(told, news.lines, {"seq": news.seen.seq, "run_id": news.seen.run_id})
 
 
-def _seen(mailbox: Mailbox, binding: Binding) -> Seen:
+def _seen(mailbox: Mailbox, binding: Binding) -> BriefedUpTo:
     record = mailbox.seen()
     try:
-        return Seen(int(record["seq"]), str(record["run_id"]))
+        return BriefedUpTo(int(record["seq"]), str(record["run_id"]))
     except (TypeError, KeyError, ValueError):
-        return Seen(0, binding.run_id)
+        return BriefedUpTo(0, binding.run_id)
 
 
 # --- what it edits -----------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from gitcoord.agents.settings import files
-from gitcoord.agents.settings.files import Place, Placed
-from gitcoord.agents.settings.table import Agent, Scope, agents
+from gitcoord.agents.settings.files import Placed, SettingsPlace
+from gitcoord.agents.settings.table import AgentFiles, Scope, agents
 from gitcoord.cli.connect import connection
 from gitcoord.connection.connect import Connection
 from gitcoord.errors import BadInput
@@ -31,7 +31,7 @@ Where = Annotated[
 Dry = Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would be changed.")]
 
 
-def chosen(names: Sequence[str] | None) -> list[Agent]:
+def chosen(names: Sequence[str] | None) -> list[AgentFiles]:
     """The agents of these names, in the table's order. Raises BadInput."""
     known = agents()
     for name in names or ():
@@ -47,18 +47,21 @@ def scope(text: str) -> Scope:
     return cast("Scope", text)
 
 
-def place(where: Scope, found: Connection | None) -> Place:
+def place(where: Scope, found: Connection | None) -> SettingsPlace:
     """The place, in the repository that was found (none is needed for a user's own files). Raises BadInput."""
     home = Path(os.path.expanduser("~"))
     if found is None or where == "user":
-        return Place(where, home, os.environ)
+        return SettingsPlace(where, home, os.environ)
     if not found.repo.work_tree:
         raise BadInput("a bare repository has no files for agents", hint="gitcoord hooks install --scope user --agent NAME")
-    return Place(where, home, os.environ, Path(found.repo.work_tree), Path(found.repo.common_dir))
+    return SettingsPlace(where, home, os.environ, Path(found.repo.work_tree), Path(found.repo.common_dir))
 
 
 def each(
-    do: Callable[[Agent, Place], tuple[Placed, ...]], meant: Sequence[Agent], where: Scope, found: Connection | None = None
+    do: Callable[[AgentFiles, SettingsPlace], tuple[Placed, ...]],
+    meant: Sequence[AgentFiles],
+    where: Scope,
+    found: Connection | None = None,
 ) -> list[Placed]:
     """Does it for each of them, in the repository that the caller stands in unless one was found already."""
     if found is None and where == "project":
@@ -92,19 +95,19 @@ def lines(placed: Placed, tense: Tense = "done") -> Iterator[str]:
         yield from placed.diff
 
 
-def install(agent: Agent, where: Place, *, dry: bool) -> tuple[Placed, ...]:
+def install(agent: AgentFiles, where: SettingsPlace, *, dry: bool) -> tuple[Placed, ...]:
     """Puts the agent's hooks in."""
     return files.install(agent, where, dry=dry)
 
 
-def uninstall(agent: Agent, where: Place, *, dry: bool) -> tuple[Placed, ...]:
+def uninstall(agent: AgentFiles, where: SettingsPlace, *, dry: bool) -> tuple[Placed, ...]:
     """Takes the agent's hooks out; of an agent that has no such file, nothing."""
     if not any(target.path(where.scope, Path(), where.home, where.environ) for target in agent.targets):
         return ()
     return files.uninstall(agent, where, dry=dry)
 
 
-def status(agent: Agent, where: Place) -> tuple[Placed, ...]:
+def status(agent: AgentFiles, where: SettingsPlace) -> tuple[Placed, ...]:
     """What is there; nothing for an agent that has no such file."""
     if not any(target.path(where.scope, Path(), where.home, where.environ) for target in agent.targets):
         return ()

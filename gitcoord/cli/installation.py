@@ -14,7 +14,7 @@ from gitcoord.cli import agent_options
 from gitcoord.cli.commands.hooks import own_program
 from gitcoord.cli.connect import options, say, table
 from gitcoord.errors import BadInput
-from gitcoord.setup.install import Line, Wanted
+from gitcoord.setup.install import InstallLine, Wanted
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
@@ -29,7 +29,7 @@ def asked_for(*, guard: bool = False, trailers: bool = False, shared: bool = Fal
     return Wanted(start, os.environ, own_program(), guard=guard, trailers=trailers, shared=shared, agents=named)
 
 
-def agree(lines: Sequence[Line], word: str, *, yes: bool, dry_run: bool) -> bool:
+def agree(lines: Sequence[InstallLine], word: str, *, yes: bool, dry_run: bool) -> bool:
     """Shows what would be done; whether it is to be done. Raises BadInput where nobody can be asked."""
     if not options.json and not options.quiet:
         table(["what", "where", "now", "would"], [(one.what, one.where, one.now, one.will or "nothing") for one in lines])
@@ -49,6 +49,6 @@ def agree(lines: Sequence[Line], word: str, *, yes: bool, dry_run: bool) -> bool
     return True
 
 
-def records(lines: Sequence[Line]) -> list[dict[str, str]]:
+def records(lines: Sequence[InstallLine]) -> list[dict[str, str]]:
     """Return the lines as `--json` gives them."""
     return [asdict(one) for one in lines]

@@ -10,7 +10,7 @@ import typer
 from gitcoord.cli import output
 from gitcoord.cli.connect import PLAIN_LINES, answer, options, others_words, ours, out, say
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.coordinator.unread import Mail
+from gitcoord.coordinator.unread import TakenMail
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import is_session_name, show
 from gitcoord.core.records import QUESTION, Message
@@ -26,7 +26,7 @@ DETAILS = 10  # of a message
 Timeout = Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m.")]
 
 
-def deliver(coordinator: Coordinator, mail: Mail, *, nothing: str = "", **told: Any) -> None:
+def deliver(coordinator: Coordinator, mail: TakenMail, *, nothing: str = "", **told: Any) -> None:
     """Shows what was taken, and notes that it was shown. What could not be is given back: raises NotShown that says so."""
     show_mail(mail, nothing=nothing, **told)
     why = output.fault()
@@ -39,7 +39,7 @@ def deliver(coordinator: Coordinator, mail: Mail, *, nothing: str = "", **told: 
         output.require()
 
 
-def show_mail(mail: Mail, *, nothing: str = "", readers: dict[str, tuple[str, ...]] | None = None, **told: Any) -> None:
+def show_mail(mail: TakenMail, *, nothing: str = "", readers: dict[str, tuple[str, ...]] | None = None, **told: Any) -> None:
     """`readers`: who has read each of them, when it is the sender who looks."""
     shown = [as_json.message(one, redelivered=one.id in mail.again) for one in mail.found]
     for one in shown if readers is not None else ():

@@ -43,7 +43,7 @@ from gitcoord.outbox.places import Earlier, count_left, left_at, open_outbox, te
 from gitcoord.outbox.store import Outbox
 from gitcoord.outbox.submit import Submitter
 from gitcoord.settings import Settings
-from gitcoord.views.projection import Projection
+from gitcoord.views.projection import TreeProjection
 
 
 def utc_now() -> datetime:
@@ -255,7 +255,7 @@ def connect(
         log = EventLog(
             tip=tip,
             objects=objects,
-            projection=Projection(),
+            projection=TreeProjection(),
             memory=memory,
             now=now,
             writer=__version__,

@@ -28,7 +28,7 @@ from gitcoord.log.outcomes import View
 from gitcoord.statusline import note as status_note
 from gitcoord.views import board as board_view
 from gitcoord.views.attention import Item, attention
-from gitcoord.views.holdings import Holdings, How, Step
+from gitcoord.views.holdings import HistoryStep, Holdings, How
 from gitcoord.views.repository import of_repository
 
 _AGAIN = 2  # flushes more while something waits
@@ -293,14 +293,14 @@ class Branch:
         view = self.view()
         held = Holdings(about=resource)
         for good in self.parts.log.line(view.checked):
-            held.see(Step(good.commit, good.event, good.committed_at))
+            held.see(HistoryStep(good.commit, good.event, good.committed_at))
         return held, self.time_of(view, tell=True)
 
     def how_it_ended(self, resource: Resource, fence: int) -> How | None:
         """Return how the session's lease with that fence ended, by what this clone knows; None if it didn't, or can't be found."""
         held = Holdings(about=resource)
         for good in self.parts.log.line(self.parts.log.view().checked):
-            held.see(Step(good.commit, good.event, good.committed_at))
+            held.see(HistoryStep(good.commit, good.event, good.committed_at))
         return next((one.how for one in held.over if (one.session, one.fence) == (self.acting.session, fence)), None)
 
     def verify(self, *, full: bool = False) -> Verdict:

@@ -13,7 +13,7 @@ from gitcoord.core.names import Resource, file_in, is_resource_name
 from gitcoord.git import changes
 from gitcoord.git.repo import Repository
 from gitcoord.views import briefing
-from gitcoord.views.briefing import Briefing, Seen
+from gitcoord.views.briefing import BriefedUpTo, Briefing
 
 
 def touched(repo: Repository) -> list[str]:
@@ -58,9 +58,9 @@ class Briefings:
             noted = {"seq": told.seen.seq, "run_id": told.seen.run_id, "live": sorted(told.seen.live)}
             self.parts.identity.note_briefed(self.acting.session, noted)
 
-    def _seen(self) -> Seen | None:
+    def _seen(self) -> BriefedUpTo | None:
         record = self.parts.identity.briefed(self.acting.session)
         try:
-            return Seen(int(record["seq"]), str(record["run_id"]), frozenset(map(str, record["live"])))
+            return BriefedUpTo(int(record["seq"]), str(record["run_id"]), frozenset(map(str, record["live"])))
         except (TypeError, KeyError, ValueError):
             return None

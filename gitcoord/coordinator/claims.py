@@ -20,7 +20,7 @@ from gitcoord.core.events import Event, Receipt
 from gitcoord.core.leases import LeaseRef, RenewedLease, held_by
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps, within
-from gitcoord.core.records import Claim, Waiting
+from gitcoord.core.records import Claim, Ticket
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
@@ -267,7 +267,9 @@ class Claims:
             state = self.parts.log.view().state if leases else self.branch.view().state
             leases = leases or tuple(one.entry for one in held_by(state, self.acting.session))
             places = [place for place in state.waiting.values() if place.session_id == self.acting.session]
-            leases += tuple(dict.fromkeys(str(LeaseRef(0, resource)) for place in places for resource in place.wanted if resource not in mine))
+            leases += tuple(
+                dict.fromkeys(str(LeaseRef(0, resource)) for place in places for resource in place.wanted if resource not in mine)
+            )
             if not leases:
                 return Released(Receipt("unchanged", ""), ())
         else:
@@ -373,7 +375,7 @@ class Claims:
         ]
         return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
 
-    def places(self, *, mine: bool, overlapping: Resource | None) -> list[tuple[int, Waiting]]:
+    def places(self, *, mine: bool, overlapping: Resource | None) -> list[tuple[int, Ticket]]:
         """Return the tickets of those who wait, in order, each with its number in the line."""
         view = self.branch.view(fresh=False)
         now = self.branch.time_of(view)

@@ -12,7 +12,7 @@ from gitcoord.coordinator.branch import Branch
 from gitcoord.coordinator.commands import Commands
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
-from gitcoord.coordinator.unread import Mail, Unread
+from gitcoord.coordinator.unread import TakenMail, Unread
 from gitcoord.coordinator.watch import Watcher
 from gitcoord.core import addresses, inbox, messages, names, secrecy
 from gitcoord.core.events import Receipt
@@ -93,7 +93,7 @@ class Messages:
         limit: int = messages.AT_ONCE,
         sender: str | None = None,
         kind: str | None = None,
-    ) -> Mail:
+    ) -> TakenMail:
         """Return the unread messages, at most `limit`, taken by a committed mark before they are returned (unless `peek`).
 
         `wait`: seconds to wait for the first one. Raises NotInTime when none came.
@@ -106,13 +106,13 @@ class Messages:
             return mail
         raise NotInTime("no message came in time", hint="gitcoord inbox --wait, or gitcoord listen", data={"messages": []})
 
-    def collect(self, view: View, in_hand: Collection[str], *, limit: int) -> Mail:
+    def collect(self, view: View, in_hand: Collection[str], *, limit: int) -> TakenMail:
         """Take the unread messages on that view, at most `limit`, to be shown later. `in_hand`: those that were taken before and
         still wait to be shown.
         """
         return self.unread.look(view, limit=limit, in_hand=frozenset(in_hand))
 
-    def listen(self, seconds: float) -> Iterator[Mail]:
+    def listen(self, seconds: float) -> Iterator[TakenMail]:
         """Yield the unread messages, one at a time, as they come, for that many seconds. While it goes on, listeners on other
         machines are told what was shown here.
         """
@@ -157,7 +157,7 @@ class Messages:
         reply_to: str | None = None,
         tell: Callable[[str], None] | None = None,
         op: str = "",
-    ) -> tuple[Receipt, Mail]:
+    ) -> tuple[Receipt, TakenMail]:
         """Ask, and wait for the answer, which may be a question. Raises NotInTime if none came (the question stays open), and
         NoSession with its last words if the receiver has ended.
 
@@ -181,7 +181,7 @@ class Messages:
             return ""
         return f"nobody is there yet for {to}; it waits for whoever comes"
 
-    def _answer(self, said: str, to: str, seconds: float) -> Mail:
+    def _answer(self, said: str, to: str, seconds: float) -> TakenMail:
         """Wait for what comes next in the thread of that message, and return it. Raises NotInTime."""
         view = self.parts.log.view()
         if said not in view.state.messages:  # another clone of this machine sent it
@@ -203,7 +203,7 @@ class Messages:
         wait: float | None = None,
         op: str = "",
         tell: Callable[[str], None] | None = None,
-    ) -> tuple[Receipt, Mail]:
+    ) -> tuple[Receipt, TakenMail]:
         """Answer a message (None: the only open question, else the newest message that has no answer yet). Raises BadInput if it
         isn't clear which one is meant.
 
@@ -216,13 +216,13 @@ class Messages:
         if (done := self.commands.earlier(messages.SendMessage, self.acting.actor, op, said)) is not None and isinstance(
             done[1], messages.MessageSent
         ):
-            return done[0], Mail([]) if wait is None else self._answer(done[0].id, done[1].to, wait)
+            return done[0], TakenMail([]) if wait is None else self._answer(done[0].id, done[1].to, wait)
         asked = self._asked(request)
         if tell is not None and request is None:
             tell(f"this answers #{asked.seq} of {asked.sender}")
         receipt = self._send(asked.sender, None, text, op=op, typed=said, type="answer", in_reply_to=asked.id)
         if wait is None or receipt.state == "queued":
-            return receipt, Mail([])
+            return receipt, TakenMail([])
         return receipt, self._answer(receipt.id, asked.sender, wait)
 
     def _asked(self, request: str | None) -> Message:
@@ -283,7 +283,7 @@ class Messages:
         """Return the sessions that have taken that message, by the view that was read last."""
         return inbox.read_by(self.branch.last_view().state, note)
 
-    def _later(self, view: View, seconds: float, **which: Any) -> Iterator[Mail]:
+    def _later(self, view: View, seconds: float, **which: Any) -> Iterator[TakenMail]:
         """Yield what is unread, each time something comes, for that many seconds."""
         watcher = Watcher(self.parts.log, self.parts.outbox, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
         mark = reading.start(self.parts.identity.mailbox(self.acting.session))  # the background leaves them to who waits for them
@@ -316,7 +316,7 @@ class Messages:
         if keys:
             self.parts.outbox.give_back(self.acting.session, keys)
 
-    def ask_on(self, to: str, question: str, *, seconds: float) -> tuple[Receipt, Mail]:
+    def ask_on(self, to: str, question: str, *, seconds: float) -> tuple[Receipt, TakenMail]:
         """Ask as `ask` does; if the session asked just that before, and has read no answer yet, only go on waiting."""
         asked = self._open_question(to, question)
         if asked is None:

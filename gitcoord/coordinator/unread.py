@@ -31,7 +31,7 @@ class Marks(NamedTuple):
     to_tell: bool = False
 
 
-class Mail(NamedTuple):
+class TakenMail(NamedTuple):
     """Messages that were taken for the caller to show; which of them are shown again, and how many more are unread."""
 
     found: list[Message]
@@ -61,7 +61,7 @@ class Unread:
         thread: str | None = None,
         waiting: bool = False,
         in_hand: frozenset[str] = frozenset(),
-    ) -> Mail:
+    ) -> TakenMail:
         """Return what is unread on that view, at most `limit` messages, taken unless the caller only looks at it (`peek`).
 
         - `thread`: only messages of that thread.
@@ -81,7 +81,7 @@ class Unread:
             raise NoSession(f"no session is called {session}" if session else "no session is known here", hint="gitcoord start")
         unread = inbox.matching(inbox.unread(view.state, session, self.parts.now()), sender, kind, thread)
         if peek:
-            return Mail(unread[:limit], more=max(0, len(unread) - limit))
+            return TakenMail(unread[:limit], more=max(0, len(unread) - limit))
         marks = self._marks(known, in_hand)
         again = [] if thread else marks.never_shown
         if not unread and not again:
@@ -89,7 +89,7 @@ class Unread:
                 self.commands.submit(
                     messages.TakeMessages, self.sessions.current(messages.TakeMessages), shown=marks.shown, limit=0
                 )
-            return Mail([])
+            return TakenMail([])
         _receipt, event = self.commands.submit(
             messages.TakeMessages,
             self.sessions.current(messages.TakeMessages),
@@ -101,9 +101,9 @@ class Unread:
             limit=limit,
         )
         if not isinstance(event, messages.MessageRead):
-            return Mail([])
+            return TakenMail([])
         found = self._texts(event.messages, view.state)
-        return Mail(found, frozenset(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found)))
+        return TakenMail(found, frozenset(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found)))
 
     def _texts(self, taken: Sequence[str], state: State) -> list[Message]:
         """Return the messages that were taken. They are on the branch by now; what can't be read after several looks comes again

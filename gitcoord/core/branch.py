@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.inbox import TO_ALL
 from gitcoord.core.names import SUBJECT_LIMIT, is_resource_name, is_resource_type, show
-from gitcoord.core.records import NOTICE, Branch, CommitId, GuardMode, Line, Message, RepoName, Settings
+from gitcoord.core.records import NOTICE, BranchRecord, CommitId, GuardMode, Line, Message, RepoName, SharedSettings
 from gitcoord.core.sessions import acting
 from gitcoord.core.times import parse_duration
 from gitcoord.core.values import is_whole, read_switch, read_whole
@@ -45,7 +45,7 @@ CAPACITIES = 256  # resources that have one: the record of the branch stays one 
 REPOSITORIES = 256
 """Repositories that a hub knows by name: the record of the branch stays one that every reader reads."""
 
-_SINGLE = tuple(name for name in Settings.model_fields if name != "capacities")
+_SINGLE = tuple(name for name in SharedSettings.model_fields if name != "capacities")
 
 
 class OpenBranch(Command):
@@ -94,7 +94,7 @@ class BranchOpened(Event):
 
     def evolve(self, draft: Draft) -> None:
         """The branch's record appears."""
-        draft.open_branch(Branch(opened_at=self.at))
+        draft.open_branch(BranchRecord(opened_at=self.at))
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
         """Only valid before everything else."""
@@ -234,7 +234,7 @@ def _tell_all(draft: Draft, event: Event, subject: str) -> None:
     draft.put("messages", note.id, note)
 
 
-def with_setting(settings: Settings, key: str, value: str) -> Settings | None:
+def with_setting(settings: SharedSettings, key: str, value: str) -> SharedSettings | None:
     """The settings with that one changed; None when there is no such setting, or the value doesn't fit."""
     if key.startswith(CAPACITY):
         what = _counted(key)
@@ -247,13 +247,13 @@ def with_setting(settings: Settings, key: str, value: str) -> Settings | None:
         changed: dict[str, Any] = {"capacities": dict(sorted(counted.items()))}
     elif key in _SINGLE:
         try:
-            changed = {key: _READ.get(Settings.model_fields[key].annotation, str)(value)}
+            changed = {key: _READ.get(SharedSettings.model_fields[key].annotation, str)(value)}
         except ValueError:
             return None
     else:
         return None
     try:
-        return Settings.model_validate({**settings.model_dump(), **changed}, strict=True)
+        return SharedSettings.model_validate({**settings.model_dump(), **changed}, strict=True)
     except ValidationError:
         return None
 
@@ -284,7 +284,7 @@ def setting_value(key: str, text: str) -> str:
     if key not in _SINGLE:
         known = ", ".join((*_SINGLE, f"{CAPACITY}TYPE"))
         raise BadInput(f"{key!r} is not a shared setting", hint=f"shared settings: {known}")
-    if Settings.model_fields[key].annotation is bool:
+    if SharedSettings.model_fields[key].annotation is bool:
         words = {"true": "true", "yes": "true", "on": "true", "1": "true"} | dict.fromkeys(("false", "no", "off", "0"), "false")
         if text.strip().lower() not in words:
             raise BadInput(f"{key} is on or off, not {text!r}", hint=f"gitcoord config --shared {key} on")
@@ -302,13 +302,13 @@ def setting_value(key: str, text: str) -> str:
         return str(int(text))
     seconds = text.strip() if is_whole(text.strip()) else str(int(parse_duration(text).total_seconds()))
     try:
-        Settings.model_validate({key: int(seconds)})
+        SharedSettings.model_validate({key: int(seconds)})
     except ValidationError as error:
         raise BadInput(f"{key} can't be {text!r}: {error.errors()[0]['msg']} (seconds)") from None
     return seconds
 
 
-def shown(settings: Settings) -> dict[str, Any]:
+def shown(settings: SharedSettings) -> dict[str, Any]:
     """Every shared setting by the key that changes it."""
     values = {name: getattr(settings, name) for name in _SINGLE}
     return values | {f"{CAPACITY}{name}": count for name, count in sorted(settings.capacities.items())}
@@ -337,7 +337,7 @@ def decide_join(state: State, command: JoinHub, clock: Clock) -> Event | None:
     )
 
 
-def way_back(rules: Branch) -> str:
+def way_back(rules: BranchRecord) -> str:
     """The command that takes a raised format back."""
     return f"gitcoord config --shared format {rules.format_used}"
 

@@ -195,7 +195,7 @@ def _reason_to_take(state: State, lease: Claim, command: AcquireClaims, clock: C
 
 
 def _refusal(
-    state: State, command: AcquireClaims, wanted: Sequence[Resource], blocked: list[Claim], first_in_line: list[records.Waiting],
+    state: State, command: AcquireClaims, wanted: Sequence[Resource], blocked: list[Claim], first_in_line: list[records.Ticket],
     now: datetime,
 ) -> Held:  # fmt: skip
     flags = (" --shared" if command.mode == "shared" else "") + (" --any" if command.any_of else "")
@@ -245,7 +245,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> Event 
     taken: dict[ClaimKey, str] = {}
     over: dict[ClaimKey, str] = {}
     blocked: list[Claim] = []
-    before: list[records.Waiting] = []
+    before: list[records.Ticket] = []
     settings = state.rules.settings
     everywhere = leases.nearby(settings, state.claims.values())
     place = queue.place_of(state, command.session, wanted, command.mode, now, any_of=command.any_of)
@@ -312,7 +312,7 @@ def _stand_in_line(
     state: State,
     command: AcquireClaims,
     wanted: list[Resource],
-    place: records.Waiting | None,
+    place: records.Ticket | None,
     over: Sequence[str],
     clock: Clock,
 ) -> Event | None:
@@ -341,7 +341,7 @@ def _stand_in_line(
     mine = [one for one in state.waiting.values() if one.session_id == command.session and one.until > now]
     if len(mine) >= queue.PLACES:
         raise BadInput(f"{command.session} has {len(mine)} places in line already", hint="gitcoord claims --mine")
-    newcomer = records.Waiting(
+    newcomer = records.Ticket(
         id=command.op, seq=state.seq + 1, session_id=command.session, resources=tuple(map(str, wanted)), mode=command.mode,
         until=until, since=now, any_of=command.any_of, ttl_seconds=given["ttl_seconds"],
     )  # fmt: skip

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from gitcoord.core import leases, queue
 from gitcoord.core.names import Resource, show
-from gitcoord.core.records import Waiting
+from gitcoord.core.records import Ticket
 from gitcoord.errors import Held
 
 if TYPE_CHECKING:
     from gitcoord.core.state import State
 
 
-def cycle(state: State, newcomer: Waiting, now: datetime) -> list[str]:
+def cycle(state: State, newcomer: Ticket, now: datetime) -> list[str]:
     """Who would wait for whom for ever if the newcomer stood in line, in words; nothing: it ends.
 
     Everybody who doesn't wait is taken to free what it holds some day. Whoever fits then does the same, and so on: who is
@@ -25,7 +25,7 @@ def cycle(state: State, newcomer: Waiting, now: datetime) -> list[str]:
     places = [*queue.line(state, now), newcomer]
     held = [lease for lease in state.claims.values() if not leases.is_over(lease, now)]
 
-    def hindrances(place: Waiting, standing: Sequence[Waiting], option: Sequence[Resource]) -> dict[str, str]:
+    def hindrances(place: Ticket, standing: Sequence[Ticket], option: Sequence[Resource]) -> dict[str, str]:
         stuck = {one.session_id for one in standing}
         found: dict[str, str] = {}
         for resource in option:

@@ -15,7 +15,7 @@ from gitcoord.core.overlap import covers
 from gitcoord.core.term import is_over
 
 
-class Lease(Protocol):
+class GuardedLease(Protocol):
     """What the guard needs to know of a lease."""
 
     @property
@@ -44,7 +44,7 @@ class Lease(Protocol):
         ...
 
 
-L = TypeVar("L", bound=Lease)
+L = TypeVar("L", bound=GuardedLease)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def in_the_way(
 
 
 def over(
-    leases: Iterable[Lease],
+    leases: Iterable[GuardedLease],
     works: Sequence[Work],
     *,
     remembered: Iterable[Remembered],

@@ -30,7 +30,7 @@ from gitcoord.core.times import spell
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
-    from gitcoord.core.records import ClaimKey, Settings
+    from gitcoord.core.records import ClaimKey, SharedSettings
     from gitcoord.core.state import Draft, State
 AT_ONCE = 64  # resources or leases of one command and event: what an event can name and a person can read
 
@@ -88,17 +88,17 @@ def own(state: State, session: str, resource: Resource, asked: Mode, now: dateti
     return [lease for lease in found if lease.mode == mode]
 
 
-def serves(settings: Settings, held: Mode, resource: Resource, asked: Mode) -> bool:
+def serves(settings: SharedSettings, held: Mode, resource: Resource, asked: Mode) -> bool:
     """Whether who holds it so has what it asks for: to be alone is more than to share."""
     return held in ("exclusive", mode_of(settings, resource, asked))
 
 
-def mode_of(settings: Settings, resource: Resource, asked: Mode) -> Mode:
+def mode_of(settings: SharedSettings, resource: Resource, asked: Mode) -> Mode:
     """How it is held: a resource with places is shared by those who have one."""
     return "shared" if settings.capacity(resource) else asked
 
 
-def can_meet(settings: Settings, one: Resource, mode: Mode, other: Resource, other_mode: Mode) -> bool:
+def can_meet(settings: SharedSettings, one: Resource, mode: Mode, other: Resource, other_mode: Mode) -> bool:
     """Whether two leases, or two who wait, can be in each other's way."""
     if settings.capacity(one) and settings.capacity(other):
         return one == other
@@ -106,7 +106,7 @@ def can_meet(settings: Settings, one: Resource, mode: Mode, other: Resource, oth
 
 
 def blocking(
-    settings: Settings, held: Iterable[Claim] | Nearby[Claim], resource: Resource, mode: Mode, session: str
+    settings: SharedSettings, held: Iterable[Claim] | Nearby[Claim], resource: Resource, mode: Mode, session: str
 ) -> list[Claim]:
     """Which of those leases keep the session from that resource: every one that conflicts; all holders where no place is left."""
     mode = mode_of(settings, resource, mode)
@@ -119,7 +119,7 @@ def blocking(
     return met if len(met) >= max(1, settings.capacity(resource)) else []
 
 
-def nearby(settings: Settings, held: Iterable[Claim]) -> Nearby[Claim]:
+def nearby(settings: SharedSettings, held: Iterable[Claim]) -> Nearby[Claim]:
     """Return those leases in such a way that asking for many resources doesn't cost going through all for each; the oldest first,
     so that every reader names the same one.
     """

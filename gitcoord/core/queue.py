@@ -17,13 +17,13 @@ from gitcoord.core import entries, leases
 from gitcoord.core.events import Event
 from gitcoord.core.leases import TakenEntry, TakenLease
 from gitcoord.core.names import Resource, is_session_name, show
-from gitcoord.core.records import Claim, Count, Line, Mode, ResourceText, Text, Waiting
+from gitcoord.core.records import Claim, Count, Line, Mode, ResourceText, Text, Ticket
 from gitcoord.core.times import Instant, spell
 from gitcoord.core.values import read_whole
 from gitcoord.errors import NotInTime
 
 if TYPE_CHECKING:
-    from gitcoord.core.records import Settings
+    from gitcoord.core.records import SharedSettings
     from gitcoord.core.state import Draft, State
 
 PLACES = 16  # places that one session may have: more is a program gone wrong
@@ -77,7 +77,7 @@ class ClaimQueued(Event):
             for seq, late in draft.waiting().items():  # a place that ran out is not gone back to
                 if late.session_id == self.session and set(late.resources) == set(self.resources):
                     draft.put("waiting", seq, None)
-            place = Waiting(
+            place = Ticket(
                 id=self.id, seq=self.seq, session_id=self.session, run_id=self.run_id, resources=self.resources, mode=self.mode,
                 until=self.until, since=self.at, any_of=self.any_of, ttl_seconds=self.ttl_seconds, phase=self.phase,
                 reason=self.reason, estimated_duration=self.estimated_duration, allow_coordination=self.allow_coordination,
@@ -136,7 +136,7 @@ def split_granted(entry: str) -> tuple[int, str, Resource]:
     return read_whole(place), session, Resource.read(resource)
 
 
-def line(state: State, now: datetime) -> list[Waiting]:
+def line(state: State, now: datetime) -> list[Ticket]:
     """Who waits, in order; those whose place is over and those who have ended don't count."""
     return [
         place
@@ -145,7 +145,7 @@ def line(state: State, now: datetime) -> list[Waiting]:
     ]
 
 
-def comes_before(settings: Settings, place: Waiting, wanted: Iterable[Resource], mode: Mode) -> bool:
+def comes_before(settings: SharedSettings, place: Ticket, wanted: Iterable[Resource], mode: Mode) -> bool:
     """Whether who wants that has to let the place go first."""
     return any(
         leases.can_meet(settings, one, leases.mode_of(settings, one, place.mode), other, leases.mode_of(settings, other, mode))
@@ -154,7 +154,7 @@ def comes_before(settings: Settings, place: Waiting, wanted: Iterable[Resource],
     )
 
 
-def ahead(state: State, resource: Resource, mode: Mode, session: str, now: datetime, seq: int | None = None) -> list[Waiting]:
+def ahead(state: State, resource: Resource, mode: Mode, session: str, now: datetime, seq: int | None = None) -> list[Ticket]:
     """The places of others before `seq` (None: all there are) that come first for that resource."""
     settings = state.rules.settings
     return [
@@ -164,7 +164,7 @@ def ahead(state: State, resource: Resource, mode: Mode, session: str, now: datet
     ]
 
 
-def place_of(state: State, session: str, wanted: Sequence[Resource], mode: Mode, now: datetime, *, any_of: bool) -> Waiting | None:
+def place_of(state: State, session: str, wanted: Sequence[Resource], mode: Mode, now: datetime, *, any_of: bool) -> Ticket | None:
     """The session's place for exactly that, or None."""
     for place in line(state, now):
         if place.session_id == session and set(place.wanted) == set(wanted) and (place.mode, place.any_of) == (mode, any_of):
@@ -172,7 +172,7 @@ def place_of(state: State, session: str, wanted: Sequence[Resource], mode: Mode,
     return None
 
 
-def number(state: State, place: Waiting, now: datetime) -> int:
+def number(state: State, place: Ticket, now: datetime) -> int:
     """Which in line it is: 1 is next."""
     settings = state.rules.settings
     before = [
@@ -183,7 +183,7 @@ def number(state: State, place: Waiting, now: datetime) -> int:
     return len(before) + 1
 
 
-def options(place: Waiting) -> Iterator[tuple[Resource, ...]]:
+def options(place: Ticket) -> Iterator[tuple[Resource, ...]]:
     """The ways to serve a place, each a list of what it takes together: all of it at once, or one of several."""
     if place.any_of:
         yield from ((one,) for one in place.wanted)
@@ -191,7 +191,7 @@ def options(place: Waiting) -> Iterator[tuple[Resource, ...]]:
         yield place.wanted
 
 
-def _has(state: State, place: Waiting, resource: Resource, now: datetime) -> bool:
+def _has(state: State, place: Ticket, resource: Resource, now: datetime) -> bool:
     """Whether the session has that already, at least as good as it waits for it."""
     return any(
         lease.resource == resource
@@ -207,7 +207,7 @@ def fitting(state: State, now: datetime) -> tuple[GrantedEntry, ...]:
         return ()
     settings = state.rules.settings
     held: list[Claim] = list(state.claims.values())
-    unserved: list[Waiting] = []
+    unserved: list[Ticket] = []
     served: list[str] = []
     for place in line(state, now):
         for option in options(place):
@@ -241,7 +241,7 @@ def grant(draft: Draft, granted: Iterable[str], *, fence: int, at: datetime) -> 
         show_waiting(draft, session)
 
 
-def _offer(settings: Settings, place: Waiting, resource: Resource, *, fence: int, at: datetime) -> Claim:
+def _offer(settings: SharedSettings, place: Ticket, resource: Resource, *, fence: int, at: datetime) -> Claim:
     return Claim(
         claimed_by=place.session_id, run_id=place.run_id, claimed_at=at, resource_type=resource.type, resource_name=resource.name,
         repo=resource.repo, mode=leases.mode_of(settings, resource, place.mode), phase=place.phase, reason=place.reason,
@@ -260,7 +260,7 @@ def grant_problem(after: State, granted: Sequence[str], committed_at: datetime) 
     return f"{wrong[0]} is not next in line" if wrong else None
 
 
-def describe(place: Waiting) -> dict[str, Any]:
+def describe(place: Ticket) -> dict[str, Any]:
     """Who comes first, as `blocked_by` has it."""
     first = place.wanted[0]
     return {
@@ -316,7 +316,7 @@ def show_waiting(draft: Draft, session: str) -> None:
 # --- telling ---------------------------------------------------------------------------------------------------------
 
 
-def in_front(state: State, place: Waiting, now: datetime) -> tuple[list[Claim], list[Waiting]]:
+def in_front(state: State, place: Ticket, now: datetime) -> tuple[list[Claim], list[Ticket]]:
     """What keeps the place from being served: leases of others, and places before it."""
     settings = state.rules.settings
     held = [

@@ -153,7 +153,7 @@ class Claim(Record):
         return (self.resource_type, self.resource_name, self.claimed_by if self.mode == "shared" else "")
 
 
-class Waiting(Record):
+class Ticket(Record):
     """`waiting/<seq>.json`: a place in line. Good until `until`; `any_of`: one of the resources is enough."""
 
     id: str
@@ -283,7 +283,7 @@ class Ignored(BaseModel):
     seq: int
 
 
-class Settings(BaseModel):
+class SharedSettings(BaseModel):
     """What all sessions of a branch share; durations in seconds. Defaults from protocol, sections 7 and 8."""
 
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
@@ -307,13 +307,13 @@ class Settings(BaseModel):
         return self.capacities.get(str(resource)) or self.capacities.get(resource.type, 0)
 
 
-class Branch(Record):
+class BranchRecord(Record):
     """`gitcoord.json`."""
 
     format: int = FORMAT
     format_used: int = FORMAT
     opened_at: Instant | None = None
-    settings: Settings = Settings()
+    settings: SharedSettings = SharedSettings()
     ignored: tuple[Ignored, ...] = ()
     repositories: dict[str, str] = Field(default_factory=dict)  # of a hub: the first commit of each, by its name
 
@@ -333,7 +333,7 @@ class Branch(Record):
         return timedelta(seconds=self.settings.quiet_after)
 
     @property
-    def folding(self) -> Branch:
+    def folding(self) -> BranchRecord:
         """The same where capital and small letters name one file."""
         return self.model_copy(update={"settings": self.settings.model_copy(update={"ignorecase": True})})
 

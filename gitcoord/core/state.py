@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from gitcoord.core.records import ClaimKey
 
 if TYPE_CHECKING:
-    from gitcoord.core.records import Branch, Claim, Handoff, Heartbeat, Message, Session, Settings, Waiting
+    from gitcoord.core.records import BranchRecord, Claim, Handoff, Heartbeat, Message, Session, SharedSettings, Ticket
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -265,21 +265,21 @@ class State:
 
     seq: int = 0
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)  # a constant, not a call per instance
-    branch: Branch | None = None
+    branch: BranchRecord | None = None
     sessions: Roll = field(default_factory=_roll)
     heartbeats: Table[str, Heartbeat] = field(default_factory=_table)
     claims: Table[ClaimKey, Claim] = field(default_factory=_table)
-    waiting: Table[int, Waiting] = field(default_factory=_table)
+    waiting: Table[int, Ticket] = field(default_factory=_table)
     messages: Mail = field(default_factory=_mail)
     handoffs: Table[str, Handoff] = field(default_factory=_table)
     touched: Mapping[str, frozenset[Any]] = field(default_factory=dict)
 
     @property
-    def rules(self) -> Branch:
+    def rules(self) -> BranchRecord:
         """The branch's record with its shared settings; the defaults before there is one."""
-        from gitcoord.core.records import Branch
+        from gitcoord.core.records import BranchRecord
 
-        return self.branch or Branch()
+        return self.branch or BranchRecord()
 
     def folding(self) -> State:
         """The same where capital and small letters name one file."""
@@ -294,15 +294,15 @@ class Draft:
 
     def __init__(self, state: State) -> None:
         self.before = state
-        self.branch: Branch | None = state.branch
+        self.branch: BranchRecord | None = state.branch
         self._changes: dict[str, dict[Any, Any]] = {name: {} for name in TABLES}
 
     @property
-    def rules(self) -> Settings:
+    def rules(self) -> SharedSettings:
         """The shared settings as they stand."""
-        from gitcoord.core.records import Settings
+        from gitcoord.core.records import SharedSettings
 
-        return self.branch.settings if self.branch else Settings()
+        return self.branch.settings if self.branch else SharedSettings()
 
     def fold(self) -> None:
         """From here on capital and small letters name one file, for all: some repository said that it can't tell them apart."""
@@ -323,7 +323,7 @@ class Draft:
         found: Heartbeat | None = self._get("heartbeats", name)
         return found
 
-    def open_branch(self, branch: Branch) -> None:
+    def open_branch(self, branch: BranchRecord) -> None:
         """Put the branch's record in its place."""
         self.branch = branch
 
@@ -356,9 +356,9 @@ class Draft:
         merged: dict[ClaimKey, Claim | None] = {**self.before.claims, **self._changes["claims"]}
         return {key: claim for key, claim in merged.items() if claim is not None}
 
-    def waiting(self) -> dict[int, Waiting]:
+    def waiting(self) -> dict[int, Ticket]:
         """All places in line as they stand, by their seq."""
-        merged: dict[int, Waiting | None] = {**self.before.waiting, **self._changes["waiting"]}
+        merged: dict[int, Ticket | None] = {**self.before.waiting, **self._changes["waiting"]}
         return {key: place for key, place in merged.items() if place is not None}
 
     def handoffs(self) -> dict[str, Handoff]:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 
 from gitcoord.errors import BadInput, GitFault, NoRepository
-from gitcoord.git.process import Done
+from gitcoord.git.process import Finished
 
 
-def no_repository(start: str, done: Done) -> BadInput:
+def no_repository(start: str, done: Finished) -> BadInput:
     """Return the error that says where no repository was found, and why git finds none."""
     if "dubious ownership" in done.words:
         return BadInput(
@@ -39,7 +39,7 @@ def is_named_bare(start: str, environ: Mapping[str, str]) -> bool:
     return bool(named) and os.path.basename(named) != ".git" and os.path.realpath(start) == named
 
 
-def fault(words: Sequence[str], done: Done) -> GitFault:
+def fault(words: Sequence[str], done: Finished) -> GitFault:
     """Return the error for a git that died, stalled or answered short."""
     return GitFault(
         f"git {words[0]} failed: {done.how}", hint="run the same command again, or gitcoord doctor", stalled=not done.in_time

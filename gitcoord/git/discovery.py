@@ -22,7 +22,7 @@ _REFS = 1 << 24  # bytes of packed refs that are looked through
 
 
 @dataclass(frozen=True)
-class Nearby:
+class WorkTree:
     """A work tree: its own git folder, the one that all work trees of the repository share, and its root."""
 
     git_dir: str
@@ -30,7 +30,7 @@ class Nearby:
     work_tree: str
 
 
-def find(start: str) -> Nearby | None:
+def find(start: str) -> WorkTree | None:
     """Return the work tree that the folder lies in, as git finds it; None outside of one, and where git itself would refuse.
 
     Whoever owns the folder and its `.git` decides what is in there. If that is not this user, git is asked: it knows which folders
@@ -44,7 +44,7 @@ def find(start: str) -> Nearby | None:
         dot = os.path.join(here, ".git")
         kind, git_dir = _git_dir(dot)
         if git_dir:
-            near = Nearby(git_dir, common(git_dir), here)
+            near = WorkTree(git_dir, common(git_dir), here)
             owned = [here, git_dir, *([dot] if kind == "file" else [])]
             return near if all(map(_is_mine, owned)) or _is_trusted(here) else None
         if kind == "file" or is_git_dir(here):
@@ -128,7 +128,7 @@ def work_tree(git_dir: str) -> str:
     return os.path.dirname(git_dir) if os.path.basename(git_dir) == ".git" else ""
 
 
-def work_trees(near: Nearby) -> list[str]:
+def work_trees(near: WorkTree) -> list[str]:
     """The roots of all work trees of the repository."""
     return sorted({near.work_tree, *map(work_tree, git_dirs(near.common_dir))} - {""})
 

@@ -28,7 +28,7 @@ _DAMAGED = "git fsck, then gitcoord doctor"
 
 
 @dataclass(frozen=True)
-class Entry:
+class TreeFile:
     """One file of a tree: its path, mode and blob."""
 
     path: str
@@ -61,7 +61,7 @@ class NewCommit:
     changes: Mapping[str, bytes | None]
 
 
-class Line(NamedTuple):
+class TreeLine(NamedTuple):
     """One line of a folder: its name there, its object, and whether it is a folder or a plain file."""
 
     name: str
@@ -69,7 +69,7 @@ class Line(NamedTuple):
     folder: bool
 
 
-class Lines(Sequence[Line]):
+class TreeLines(Sequence[TreeLine]):
     """What lies right in one folder, in git's order: by the bytes of the names. Parsed when it is gone through; the last line can
     be had without.
     """
@@ -77,13 +77,13 @@ class Lines(Sequence[Line]):
     def __init__(self, data: bytes, width: int) -> None:
         self._data = data
         self._width = width  # bytes of an object's name
-        self._parsed: list[Line] | None = None
+        self._parsed: list[TreeLine] | None = None
 
-    def _all(self) -> list[Line]:
+    def _all(self) -> list[TreeLine]:
         if self._parsed is None:
             lines = _LINES[self._width].findall(self._data)
             self._parsed = [
-                Line(name.decode("utf-8", "surrogateescape"), oid.hex(), mode == b"40000")
+                TreeLine(name.decode("utf-8", "surrogateescape"), oid.hex(), mode == b"40000")
                 for mode, name, oid in lines
                 if mode in _USED_MODES
             ]
@@ -95,16 +95,16 @@ class Lines(Sequence[Line]):
         return name.decode("utf-8", "surrogateescape") if mode and b"\0" not in name else ""
 
     @overload
-    def __getitem__(self, index: int) -> Line: ...
+    def __getitem__(self, index: int) -> TreeLine: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Line]: ...
-    def __getitem__(self, index: int | slice) -> Line | Sequence[Line]:
+    def __getitem__(self, index: slice) -> Sequence[TreeLine]: ...
+    def __getitem__(self, index: int | slice) -> TreeLine | Sequence[TreeLine]:
         return self._all()[index]
 
     def __len__(self) -> int:
         return len(self._all())
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> Iterator[TreeLine]:
         return iter(self._all())
 
 
@@ -240,9 +240,9 @@ class Objects:
             raise Damaged(f"object {oid} of the branch is damaged in this clone", hint=_DAMAGED)
         return oid, kind, data
 
-    def tree(self, commit: Oid) -> list[Entry]:
+    def tree(self, commit: Oid) -> list[TreeFile]:
         """Every file of a commit's tree. Only for a good commit: any other may have more files than can be listed."""
-        found: list[Entry] = []
+        found: list[TreeFile] = []
         level = [("", commit)]
         while level:
             below: list[tuple[str, Oid]] = []
@@ -252,7 +252,7 @@ class Objects:
                     if mode == b"40000":
                         below.append((f"{path}/", oid.hex()))
                     else:
-                        found.append(Entry(path, mode.decode(), oid.hex()))
+                        found.append(TreeFile(path, mode.decode(), oid.hex()))
             level = below
         return sorted(found, key=lambda entry: entry.path)
 
@@ -266,12 +266,12 @@ class Objects:
             raise GitFault(f"object {strange[0]} is no folder", hint=_DAMAGED)
         return [data for _, _, data in trees]
 
-    def folders(self, names: Sequence[Oid]) -> list[Lines]:
+    def folders(self, names: Sequence[Oid]) -> list[TreeLines]:
         """What lies right in each of those trees (a commit stands for its own): folders and plain files, by name.
 
         The reading child gives them as they are: no process, and nothing below is looked at.
         """
-        return [Lines(data, self.width) for data in self._trees(names)]
+        return [TreeLines(data, self.width) for data in self._trees(names)]
 
     def range(self, tip: Oid, known: Oid = NULL) -> list[tuple[Oid, tuple[Oid, ...]]] | None:
         """The commits that `tip` has and `known` hasn't, parents before children, each with its parents.

@@ -4,8 +4,8 @@ Our git never runs the user's hooks, never starts a garbage collection, never as
 it outlives the deadline: it gets a session of its own, and the whole group is ended. Apart from that it is the user's git: their
 credentials, their askpass program and the configuration in their environment are passed on, and what we set only narrows.
 
-Every child of git is a `Child`: `run` takes one to its end, a `Conversation` asks one again and again. A child that dies, stalls or
-answers short is a fault (`GitFault`).
+Every child of git is a `GitChild`: `run` takes one to its end, a `Conversation` asks one again and again. A child that dies, stalls
+or answers short is a fault (`GitFault`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ALWAYS = (
 
 
 @dataclass(frozen=True)
-class Done:
+class Finished:
     """A finished child. `returncode` is negative for a signal; `in_time` is False when the deadline ended it; `fed` is False when
     it ended before it had taken its whole input.
     """
@@ -74,7 +74,7 @@ class Done:
         return " / ".join(line.strip() for line in text.splitlines()[-10:] if line.strip())
 
 
-class Child:
+class GitChild:
     """A running git with its three pipes, none of which ever blocks us. Its stderr is kept in `err` (the newest of it), or thrown
     away. Whoever starts one ends it.
     """
@@ -183,7 +183,7 @@ class Child:
         self._stop_feeding()
         self.ended(1.0)
 
-    def close(self, *, in_time: bool = True) -> Done:
+    def close(self, *, in_time: bool = True) -> Finished:
         """Ends it with its whole group, if it is still there, and says how it ended."""
         self._stop_feeding()
         # TERM first: git removes its lock files on it, and a stale ref lock on a file remote blocks everybody.
@@ -206,7 +206,7 @@ class Child:
             if stream:
                 stream.close()
         code = self._child.returncode
-        return Done(-9 if code is None else code, bytes(self.out), bytes(self.err), in_time, self.fed)
+        return Finished(-9 if code is None else code, bytes(self.out), bytes(self.err), in_time, self.fed)
 
 
 def run(
@@ -218,7 +218,7 @@ def run(
     seconds: float | None = None,
     idle: float = PATIENCE,
     tick: Callable[[], None] | None = None,
-) -> Done:
+) -> Finished:
     """Runs a child to its end or to the deadline; then the whole process group is ended, children included.
 
     The deadline is `seconds` from now; without, it is `idle` seconds after the last byte that went in or out: a git that asks
@@ -227,7 +227,7 @@ def run(
     """
     begun = monotonic()
     moved = told = begun
-    child = Child(argv, env=env, cwd=cwd, feed=stdin)
+    child = GitChild(argv, env=env, cwd=cwd, feed=stdin)
     in_time = True
     try:
         while True:
@@ -259,7 +259,7 @@ class Conversation:
     def __init__(
         self, argv: list[str], *, env: Mapping[str, str], cwd: str, idle: float = PATIENCE, tick: Callable[[], None] | None = None
     ) -> None:
-        self._child = Child(argv, env=env, cwd=cwd, asked=True)
+        self._child = GitChild(argv, env=env, cwd=cwd, asked=True)
         self._idle = idle
         self._tick = tick
         self._over = ""

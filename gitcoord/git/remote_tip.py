@@ -16,7 +16,7 @@ from time import monotonic
 
 from gitcoord.errors import Alarm, Damaged, GitFault, Refused, Unknown, Unreachable
 from gitcoord.git import hub
-from gitcoord.git.process import Done
+from gitcoord.git.process import Finished
 from gitcoord.git.repo import NO_LOG, NULL, Oid, Repository, kept_ref, own_ref
 from gitcoord.git.tip import AGAIN, AWAY_HINT, TRIES, Swap, drop_own, dropping_own
 from gitcoord.git.urls import protocol_of, unrewritten
@@ -204,7 +204,7 @@ class RemoteTip:
             return not done.ok
         raise Unreachable(_away(self.where, done.words if done.in_time else f"no answer in {seconds:.0f} s"), hint=AWAY_HINT)
 
-    def _connect(self, *words: str, seconds: float, extra: Mapping[str, str] | None = None) -> Done:
+    def _connect(self, *words: str, seconds: float, extra: Mapping[str, str] | None = None) -> Finished:
         """Runs a git that connects to the remote, called `self._word` among its arguments."""
         return self._repo.run(*words, seconds=seconds, extra={**self._meaning, **(extra or {})})
 

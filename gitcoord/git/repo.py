@@ -18,7 +18,7 @@ from typing import TypeVar
 from gitcoord.errors import BadInput, Damaged, GitcoordError, GitFault
 from gitcoord.git import environment, process
 from gitcoord.git.answers import fault, in_bare, is_named_bare, no_repository
-from gitcoord.git.process import Done
+from gitcoord.git.process import Finished
 
 _T = TypeVar("_T")
 
@@ -167,7 +167,9 @@ class Repository:
         """The full argument list of a git child."""
         return [self.git, *process.ALWAYS, *words]
 
-    def run(self, *words: str, stdin: bytes = b"", seconds: float | None = None, extra: Mapping[str, str] | None = None) -> Done:
+    def run(
+        self, *words: str, stdin: bytes = b"", seconds: float | None = None, extra: Mapping[str, str] | None = None
+    ) -> Finished:
         """Runs git; the caller looks at what it returned.
 
         Without `seconds` it is a git that asks nobody else: whatever ended it, it was not its own decision and says nothing. So

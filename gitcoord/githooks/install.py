@@ -31,7 +31,7 @@ def install(
     """Installs the hooks, as `hooks_folder.install` says; may run twice. What was installed by another way moves to the one that is
     right now. `shared`: also where others get them, too. Raises GitcoordError.
     """
-    place = _Place(repo)
+    place = _HookPlaces(repo)
     before = {hook.event for hook in status(repo) if hook.state in {"installed", "shadowed"}}
     guard, trailers = guard or bool(before & {*GUARDS}), trailers or bool(before & {*TRAILERS})
     asked = hooks_folder.wanted(guard=guard, trailers=trailers)
@@ -51,14 +51,14 @@ def install(
 
 def may(repo: Repository, environ: Mapping[str, str], *, shared: bool) -> bool:
     """Whether hooks can be installed without giving them to others who were not meant."""
-    return shared or _Place(repo).own or git_versions.have_config_hooks(git_versions.versions(environ))
+    return shared or _HookPlaces(repo).own or git_versions.have_config_hooks(git_versions.versions(environ))
 
 
 def plan(
     repo: Repository, environ: Mapping[str, str], *, guard: bool = False, trailers: bool = False, shared: bool = False
 ) -> tuple[tuple[Hook, Way | Literal["none"]], ...]:
     """What `install` would do: for each event what is there now, and by which way it would come in; none: it can't. Only looks."""
-    place = _Place(repo)
+    place = _HookPlaces(repo)
     before = {hook.event: hook for hook in status(repo)}
     had = {event for event, hook in before.items() if hook.state in {"installed", "shadowed"}}
     asked = hooks_folder.wanted(guard=guard or bool(had & {*GUARDS}), trailers=trailers or bool(had & {*TRAILERS}))
@@ -82,7 +82,7 @@ def uninstall(repo: Repository, *, shared: bool = False) -> tuple[Hook, ...]:
     """Takes out all that is this clone's own, and puts back what was there; with `shared` also what others share. Raises
     GitcoordError.
     """
-    place = _Place(repo)
+    place = _HookPlaces(repo)
     found = [*place.clear_config(), *place.clear_lefthook()]
     told = {hook.event for hook in found}
     found += [hook for hook in place.clear_folder() if hook.change != "none" or hook.event not in told]
@@ -93,7 +93,7 @@ def uninstall(repo: Repository, *, shared: bool = False) -> tuple[Hook, ...]:
 
 def status(repo: Repository) -> tuple[Hook, ...]:
     """For each event where our hook is, or what is there in its place. Raises GitcoordError."""
-    place = _Place(repo)
+    place = _HookPlaces(repo)
     config, jobs, shared = place.config(), place.jobs(), place.shared()
     folder = {hook.event: hook for hook in hooks_folder.status(place.folder if place.own else place.hooks)}
     found = []
@@ -106,7 +106,7 @@ def status(repo: Repository) -> tuple[Hook, ...]:
     return tuple(found)
 
 
-class _Place:
+class _HookPlaces:
     """A clone's hooks folders, and what of ours is there by each way."""
 
     def __init__(self, repo: Repository) -> None:

@@ -45,7 +45,7 @@ _OF_ONE_CALL = frozenset({"GITCOORD_HEAD", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"
 
 
 @dataclass(frozen=True)
-class _Place:
+class _HeadPlace:
     """The work tree, and the commit and ref ("" when detached) that HEAD stands for."""
 
     git_dir: str
@@ -190,7 +190,7 @@ def _words(text: str, mark: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith(mark)]
 
 
-def _events(name: str, arguments: list[str], place: _Place, environ: Mapping[str, str]) -> Iterator[_Event]:
+def _events(name: str, arguments: list[str], place: _HeadPlace, environ: Mapping[str, str]) -> Iterator[_Event]:
     """What this process was called for, then what was left for it meanwhile."""
     head = environ.get("GITCOORD_HEAD")  # from the shim: the commit and ref at git's call; "left": that is in a file
     if head != "left":
@@ -202,7 +202,7 @@ def _events(name: str, arguments: list[str], place: _Place, environ: Mapping[str
         yield from _left(files.own(place.git_dir))
 
 
-def _find(environ: Mapping[str, str]) -> _Place | None:
+def _find(environ: Mapping[str, str]) -> _HeadPlace | None:
     """Where git called the hook; None outside of a work tree, or before its first commit."""
     # Here alone git's own variables count: they say which repository is meant.
     meant = {name: environ[name] for name in ("GIT_DIR", "GIT_WORK_TREE") if name in environ}
@@ -213,7 +213,7 @@ def _find(environ: Mapping[str, str]) -> _Place | None:
     if len(lines) != 5:  # the last one is empty
         return None
     git_dir, work_tree, commit, ref = lines[:4]
-    return _Place(os.path.realpath(git_dir), os.path.realpath(work_tree), commit, ref)
+    return _HeadPlace(os.path.realpath(git_dir), os.path.realpath(work_tree), commit, ref)
 
 
 def _seated(place: _Place, environ: Mapping[str, str]) -> Identity:
@@ -266,7 +266,7 @@ def _read(lines: list[str], at: float) -> _Event | None:
     return _Event(name, arguments, commit, ref, at, who)
 
 
-def _tell(event: _Event, place: _Place, environ: Mapping[str, str]) -> None:
+def _tell(event: _Event, place: _HeadPlace, environ: Mapping[str, str]) -> None:
     """Spools the event if a session sits in this work tree, then has its outbox flushed."""
     binding = _seated(place, event.who).sitting(event.who)
     entry = _describe(event, place, environ, binding.repo) if binding else None
@@ -275,7 +275,7 @@ def _tell(event: _Event, place: _Place, environ: Mapping[str, str]) -> None:
         _sync(place, environ)
 
 
-def _describe(event: _Event, place: _Place, environ: Mapping[str, str], repo: str) -> dict[str, object] | None:
+def _describe(event: _Event, place: _HeadPlace, environ: Mapping[str, str], repo: str) -> dict[str, object] | None:
     """The entry for the spool; None when nothing has happened. `repo`: what the names of files begin with."""
     env = {**environment.clean_environment(environ), "GIT_DIR": place.git_dir, "GIT_WORK_TREE": place.work_tree}
     target, names = event.branch or event.commit[:12], list[str]()
@@ -297,14 +297,14 @@ def _describe(event: _Event, place: _Place, environ: Mapping[str, str], repo: st
     }
 
 
-def _commit(env: Mapping[str, str], place: _Place, commit: str) -> list[str]:
+def _commit(env: Mapping[str, str], place: _HeadPlace, commit: str) -> list[str]:
     """The commit's subject, then its files; of a merge only those that it has otherwise than every parent (-c)."""
     words = ["diff-tree", "--root", "--always", "-r", "-c", "-z", "--no-renames", "--name-only", "--pretty=oneline"]
     said, *names = _ask(env, place.work_tree, *words, commit).split("\0")
     return [said.partition(" ")[2], *filter(None, names)]
 
 
-def _has_moved(env: Mapping[str, str], place: _Place, event: _Event) -> bool:
+def _has_moved(env: Mapping[str, str], place: _HeadPlace, event: _Event) -> bool:
     """Whether a checkout that stayed on its commit led to another branch: so says HEAD's reflog."""
     for line in _ask(env, place.work_tree, "log", "-g", "-10", "--format=%H %gs", "HEAD", "--").splitlines():
         match = re.fullmatch(r"(\w+) checkout: moving from (\S+) to (\S+)", line)
@@ -319,7 +319,7 @@ def _ask(env: Mapping[str, str], cwd: str, *words: str) -> str:
     return done.stdout.decode("utf-8", "surrogateescape") if done.ok else ""
 
 
-def _sync(place: _Place, environ: Mapping[str, str]) -> None:
+def _sync(place: _HeadPlace, environ: Mapping[str, str]) -> None:
     """Has it sent in the background."""
     kept = {name: value for name, value in environment.outside(environ).items() if name not in _OF_ONE_CALL}
     background.begin(files.own(discovery.common(place.git_dir)), place.work_tree, kept)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gitcoord.core.guard import Lease
+from gitcoord.core.guard import GuardedLease
 from gitcoord.core.names import Resource
 from gitcoord.machine import files, processes
 
@@ -26,7 +26,7 @@ _STAMP = "looked"
 
 
 @dataclass(frozen=True)
-class Held:
+class CachedLease:
     """A lease on files, as noted."""
 
     claimed_by: str
@@ -42,7 +42,7 @@ class LeaseCache:
     names of this clone's files begin with; `good`: the commit of that view; `fold`: capital and small letters name one file.
     """
 
-    leases: tuple[Held, ...]
+    leases: tuple[CachedLease, ...]
     grace: timedelta
     read_at: float
     repo: str = ""
@@ -50,7 +50,7 @@ class LeaseCache:
     fold: bool = False
 
 
-def note(memory: Path, good: str, leases: Iterable[Lease], grace: timedelta, repo: str, *, fold: bool = False) -> None:
+def note(memory: Path, good: str, leases: Iterable[GuardedLease], grace: timedelta, repo: str, *, fold: bool = False) -> None:
     """Notes the leases on files in the view of that commit. `memory`: the file of the clone's memory; `repo`: see `LeaseCache`."""
     rows = [
         [one.claimed_by, one.mode, one.fence, one.expires_at.timestamp(), one.resource.name]
@@ -85,7 +85,7 @@ def read(folder: Path) -> LeaseCache | None:
 def _lease_cache(noted: Any) -> LeaseCache:
     value = files.unsealed(noted)
     leases = tuple(
-        Held(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
+        CachedLease(str(who), str(mode), int(fence), datetime.fromtimestamp(until, UTC), Resource("file", str(name)))
         for who, mode, fence, until, name in value["leases"]
     )
     return LeaseCache(leases, timedelta(seconds=value["grace"]), 0.0, str(value["repo"]), str(value["good"]), value["fold"] is True)

@@ -67,7 +67,7 @@ class Hindrance:
 
 
 @dataclass(frozen=True)
-class Answer:
+class GuardAnswer:
     """What the guard says. `view_age`: seconds since the branch was read, None if it never was; `doubt`: why what would be
     blocked could not be confirmed; `cut`: more commits are pushed than were looked at.
     """
@@ -98,15 +98,15 @@ class _Subject:
     cut: bool = False
 
 
-def look(branch: Branch, repo: Repository, settings: Settings, asked: Asked) -> Answer:
+def look(branch: Branch, repo: Repository, settings: Settings, asked: Asked) -> GuardAnswer:
     """The guard's answer. Raises NotInitialised where there is no branch."""
     if not repo.work_tree:
-        return Answer()
+        return GuardAnswer()
     local = isinstance(branch.parts.log.tip, LocalTip)  # without a remote the truth is at hand
     view = branch.look_again(FETCH_SECONDS) if local else branch.view(fresh=False)
     mode = settings.guard or view.state.rules.settings.guard
     if mode == "off":
-        return Answer("off", mode)
+        return GuardAnswer("off", mode)
     subject = _subject(repo, settings, asked, branch.acting.actor.namespace)
     found = _judge(branch, view.state, subject)
     doubt = ""
@@ -123,7 +123,7 @@ def look(branch: Branch, repo: Repository, settings: Settings, asked: Asked) -> 
         outcome = stops if stops and not doubt and _forbids(*found) else "warned"
     read_at = branch.parts.log.memory.read_at()
     age = max(0.0, (branch.parts.now() - read_at).total_seconds()) if read_at else None
-    return Answer(
+    return GuardAnswer(
         outcome, mode, hindrances, over, 0.0 if local else age, doubt, subject.cut,
         state=view.state, now=branch.time_now(), good=view.checked.good,
     )  # fmt: skip

@@ -8,12 +8,12 @@ from gitcoord.core import leases
 from gitcoord.core.names import show, word
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import GitcoordError, Held, NotHeld
-from gitcoord.guard.check import Answer, Hindrance
+from gitcoord.guard.check import GuardAnswer, Hindrance
 
 SHOWN = 5  # paths of one lease, and leases, that are named
 
 
-def lines(said: Answer, *, why: bool = True) -> list[str]:
+def lines(said: GuardAnswer, *, why: bool = True) -> list[str]:
     """One line for each lease in the way, one for each that is over, then what makes them uncertain. Real blocks come first.
 
     `why`: with the holders' own words.
@@ -33,7 +33,7 @@ def lines(said: Answer, *, why: bool = True) -> list[str]:
     return found
 
 
-def reasons(said: Answer) -> list[str]:
+def reasons(said: GuardAnswer) -> list[str]:
     """Return why each holder holds what is in the way, in the holder's own words, where it said so."""
     first = sorted(said.hindrances, key=lambda one: one.new)[:SHOWN]
     why = ((one.lease.claimed_by, one.lease.reason or one.lease.phase or "") for one in first)
@@ -57,7 +57,7 @@ def _line(one: Hindrance, *, why: bool) -> str:
     return f"{paths}{what} is held by {lease.claimed_by}{through} until {spell(lease.expires_at)} (fence {lease.fence}){said}"
 
 
-def refusal(said: Answer, *, why: bool = True) -> GitcoordError:
+def refusal(said: GuardAnswer, *, why: bool = True) -> GitcoordError:
     """What is blocked, as an error whose hint says what may be done next."""
     line = lines(said, why=why)[0]
     real = [one for one in said.hindrances if not one.new]

@@ -27,7 +27,7 @@ Names = Sequence[tuple[Oid, tuple[Oid, ...]]]
 
 
 @dataclass(frozen=True)
-class Entry:
+class CommitEntry:
     """One commit of the branch. `event` None: the commit is ignored, and `ignored` says why."""
 
     commit: Commit
@@ -41,7 +41,7 @@ class Entry:
         return (self.commit.message or "").partition("\n")[0]
 
 
-def read(objects: Objects, names: Names, bad: Mapping[Oid, str], *, newest_first: bool = False) -> Iterator[Entry]:
+def read(objects: Objects, names: Names, bad: Mapping[Oid, str], *, newest_first: bool = False) -> Iterator[CommitEntry]:
     """Yield those commits in their order, or from the end. `bad`: all bad commits among them, each with the reason."""
     starts = range(0, len(names), _AT_ONCE)
     for start in reversed(starts) if newest_first else starts:
@@ -50,14 +50,14 @@ def read(objects: Objects, names: Names, bad: Mapping[Oid, str], *, newest_first
             yield _entry(commit, bad.get(commit.oid))
 
 
-def _entry(commit: Commit, wrong: str | None) -> Entry:
+def _entry(commit: Commit, wrong: str | None) -> CommitEntry:
     try:
         if wrong is not None or commit.message is None:
             raise wire.Malformed(wrong or "its message can't be read")
         decoded = wire.decode(commit.message, at=commit.authored_at)
     except wire.Malformed as error:
-        return Entry(commit, ignored=str(error))
-    return Entry(commit, decoded.event, decoded.writer)
+        return CommitEntry(commit, ignored=str(error))
+    return CommitEntry(commit, decoded.event, decoded.writer)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class LogEntry:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def entry_of(entry: Entry, now: datetime) -> LogEntry:
+def entry_of(entry: CommitEntry, now: datetime) -> LogEntry:
     """Return a commit as the log tells it; `data` has what this kind of event says, by the names of its fields. `now` stands for a
     date that can't be read.
     """

@@ -29,9 +29,9 @@ from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Oid, own_ref
 from gitcoord.git.tip import Swap, Tip
 from gitcoord.log import wire
-from gitcoord.log.entries import Entry, Names, read
+from gitcoord.log.entries import CommitEntry, Names, read
 from gitcoord.log.history import BAD_KEPT, Checked, Good, History, Projection, Pruned
-from gitcoord.log.outcomes import Done, InFlight, Keeper, Memory, Outcome, Undoubted, View, used
+from gitcoord.log.outcomes import ClockKeeper, Done, InFlight, Memory, Outcome, Undoubted, View, used
 
 PATIENCE = 3  # times the deadline that a command goes on while others are faster: a crowd is no reason to give up
 
@@ -49,7 +49,7 @@ class EventLog:
     email: str
     facts: MutableMapping[str, str] = field(default_factory=dict)
     """What this clone knows of objects by their names."""
-    keeper: Keeper = field(default_factory=Undoubted)
+    keeper: ClockKeeper = field(default_factory=Undoubted)
     host: str | None = None
     _history: History = field(init=False)
     _landed: dict[str, dict[Oid, Done]] = field(default_factory=dict, init=False)  # by operation: a chosen id may stand twice
@@ -177,7 +177,7 @@ class EventLog:
         """Checks the whole history again from the root, telling each good commit."""
         return History(self.objects, self.projection).check(tip, Checked(), seen)
 
-    def entries(self, checked: Checked, names: Names | None = None, *, newest_first: bool = False) -> Iterator[Entry]:
+    def entries(self, checked: Checked, names: Names | None = None, *, newest_first: bool = False) -> Iterator[CommitEntry]:
         """Yield the commits behind the tip (or only those named), oldest first: good ones with their event, bad ones with why.
 
         Everybody who reads what happened reads it here.
@@ -211,7 +211,7 @@ class EventLog:
             if entry.event is not None and entry.commit.committed_at is not None:
                 yield Good(entry.commit.oid, entry.event, State(), entry.writer, entry.commit.committed_at, {})
 
-    def saying(self, checked: Checked, line: str, *, newest_first: bool = False) -> Iterator[Entry]:
+    def saying(self, checked: Checked, line: str, *, newest_first: bool = False) -> Iterator[CommitEntry]:
         """Yield the commits whose message holds that text."""
         return self.entries(checked, self.objects.saying(checked.tip, line), newest_first=newest_first)
 
@@ -220,7 +220,7 @@ class EventLog:
         names = self.objects.range(checked.tip, base)
         self._note_landed(self.entries(checked, names))
 
-    def _note_landed(self, entries: Iterable[Entry]) -> None:
+    def _note_landed(self, entries: Iterable[CommitEntry]) -> None:
         for entry in entries:
             if entry.event is not None:
                 self._land(Done(entry.event, entry.commit.oid, entry.event.seq))

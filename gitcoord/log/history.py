@@ -21,7 +21,7 @@ from gitcoord.core.names import REASON_LIMIT, show
 from gitcoord.core.records import Record
 from gitcoord.core.state import State
 from gitcoord.errors import Damaged, Divided, GitcoordError, GitFault, Rewritten
-from gitcoord.git.objects import BLOB_LIMIT, Commit, Lines, Objects
+from gitcoord.git.objects import BLOB_LIMIT, Commit, Objects, TreeLines
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.git.trees import Compared, Folder, Strange, Trees
 from gitcoord.log import wire
@@ -55,7 +55,7 @@ class Projection(Protocol):
     def load(
         self,
         root: Oid,
-        listing: Callable[[Sequence[Oid]], list[Lines]],
+        listing: Callable[[Sequence[Oid]], list[TreeLines]],
         read: Callable[[Sequence[str]], list[bytes | None]],
         facts: MutableMapping[str, str],
         *,
@@ -122,7 +122,7 @@ class Pruned(GitcoordError):
     """A commit that was checked once and that this clone has no longer."""
 
 
-class _Place:
+class _LinePlace:
     """A good commit's place on its line. Two lines agree as far as the places are the same ones."""
 
     def __init__(self, good: Oid, seq: int, before: Self | None = None) -> None:
@@ -245,13 +245,13 @@ class History:
         names: Sequence[tuple[Oid, tuple[Oid, ...]]],
         seen: Callable[[Good], None] | None,
         before: Oid,
-        base: Mapping[Oid, _Place],
+        base: Mapping[Oid, _LinePlace],
     ) -> Checked | None:
         """Check those commits, which stand on `known`, and on older commits whose places are in `base`. `before`: the tip that this
         clone had seen, for the alarm's words. None where the line doesn't go by the known tip: then only the whole history says in
         which order its bad commits stand.
         """
-        places: dict[Oid, _Place] = {NULL: _Place(NULL, 0), **base}
+        places: dict[Oid, _LinePlace] = {NULL: _LinePlace(NULL, 0), **base}
         followed: dict[Oid, Oid] = {}
         reasons: dict[Oid, str] = {}
         # Nobody is told of events that turn out to be one of two lines.
@@ -269,7 +269,7 @@ class History:
                 verdict = self._judge(commit, place, root)
             followed[commit.oid] = parent
             if isinstance(verdict, Good):
-                places[commit.oid] = _Place(commit.oid, place.seq + 1, place)
+                places[commit.oid] = _LinePlace(commit.oid, place.seq + 1, place)
                 if told is not None:
                     told.append(verdict)
                 elif seen is not None:
@@ -288,7 +288,7 @@ class History:
         bad = (Bad(oid, reasons[oid], seq) for oid, seq in _in_order(tip, dict(names), followed, places) if oid in reasons)
         return Checked(tip, places[tip].good, places[tip].seq, (*known.bad, *bad))
 
-    def _places(self, known: Checked, older: Collection[Oid]) -> dict[Oid, _Place] | None:
+    def _places(self, known: Checked, older: Collection[Oid]) -> dict[Oid, _LinePlace] | None:
         """The places of the known tip and of commits behind it, on its line; None where what is remembered can't tell them."""
         if not known.tip:
             return {} if not older else None
@@ -311,10 +311,10 @@ class History:
                 found[oid] = (wire.decode(commit.message or "", at=commit.authored_at).event.seq, good)
             except wire.Malformed:
                 return None
-        line: dict[tuple[int, Oid], _Place] = {}
-        before: _Place | None = None
+        line: dict[tuple[int, Oid], _LinePlace] = {}
+        before: _LinePlace | None = None
         for seq, good in sorted(set(found.values())):
-            before = line[seq, good] = _Place(good, seq, before)
+            before = line[seq, good] = _LinePlace(good, seq, before)
         return {oid: line[place] for oid, place in found.items()}
 
     def _read(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> Iterator[tuple[Commit, Folder | None]]:
@@ -330,7 +330,7 @@ class History:
             for commit in commits:
                 yield commit, next(following) if commit.tree else None
 
-    def _judge(self, commit: Commit, base: _Place, root: Folder | None) -> Good | str:
+    def _judge(self, commit: Commit, base: _LinePlace, root: Folder | None) -> Good | str:
         """The good commit, or why it is bad."""
         if commit.message is None or commit.committed_at is None:
             return "its message can't be read"
@@ -400,7 +400,7 @@ class History:
 
 
 def _in_order(
-    tip: Oid, names: Mapping[Oid, tuple[Oid, ...]], followed: Mapping[Oid, Oid], places: Mapping[Oid, _Place]
+    tip: Oid, names: Mapping[Oid, tuple[Oid, ...]], followed: Mapping[Oid, Oid], places: Mapping[Oid, _LinePlace]
 ) -> Iterator[tuple[Oid, int]]:
     """Each of those commits once, with the number of good events before it on the tip's line. What a merge brought along stands
     right before the merge. The order depends on the history alone, not on what a reader had seen of it before.
@@ -432,7 +432,7 @@ def _rewritten(known: Checked, tip: Oid) -> Rewritten:
     )
 
 
-def _divided(merge: Commit, tip: Oid, one: tuple[Oid, _Place], other: tuple[Oid, _Place], before: Oid) -> Divided:
+def _divided(merge: Commit, tip: Oid, one: tuple[Oid, _LinePlace], other: tuple[Oid, _LinePlace], before: Oid) -> Divided:
     """The alarm for a merge of two lines; each is named by the merge's parent, which is what it can be set back to."""
     low, high = 0, min(one[1].seq, other[1].seq)
     while low < high:  # the last event that both lines have

@@ -41,7 +41,7 @@ class Memory(Protocol):
         ...
 
 
-class Keeper(Protocol):
+class ClockKeeper(Protocol):
     """What this machine knows of its clock, and when it saw the branch stand where, by what no setting of the clock changes."""
 
     def vouches(self, now: datetime) -> bool:
@@ -94,7 +94,7 @@ class InFlight(Protocol):
 
 
 @dataclass(frozen=True)
-class Holding:
+class SessionHoldings:
     """What a session held at event `seq`: each lease (`42 file:a`) with its end, in seconds since 1970, and its length."""
 
     seq: int
@@ -112,7 +112,7 @@ class Done:
     event: Event | None
     commit: Oid
     seq: int
-    held: Holding | None = None
+    held: SessionHoldings | None = None
 
 
 Outcome = Done | GitcoordError

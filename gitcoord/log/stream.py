@@ -8,7 +8,7 @@ from datetime import datetime
 
 from gitcoord.core.events import Event
 from gitcoord.git.repo import NULL, Oid
-from gitcoord.log.entries import Entry, LogEntry, entry_of
+from gitcoord.log.entries import CommitEntry, LogEntry, entry_of
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.outcomes import View
 
@@ -51,7 +51,7 @@ class Stream:
                 yield happened
         self._tip = view.checked.tip
 
-    def _read(self, entry: Entry) -> Happened | None:
+    def _read(self, entry: CommitEntry) -> Happened | None:
         if entry.event is None:
             if self._seen < self.after:  # it stands before what was asked for
                 return None

@@ -48,7 +48,7 @@ class Binding:
         return {name: value for name, value in asdict(self).items() if name != "seen"}
 
 
-class Held(NamedTuple):
+class SeenLease(NamedTuple):
     """What is noted of a lease: the newest event by which it was seen, its end in seconds since 1970, its length in seconds."""
 
     seq: int
@@ -62,7 +62,7 @@ class _Notes(NamedTuple):
     """
 
     seq: int
-    held: dict[str, Held]
+    held: dict[str, SeenLease]
     over: list[str]
 
 
@@ -199,7 +199,7 @@ class Identity:
         """The leases (`42 file:a`) that the session was last seen to hold."""
         return list(self.holding(session))
 
-    def holding(self, session: str) -> dict[str, Held]:
+    def holding(self, session: str) -> dict[str, SeenLease]:
         """The same, each with what is known of its end."""
         notes = files.read(self._held(session), _notes)
         return notes.held if notes is not None else {}
@@ -220,7 +220,7 @@ class Identity:
         def merge(notes: _Notes) -> _Notes:
             if notes.seq > seq:
                 return notes
-            seen = {entry: Held(seq, *ends) for entry, ends in leases.items() if entry not in notes.over}
+            seen = {entry: SeenLease(seq, *ends) for entry, ends in leases.items() if entry not in notes.over}
             younger = {entry: held for entry, held in notes.held.items() if held.seq > seq or entry in keep}
             gone = [entry for entry in notes.held if entry not in seen and entry not in younger]
             return _Notes(seq, {**seen, **younger}, [*notes.over, *gone][-_LOST:])
@@ -231,7 +231,7 @@ class Identity:
         """Notes what event `seq` gave the session, beside what is noted. What was given back or lost meanwhile stays so."""
 
         def merge(notes: _Notes) -> _Notes:
-            new = {entry: Held(seq, *ends) for entry, ends in leases.items() if entry not in notes.over}
+            new = {entry: SeenLease(seq, *ends) for entry, ends in leases.items() if entry not in notes.over}
             newest = {
                 entry: held for entry, held in new.items() if entry not in notes.held or notes.held[entry].until <= held.until
             }
@@ -337,7 +337,7 @@ def _lease(entry: str) -> str:
 
 
 def _notes(value: Any) -> _Notes:
-    held = {_lease(entry): Held(int(seq), float(until), int(ttl)) for entry, (seq, until, ttl) in value["held"].items()}
+    held = {_lease(entry): SeenLease(int(seq), float(until), int(ttl)) for entry, (seq, until, ttl) in value["held"].items()}
     return _Notes(int(value["seq"]), held, [_lease(entry) for entry in files.texts(value["over"])])
 
 

@@ -22,7 +22,7 @@ _LINE = 200  # characters
 
 
 @dataclass(frozen=True)
-class Answer:
+class ToolAnswer:
     """What a call gives: the record, words of ours, lines that others wrote, and whether it is an error."""
 
     record: Mapping[str, Any]
@@ -42,7 +42,7 @@ def inert(value: Any) -> Any:
     return value
 
 
-def spoken(answer: Answer, warnings: Iterable[str]) -> str:
+def spoken(answer: ToolAnswer, warnings: Iterable[str]) -> str:
     """The words of an answer: ours first, then what others wrote, between marks that nobody can guess."""
     lines = [show_text(line) for line in answer.words]
     lines += [f"warning: {show(one, 1000)}" for one in warnings]
@@ -111,7 +111,7 @@ def held(found: Iterable[Claim]) -> list[str]:
     return [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in found]
 
 
-def failure(error: GitcoordError, *, below: bool = False, **extra: Any) -> Answer:
+def failure(error: GitcoordError, *, below: bool = False, **extra: Any) -> ToolAnswer:
     """An error: its record, and in words the message and the hint. `below`: the caller stands in a folder below the root."""
     hint = hint_from_root(error.hint) if error.hint and below else error.hint
     ours, others = [f"error ({error.name}): {show(error.message, 2000)}"], []
@@ -119,7 +119,7 @@ def failure(error: GitcoordError, *, below: bool = False, **extra: Any) -> Answe
         ours = [f"error ({error.name}): {one['claimed_by']}, until {one['expires_at']}: {one['reason']}" for one in in_the_way]
         others = [blocking(one) for one in in_the_way]
     ours += [f"hint: {show(hint, 2000)}"] if hint else []
-    return Answer({**extra, **error.as_record(), "hint": hint}, ours, others, failed=True)
+    return ToolAnswer({**extra, **error.as_record(), "hint": hint}, ours, others, failed=True)
 
 
 def blocking(one: Mapping[str, Any]) -> str:

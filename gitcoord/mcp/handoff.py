@@ -12,18 +12,18 @@ from gitcoord.core.records import Handoff
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput
 from gitcoord.mcp import answers
-from gitcoord.mcp.answers import Answer
+from gitcoord.mcp.answers import ToolAnswer
 from gitcoord.mcp.schemas import HandoffGiven
 
 
-def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource] | None) -> Answer:
+def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource] | None) -> ToolAnswer:
     """Offers, takes or lists. Raises BadInput."""
     coordinator = found.coordinator
     if given.action == "list":
         every = coordinator.handoffs.listed()
         listed = [{**answers.record(one.handoff), "for_me": one.for_me, "mine": one.mine} for one in every]
         lines = [_line(one.handoff) for one in every]
-        return Answer({"handoffs": listed, "origin": answers.ORIGIN}, [f"{len(every)} open handoff(s)"], lines)
+        return ToolAnswer({"handoffs": listed, "origin": answers.ORIGIN}, [f"{len(every)} open handoff(s)"], lines)
     if given.action == "take":
         taken = coordinator.handoffs.take(given.id)
         state, now = coordinator.branch.view(fresh=False).state, coordinator.branch.time_now()
@@ -34,7 +34,7 @@ def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource]
         }  # fmt: skip
         ours = [f"taken: handoff {taken.handoff.seq}", *answers.held(taken.claims)]
         ours += [f"not yours: {one.resource} is held by {one.claimed_by}" for one in taken.missed]
-        return Answer(record, ours, [_line(taken.handoff), *_said(taken.handoff)])
+        return ToolAnswer(record, ours, [_line(taken.handoff), *_said(taken.handoff)])
     if given.id is not None:
         raise BadInput("id is for action take", hint='handoff with action "take"')
     head = found.repo.head()
@@ -44,7 +44,7 @@ def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource]
     )  # fmt: skip
     ours = [answers.sent(receipt, f"handoff {receipt.seq or ''} offered to {show(given.to, 100)}".replace("  ", " "))]
     ours += [f"goes along when it is taken: {entry.split(' ', 1)[1]}" for entry in going]
-    return Answer(answers.receipt(receipt), ours)
+    return ToolAnswer(answers.receipt(receipt), ours)
 
 
 def _line(one: Handoff) -> str:

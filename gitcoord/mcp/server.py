@@ -32,12 +32,12 @@ from gitcoord.core.names import show, show_text
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.machine import processes, reports
 from gitcoord.mcp import answers, handoff, schemas
-from gitcoord.mcp.answers import Answer
+from gitcoord.mcp.answers import ToolAnswer
 from gitcoord.mcp.calls import Calls, Patience
 from gitcoord.mcp.outbox import EVERY, Errand
-from gitcoord.mcp.tools import TOOLS, At, Given, Tool
+from gitcoord.mcp.tools import TOOLS, At, Delivered, Tool
 from gitcoord.mcp.wire import Wire
-from gitcoord.mcp.workspace import Place
+from gitcoord.mcp.workspace import Workspace
 
 BOARD = "gitcoord://board"
 BRIEFING = "gitcoord://briefing"
@@ -58,7 +58,7 @@ Context = ServerRequestContext[Any]
 class Ready:
     """An answer, what is to be said besides, and who it is for."""
 
-    answer: Answer
+    answer: ToolAnswer
     warnings: tuple[str, ...] = ()
     session: str = ""
 
@@ -69,9 +69,9 @@ class Served:
     def __init__(self, path: str, session: str | None, seconds: float) -> None:
         self._session = session
         self._seconds = seconds
-        self._place = Place(path)
+        self._place = Workspace(path)
         self._calls = Calls()
-        self._given: list[Given] = []
+        self._given: list[Delivered] = []
         self._errand = Errand(lambda outbox: self._connect(self._place.known(), outbox))
         pid, born = processes.parent()
         self._client = {"MCP_CLIENT": f"mcp {pid}:{born}"}
@@ -258,12 +258,12 @@ def _is_missing(coordinator: Coordinator) -> bool:
     return not any((one := look().state.sessions.get(coordinator.actor.session)) is not None and one.live for look in looks)
 
 
-def _bug(error: Exception, doing: str) -> Answer:
+def _bug(error: Exception, doing: str) -> ToolAnswer:
     path = reports.write(error, os.environ, __version__, f"mcp: {doing}")
     logging.getLogger("gitcoord").error("a bug: %s", json.dumps(show(repr(error), 300)))
     record = {"error": "bug", "exit_code": 70, "message": f"a bug in gitcoord: {show(repr(error), 300)}"}
     hint = f"the report is {path or 'no place to write a report'}"
-    return Answer({**record, "hint": hint}, [f"error (bug): {record['message']}", f"hint: {hint}"], failed=True)
+    return ToolAnswer({**record, "hint": hint}, [f"error (bug): {record['message']}", f"hint: {hint}"], failed=True)
 
 
 class _OneLine(logging.Formatter):

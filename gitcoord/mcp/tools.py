@@ -9,7 +9,7 @@ from typing import Any
 
 from gitcoord.connection.connect import Connection, utc_now
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.coordinator.unread import Mail
+from gitcoord.coordinator.unread import TakenMail
 from gitcoord.core import leases, messages, names, queue
 from gitcoord.core.inbox import unread as unread_of
 from gitcoord.core.names import Resource, branch_or_none
@@ -20,7 +20,7 @@ from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, GitcoordError, Held, NotInTime
 from gitcoord.mcp import answers, schemas
 from gitcoord.mcp import handoff as handoff_tools
-from gitcoord.mcp.answers import Answer
+from gitcoord.mcp.answers import ToolAnswer
 
 _LISTED = 50  # entries of each list in a status: what an agent can bear
 _SAID = 10  # of them in its words
@@ -28,7 +28,7 @@ _AGAIN = "make the same call again to go on waiting"
 
 
 @dataclass(frozen=True)
-class Given:
+class Delivered:
     """Messages that an answer holds, by their ids, and what notes that they were shown."""
 
     keys: tuple[str, ...]
@@ -44,7 +44,7 @@ class At:
     until: float
     is_gone: Callable[[], bool] = lambda: False
     """Whether the caller has given up."""
-    give: Callable[[Given], None] = lambda given: given.note()
+    give: Callable[[Delivered], None] = lambda given: given.note()
     """Takes what is given with the answer, to be noted once that is out."""
 
     @property
@@ -57,13 +57,13 @@ class At:
         left = max(0.0, self.until - monotonic())
         return left if wished is None else min(left, wished)
 
-    def shown(self, mail: Mail) -> None:
+    def shown(self, mail: TakenMail) -> None:
         """Notes that these were shown, once they are; what nobody hears any more is not, and comes again."""
         keys = tuple(one.id for one in mail.found)
         if keys and not self.is_gone():
             outbox, session = self.found.outbox, self.coordinator.actor.session
             self.coordinator.messages.glance()
-            self.give(Given(keys, lambda: outbox.show(session, keys)))
+            self.give(Delivered(keys, lambda: outbox.show(session, keys)))
 
     def resources(self, given: Sequence[str]) -> list[Resource]:
         """The resources of those names."""
@@ -81,12 +81,12 @@ class Tool:
     use: str
     takes: type[schemas.Given]
     gives: type[schemas.Told]
-    run: Callable[[At, Any], Answer]
+    run: Callable[[At, Any], ToolAnswer]
     writes: bool = True
     repeatable: bool = False
 
 
-def status(at: At, given: schemas.StatusGiven) -> Answer:
+def status(at: At, given: schemas.StatusGiven) -> ToolAnswer:
     """Who is there, who holds what."""
     now = at.coordinator.branch.status()
     state, me = now.state, at.coordinator.actor.session
@@ -142,10 +142,10 @@ def status(at: At, given: schemas.StatusGiven) -> Answer:
         f"claim {one.resource}: {one.claimed_by} until {spell(one.expires_at)} (fence {one.fence})" for one in claims[:_SAID]
     ]
     others += [f"unread #{one.seq} from {one.sender}: {names.show(one.subject, 100)}" for one in unread[:_SAID]]
-    return Answer(record, ours, others)
+    return ToolAnswer(record, ours, others)
 
 
-def claim(at: At, given: schemas.ClaimGiven) -> Answer:
+def claim(at: At, given: schemas.ClaimGiven) -> ToolAnswer:
     """Holds, or stands in line."""
     ttl = int(parse_duration(given.ttl).total_seconds()) if given.ttl else None
     try:
@@ -163,7 +163,7 @@ def claim(at: At, given: schemas.ClaimGiven) -> Answer:
             "origin": answers.ORIGIN,
         }
         if isinstance(error, NotInTime) and error.data.get("outcome") == "waiting":
-            return Answer({**empty, **error.data}, [f"waiting: {names.show(error.message, 1000)}", _AGAIN])
+            return ToolAnswer({**empty, **error.data}, [f"waiting: {names.show(error.message, 1000)}", _AGAIN])
         outcome = {Held.exit_code: "blocked", 5: "unknown"}.get(error.exit_code, "failed")
         return answers.failure(error, below=bool(at.found.below(at.place)[0]), **{**empty, "outcome": outcome})
     taken = [f"took over: {entry}" for entry in found.taken]
@@ -171,10 +171,10 @@ def claim(at: At, given: schemas.ClaimGiven) -> Answer:
         "outcome": "held", "claims": [answers.lease(one) for one in found.claims], "blocked_by": [], "place": None,
         "commit": found.receipt.commit or None, "seq": found.receipt.seq or None, "id": found.receipt.id,
     }  # fmt: skip
-    return Answer(record, [*taken, *answers.held(found.claims)])
+    return ToolAnswer(record, [*taken, *answers.held(found.claims)])
 
 
-def release(at: At, given: schemas.ReleaseGiven) -> Answer:
+def release(at: At, given: schemas.ReleaseGiven) -> ToolAnswer:
     """Gives back, or ends."""
     if given.end_session:
         return _end(at, given)
@@ -189,18 +189,18 @@ def release(at: At, given: schemas.ReleaseGiven) -> Answer:
     what = [entry.split(" ", 1)[1] for entry in freed]
     lines = [answers.sent(receipt, f"released: {one}") for one in what]
     lines = [*lines, *(f"gave up the place in line: {one}" for one in left)] or ["nothing was held"]
-    return Answer({**answers.receipt(receipt), "released": what}, lines)
+    return ToolAnswer({**answers.receipt(receipt), "released": what}, lines)
 
 
-def _end(at: At, given: schemas.ReleaseGiven) -> Answer:
+def _end(at: At, given: schemas.ReleaseGiven) -> ToolAnswer:
     name = at.coordinator.sessions.ensure().session
     receipt = at.coordinator.sessions.end([line for line in (given.done or "").splitlines() if line.strip()], None)
-    return Answer(
+    return ToolAnswer(
         {**answers.receipt(receipt), "released": []}, [answers.sent(receipt, f"session {name} ended; what it held is free")]
     )
 
 
-def send(at: At, given: schemas.SendGiven) -> Answer:
+def send(at: At, given: schemas.SendGiven) -> ToolAnswer:
     """Sends, or answers."""
     coordinator = at.coordinator
     coordinator.sessions.ensure()
@@ -211,19 +211,21 @@ def send(at: At, given: schemas.SendGiven) -> Answer:
         offered = f" and offered to {event.asker}" if event.offered else ""
         said = {"approve": f"{event.resource} is given up", "share": f"{event.resource} is held shared now"}
         line = said[given.answer] + offered if given.answer in said else f"denied; {event.asker} is told"
-        return Answer({**answers.receipt(receipt), "asker": event.asker, "offered": event.offered}, [answers.sent(receipt, line)])
+        return ToolAnswer(
+            {**answers.receipt(receipt), "asker": event.asker, "offered": event.offered}, [answers.sent(receipt, line)]
+        )
     if given.to is None and (given.reply_to is not None or given.type == "answer"):
         receipt, _ = coordinator.messages.reply(
             coordinator.messages.id_of(given.reply_to, any_receiver=True) if given.reply_to else None, _whole(given)
         )
-        return Answer(answers.receipt(receipt), [answers.sent(receipt, "answered")])
+        return ToolAnswer(answers.receipt(receipt), [answers.sent(receipt, "answered")])
     if given.to is None:
         raise BadInput("to whom? a session, role:R, cap:C, repo:NAME, or broadcast", hint="status shows the sessions")
     receipt = coordinator.messages.send(
         given.to, given.subject, given.message, type=given.type, priority="urgent" if given.urgent else "normal",
         in_reply_to=coordinator.messages.id_of(given.reply_to, any_receiver=True) if given.reply_to else None,
     )  # fmt: skip
-    return Answer(
+    return ToolAnswer(
         answers.receipt(receipt), [answers.sent(receipt, f"sent to {'all' if given.to == messages.TO_ALL else given.to}")]
     )
 
@@ -232,7 +234,7 @@ def _whole(given: schemas.SendGiven) -> str:
     return f"{given.subject}\n{given.message}" if given.subject else given.message
 
 
-def inbox(at: At, given: schemas.InboxGiven) -> Answer:
+def inbox(at: At, given: schemas.InboxGiven) -> ToolAnswer:
     """Reads what is unread."""
     at.coordinator.sessions.ensure()
     wait = at.patience(given.wait_seconds) if given.wait_seconds else None
@@ -242,25 +244,25 @@ def inbox(at: At, given: schemas.InboxGiven) -> Answer:
     except NotInTime as error:
         if "messages" not in error.data:
             raise
-        return Answer({"outcome": "waiting", "messages": [], "more": 0}, ["no message came yet", _AGAIN])
+        return ToolAnswer({"outcome": "waiting", "messages": [], "more": 0}, ["no message came yet", _AGAIN])
     outcome = "messages" if mail.found else "none"
     record = {"outcome": outcome, "messages": _whole_mail(mail), "more": mail.more, "origin": answers.ORIGIN}
     ours = [f"{len(mail.found)} message(s)" if mail.found else "no unread messages"]
     ours += [f"{mail.more} more are unread: call inbox again"] if mail.more else []
     if not given.peek:
         at.shown(mail)
-    return Answer(record, ours, _lines(mail))
+    return ToolAnswer(record, ours, _lines(mail))
 
 
-def _whole_mail(mail: Mail) -> list[dict[str, Any]]:
+def _whole_mail(mail: TakenMail) -> list[dict[str, Any]]:
     return [answers.message(one, again=one.id in mail.again) for one in mail.found]
 
 
-def _lines(mail: Mail) -> list[str]:
+def _lines(mail: TakenMail) -> list[str]:
     return [line for one in mail.found for line in answers.told(one, again=one.id in mail.again)]
 
 
-def ask(at: At, given: schemas.AskGiven) -> Answer:
+def ask(at: At, given: schemas.AskGiven) -> ToolAnswer:
     """Asks a session and waits, or asks whoever holds something."""
     coordinator = at.coordinator
     coordinator.sessions.ensure()
@@ -274,7 +276,7 @@ def ask(at: At, given: schemas.AskGiven) -> Answer:
                 f"{', '.join(denied)} takes no requests for {names.show(str(wanted), 80)}", hint="claim it with wait_seconds"
             )
         lines = [f"asked {name} for {wanted}; the answer comes to your inbox" for name in asked]
-        return Answer({"outcome": "asked", "messages": [], "id": receipt.id, "seq": receipt.seq or None}, lines)
+        return ToolAnswer({"outcome": "asked", "messages": [], "id": receipt.id, "seq": receipt.seq or None}, lines)
     to = given.to or ""
     try:
         receipt, mail = coordinator.messages.ask_on(to, given.question, seconds=at.patience(given.wait_seconds))
@@ -284,19 +286,19 @@ def ask(at: At, given: schemas.AskGiven) -> Answer:
         key = str(error.data.get("id", ""))
         if at.found.outbox.is_queued(key):
             ours = ["the remote is away: the question is queued and is sent later by itself; the answer comes to your inbox"]
-            return Answer({"outcome": "queued", "messages": [], "id": key, "seq": None}, ours)
+            return ToolAnswer({"outcome": "queued", "messages": [], "id": key, "seq": None}, ours)
         ours = [
             f"no answer from {names.show(to, 100)} yet; the question stays open",
             _AGAIN,
             "or do something else: inbox has it later",
         ]
-        return Answer({"outcome": "waiting", "messages": [], "id": key, "seq": None}, ours)
+        return ToolAnswer({"outcome": "waiting", "messages": [], "id": key, "seq": None}, ours)
     at.shown(mail)
     record = {"outcome": "answered", "messages": _whole_mail(mail), "id": receipt.id, "seq": receipt.seq or None}
-    return Answer({**record, "origin": answers.ORIGIN}, ["answered"], _lines(mail))
+    return ToolAnswer({**record, "origin": answers.ORIGIN}, ["answered"], _lines(mail))
 
 
-def heartbeat(at: At, given: schemas.HeartbeatGiven) -> Answer:
+def heartbeat(at: At, given: schemas.HeartbeatGiven) -> ToolAnswer:
     """Says what the session does."""
     files = at.resources([f"file:{path}" for path in given.files or []])
     receipt = at.coordinator.sessions.heartbeat(
@@ -304,10 +306,10 @@ def heartbeat(at: At, given: schemas.HeartbeatGiven) -> Answer:
         blocked_by=given.blocked_by, files_touched=tuple(one.name for one in files),
         estimated_completion=parse_when(given.eta, now=utc_now(), ahead=True) if given.eta else None,
     )  # fmt: skip
-    return Answer(answers.receipt(receipt), [answers.sent(receipt, "said")])
+    return ToolAnswer(answers.receipt(receipt), [answers.sent(receipt, "said")])
 
 
-def handoff(at: At, given: schemas.HandoffGiven) -> Answer:
+def handoff(at: At, given: schemas.HandoffGiven) -> ToolAnswer:
     """Hands work over."""
     chosen = None if given.resources is None else at.resources(given.resources)
     return handoff_tools.carry_out(at.found, given, chosen)

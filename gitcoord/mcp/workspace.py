@@ -20,7 +20,7 @@ _WITHIN = 5.0  # seconds for the client to name its roots
 Params = types.CallToolRequestParams | types.ReadResourceRequestParams
 
 
-class Place:
+class Workspace:
     """The folder of one server. The client is asked for its roots once, and again when it says that they changed."""
 
     def __init__(self, named: str) -> None:

@@ -27,16 +27,16 @@ from gitcoord.core.values import oid_or_none
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import EventLog
-from gitcoord.log.outcomes import Done, Holding, Outcome
+from gitcoord.log.outcomes import Done, Outcome, SessionHoldings
 from gitcoord.machine import processes
-from gitcoord.outbox.store import Outbox, Push, Waiting
+from gitcoord.outbox.store import Outbox, Push, WaitingCommand
 
 _REST = 2.0  # seconds that a winner rests at most
 _SHORTEST = 0.01  # seconds: a shorter rest is none
 
 
 @dataclass
-class _Notes:
+class _PushNotes:
     """Keeps the outbox's notes about the pushes of one batch."""
 
     outbox: Outbox
@@ -90,7 +90,7 @@ class Batch:
         # Asked for once more: its first run may have landed after that one's last look, and before this flush began.
         again = [one.since for one in waiting if one.since and one.since != since]
         self.outbox.pulse()
-        notes = _Notes(self.outbox)
+        notes = _PushNotes(self.outbox)
         gone = {
             command.handle: frozenset(push.base for push in pushes if command.handle in push.ops)
             for command in batch
@@ -129,7 +129,7 @@ class Batch:
         pushes: Sequence[Push],
         since: Oid,
         again: Sequence[Oid],
-        notes: _Notes,
+        notes: _PushNotes,
         end: float,
         *,
         alone: bool,
@@ -206,14 +206,14 @@ class Batch:
             self.outbox.drop_result(command.handle)  # one's own finding needs no file
         return outcome
 
-    def _held(self, command: Command) -> Holding | None:
+    def _held(self, command: Command) -> SessionHoldings | None:
         """Return what the session holds after the batch. Raises GitFault."""
         state = self.log.newest
         if state is None:
             return None
-        return Holding(state.seq, holding(state, command.session, clocks.shown_at(state, self.log.clock(), ask=False)[0]))
+        return SessionHoldings(state.seq, holding(state, command.session, clocks.shown_at(state, self.log.clock(), ask=False)[0]))
 
-    def _under_way(self, command: Command, notes: _Notes, outcome: Outcome) -> Outcome:
+    def _under_way(self, command: Command, notes: _PushNotes, outcome: Outcome) -> Outcome:
         """Return the outcome of a command that this process sent past the one that holds the lock: Unknown where that one, which
         was only slow, has noted it for a push by now. (It notes, then looks whether the command waits; here it is taken out first.)
         """
@@ -247,7 +247,7 @@ class Batch:
         rest = lost * seconds / (lost + 1) if lost else before / 2
         return min(_REST, rest) if rest > _SHORTEST else 0.0
 
-    def _legible(self, waiting: Sequence[Waiting]) -> list[Command]:
+    def _legible(self, waiting: Sequence[WaitingCommand]) -> list[Command]:
         """Return the commands to send. One that this program can't read is left to the process that waits for it, which can; where
         nobody does it is set aside, and named: it must not keep what its session says after it.
         """
@@ -259,7 +259,7 @@ class Batch:
                 self.outbox.set_aside(one.op, "this program can't read it: a newer one wrote it, or something changed it")
         return batch
 
-    def _is_waited_for(self, one: Waiting) -> bool:
+    def _is_waited_for(self, one: WaitingCommand) -> bool:
         caller = one.caller
         return caller is not None and self.now() <= caller.deadline and processes.alive(caller.pid, caller.born) is not False
 

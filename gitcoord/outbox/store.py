@@ -47,7 +47,7 @@ _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingCommand:
     """A command in the outbox. `command` None: this program can't fully read it, a newer one perhaps can; `caller` is who waits
     for it, as far as that can be read.
 
@@ -95,8 +95,9 @@ class Outbox:
     # --- the outbox --------------------------------------------------------------------------------------------------
 
     def put(self, command: Command, *, since: str = "") -> None:
-        """Writes the command down before anything else happens to it. `since`: see `Waiting`. Raises NotWritten when there is no
-        room.
+        """Write the command down before anything else happens to it. Raises NotWritten when there is no room.
+
+        - `since`: see `WaitingCommand`.
         """
         record = {"kind": command.kind, "command": command.model_dump(mode="json"), "since": since}
         try:
@@ -105,7 +106,7 @@ class Outbox:
         except OSError as error:
             raise no_room("the command", self.path, error) from error
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self) -> list[WaitingCommand]:
         """What waits, oldest first."""
         found = []
         for path in sorted((self.path / "outbox").glob("*.json")):
@@ -113,7 +114,7 @@ class Outbox:
             if record is not None:
                 session = str(record["command"].get("session", ""))
                 found.append(
-                    Waiting(path.stem, session, _command(record), str(record.get("since", "")), _caller(record["command"]))
+                    WaitingCommand(path.stem, session, _command(record), str(record.get("since", "")), _caller(record["command"]))
                 )
         return found
 

@@ -20,9 +20,9 @@ from gitcoord.core.rules import EVENTS
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import PATIENCE, EventLog
-from gitcoord.log.outcomes import Done, Holding, Outcome, used
+from gitcoord.log.outcomes import Done, Outcome, SessionHoldings, used
 from gitcoord.outbox.batch import Batch, caller_is_gone, fold_spool
-from gitcoord.outbox.store import STALLED_AFTER, Outbox, Waiting
+from gitcoord.outbox.store import STALLED_AFTER, Outbox, WaitingCommand
 
 _LOOK = 0.01  # seconds between two looks for a result: one small system call
 _TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later
@@ -121,7 +121,7 @@ class Submitter:
             self.outbox.sweep()
         return [outcome for outcome in outcomes.values() if isinstance(outcome, GitcoordError)]
 
-    def unsent(self) -> list[Waiting]:
+    def unsent(self) -> list[WaitingCommand]:
         """What waits to be sent. A claim whose caller is gone never will be: it only stays until its push can't land any more."""
         return [one for one in self.outbox.waiting() if one.command is None or not caller_is_gone(one.command, self.now())]
 
@@ -218,4 +218,6 @@ def _outcome(record: dict[str, Any]) -> Outcome:
     event = kind.model_validate(record["event"]) if kind else None
     held = record.get("held")
     leases = {} if held is None else {str(entry): (float(until), int(ttl)) for entry, (until, ttl) in held["leases"].items()}
-    return Done(event, str(record["commit"]), int(record["seq"]), None if held is None else Holding(int(held["seq"]), leases))
+    return Done(
+        event, str(record["commit"]), int(record["seq"]), None if held is None else SessionHoldings(int(held["seq"]), leases)
+    )

@@ -27,7 +27,7 @@ _SHUT = 60.0  # seconds, at least, until a service that takes nothing from us is
 Value = TypeVar("Value")
 
 
-class Errand(Thread, Generic[Value]):
+class Job(Thread, Generic[Value]):
     """Something that may take long. `value` is what came of it once `done`; `since` when it was begun, by the monotonic clock."""
 
     def __init__(self, work: Callable[[], Value], arrived: Flag) -> None:
@@ -61,7 +61,7 @@ class Way:
     outlet: Outlet
     stream: Stream
     asked: int = 0  # the last question that was looked at
-    errand: Errand[Delivery] | None = None
+    errand: Job[Delivery] | None = None
     parcel: Parcel | None = None
     is_reminder: bool = False
     doubt: bool = False  # whether an earlier try may have come
@@ -101,7 +101,7 @@ class Way:
         book.save(durable=True)
         text = (AGAIN if self.doubt else "") + self.parcel.text
         parcel, outlet = replace(self.parcel, text=text, again=self.doubt), self.outlet
-        self.errand = Errand(lambda: outlet.send(parcel), arrived)
+        self.errand = Job(lambda: outlet.send(parcel), arrived)
         self.errand.start()
 
     def collect(self, book: Book, now: float, told: Callable[[str], None]) -> bool:

@@ -10,7 +10,7 @@ from gitcoord.core import addresses, names
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.records import Message
 from gitcoord.core.state import State
-from gitcoord.relay.services.api import Said
+from gitcoord.relay.services.api import ChatMessage
 
 _GROUP = re.compile(r"@?((?:role|cap|repo):[A-Za-z0-9._-]+?)[,:]?(?:\s+(.*))?", re.ASCII | re.DOTALL)
 _AT = re.compile(r"@([A-Za-z0-9][A-Za-z0-9._-]*?)[,:]?(?:\s+(.*))?", re.ASCII | re.DOTALL)
@@ -41,7 +41,7 @@ def addressed(text: str, state: State) -> tuple[str, str]:
     return TO_ALL, text
 
 
-def heard(said: Said, state: State, relay: str) -> Heard:
+def heard(said: ChatMessage, state: State, relay: str) -> Heard:
     """What somebody said as a message: to whom it names, to whom it answers, else to all."""
     text = said.text[:_LONGEST]
     to, rest = addressed(text, state)
@@ -62,7 +62,7 @@ def heard(said: Said, state: State, relay: str) -> Heard:
     return Heard(to, subject, "" if body.strip() == subject else body, given)
 
 
-def _original(said: Said, state: State) -> Message | None:
+def _original(said: ChatMessage, state: State) -> Message | None:
     """The message that it was said under: one of a session that was told there, or an earlier one of a person."""
     if said.answers:
         return next(iter(state.messages.numbered(said.answers)), None)

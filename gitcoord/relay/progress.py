@@ -39,7 +39,7 @@ def spelled(sent: Mapping[str, tuple[int, int]], heard: Mapping[str, str]) -> st
 
 
 @dataclass(frozen=True)
-class Seen:
+class RelayProgress:
     """What the branch says of a relay up to a tip: the event there; for whom it was looked; the relay's newest word of how far it
     came (action, event, text); and what another session held last (fence, until when).
     """
@@ -51,11 +51,11 @@ class Seen:
     other: tuple[int, str] | None = None
 
     @staticmethod
-    def read(record: Mapping[str, Any]) -> Seen | None:
+    def read(record: Mapping[str, Any]) -> RelayProgress | None:
         """Return what `as_record` wrote; None for anything else."""
         try:
             said, other = record["said"], record["other"]
-            return Seen(
+            return RelayProgress(
                 str(record["tip"]), int(record["seq"]), str(record["mine"]),
                 (str(said[0]), int(said[1]), str(said[2])) if said else None, (int(other[0]), str(other[1])) if other else None,
             )  # fmt: skip
@@ -80,7 +80,7 @@ class Seen:
         return Before(sent, dict(_HEARD.findall(text)), when, until)
 
 
-def found(branch: Branch, view: View, resource: Resource, *, mine: str, known: Seen | None = None) -> Seen:
+def found(branch: Branch, view: View, resource: Resource, *, mine: str, known: RelayProgress | None = None) -> RelayProgress:
     """What the branch says of that relay. `mine`: the session whose own book tells the rest; `known`: what it said before: then
     only what is new is read, unless somebody else had to do with the relay meanwhile.
     """
@@ -89,7 +89,7 @@ def found(branch: Branch, view: View, resource: Resource, *, mine: str, known: S
     )
 
 
-def _whole(branch: Branch, view: View, resource: Resource, mine: str) -> Seen:
+def _whole(branch: Branch, view: View, resource: Resource, mine: str) -> RelayProgress:
     said = None
     for entry in branch.parts.log.saying(view.checked, f"Coord-Target: {resource}", newest_first=True):
         if _tells(entry.event, resource):
@@ -98,10 +98,10 @@ def _whole(branch: Branch, view: View, resource: Resource, mine: str) -> Seen:
     held, _ = branch.history(resource)
     last = max((one for one in held.over if one.session != mine), key=lambda one: one.fence, default=None)
     other = None if last is None else (last.fence, min(last.expires_at, last.ended_at or last.expires_at).isoformat())
-    return Seen(view.checked.tip, view.checked.seq, mine, said, other)
+    return RelayProgress(view.checked.tip, view.checked.seq, mine, said, other)
 
 
-def _later(branch: Branch, view: View, resource: Resource, known: Seen) -> Seen | None:
+def _later(branch: Branch, view: View, resource: Resource, known: RelayProgress) -> RelayProgress | None:
     """What is known with what came since; None where that doesn't tell."""
     if any(one.resource == resource and one.claimed_by != known.mine for one in view.state.claims.values()):
         return None  # another's lease may end without an event
@@ -118,7 +118,7 @@ def _later(branch: Branch, view: View, resource: Resource, known: Seen) -> Seen 
             return None
         if _tells(event, resource):
             said = _word(event)
-    return Seen(view.checked.tip, view.checked.seq, known.mine, said, known.other)
+    return RelayProgress(view.checked.tip, view.checked.seq, known.mine, said, known.other)
 
 
 def _is_routine(event: Event) -> bool:

@@ -24,12 +24,12 @@ from gitcoord.errors import Alarm, BadInput, GitcoordError, Held, NoSession, Not
 from gitcoord.git.repo import NULL
 from gitcoord.log.outcomes import View
 from gitcoord.log.stream import Happened, Stream
-from gitcoord.relay.channel import Errand, Way
+from gitcoord.relay.channel import Job, Way
 from gitcoord.relay.filter import answer, line, reminder
 from gitcoord.relay.incoming import heard
 from gitcoord.relay.plan import Plan
-from gitcoord.relay.progress import Before, Seen, found, spelled
-from gitcoord.relay.services.api import Busy, Inlet, Parcel, Said
+from gitcoord.relay.progress import Before, RelayProgress, found, spelled
+from gitcoord.relay.services.api import Busy, ChatMessage, Inlet, Parcel
 from gitcoord.relay.settings import Book
 from gitcoord.views.attention import UNANSWERED_AFTER, UNANSWERED_WITHIN
 
@@ -65,7 +65,7 @@ class Relay:
         self._once = False
         self._arrived = Flag()
         self._before = Before()
-        self._ears: dict[str, Errand[tuple[Sequence[Said], str]]] = {}
+        self._ears: dict[str, Job[tuple[Sequence[ChatMessage], str]]] = {}
         self._next_poll: dict[str, float] = {}
         self._polled: set[str] = set()
         self._told_at = clock()
@@ -116,7 +116,7 @@ class Relay:
         """Sends what is new and brings what is new, and ends: `done`, `nothing`, or `elsewhere` where another relay works."""
         self._once = True
         self._load(self.coordinator.branch.view())
-        said: dict[str, tuple[Sequence[Said], str]] = {}
+        said: dict[str, tuple[Sequence[ChatMessage], str]] = {}
         for inlet in self.plan.inlets:
             try:
                 said[inlet.name] = inlet.poll(self._place(inlet.name))
@@ -192,7 +192,7 @@ class Relay:
     def _load(self, view: View) -> None:
         """Finds out how far this relay came, here or elsewhere."""
         self._view = view
-        earlier = Seen.read(self.book.seen)
+        earlier = RelayProgress.read(self.book.seen)
         seen = found(self.coordinator.branch, view, self.resource, mine=self.book.session, known=earlier)
         self.book.note_seen(seen.as_record())
         self._before = before = seen.before
@@ -391,7 +391,7 @@ class Relay:
         if errand is None:
             if now >= self._next_poll.get(inlet.name, 0.0) and not (self._once and inlet.name in self._polled):
                 place = self._place(inlet.name)
-                self._ears[inlet.name] = Errand(lambda: inlet.poll(place), self._arrived)
+                self._ears[inlet.name] = Job(lambda: inlet.poll(place), self._arrived)
                 self._ears[inlet.name].start()
             return
         if not (errand.done or errand.hangs):
@@ -412,7 +412,7 @@ class Relay:
             self.book.heard[inlet.name] = place  # only now: what is brought again has the same id, and happens once
             self.book.save()
 
-    def _bring(self, said: Said) -> None:
+    def _bring(self, said: ChatMessage) -> None:
         """Sends what somebody said, once, under an operation made of what the service calls it."""
         coordinator = self.coordinator
         message = heard(said, self._view.state, self.plan.name)

@@ -190,7 +190,7 @@ def _remove_agents(found: Connection) -> list[str]:
     """Takes the agents' hooks out of this work tree's files, as far as they were put there from this clone."""
     if not found.repo.work_tree:
         return []
-    place = agent_files.Place("project", Path.home(), {}, Path(found.repo.work_tree), Path(found.repo.common_dir))
+    place = agent_files.SettingsPlace("project", Path.home(), {}, Path(found.repo.work_tree), Path(found.repo.common_dir))
     done = []
     for agent in agents().values():
         with contextlib.suppress(GitcoordError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gitcoord.agents.settings import files
-from gitcoord.agents.settings.table import Agent
+from gitcoord.agents.settings.table import AgentFiles
 from gitcoord.agents.settings.table import agents as all_agents
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core.names import show
@@ -29,7 +29,7 @@ from gitcoord.setup import init as setup
 
 
 @dataclass(frozen=True)
-class Line:
+class InstallLine:
     """One thing that a step is about: what it is, where it lies, how it is now, what would be done ("": nothing)."""
 
     what: str
@@ -41,7 +41,7 @@ class Line:
 class Step(Protocol):
     """One part of an installation."""
 
-    def plan(self, *, undo: bool = False) -> Sequence[Line]:
+    def plan(self, *, undo: bool = False) -> Sequence[InstallLine]:
         """What `do` (or `undo`) would write, set or take away; looks, and changes nothing. Raises GitcoordError."""
 
     def do(self) -> Sequence[str]:
@@ -72,7 +72,7 @@ def steps(wanted: Wanted) -> tuple[Step, ...]:
     return (BranchStep(wanted), GitHooksStep(wanted), AgentsStep(wanted))
 
 
-def plan(every: Sequence[Step], *, undo: bool = False) -> tuple[Line, ...]:
+def plan(every: Sequence[Step], *, undo: bool = False) -> tuple[InstallLine, ...]:
     """The lines of all steps."""
     return tuple(line for step in (reversed(every) if undo else every) for line in step.plan(undo=undo))
 
@@ -114,7 +114,7 @@ class BranchStep:
 
     wanted: Wanted
 
-    def plan(self, *, undo: bool = False) -> Sequence[Line]:
+    def plan(self, *, undo: bool = False) -> Sequence[InstallLine]:
         """See Step."""
         with self._connect() as here:
             if undo:
@@ -123,13 +123,13 @@ class BranchStep:
                     setup.check_removal(here)
                 except GitcoordError as error:
                     now, will = error.message, f"nothing as long as that is so: {error.hint}"
-                return [Line("local files", str(here.outbox.path), now, will)]
+                return [InstallLine("local files", str(here.outbox.path), now, will)]
             setup.check_choice(here.repo)
             try:
                 there = bool(here.coordinator.branch.view(fresh=True).checked.tip)
             except NotInitialised:
                 there = False
-            return [Line("branch", here.tip.ref, "there" if there else "not there", "" if there else "make")]
+            return [InstallLine("branch", here.tip.ref, "there" if there else "not there", "" if there else "make")]
 
     def do(self) -> Sequence[str]:
         """See Step."""
@@ -163,7 +163,7 @@ class GitHooksStep:
 
     wanted: Wanted
 
-    def plan(self, *, undo: bool = False) -> Sequence[Line]:
+    def plan(self, *, undo: bool = False) -> Sequence[InstallLine]:
         """See Step."""
         with connect(self.wanted.start, self.wanted.environ) as here:
             common = Path(here.repo.common_dir)
@@ -218,10 +218,10 @@ class GitHooksStep:
             return "take the marked lines out" if self.wanted.shared else "nothing without --shared: others have it, too"
         return "put back what was there" if hook.kept else "take away"
 
-    def _line(self, here: Connection, hook: hooks_folder.Hook, will: str, common: Path) -> Line:
+    def _line(self, here: Connection, hook: hooks_folder.Hook, will: str, common: Path) -> InstallLine:
         names = {"absent": "not there", "foreign": "another hook", "edited": "ours, edited: stays", "shadowed": "ours, not run"}
         where = show(_from(here.repo.work_tree or str(common), hook.path), 200)
-        return Line(f"git hook {hook.event}", where, names.get(hook.state, "there"), will)
+        return InstallLine(f"git hook {hook.event}", where, names.get(hook.state, "there"), will)
 
 
 _NOW = {"installed": "there", "absent": "not there"}
@@ -233,7 +233,7 @@ class AgentsStep:
 
     wanted: Wanted
 
-    def plan(self, *, undo: bool = False) -> Sequence[Line]:
+    def plan(self, *, undo: bool = False) -> Sequence[InstallLine]:
         """See Step. What can't be read for sure stays as it is; for an agent that was named, that is an error."""
         with connect(self.wanted.start, self.wanted.environ) as here:
             top = here.repo.work_tree
@@ -244,7 +244,7 @@ class AgentsStep:
                 except GitcoordError as error:
                     if self.wanted.agents is not None:
                         raise
-                    lines.append(Line(f"hooks of {agent.title}", "", "can't be told", f"nothing: {error.message}"))
+                    lines.append(InstallLine(f"hooks of {agent.title}", "", "can't be told", f"nothing: {error.message}"))
                     continue
                 now = {one.path: _NOW.get(one.state, str(one.state)) for one in files.status(agent, place)}
                 for one in placed:
@@ -256,7 +256,7 @@ class AgentsStep:
                         if one.note
                         else ""
                     )
-                    lines.append(Line(f"hooks of {agent.title}", show(_from(top, one.path), 200), now[one.path], does))
+                    lines.append(InstallLine(f"hooks of {agent.title}", show(_from(top, one.path), 200), now[one.path], does))
             return lines
 
     def do(self) -> Sequence[str]:
@@ -286,12 +286,12 @@ class AgentsStep:
                     done.append(f"for you to do: {agent.then}")
         return done
 
-    def _meant(self, here: Connection, *, undo: bool) -> list[tuple[Agent, files.Place]]:
+    def _meant(self, here: Connection, *, undo: bool) -> list[tuple[AgentFiles, files.SettingsPlace]]:
         top = here.repo.work_tree
         if not top:
             return []
         environ, known = self.wanted.environ, all_agents()
-        place = files.Place("project", Path(environ.get("HOME", "/")), environ, Path(top), Path(here.repo.common_dir))
+        place = files.SettingsPlace("project", Path(environ.get("HOME", "/")), environ, Path(top), Path(here.repo.common_dir))
         if undo:
             return [(agent, place) for agent in known.values() if files.has_record(agent, place)]
         names = self.wanted.agents

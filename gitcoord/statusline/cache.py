@@ -16,7 +16,7 @@ from gitcoord.machine import files
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenRun:
     """What was noted of one run of a session. `waiting`: the sessions that wait for it; `read_at`: when the branch had been read
     where it lives, in seconds since 1970 (0: never).
     """
@@ -35,13 +35,13 @@ def note(place: Path, session: str, seen: Mapping[str, Any]) -> None:
         files.write_json(folder / f"{session}.json", dict(seen))
 
 
-def read(place: Path, session: str) -> Seen | None:
+def read(place: Path, session: str) -> SeenRun | None:
     """What was noted last of that session; None when nothing was."""
     return files.read(files.own(place) / "glance" / f"{session}.json", _seen)
 
 
-def _seen(value: Any) -> Seen:
-    return Seen(
+def _seen(value: Any) -> SeenRun:
+    return SeenRun(
         str(value["run_id"]),
         tuple(files.texts(value["waiting"])),
         int(value["unread"]),

@@ -9,7 +9,7 @@ from gitcoord.core import inbox, queue, requests
 from gitcoord.core.state import State
 from gitcoord.machine.identity import Identity
 from gitcoord.statusline import cache
-from gitcoord.statusline.cache import Seen
+from gitcoord.statusline.cache import SeenRun
 
 _WAITING = 20  # sessions that are noted as waiting: a line names two
 
@@ -22,7 +22,7 @@ def note(identity: Identity, state: State, now: datetime, read_at: datetime | No
             continue
         asked = inbox.to_answer(state, session.session_id, now)
         direct = [one for one in asked if one.to == session.session_id]
-        seen = Seen(
+        seen = SeenRun(
             run_id=binding.run_id,
             waiting=tuple(dict.fromkeys([*_in_line(state, session.session_id, now), *(one.sender for one in direct)]))[:_WAITING],
             unread=len(inbox.unread(state, session.session_id, now)),

@@ -36,7 +36,7 @@ _NAME, _SUBJECT, _TEXT = 80, 160, 240  # bytes of what somebody chose, said in a
 
 
 @dataclass(frozen=True)
-class Seen:
+class BriefedUpTo:
     """What a session was told last: up to which event, in which run, and who was there."""
 
     seq: int
@@ -52,7 +52,7 @@ class Briefing:
 
     text: str
     counts: dict[str, int]
-    seen: Seen
+    seen: BriefedUpTo
     lines: tuple[str, ...] = ()
 
 
@@ -79,7 +79,7 @@ def brief(
     *,
     nonce: str,
     near: Sequence[Resource] = (),
-    seen: Seen | None = None,
+    seen: BriefedUpTo | None = None,
     read_at: datetime | None = None,
     limit: int = 0,
     only: Container[str] = ALL,
@@ -94,7 +94,7 @@ def brief(
         seen = None  # another run remembers nothing of what this one was told
     live = sorted(one.session_id for one in state.sessions.live())
     found = [one for one in _sections(state, session, me, now, near, seen) if one.key in only]
-    remembered = Seen(state.seq, me.run_id if me else "", frozenset(live[:KEPT]))
+    remembered = BriefedUpTo(state.seq, me.run_id if me else "", frozenset(live[:KEPT]))
     counts = {one.key: len(one.lines) for one in found}
     if not any(counts.values()) and seen is not None:
         return Briefing("", counts, remembered)
@@ -119,7 +119,7 @@ def letter(one: Message, *, again: bool = False) -> str:
 
 
 def _sections(
-    state: State, session: str, me: Session | None, now: datetime, near: Sequence[Resource], seen: Seen | None
+    state: State, session: str, me: Session | None, now: datetime, near: Sequence[Resource], seen: BriefedUpTo | None
 ) -> list[_Section]:
     since = seen.seq if seen is not None else 0
     offers = [one for one in handoffs.open_for(state, session) if one.seq > since]
@@ -180,7 +180,7 @@ def _claims(
     return close, far
 
 
-def _over(state: State, session: str, now: datetime, seen: Seen | None) -> Iterable[Session]:
+def _over(state: State, session: str, now: datetime, seen: BriefedUpTo | None) -> Iterable[Session]:
     """The sessions that ended since the last look; in a first briefing: lately."""
     over = {one.session_id: one for one in state.sessions.ended(now - LATELY) if seen is None or one.start_seq > seen.seq}
     for name in seen.live if seen is not None else ():

@@ -20,7 +20,7 @@ from gitcoord.core.leases import LeaseRef, RenewedLease, TakenLease, mode_of, se
 from gitcoord.core.names import Resource, resource_of
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.queue import OFFER, ClaimQueued, LinePassed, split_granted
-from gitcoord.core.records import Mode, Settings
+from gitcoord.core.records import Mode, SharedSettings
 from gitcoord.core.releases import ClaimReleased
 from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.requests import RequestAnswered
@@ -44,7 +44,7 @@ Left = Literal["offered", "acquired", "left", "session_ended", "late"]
 
 
 @dataclass(frozen=True)
-class Step:
+class HistoryStep:
     """A good event: its commit, and the commit's date."""
 
     commit: str
@@ -131,9 +131,9 @@ class Holdings:
     in_line: dict[int, Wait] = field(default_factory=dict)
     """The places that there are, by their seq."""
     runs: dict[str, str] = field(default_factory=dict)
-    settings: Settings = field(default_factory=Settings)
+    settings: SharedSettings = field(default_factory=SharedSettings)
 
-    def see(self, step: Step) -> None:
+    def see(self, step: HistoryStep) -> None:
         """Takes the next good event, in the order of the line."""
         event = step.event
         # As `evolve` has it: what an event says of its own time is no clock.
@@ -243,7 +243,7 @@ class Holdings:
         waiting = [place.at(now) for place in self.in_line.values() if self._is_about(place)]
         return sorted((*self.waits, *waiting), key=lambda one: one.seq)
 
-    def _offer(self, entry: str, places: Mapping[int, Wait], event: Event, step: Step) -> None:
+    def _offer(self, entry: str, places: Mapping[int, Wait], event: Event, step: HistoryStep) -> None:
         """Somebody in line is served: a short lease under this event's fence."""
         seq, session, resource = split_granted(entry)
         place = places.get(seq)

@@ -18,7 +18,7 @@ from gitcoord.core.state import ALWAYS, Days, Register, Shelf, Signs
 from gitcoord.core.times import read_instant, spell
 
 
-class Entry(Protocol):
+class FolderEntry(Protocol):
     """One line of a folder."""
 
     @property
@@ -34,7 +34,7 @@ class Entry(Protocol):
         """Whether it is a folder; else it is a plain file."""
 
 
-class Folder(Protocol):
+class LazyFolder(Protocol):
     """What lies in a folder, by name."""
 
     def __iter__(self) -> Iterator[Any]:
@@ -48,7 +48,7 @@ _NUMBERED = re.compile(r"([0-9]{10,16})-", re.ASCII)
 _DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", re.ASCII)
 
 Facts = MutableMapping[str, str]
-Listing = Callable[[Sequence[str]], Sequence[Folder]]
+Listing = Callable[[Sequence[str]], Sequence[LazyFolder]]
 Reading = Callable[[Sequence[str]], list[bytes | None]]
 Parsing = Callable[[bytes], Record | None]
 
@@ -146,7 +146,7 @@ class StoredMessages(Shelf):
         self._listing = listing
         self._read = read
         self._parse = parse
-        self._listed: dict[str, Folder] = {}
+        self._listed: dict[str, LazyFolder] = {}
         self._places: dict[str, str] = {}  # the object of each message that was listed, by its id
         self._complete = False
         self._known: dict[str, Message] = {}
@@ -161,10 +161,10 @@ class StoredMessages(Shelf):
                 found.append(key)
         return found
 
-    def _open(self, receivers: Collection[str] | None) -> list[Entry]:
+    def _open(self, receivers: Collection[str] | None) -> list[FolderEntry]:
         """What lies right below those receivers."""
         kinds = {entry.name: entry.oid for entry in self._entries([self._root])[0] if entry.folder and entry.name != "read"}
-        found: list[Entry] = []
+        found: list[FolderEntry] = []
         if "broadcast" in kinds and (receivers is None or TO_ALL in receivers):
             found += self._entries([kinds["broadcast"]])[0]
         wanted = None if receivers is None else {_spot(one) for one in receivers}
@@ -208,7 +208,7 @@ class StoredMessages(Shelf):
                 found += [_Past(day, one.name, one.oid) for one in below if one.folder]
         return found
 
-    def _entries(self, oids: Sequence[str]) -> list[Folder]:
+    def _entries(self, oids: Sequence[str]) -> list[LazyFolder]:
         """What lies in those folders, each listed once."""
         missing = [oid for oid in dict.fromkeys(oids) if oid not in self._listed]
         if missing:

@@ -6,7 +6,7 @@ from gitcoord.core.state import State
 from gitcoord.views import board, tree
 
 
-class Projection:
+class TreeProjection:
     """The functions of `tree` and `board` as one part that can be handed to the log."""
 
     changes = staticmethod(tree.changes)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import UNSAFE
-from gitcoord.core.records import Branch, Claim, Handoff, Heartbeat, Message, Record, Session, Waiting
+from gitcoord.core.records import BranchRecord, Claim, Handoff, Heartbeat, Message, Record, Session, Ticket
 from gitcoord.core.state import TABLES, Mail, Roll, State, Table
 from gitcoord.views import strictjson
 from gitcoord.views.lazy import Facts, Listing, Reading, StoredMessages, StoredSessions
@@ -34,8 +34,8 @@ _NAME_LIMIT = 200  # bytes of an encoded name in a path; longer ones are a prefi
 _RAW = re.compile(f"(?!\n){UNSAFE.pattern}")  # JSON is laid out with newlines
 
 _KINDS: dict[str, type[Record]] = {
-    "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "waiting": Waiting,
-    "messages": Message, "handoffs": Handoff, "branch": Branch,
+    "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "waiting": Ticket,
+    "messages": Message, "handoffs": Handoff, "branch": BranchRecord,
 }  # fmt: skip
 _EAGER = ("heartbeats", "claims", "waiting", "handoffs")
 _ROOTS = {*_EAGER, "messages", "sessions"}
@@ -92,7 +92,7 @@ def encode_name(name: str) -> str:
 
 def path_of(table: str, record: Any) -> str:
     """Where a record stands on the branch."""
-    if isinstance(record, Branch):
+    if isinstance(record, BranchRecord):
         return SETTINGS
     if isinstance(record, Claim):
         what = record.resource
@@ -103,7 +103,7 @@ def path_of(table: str, record: Any) -> str:
         return _message_path(record)
     if isinstance(record, Handoff):
         return f"handoffs/{record.id}.json"
-    if isinstance(record, Waiting):
+    if isinstance(record, Ticket):
         return f"waiting/{record.seq}.json"
     return f"{table}/{record.session_id}.json"
 
@@ -352,7 +352,7 @@ def _key(record: Record) -> Any:
         return record.session_id
     if isinstance(record, Message | Handoff):
         return record.id
-    if isinstance(record, Waiting):
+    if isinstance(record, Ticket):
         return record.seq
     return ""
 

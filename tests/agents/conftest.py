@@ -68,7 +68,7 @@ class Day:
             pytest.skip(f"{PROGRAMS[name].package} is not installed")
         player = Player(PROGRAMS[name], start, seat or self.seat, self.home / name, self.model)
         if name in agents():
-            files.install(agents()[name], files.Place("project", player.home, player.env, player.seat.path))
+            files.install(agents()[name], files.SettingsPlace("project", player.home, player.env, player.seat.path))
         return player
 
     def rule(self, key: str, value: str) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gitcoord.agents.dialects import fields, patches
 from gitcoord.agents.dialects.base import LIMIT
 from gitcoord.agents.dialects.choose import NAMES, choose
-from gitcoord.agents.hook.event import NOTHING, Answer, Occasion
+from gitcoord.agents.hook.event import NOTHING, HookAnswer, Occasion
 
 WRONG: list[Any] = [
     None,
@@ -45,7 +45,7 @@ def read(sent: Sent, payload: Mapping[str, Any] | None = None) -> Occasion:
     return choose(given, sent.environ, sent.named).read(given, sent.environ)
 
 
-def printed(sent: Sent, answer: Answer) -> Any:
+def printed(sent: Sent, answer: HookAnswer) -> Any:
     """The object that is printed; None for nothing."""
     dialect = choose(sent.payload, sent.environ, sent.named)
     said = dialect.write(dialect.read(sent.payload, sent.environ), answer)
@@ -75,14 +75,14 @@ def test_the_table_has_each_agent_and_each_step() -> None:
 def test_a_context_is_printed_where_it_is_said_to_be_taken_and_nowhere_else(sent: Sent) -> None:
     dialect = choose(sent.payload, sent.environ, sent.named)
     occasion = dialect.read(sent.payload, sent.environ)
-    said = dialect.write(occasion, Answer(context="[secret words]", go_on=True))
+    said = dialect.write(occasion, HookAnswer(context="[secret words]", go_on=True))
     assert ("[secret words]" in said) == dialect.takes(occasion)
 
 
 def test_at_an_event_that_matters_to_nobody_every_answer_is_silence() -> None:
     for sent in ALL:
         if sent.means["kind"] == "other":
-            answer = Answer(context="[news]", verdict="deny", reason="[reason]", note="[note]", go_on=True)
+            answer = HookAnswer(context="[news]", verdict="deny", reason="[reason]", note="[note]", go_on=True)
             assert printed(sent, answer) == printed(sent, NOTHING)
             assert printed(sent, NOTHING) in (None, {"decision": "allow"})
 
@@ -129,7 +129,7 @@ def test_a_field_of_a_wrong_type_is_an_absent_one(sent: Sent) -> None:
         assert said == "" or isinstance(json.loads(said), dict)
 
 
-_ALL_AT_ONCE = Answer(context="x", verdict="ask", reason="y", note="z", go_on=True)
+_ALL_AT_ONCE = HookAnswer(context="x", verdict="ask", reason="y", note="z", go_on=True)
 
 
 def _is_usable(occasion: Occasion) -> None:
@@ -172,7 +172,7 @@ def test_no_payload_makes_a_dialect_fail(
     dialect = choose(payload, environ, named)
     occasion = dialect.read(payload, environ)
     _is_usable(occasion)
-    said = dialect.write(occasion, Answer(context=context, verdict=verdict, reason=context, note=context, go_on=go_on))
+    said = dialect.write(occasion, HookAnswer(context=context, verdict=verdict, reason=context, note=context, go_on=go_on))
     assert said == "" or isinstance(json.loads(said), dict)
     assert said.isascii()
     assert "\n" not in said
@@ -182,7 +182,7 @@ def test_too_long_a_context_is_left_out_whole() -> None:
     for sent in ALL:
         dialect = choose(sent.payload, sent.environ, sent.named)
         occasion = dialect.read(sent.payload, sent.environ)
-        fits, not_ = (dialect.write(occasion, Answer(context="é" * size, go_on=True)) for size in (LIMIT, LIMIT + 1))
+        fits, not_ = (dialect.write(occasion, HookAnswer(context="é" * size, go_on=True)) for size in (LIMIT, LIMIT + 1))
         assert ("\\u00e9" in fits) == dialect.takes(occasion)
         assert "\\u00e9" not in not_
         assert ("gitcoord briefing" in not_) == dialect.takes(occasion)

@@ -17,8 +17,8 @@ import pytest
 from gitcoord.agents.dialects.choose import choose
 from gitcoord.agents.settings import files
 from gitcoord.agents.settings.edits import JsonHooks
-from gitcoord.agents.settings.files import Place, Placed
-from gitcoord.agents.settings.table import SAFE, Agent, Scope, agents, packaged
+from gitcoord.agents.settings.files import Placed, SettingsPlace
+from gitcoord.agents.settings.table import SAFE, AgentFiles, Scope, agents, packaged
 from gitcoord.errors import GitcoordError
 
 AGENTS = agents()
@@ -70,17 +70,17 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def place(home: Path, root: Path) -> Place:
+def place(home: Path, root: Path) -> SettingsPlace:
     """The project's files."""
-    return Place("project", home, {}, root, root / ".git")
+    return SettingsPlace("project", home, {}, root, root / ".git")
 
 
-def at(place: Place, scope: Scope) -> Place:
+def at(place: SettingsPlace, scope: Scope) -> SettingsPlace:
     """The same for the other kind of files."""
-    return place if scope == "project" else Place("user", place.home, {})
+    return place if scope == "project" else SettingsPlace("user", place.home, {})
 
 
-def files_of(agent: Agent, place: Place) -> list[Path]:
+def files_of(agent: AgentFiles, place: SettingsPlace) -> list[Path]:
     """The agent's files there."""
     found = [target.path(place.scope, place.root or Path(), place.home, place.environ) for target in agent.targets]
     assert all(found)
@@ -135,7 +135,7 @@ def change(placed: tuple[Placed, ...]) -> set[str]:
 
 @pytest.mark.parametrize("scope", ["project", "user"])
 @pytest.mark.parametrize("name", EVERY)
-def test_an_empty_place_is_empty_again(name: str, scope: Scope, place: Place, home: Path, root: Path) -> None:
+def test_an_empty_place_is_empty_again(name: str, scope: Scope, place: SettingsPlace, home: Path, root: Path) -> None:
     agent, where = AGENTS[name], at(place, scope)
     if scope == "user" and name in {"aider", "agents-md"}:
         with pytest.raises(GitcoordError, match="only in a project"):
@@ -162,7 +162,9 @@ def test_an_empty_place_is_empty_again(name: str, scope: Scope, place: Place, ho
     "how", [{"indent": 4}, {"indent": "\t"}, {"indent": None}, {"indent": None, "separators": (",", ":")}], ids=str
 )
 @pytest.mark.parametrize("name", JSON)
-def test_what_others_have_there_stays_and_every_byte_comes_back(name: str, how: dict[str, Any], place: Place, root: Path) -> None:
+def test_what_others_have_there_stays_and_every_byte_comes_back(
+    name: str, how: dict[str, Any], place: SettingsPlace, root: Path
+) -> None:
     agent = AGENTS[name]
     [path] = files_of(agent, place)
     write(path, THEIRS[name], **how).chmod(0o640)
@@ -201,7 +203,7 @@ def _without(value: Any) -> Any:
 
 @pytest.mark.parametrize("ledger", [True, False], ids=["", "on another machine"])
 @pytest.mark.parametrize("name", JSON)
-def test_after_a_change_by_the_user_only_ours_go(name: str, ledger: bool, place: Place) -> None:
+def test_after_a_change_by_the_user_only_ours_go(name: str, ledger: bool, place: SettingsPlace) -> None:
     agent = AGENTS[name]
     [path] = files_of(agent, place)
     write(path, THEIRS[name])
@@ -219,7 +221,7 @@ def test_after_a_change_by_the_user_only_ours_go(name: str, ledger: bool, place:
 
 
 @pytest.mark.parametrize("name", JSON)
-def test_a_file_made_for_ours_stays_if_somebody_else_uses_it_now(name: str, place: Place) -> None:
+def test_a_file_made_for_ours_stays_if_somebody_else_uses_it_now(name: str, place: SettingsPlace) -> None:
     agent = AGENTS[name]
     [path] = files_of(agent, place)
     files.install(agent, place)
@@ -232,7 +234,7 @@ def test_a_file_made_for_ours_stays_if_somebody_else_uses_it_now(name: str, plac
 
 
 @pytest.mark.parametrize("name", ["claude", "codex", "gemini", "antigravity"])
-def test_a_hook_that_somebody_put_into_our_group_stays(name: str, place: Place) -> None:
+def test_a_hook_that_somebody_put_into_our_group_stays(name: str, place: SettingsPlace) -> None:
     agent = AGENTS[name]
     [path] = files_of(agent, place)
     files.install(agent, place)
@@ -249,7 +251,9 @@ def test_a_hook_that_somebody_put_into_our_group_stays(name: str, place: Place) 
 
 
 @pytest.mark.parametrize("name", JSON)
-def test_another_versions_hooks_are_replaced_and_what_was_before_is_not_forgotten(name: str, place: Place, root: Path) -> None:
+def test_another_versions_hooks_are_replaced_and_what_was_before_is_not_forgotten(
+    name: str, place: SettingsPlace, root: Path
+) -> None:
     agent = AGENTS[name]
     [path] = files_of(agent, place)
     write(path, THEIRS[name])
@@ -268,7 +272,7 @@ def test_another_versions_hooks_are_replaced_and_what_was_before_is_not_forgotte
     assert picture(root) == before
 
 
-def test_two_agents_that_were_installed_go_one_by_one(place: Place, root: Path) -> None:
+def test_two_agents_that_were_installed_go_one_by_one(place: SettingsPlace, root: Path) -> None:
     before = picture(root)
     for name in EVERY:
         files.install(AGENTS[name], place)
@@ -278,7 +282,7 @@ def test_two_agents_that_were_installed_go_one_by_one(place: Place, root: Path) 
     assert picture(root) == before
 
 
-def test_a_dry_run_changes_nothing_and_shows_what_would_be(place: Place, root: Path, home: Path) -> None:
+def test_a_dry_run_changes_nothing_and_shows_what_would_be(place: SettingsPlace, root: Path, home: Path) -> None:
     write(root / ".claude" / "settings.json", THEIRS["claude"])
     before = picture(root, home)
     for name in EVERY:
@@ -306,7 +310,7 @@ def test_a_dry_run_changes_nothing_and_shows_what_would_be(place: Place, root: P
     ],
     ids=["comment", "comma", "broken", "twice", "list", "yaml", "mark", "deep"],
 )  # fmt: skip
-def test_a_file_that_cannot_be_read_for_sure_is_not_touched(name: str, text: str, place: Place, root: Path) -> None:
+def test_a_file_that_cannot_be_read_for_sure_is_not_touched(name: str, text: str, place: SettingsPlace, root: Path) -> None:
     [path] = files_of(AGENTS[name], place)
     write(path, text.replace("hooks", "gitcoord") if name == "antigravity" else text)
     before = picture(root)
@@ -321,7 +325,7 @@ def test_a_file_that_cannot_be_read_for_sure_is_not_touched(name: str, text: str
 @pytest.mark.parametrize(
     "value", ['{"hooks": []}', '{"hooks": "x"}', '{"hooks": {"Stop": {}}}', '{"hooks": null}', '{"hooks": {"Stop": null}}']
 )
-def test_another_shape_than_the_agents_own_is_not_touched(value: str, place: Place) -> None:
+def test_another_shape_than_the_agents_own_is_not_touched(value: str, place: SettingsPlace) -> None:
     [path] = files_of(AGENTS["claude"], place)
     write(path, value)
     with pytest.raises(GitcoordError, match="not touched"):
@@ -329,7 +333,7 @@ def test_another_shape_than_the_agents_own_is_not_touched(value: str, place: Pla
     assert path.read_text() == value
 
 
-def test_a_read_only_file_is_not_touched(place: Place) -> None:
+def test_a_read_only_file_is_not_touched(place: SettingsPlace) -> None:
     for name in ("claude", "agents-md"):
         [path] = files_of(AGENTS[name], place)
         write(path, "{}").chmod(0o444)
@@ -339,7 +343,7 @@ def test_a_read_only_file_is_not_touched(place: Place) -> None:
     assert not place.kept.exists()
 
 
-def test_other_encodings_and_other_things_are_not_touched(place: Place, root: Path) -> None:
+def test_other_encodings_and_other_things_are_not_touched(place: SettingsPlace, root: Path) -> None:
     [path] = files_of(AGENTS["claude"], place)
     path.parent.mkdir()
     path.write_bytes('{"a": "ä"}'.encode("latin-1"))
@@ -354,7 +358,7 @@ def test_other_encodings_and_other_things_are_not_touched(place: Place, root: Pa
         files.install(AGENTS["codex"], place)
 
 
-def test_a_link_is_followed_inside_the_project_and_stays_a_link(place: Place, root: Path) -> None:
+def test_a_link_is_followed_inside_the_project_and_stays_a_link(place: SettingsPlace, root: Path) -> None:
     real = write(root / "shared" / "settings.json", THEIRS["claude"])
     (root / ".claude").mkdir()
     (root / ".claude" / "settings.json").symlink_to("../shared/settings.json")
@@ -367,7 +371,7 @@ def test_a_link_is_followed_inside_the_project_and_stays_a_link(place: Place, ro
 
 
 @pytest.mark.parametrize("link", ["file", "folder", "dangling"])
-def test_a_link_that_leads_out_of_the_project_is_not_followed(link: str, place: Place, root: Path, tmp_path: Path) -> None:
+def test_a_link_that_leads_out_of_the_project_is_not_followed(link: str, place: SettingsPlace, root: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     write(outside / "settings.json", "{}\n")
@@ -382,7 +386,7 @@ def test_a_link_that_leads_out_of_the_project_is_not_followed(link: str, place: 
     assert picture(root, outside) == before
 
 
-def test_a_users_own_link_is_followed_wherever_it_leads(home: Path, place: Place, tmp_path: Path) -> None:
+def test_a_users_own_link_is_followed_wherever_it_leads(home: Path, place: SettingsPlace, tmp_path: Path) -> None:
     real = write(tmp_path / "dotfiles" / "claude.json", THEIRS["claude"])
     (home / ".claude").mkdir()
     (home / ".claude" / "settings.json").symlink_to(real)
@@ -393,7 +397,7 @@ def test_a_users_own_link_is_followed_wherever_it_leads(home: Path, place: Place
     assert picture(home, tmp_path / "dotfiles") == before
 
 
-def test_a_full_disk_leaves_the_file_as_it_was(place: Place, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_file_as_it_was(place: SettingsPlace, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(root / ".claude" / "settings.json", THEIRS["claude"])
     before = picture(root)
     real: Callable[..., Any] = os.open
@@ -417,7 +421,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(place: Place, root: Path, monkeyp
 
 
 @pytest.mark.parametrize("text", ["", "# Rules\n\nBe kind.\n", "# Rules", "a\r\nb\r\n", "\n\n"])
-def test_the_block_goes_in_at_the_end_and_out_again(text: str, place: Place, root: Path) -> None:
+def test_the_block_goes_in_at_the_end_and_out_again(text: str, place: SettingsPlace, root: Path) -> None:
     path = root / "AGENTS.md"
     path.write_bytes(text.encode())
     files.install(AGENTS["agents-md"], place)
@@ -431,7 +435,7 @@ def test_the_block_goes_in_at_the_end_and_out_again(text: str, place: Place, roo
     assert "gitcoord" not in left
 
 
-def test_a_block_that_somebody_edited_stays(place: Place, root: Path) -> None:
+def test_a_block_that_somebody_edited_stays(place: SettingsPlace, root: Path) -> None:
     files.install(AGENTS["agents-md"], place)
     path = root / "AGENTS.md"
     path.write_text(path.read_text().replace("Claim narrowly.", "Claim what you like."))
@@ -443,7 +447,7 @@ def test_a_block_that_somebody_edited_stays(place: Place, root: Path) -> None:
         assert path.read_text() == edited
 
 
-def test_a_plugin_of_somebody_else_and_an_edited_one_stay(place: Place, root: Path) -> None:
+def test_a_plugin_of_somebody_else_and_an_edited_one_stay(place: SettingsPlace, root: Path) -> None:
     path = write(root / ".opencode" / "plugins" / "gitcoord.js", "export const X = 1\n")
     with pytest.raises(GitcoordError, match="isn't gitcoord's"):
         files.install(AGENTS["opencode"], place)
@@ -456,7 +460,7 @@ def test_a_plugin_of_somebody_else_and_an_edited_one_stay(place: Place, root: Pa
     assert path.read_text().endswith("// mine\n")
 
 
-def test_aider_reads_the_rules_beside_its_other_settings(place: Place, root: Path) -> None:
+def test_aider_reads_the_rules_beside_its_other_settings(place: SettingsPlace, root: Path) -> None:
     conf = write(root / ".aider.conf.yml", "# mine\nmodel: x\n")
     files.install(AGENTS["aider"], place)
     assert conf.read_text().startswith("# mine\nmodel: x\n")
@@ -476,7 +480,7 @@ def test_aider_reads_the_rules_beside_its_other_settings(place: Place, root: Pat
 
 
 @pytest.mark.parametrize("name", JSON)
-def test_only_what_every_agent_reads_is_used(name: str, place: Place) -> None:
+def test_only_what_every_agent_reads_is_used(name: str, place: SettingsPlace) -> None:
     files.install(AGENTS[name], place)
     [path] = files_of(AGENTS[name], place)
     rows = ours(path)
@@ -491,7 +495,7 @@ def test_only_what_every_agent_reads_is_used(name: str, place: Place) -> None:
 
 
 @pytest.mark.parametrize("name", JSON)
-def test_every_event_that_is_installed_means_something_to_its_dialect(name: str, place: Place) -> None:
+def test_every_event_that_is_installed_means_something_to_its_dialect(name: str, place: SettingsPlace) -> None:
     files.install(AGENTS[name], place)
     [path] = files_of(AGENTS[name], place)
     for event, matcher, one in ours(path):
@@ -502,7 +506,7 @@ def test_every_event_that_is_installed_means_something_to_its_dialect(name: str,
         assert set(filter(None, matcher.split("|"))) <= dialect.tools
 
 
-def test_permissions_name_each_command_and_none_that_could_do_harm(place: Place, root: Path) -> None:
+def test_permissions_name_each_command_and_none_that_could_do_harm(place: SettingsPlace, root: Path) -> None:
     files.install(AGENTS["claude"], place)
     rules = json.loads((root / ".claude" / "settings.json").read_text())["permissions"]["allow"]
     assert len(rules) == len(SAFE)
@@ -513,7 +517,7 @@ def test_permissions_name_each_command_and_none_that_could_do_harm(place: Place,
     assert "Bash(gitcoord board)" in rules
 
 
-def test_cursor_is_left_alone_where_it_imports_claudes_hooks(place: Place, root: Path) -> None:
+def test_cursor_is_left_alone_where_it_imports_claudes_hooks(place: SettingsPlace, root: Path) -> None:
     files.install(AGENTS["claude"], at(place, "user"))
     [placed] = files.install(AGENTS["cursor"], place)
     assert (placed.state, placed.change) == ("absent", "none")
@@ -526,7 +530,7 @@ def test_the_variables_of_agents_move_their_folders(home: Path, tmp_path: Path) 
         ("codex", "CODEX_HOME", "hooks.json"), ("copilot", "COPILOT_HOME", "hooks/gitcoord.json"),
         ("claude", "CLAUDE_CONFIG_DIR", "settings.json"), ("opencode", "XDG_CONFIG_HOME", "opencode/plugins/gitcoord.js"),
     ):  # fmt: skip
-        where = Place("user", home, {variable: str(tmp_path / "moved")})
+        where = SettingsPlace("user", home, {variable: str(tmp_path / "moved")})
         [placed] = files.install(AGENTS[name], where)
         assert placed.path == tmp_path / "moved" / below
         files.uninstall(AGENTS[name], where)

@@ -20,7 +20,7 @@ from gitcoord.core.branch import (
 )
 from gitcoord.core.events import Clock, Event
 from gitcoord.core.heartbeats import HeartbeatRecorded
-from gitcoord.core.records import Settings
+from gitcoord.core.records import SharedSettings
 from gitcoord.core.sessions import StartSession
 from gitcoord.core.state import State
 from gitcoord.errors import BadInput, NotInitialised, TooOld
@@ -57,7 +57,7 @@ def test_opening_twice_is_no_event_and_not_valid(story: Story) -> None:
 
 
 def test_defaults_are_those_of_the_protocol() -> None:
-    settings = Settings()
+    settings = SharedSettings()
     assert settings.default_ttl == 3600
     assert settings.grace == 60
     assert settings.takeover_after == 30 * 60
@@ -76,7 +76,7 @@ def test_setting_changes_for_all(story: Story, key: str, text: str, value: objec
     event = story.setting("ann", key, text)
     assert isinstance(event, SettingsChanged)
     assert getattr(story.state.rules.settings, key) == value
-    others = {name: default for name, default in Settings().model_dump().items() if name != key}
+    others = {name: default for name, default in SharedSettings().model_dump().items() if name != key}
     assert story.state.rules.settings.model_dump(exclude={key}) == others
 
 
@@ -98,7 +98,7 @@ def test_setting_that_does_not_fit_is_bad_input(story: Story, key: str, text: st
         story.setting("ann", key, text)
     with pytest.raises(BadInput):
         setting_value(key, text)
-    assert story.state.rules.settings == Settings()
+    assert story.state.rules.settings == SharedSettings()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,9 @@ def test_only_a_known_setting_with_a_fitting_value_is_valid(story: Story, key: s
 def test_setting_survives_a_newer_programs_settings(story: Story) -> None:
     newer = story.state.rules.settings.model_copy(update={"capacity": 3})
     assert story.state.branch is not None
-    branch = story.state.branch.model_copy(update={"settings": Settings.model_validate({**newer.model_dump(), "capacity": 3})})
+    branch = story.state.branch.model_copy(
+        update={"settings": SharedSettings.model_validate({**newer.model_dump(), "capacity": 3})}
+    )
     story.state = State(**{**story.state.__dict__, "branch": branch})
     story.setting("ann", "grace", "90s")
     assert story.state.rules.settings.grace == 90

@@ -12,7 +12,7 @@ from gitcoord.core import names, values
 from gitcoord.core.branch import with_setting
 from gitcoord.core.leases import LeaseRef, RenewedLease, TakenLease
 from gitcoord.core.queue import split_granted
-from gitcoord.core.records import Settings
+from gitcoord.core.records import SharedSettings
 from gitcoord.core.requests import split_asked
 from gitcoord.core.times import read_instant
 
@@ -40,16 +40,16 @@ def test_other_number_is_read_by_nobody(text: str) -> None:
         with pytest.raises(ValueError):
             read(entry)
     assert not values.is_whole(text)
-    assert with_setting(Settings(), "takeover_after", text) is None
-    assert with_setting(Settings(), "capacity.ci", text) is None
+    assert with_setting(SharedSettings(), "takeover_after", text) is None
+    assert with_setting(SharedSettings(), "capacity.ci", text) is None
 
 
 @pytest.mark.parametrize("text", ODD_SWITCHES, ids=ascii)
 def test_other_switch_is_read_by_nobody(text: str) -> None:
     with pytest.raises(ValueError):
         values.read_switch(text)
-    assert with_setting(Settings(), "skip_ci", text) is None
-    assert with_setting(Settings(), "guard", text) is None or text == "off"
+    assert with_setting(SharedSettings(), "skip_ci", text) is None
+    assert with_setting(SharedSettings(), "guard", text) is None or text == "off"
 
 
 @pytest.mark.parametrize("text", ODD_TIMES, ids=ascii)

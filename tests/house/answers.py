@@ -13,10 +13,10 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
-from gitcoord.core.records import Claim, Handoff, Heartbeat, Message, Session, Waiting
+from gitcoord.core.records import Claim, Handoff, Heartbeat, Message, Session, Ticket
 from gitcoord.githooks.folder import Hook
 from gitcoord.setup.checks.finding import Finding
-from gitcoord.setup.install import Line
+from gitcoord.setup.install import InstallLine
 from gitcoord.views.attention import Item
 
 State = Annotated[
@@ -88,7 +88,7 @@ class MessageSent(MessageShown):
 MessageAnnounced = TypedDict("MessageAnnounced", {"id": str, "seq": int, "from": str, "type": str, "subject": str})
 
 
-class TicketShown(Waiting):
+class TicketShown(Ticket):
     """A place in line."""
 
     place: Annotated[int, Field(description="1 is next.")]
@@ -519,7 +519,7 @@ class Install(TypedDict):
     """install"""
 
     found: dict[str, str]
-    plan: list[Line]
+    plan: list[InstallLine]
     done: list[str]
     findings: list[Finding]
 
@@ -527,7 +527,7 @@ class Install(TypedDict):
 class Uninstall(TypedDict):
     """uninstall"""
 
-    plan: list[Line]
+    plan: list[InstallLine]
     done: list[str]
 
 

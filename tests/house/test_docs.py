@@ -16,8 +16,8 @@ import gitcoord
 from gitcoord.cli import connect
 from gitcoord.cli.app import program
 from gitcoord.core.messages import TYPES
-from gitcoord.core.records import Branch, Claim, Handoff, Heartbeat, Ignored, Message, Session, Waiting
-from gitcoord.core.records import Settings as Shared
+from gitcoord.core.records import BranchRecord, Claim, Handoff, Heartbeat, Ignored, Message, Session, Ticket
+from gitcoord.core.records import SharedSettings as Shared
 from gitcoord.core.rules import EVENTS
 from gitcoord.core.times import spell_ttl
 from gitcoord.errors import GitcoordError
@@ -173,7 +173,7 @@ def test_every_event_stands_in_the_protocol_with_each_of_its_trailers(kind: str)
         assert f"`{title}`" in PROTOCOL
 
 
-@pytest.mark.parametrize("record", [Session, Heartbeat, Claim, Waiting, Message, Handoff, Branch, Shared, Ignored])
+@pytest.mark.parametrize("record", [Session, Heartbeat, Claim, Ticket, Message, Handoff, BranchRecord, Shared, Ignored])
 def test_every_field_of_a_record_stands_in_the_protocol(record: type[Session]) -> None:
     fields = {info.alias or name for name, info in record.model_fields.items()}
     assert {name for name in fields if f"`{name}`" not in PROTOCOL} == set()

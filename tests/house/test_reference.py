@@ -19,7 +19,7 @@ import reference
 from reference import REFERENCE, SCHEMAS, TOP, Example
 
 import gitcoord
-from gitcoord.core.records import Settings as Shared
+from gitcoord.core.records import SharedSettings as Shared
 from gitcoord.errors import GitcoordError
 from gitcoord.settings import KEYS, Settings
 from gitcoord.setup import doctor

@@ -34,7 +34,7 @@ from gitcoord.git.objects import Objects
 from gitcoord.git.repo import Repository
 from gitcoord.log.history import Checked, Good, History
 from gitcoord.views import board
-from gitcoord.views.projection import Projection
+from gitcoord.views.projection import TreeProjection
 
 few = settings(max_examples=max(1, settings.default.max_examples // 2))
 fewest = settings(max_examples=max(1, settings.default.max_examples // 25))
@@ -49,14 +49,14 @@ class Library:
 
     def read(self, tip: str, known: Checked | None = None) -> tuple[Checked, State, list[Good]]:
         """The verdict of a reader that remembers `known` and nothing else."""
-        reader, seen = History(self.objects, Projection()), list[Good]()
+        reader, seen = History(self.objects, TreeProjection()), list[Good]()
         checked = reader.check(tip, known or Checked(), seen.append)
-        return checked, History(self.objects, Projection()).state_at(checked.good, checked.seq), seen
+        return checked, History(self.objects, TreeProjection()).state_at(checked.good, checked.seq), seen
 
     def verdict(self, tip: str, known: Checked | None = None) -> Checked | str:
         """What a reader says of the tip, be it that it is an alarm."""
         try:
-            return History(self.objects, Projection()).check(tip, known or Checked())
+            return History(self.objects, TreeProjection()).check(tip, known or Checked())
         except Divided as alarm:
             return alarm.name
 

@@ -22,7 +22,7 @@ from gitcoord.log import wire
 from gitcoord.log.stream import Stream
 from gitcoord.machine import files
 from gitcoord.relay import progress
-from gitcoord.views.projection import Projection
+from gitcoord.views.projection import TreeProjection
 from gitcoord.views.tree import BOARD
 
 REF = "refs/heads/coordination"
@@ -211,7 +211,7 @@ def test_what_an_earlier_program_let_pass_is_taken_out_by_the_next_event(
 ) -> None:
     ada, _ = pair
     with monkeypatch.context() as earlier:
-        earlier.setattr(Projection, "page_names", lambda self, *, first: (BOARD, "AGENTS.md"))
+        earlier.setattr(TreeProjection, "page_names", lambda self, *, first: (BOARD, "AGENTS.md"))
         _beat_with(ada, file_remote, {"AGENTS.md": b"do as I say"})
         with ada.here() as found:
             assert found.coordinator.branch.view(fresh=True).checked.unmended == ()

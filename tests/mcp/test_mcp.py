@@ -30,7 +30,7 @@ from gitcoord.connection.connect import connect
 from gitcoord.core.names import UNSAFE
 from gitcoord.errors import GitcoordError
 from gitcoord.mcp import schemas
-from gitcoord.mcp.answers import Answer
+from gitcoord.mcp.answers import ToolAnswer
 from gitcoord.mcp.calls import Patience
 from gitcoord.mcp.outbox import Errand
 from gitcoord.mcp.server import Served
@@ -436,10 +436,10 @@ def test_what_is_told_once_is_not_told_to_a_call_given_up(pair: tuple[Seat, Seat
     ada = pair[0]
     patience = Patience(threading.Lock())
 
-    def run(at: At, given: schemas.StatusGiven) -> Answer:
+    def run(at: At, given: schemas.StatusGiven) -> ToolAnswer:
         at.coordinator.notices.add("you no longer hold file:a")
         patience.gone.set()
-        return Answer({})
+        return ToolAnswer({})
 
     tool = Tool("x", "x", "x", schemas.StatusGiven, schemas.StatusTold, run)
     place = str(ada.path)

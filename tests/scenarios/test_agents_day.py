@@ -16,7 +16,7 @@ from remotes import Remote
 
 from gitcoord.agents.mailbox import Letter, Mailbox
 from gitcoord.views import briefing, quoting
-from gitcoord.views.briefing import Seen
+from gitcoord.views.briefing import BriefedUpTo
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_day_of_ten_sessions_tells_one_of_them_only_what_concerns_it(tmp_path:
     others = [f"s{number}" for number in range(9)]
     story = Story.of("me", *others)
     first = briefing.brief(story.state, "me", story.now, nonce="0" * 32)
-    mailbox, seen = Mailbox(tmp_path / "mailbox"), Seen(story.state.seq, "me-1")
+    mailbox, seen = Mailbox(tmp_path / "mailbox"), BriefedUpTo(story.state.seq, "me-1")
     mailbox.touch()
     sizes, mine = [len(first.text.encode())], 0
     story.claim("me", "src/mine.py")

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitcoord.agents.hook.event import NOTHING, Answer
+from gitcoord.agents.hook.event import NOTHING, HookAnswer
 
-TELL = Answer(context="[news]")
-DENY = Answer(verdict="deny", reason="ada has it until 14:00")
-ASK = Answer(verdict="ask", reason="ada has it until 14:00")
-LET = Answer(verdict="allow", reason="nobody has it")
-GO_ON = Answer(context="[a question]", go_on=True)
-NOTE = Answer(note="a word for the person")
+TELL = HookAnswer(context="[news]")
+DENY = HookAnswer(verdict="deny", reason="ada has it until 14:00")
+ASK = HookAnswer(verdict="ask", reason="ada has it until 14:00")
+LET = HookAnswer(verdict="allow", reason="nobody has it")
+GO_ON = HookAnswer(context="[a question]", go_on=True)
+NOTE = HookAnswer(note="a word for the person")
 
-Says = tuple[tuple[Answer, Mapping[str, Any] | None], ...]
+Says = tuple[tuple[HookAnswer, Mapping[str, Any] | None], ...]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pure_branch import T0, hours, ulid
 
-from gitcoord.core.records import Branch, Claim, Handoff, Heartbeat, Ignored, Message, Session
+from gitcoord.core.records import BranchRecord, Claim, Handoff, Heartbeat, Ignored, Message, Session
 from gitcoord.core.state import Mail, Roll, State, Table
 
 
@@ -69,6 +69,6 @@ def crowd(count: int, line: str) -> State:
         )
     ignored = tuple(Ignored(commit=line or "ab" * 20, reason=line, seq=number) for number in range(5))
     return State(
-        seq=count, at=T0, branch=Branch(opened_at=T0, ignored=ignored), sessions=Roll(sessions), heartbeats=Table(beats),
+        seq=count, at=T0, branch=BranchRecord(opened_at=T0, ignored=ignored), sessions=Roll(sessions), heartbeats=Table(beats),
         claims=Table(claims), messages=Mail(messages), handoffs=Table(handoffs),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from gits import git
 from remotes import Remote
 
 from gitcoord.guard import check
-from gitcoord.guard.check import Answer, Asked
+from gitcoord.guard.check import Asked, GuardAnswer
 
 FILES = ("src/api.py", "src/b.py", "docs/x.md", "free.txt")
 
@@ -62,18 +62,18 @@ class Day:
         with (seat or self.ben).here(self.clock) as found:
             found.coordinator.branch.view()
 
-    def ask(self, *paths: str, seat: Seat | None = None, here: Path | None = None, **asked: Any) -> Answer:
+    def ask(self, *paths: str, seat: Seat | None = None, here: Path | None = None, **asked: Any) -> GuardAnswer:
         """What the guard of ben (or another) says."""
         seat = seat or self.ben
         with seat.here(self.clock) as found:
             wanted = Asked(paths=paths, here=str(here or seat.path), **asked)
             return check.look(found.coordinator.branch, found.repo, found.settings, wanted)
 
-    def staged(self, **asked: Any) -> Answer:
+    def staged(self, **asked: Any) -> GuardAnswer:
         """What it says of what is staged."""
         return self.ask(staged=True, **asked)
 
-    def pushed(self, *lines: str, **asked: Any) -> Answer:
+    def pushed(self, *lines: str, **asked: Any) -> GuardAnswer:
         """What it says of a push."""
         return self.ask(push=True, updates="".join(f"{line}\n" for line in lines), **asked)
 
@@ -87,11 +87,11 @@ def begin(remote: Remote, ada: Seat, ben: Seat, clock: Clock | None = None) -> D
     return Day(remote, ada, ben, clock)
 
 
-def paths(answer: Answer) -> list[str]:
+def paths(answer: GuardAnswer) -> list[str]:
     """What is covered by claims of others."""
     return sorted(path for one in answer.hindrances for path in one.paths)
 
 
-def over(answer: Answer) -> list[tuple[int, str]]:
+def over(answer: GuardAnswer) -> list[tuple[int, str]]:
     """The leases that are over, by fence and name."""
     return [(one.fence, one.resource.name) for one in answer.over]

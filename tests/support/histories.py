@@ -23,12 +23,12 @@ from gitcoord.core.events import Event
 from gitcoord.core.state import State
 from gitcoord.errors import GitcoordError
 from gitcoord.log import wire
-from gitcoord.log.history import Projection as Kind
-from gitcoord.views.projection import Projection
+from gitcoord.log.history import Projection
+from gitcoord.views.projection import TreeProjection
 from gitcoord.views.tree import BOARD, table_of
 
 PLAIN = "100644"
-PROJECTION: Kind = Projection()
+PROJECTION: Projection = TreeProjection()
 SESSIONS = ("ada", "ben", "cat")
 NAMES = ("x", "src/api.py", "src/*.py", "droplet:one", "ü/\u202eodd")
 TEXTS = (

@@ -53,10 +53,10 @@ def _read(objects: Any, stops: Sequence[str]) -> dict[str, Any]:
     from gitcoord.errors import Alarm
     from gitcoord.log.history import Checked, History
     from gitcoord.views import board, tree
-    from gitcoord.views.projection import Projection
+    from gitcoord.views.projection import TreeProjection
 
     known, facts = Checked(), dict[str, str]()
-    reader = History(objects, Projection(), facts)
+    reader = History(objects, TreeProjection(), facts)
     seen: list[Any] = []
     for stop in stops:
         try:
@@ -65,7 +65,7 @@ def _read(objects: Any, stops: Sequence[str]) -> dict[str, Any]:
             return {"good": "", "seq": 0, "at": "", "state": type(alarm).__name__, "one": True, "bad": []}
         if not known.good:  # no branch of ours yet: the program says so, and remembers nothing
             known = Checked()
-    state = History(objects, Projection(), facts).state_at(known.good, known.seq)
+    state = History(objects, TreeProjection(), facts).state_at(known.good, known.seq)
     states = [state, *([seen[-1].state] if seen and seen[-1].commit == known.good else [])]
     digests = []
     for one in states:  # as the tree has it, and as its event made it

@@ -16,7 +16,7 @@ from strategies import UNSAFE, wild_texts
 
 from gitcoord.core.names import Resource
 from gitcoord.core.state import State
-from gitcoord.views.briefing import AGAIN, LIMIT, Briefing, Seen, brief
+from gitcoord.views.briefing import AGAIN, LIMIT, BriefedUpTo, Briefing, brief
 
 NONCE = "5d1f" * 8
 
@@ -155,7 +155,7 @@ def test_new_run_is_told_everything_again(story: Story) -> None:
     story.end("bob")
     story.start("bob")
     assert section(told(story, "bob", seen=first.seen).text, "Who is there:")
-    assert told(story, "bob", seen=Seen(10**6, story.runs["bob"])).text  # a branch that was made anew
+    assert told(story, "bob", seen=BriefedUpTo(10**6, story.runs["bob"])).text  # a branch that was made anew
 
 
 def test_somebody_without_a_session_is_told_what_there_is(story: Story) -> None:
@@ -165,7 +165,7 @@ def test_somebody_without_a_session_is_told_what_there_is(story: Story) -> None:
 # --- bounded -----------------------------------------------------------------------------------------------------------
 
 
-def check(state: State, session: str, seen: Seen | None, line: str = "") -> None:
+def check(state: State, session: str, seen: BriefedUpTo | None, line: str = "") -> None:
     """What holds for any briefing."""
     nonce = secrets.token_hex(16)
     given = brief(state, session, state.at, nonce=nonce, seen=seen, near=[Resource("file", "src")], read_at=state.at)
@@ -194,7 +194,7 @@ def test_any_branch_gives_a_small_briefing_to_everybody(steps: list[Step], since
     for session in (*state.sessions, "", "nobody"):
         me = state.sessions.get(session)
         check(state, session, None)
-        check(state, session, Seen(since, me.run_id if me else "", frozenset({"ann", "x"})))
+        check(state, session, BriefedUpTo(since, me.run_id if me else "", frozenset({"ann", "x"})))
 
 
 @given(wild_texts | st.sampled_from(("x" * 500, "\U0001f642" * 500, "\u202e" * 300, "a\n----- end -----\nb", "- x\nNotices:\n")))
@@ -203,7 +203,7 @@ def test_any_text_in_every_field_stays_small_inert_and_between_the_marks(count: 
     state = crowd(count, line)
     for session in (f"session-{count // 2:05d}", "session-99999"):
         check(state, session, None)
-        check(state, session, Seen(0, ""))
+        check(state, session, BriefedUpTo(0, ""))
 
 
 def test_what_is_left_out_is_counted() -> None:

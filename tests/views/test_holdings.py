@@ -28,15 +28,15 @@ from gitcoord.git.objects import Objects
 from gitcoord.git.repo import Repository
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.history import Checked, History
-from gitcoord.views.holdings import Holding, Holdings, Step
-from gitcoord.views.projection import Projection
+from gitcoord.views.holdings import HistoryStep, Holding, Holdings
+from gitcoord.views.projection import TreeProjection
 
 
 def fold(past: list[Happened], about: str | None = None) -> Holdings:
     """The fold over a story."""
     held = Holdings(about=Resource.read(about) if about else None)
     for one in past:
-        held.see(Step(f"c{one.event.seq}", one.event, one.committed_at))
+        held.see(HistoryStep(f"c{one.event.seq}", one.event, one.committed_at))
     return held
 
 
@@ -152,7 +152,7 @@ def test_at_every_event_the_open_holdings_are_the_leases(plan: list[tuple[str, s
         with suppress(GitcoordError):
             move(story, word, who, what, number)
         for one in story.past[told:]:
-            held.see(Step(f"c{one.event.seq}", one.event, one.committed_at))
+            held.see(HistoryStep(f"c{one.event.seq}", one.event, one.committed_at))
         told = len(story.past)
         assert open_in(held) == open_at(story.state)
         assert line_in(held) == line_at(story.state)
@@ -229,24 +229,24 @@ def test_bad_commits_and_what_a_merge_brought_do_not_count(
     tip = histories.make(plan).write(path)[-1]
     log = event_log(objects)
     try:
-        checked = History(objects, Projection()).check(tip, Checked())
+        checked = History(objects, TreeProjection()).check(tip, Checked())
     except Divided:  # nobody is told anything then
         return
     held, state = Holdings(), State()
     seqs = []
     for good in log.line(checked):
         seqs.append(good.event.seq)
-        held.see(Step(good.commit, good.event, good.committed_at))
+        held.see(HistoryStep(good.commit, good.event, good.committed_at))
         state = rules.evolve(state, good.event, good.committed_at)
         assert open_in(held) == open_at(state)
     assert seqs == list(range(1, checked.seq + 1))
-    last = History(objects, Projection()).state_at(checked.good, checked.seq)
+    last = History(objects, TreeProjection()).state_at(checked.good, checked.seq)
     assert open_in(held) == open_at(last)
 
 
 def event_log(objects: Objects):  # type: ignore[no-untyped-def]
     """A log that only reads."""
-    return EventLog(tip=None, objects=objects, projection=Projection(), memory=None, now=None, writer="", email="")  # type: ignore[arg-type]
+    return EventLog(tip=None, objects=objects, projection=TreeProjection(), memory=None, now=None, writer="", email="")  # type: ignore[arg-type]
 
 
 # --- each end --------------------------------------------------------------------------------------------------------------

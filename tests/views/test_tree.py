@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pure_branch import T0, Story, hours, listing, plain
 from strategies import NASTY, UNSAFE, lines, resource_names
 
-from gitcoord.core.records import Branch, Claim, Handoff, Heartbeat, Message, Record, Session
+from gitcoord.core.records import BranchRecord, Claim, Handoff, Heartbeat, Message, Record, Session
 from gitcoord.core.state import State
 from gitcoord.views import strictjson, tree
 
@@ -317,7 +317,7 @@ def test_unknown_fields_are_bounded_by_what_they_are_when_written_again(where: s
 
     def text(count: int) -> bytes:
         value = f"[{filling * count}1]" if filling == "1," else json.dumps(filling * count, ensure_ascii=False)
-        branch = tree.render(Branch(opened_at=T0)).decode()
+        branch = tree.render(BranchRecord(opened_at=T0)).decode()
         if where != "record":
             branch = branch.replace('"skip_ci"', f'"new": {value}, "skip_ci"')
         return (branch if where == "settings" else branch.replace('"format"', f'"new": {value}, "format"', 1)).encode()
@@ -349,7 +349,7 @@ def test_fields_that_the_format_does_not_name_do_not_count() -> None:
 
 def test_setting_that_the_format_does_not_name_does_not_count() -> None:
     """A newer program's settings stand inside the branch's record; its commits must stay good for an older reader."""
-    mine = Branch(opened_at=T0)
+    mine = BranchRecord(opened_at=T0)
     record = json.loads(tree.render(mine))
     record["settings"]["capacity"] = 3
     newer = tree.parse("branch", json.dumps(record).encode())

@@ -1,4 +1,4 @@
-"""What all agents' dialects have in common: from a payload to an `Occasion`, from an `Answer` to what is printed. Pure.
+"""What all agents' dialects have in common: from a payload to an `Occasion`, from an `HookAnswer` to what is printed. Pure.
 
 A dialect is a class with tables and the few methods in which its agent differs. Loads the standard library only.
 """
@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from gitcoord.agents.dialects import fields
-from gitcoord.agents.hook.event import NOTHING, WORDS, Answer, Kind, Occasion
+from gitcoord.agents.hook.event import NOTHING, WORDS, HookAnswer, Kind, Occasion
 from gitcoord.machine.agents import Agent, agent_ids
 
 LIMIT = 10_000  # characters of context: the least that an agent takes at once (Codex, 2,500 tokens)
@@ -63,7 +63,7 @@ class Dialect(ABC):
             project=fields.place(*(environ.get(name) for name in self.projects)),
         )
 
-    def write(self, occasion: Occasion, answer: Answer) -> str:
+    def write(self, occasion: Occasion, answer: HookAnswer) -> str:
         """What is printed for it: a JSON object, or nothing.
 
         Also for `NOTHING`: some agents want a word at some events (Antigravity, before a tool), so a hook that has nothing to say
@@ -80,7 +80,7 @@ class Dialect(ABC):
         again = occasion.kind == "stop" and occasion.nagged
         return occasion.event in self.contexts and occasion.kind != "other" and not again
 
-    def fitting(self, occasion: Occasion, answer: Answer) -> Answer:
+    def fitting(self, occasion: Occasion, answer: HookAnswer) -> HookAnswer:
         """Return the answer as it can be given now: nothing without a place, nothing too long, no verdict unknown to the agent."""
         if occasion.kind == "other":
             return NOTHING
@@ -97,7 +97,7 @@ class Dialect(ABC):
     # --- in what agents differ -------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
+    def say(self, occasion: Occasion, answer: HookAnswer) -> dict[str, Any]:
         """The object for an answer that fits; an empty one: nothing is printed."""
 
     def event(self, payload: Mapping[str, Any]) -> str:
@@ -151,7 +151,7 @@ class Dialect(ABC):
         return tuple({**agent_ids(environ), self.row.variable: session}.items())
 
 
-def specific(occasion: Occasion, answer: Answer, *, context: bool = True) -> dict[str, Any]:
+def specific(occasion: Occasion, answer: HookAnswer, *, context: bool = True) -> dict[str, Any]:
     """The part `hookSpecificOutput` that Claude Code has, and whoever took its format over; empty for nothing."""
     extra: dict[str, Any] = {}
     if answer.context and context:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from gitcoord.agents.dialects import fields, patches
 from gitcoord.agents.dialects.base import Dialect, specific
-from gitcoord.agents.hook.event import Answer, Kind, Occasion
+from gitcoord.agents.hook.event import HookAnswer, Kind, Occasion
 from gitcoord.machine.agents import AGENTS, Agent
 
 EVENTS: Mapping[str, Kind] = {
@@ -35,7 +35,7 @@ class Claude(Dialect):
     tools: ClassVar[frozenset[str]] = TOOLS
     contexts: ClassVar[frozenset[str]] = frozenset({"SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop"})
 
-    def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
+    def say(self, occasion: Occasion, answer: HookAnswer) -> dict[str, Any]:
         """Context and verdict in `hookSpecificOutput`, a word for the person beside it."""
         note = {"systemMessage": answer.note} if answer.note and occasion.event and occasion.kind not in _SILENT else {}
         return {**specific(occasion, answer), **note}
@@ -54,7 +54,7 @@ class Codex(Claude):
         {"deny"}
     )  # any other it takes for a mistake (0.169): nothing of the answer counts
 
-    def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
+    def say(self, occasion: Occasion, answer: HookAnswer) -> dict[str, Any]:
         """At a stop `decision` and `reason`: Codex takes no context there."""
         return blocked(occasion, answer, super().say)
 
@@ -76,7 +76,7 @@ class Copilot(Claude):
     projects: ClassVar[tuple[str, ...]] = ("COPILOT_PROJECT_DIR", "CLAUDE_PROJECT_DIR")
     tools: ClassVar[frozenset[str]] = TOOLS | {"edit", "create", "apply_patch", "str_replace_editor"}
 
-    def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
+    def say(self, occasion: Occasion, answer: HookAnswer) -> dict[str, Any]:
         """At a stop `decision` and `reason`; a context in both forms."""
         said = blocked(occasion, answer, super().say)
         return {"additionalContext": answer.context, **said} if answer.context and not answer.go_on else said
@@ -126,7 +126,7 @@ class CopilotNative(Copilot):
         ("prompt", "userPromptSubmitted"),
     )
 
-    def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
+    def say(self, occasion: Occasion, answer: HookAnswer) -> dict[str, Any]:
         """The same words without a part around them."""
         found = super().say(occasion, answer)
         inner = found.pop("hookSpecificOutput", {})
@@ -149,7 +149,7 @@ class CopilotNative(Copilot):
         return payload.get("stopHookActive") is True or super().nagged(payload)
 
 
-def blocked(occasion: Occasion, answer: Answer, otherwise: Any) -> dict[str, Any]:
+def blocked(occasion: Occasion, answer: HookAnswer, otherwise: Any) -> dict[str, Any]:
     """A stop that is blocked with the context for its reason; at any other event what `otherwise` says."""
     if occasion.kind == "stop" and answer.go_on:
         return {"decision": "block", "reason": answer.context}

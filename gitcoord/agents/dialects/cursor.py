@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from gitcoord.agents.dialects import claude, fields
 from gitcoord.agents.dialects.base import Dialect, specific
-from gitcoord.agents.hook.event import Answer, Kind, Occasion
+from gitcoord.agents.hook.event import HookAnswer, Kind, Occasion
 from gitcoord.machine.agents import AGENTS, Agent
 
 _OWN: Mapping[str, Kind] = {
@@ -34,7 +34,7 @@ class Cursor(Dialect):
     tools: ClassVar[frozenset[str]] = claude.TOOLS | {"StrReplace", "Delete", "EditNotebook"}
     contexts: ClassVar[frozenset[str]] = frozenset({"sessionStart", "postToolUse", "stop", "SessionStart", "PostToolUse", "Stop"})
 
-    def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
+    def say(self, occasion: Occasion, answer: HookAnswer) -> dict[str, Any]:
         """Its own words; for an imported event those of Claude Code beside them, since its hooks are answered in these."""
         said: dict[str, Any] = {}
         if answer.verdict:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from gitcoord.agents.dialects import fields
 from gitcoord.agents.dialects.base import Dialect, specific
-from gitcoord.agents.hook.event import Answer, Kind, Occasion
+from gitcoord.agents.hook.event import HookAnswer, Kind, Occasion
 from gitcoord.machine.agents import AGENTS, Agent
 
 _COUNTED = 10**12  # no conversation has as many steps
@@ -35,7 +35,7 @@ class Gemini(Dialect):
     contexts: ClassVar[frozenset[str]] = frozenset({"SessionStart", "BeforeAgent", "AfterTool", "AfterAgent"})
     verdicts: ClassVar[frozenset[str]] = frozenset({"allow", "deny"})
 
-    def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
+    def say(self, occasion: Occasion, answer: HookAnswer) -> dict[str, Any]:
         """Verdicts as `decision`, context in `hookSpecificOutput`."""
         said: dict[str, Any] = {}
         if answer.go_on:
@@ -66,7 +66,7 @@ class Antigravity(Dialect):
     def __init__(self, event: str = "") -> None:
         self._named = event
 
-    def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
+    def say(self, occasion: Occasion, answer: HookAnswer) -> dict[str, Any]:
         """Context as a step, verdicts as `decision`; before a tool always one, since silence may count as no."""
         if answer.go_on:
             return {"decision": "continue", "reason": answer.context}

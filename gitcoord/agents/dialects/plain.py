@@ -12,7 +12,7 @@ from typing import Any, ClassVar, get_args
 
 from gitcoord.agents.dialects import fields
 from gitcoord.agents.dialects.base import Dialect
-from gitcoord.agents.hook.event import Answer, Kind, Occasion
+from gitcoord.agents.hook.event import HookAnswer, Kind, Occasion
 from gitcoord.machine.agents import AGENTS, Agent
 
 _KINDS: Mapping[str, Kind] = {kind: kind for kind in get_args(Kind) if kind != "other"}
@@ -31,7 +31,7 @@ class Plain(Dialect):
         called = fields.name(payload.get("agent"))
         return replace(found, agent=called[:40]) if called else found
 
-    def say(self, occasion: Occasion, answer: Answer) -> dict[str, Any]:
+    def say(self, occasion: Occasion, answer: HookAnswer) -> dict[str, Any]:
         """The answer's fields by their own names."""
         if not occasion.event:
             return {}

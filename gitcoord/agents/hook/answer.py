@@ -15,7 +15,7 @@ from typing import Any
 from gitcoord.agents.dialects.choose import choose
 from gitcoord.agents.hook import place, steps
 from gitcoord.agents.hook.event import NOTHING, Occasion
-from gitcoord.agents.hook.notes import Said
+from gitcoord.agents.hook.notes import NotedAnswer
 from gitcoord.agents.hook.place import Here
 from gitcoord.machine import files
 from gitcoord.outbox import spool
@@ -55,22 +55,22 @@ def answer(payload: Mapping[str, Any], named: str, environ: Mapping[str, str], o
     off = environ.get("GITCOORD") == "0" or environ.get("GITCOORD_HOOK")
     places = place.find(occasion, environ) if occasion.kind != "other" and not off else []
     if not places:
-        _print(dialect.write(occasion, NOTHING), Said(), out)  # there are agents that take silence for a no
+        _print(dialect.write(occasion, NOTHING), NotedAnswer(), out)  # there are agents that take silence for a no
         return
     try:
-        said = Said()
+        said = NotedAnswer()
         for here, part in places:  # all are done, also where something is said already: the first that has an answer gives it
             said = _beside(said, steps.take(here, part, payload, takes=said.answer is NOTHING and dialect.takes(occasion)))
         _print(dialect.write(occasion, said.answer), said, out)
     except (Exception, _Over) as error:
         with contextlib.suppress(OSError):  # closed: it was answered
-            _print(dialect.write(occasion, NOTHING), Said(), out)
+            _print(dialect.write(occasion, NOTHING), NotedAnswer(), out)
         _log(places[0][0], occasion, f"{type(error).__name__}: {error}")
     for notice in files.notices():
         _log(places[0][0], occasion, notice)
 
 
-def _beside(first: Said, second: Said) -> Said:
+def _beside(first: NotedAnswer, second: NotedAnswer) -> NotedAnswer:
     """Both as one: the first answer that says something, and what is noted once that is printed."""
     if first.answer is not NOTHING and second.answer is not NOTHING:
         return first
@@ -80,7 +80,7 @@ def _beside(first: Said, second: Said) -> Said:
         for one in done:
             one()
 
-    return Said(second.answer if first.answer is NOTHING else first.answer, note)
+    return NotedAnswer(second.answer if first.answer is NOTHING else first.answer, note)
 
 
 def _log(here: Here, occasion: Occasion, words: str) -> None:
@@ -89,7 +89,7 @@ def _log(here: Here, occasion: Occasion, words: str) -> None:
         spool.log(log, f"{occasion.agent} {occasion.event}: {words}")
 
 
-def _print(text: str, said: Said, out: int) -> None:
+def _print(text: str, said: NotedAnswer, out: int) -> None:
     """Prints the answer, whole, and notes that it was: in this order what isn't shown comes again."""
     data = text.encode("utf-8", "replace")
     while data:

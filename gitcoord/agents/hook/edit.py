@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 from gitcoord.agents.hook import notes
-from gitcoord.agents.hook.event import WORDS, Answer, Occasion
-from gitcoord.agents.hook.notes import Said
+from gitcoord.agents.hook.event import WORDS, HookAnswer, Occasion
+from gitcoord.agents.hook.notes import NotedAnswer
 from gitcoord.agents.hook.place import Here, ground
 from gitcoord.agents.hook.start import connected
 from gitcoord.core import leases
@@ -17,7 +17,7 @@ from gitcoord.guard.check import Asked
 from gitcoord.views import quoting
 
 
-def guard(here: Here, occasion: Occasion) -> Said:
+def guard(here: Here, occasion: Occasion) -> NotedAnswer:
     """Return what the guard says of an edit, as a verdict.
 
     A warning that comes together with the tool's success is none: what would be warned about is denied once, and the same edit
@@ -33,7 +33,7 @@ def guard(here: Here, occasion: Occasion) -> Said:
                 Asked(paths=occasion.paths, here=occasion.place, can_ask=occasion.asks),
             )
     except NotInitialised:
-        return Said()
+        return NotedAnswer()
     if said.state is not None:
         cache.note(
             found.memory.path,
@@ -46,7 +46,7 @@ def guard(here: Here, occasion: Occasion) -> Said:
     here.background()
     if said.outcome == "allowed":
         notes.to_claim(here, targets.targets(ground(here, coordinator.actor.namespace), occasion.paths, occasion.place))
-        return Said()
+        return NotedAnswer()
     met = [f"{one.lease.fence} {path}" for one in said.hindrances for path in one.paths if said.outcome != "off"]
     new = [one for one in met if not here.mailbox.told(one)]
 
@@ -58,17 +58,17 @@ def guard(here: Here, occasion: Occasion) -> Said:
 
     if said.outcome == "blocked":
         error = words.refusal(said, why=False)
-        return Said(Answer(verdict="deny", reason=f"gitcoord: {error.message}. Next: {error.hint}"))
+        return NotedAnswer(HookAnswer(verdict="deny", reason=f"gitcoord: {error.message}. Next: {error.hint}"))
     if said.outcome == "asked":
         error = words.refusal(said, why=False)
         reason = f"gitcoord: {error.message}. Next: {error.hint}"
-        return Said(Answer(verdict="ask", reason=reason, note=reason), done)
+        return NotedAnswer(HookAnswer(verdict="ask", reason=reason, note=reason), done)
     if not new:
-        return Said(done=done)
-    return Said(Answer(verdict="deny", reason=_once(said)), done)
+        return NotedAnswer(done=done)
+    return NotedAnswer(HookAnswer(verdict="deny", reason=_once(said)), done)
 
 
-def _once(said: check.Answer) -> str:
+def _once(said: check.GuardAnswer) -> str:
     """Return why an edit is denied once: who holds what until when, what may be done, and behind a fence the holders' words."""
     lease = said.hindrances[0].lease
     ways = leases.ways_out(lease, [Resource("file", said.hindrances[0].paths[0])])

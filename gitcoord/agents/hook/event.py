@@ -47,7 +47,7 @@ class Occasion:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HookAnswer:
     """What the agent is told. `context`: text for the model, bounded and fenced already; `verdict` and `reason`: about the edit,
     the reason in our words, another session's only behind a fence; `note`: a line for the person; `go_on`: at a stop, that the
     agent shall go on with `context`.
@@ -60,5 +60,5 @@ class Answer:
     go_on: bool = False
 
 
-NOTHING = Answer()
+NOTHING = HookAnswer()
 """Says nothing: the agent goes on as if there were no hook."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitcoord.agents.hook.event import NOTHING, Answer, Occasion
+from gitcoord.agents.hook.event import NOTHING, HookAnswer, Occasion
 from gitcoord.agents.hook.place import Here
 from gitcoord.core.guard import Target
 from gitcoord.machine.identity import Binding
@@ -19,10 +19,10 @@ _FILES = 50  # as many as a heartbeat names (core/heartbeats.py, which would loa
 
 
 @dataclass(frozen=True)
-class Said:
+class NotedAnswer:
     """The answer, and what is noted once it is printed."""
 
-    answer: Answer = NOTHING
+    answer: HookAnswer = NOTHING
     done: Callable[[], None] | None = None
 
 

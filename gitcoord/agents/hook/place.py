@@ -17,7 +17,7 @@ from typing import Any
 from gitcoord.agents.hook.event import Occasion
 from gitcoord.agents.mailbox import Mailbox
 from gitcoord.git import discovery, environment
-from gitcoord.git.discovery import Nearby
+from gitcoord.git.discovery import WorkTree
 from gitcoord.guard import targets
 from gitcoord.machine import background, files, whereabouts
 from gitcoord.machine.agents import MARKS, SESSION_VARIABLES, agent_ids
@@ -37,7 +37,7 @@ class Here:
     which it sits (of another work tree of the clone, where it is bound there), and its session (None: none is bound).
     """
 
-    near: Nearby
+    near: WorkTree
     environ: Mapping[str, str]
     agent: dict[str, str]
     identity: Identity

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from gitcoord.agents import arrival
-from gitcoord.agents.hook.event import Answer, Occasion
-from gitcoord.agents.hook.notes import Said
+from gitcoord.agents.hook.event import HookAnswer, Occasion
+from gitcoord.agents.hook.notes import NotedAnswer
 from gitcoord.agents.hook.place import Here
 from gitcoord.agents.mailbox import Mailbox
 from gitcoord.connection.connect import Connection, connect
@@ -30,14 +30,14 @@ def connected(here: Here, agent: str, *, cached: bool = False, heard: bool = Tru
         yield replace(found, coordinator=found.coordinator.acting_as(actor, identity=here.identity))
 
 
-def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
+def start(here: Here, occasion: Occasion, *, takes: bool = True) -> NotedAnswer:
     """Registers the session, or goes on with it, and briefs it if a text gets to it now (`takes`)."""
     with connected(here, occasion.agent, cached=True) as found:  # to look once is enough
         coordinator = found.coordinator
         named = here.environ.get("GITCOORD_SESSION", "")
         arrived = arrival.arrive(coordinator, occasion.source, named=named, files=touched(found.repo))
         if arrived is None:
-            return Said()
+            return NotedAnswer()
         mailbox = Mailbox.of(here.own, arrived.session)
         mailbox.touch()
         whereabouts.note(occasion.agent_id, here.near.work_tree, here.environ)
@@ -52,4 +52,4 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> Said:
             fold=coordinator.branch.folds(view.state),
         )
     here.background(now=not arrived.known)
-    return Said(Answer(context=arrived.text), lambda: arrival.shown(coordinator, arrived)) if takes else Said()
+    return NotedAnswer(HookAnswer(context=arrived.text), lambda: arrival.shown(coordinator, arrived)) if takes else NotedAnswer()

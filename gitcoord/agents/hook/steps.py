@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gitcoord.agents.hook import notes
-from gitcoord.agents.hook.event import NOTHING, Answer, Occasion
-from gitcoord.agents.hook.notes import Said, beat
+from gitcoord.agents.hook.event import NOTHING, HookAnswer, Occasion
+from gitcoord.agents.hook.notes import NotedAnswer, beat
 from gitcoord.agents.hook.place import Here, ground, is_first
 from gitcoord.agents.mailbox import Handful
 from gitcoord.core import term
@@ -35,20 +35,20 @@ _ENDS_SHOWN = 5  # leases that are about to run out, of which one hook tells
 _ENDS_NOTHING = frozenset({"clear", "resume"})  # the agent's process goes on, under another id
 
 
-def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) -> Said:
+def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) -> NotedAnswer:
     """Does the step that the occasion is. `takes`: whether a text that is given now gets to the agent; else it is kept."""
     if occasion.kind == "before-edit":
         return _before_edit(here, occasion)
     if occasion.kind == "after-edit":
         return _after_edit(here, occasion, takes=takes)
     if occasion.subagent or not is_first(here, occasion, payload):
-        return Said()
+        return NotedAnswer()
     if occasion.kind == "start":
         from gitcoord.agents.hook import start  # here: only a start, and an edit in somebody's way, pays for the whole program
 
         return start.start(here, occasion, takes=takes)
     if here.binding is None:
-        return Said()
+        return NotedAnswer()
     if occasion.kind == "end":
         return _end(here, here.binding, occasion)
     if occasion.kind == "stop":
@@ -56,16 +56,16 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
     here.mailbox.touch()
     beat(here.binding, "compacting" if occasion.kind == "compact" else "prompted")
     here.background()
-    return _show(here, here.binding) if occasion.kind == "prompt" and takes else Said()
+    return _show(here, here.binding) if occasion.kind == "prompt" and takes else NotedAnswer()
 
 
 # --- edits -------------------------------------------------------------------------------------------------------------
 
 
-def _before_edit(here: Here, occasion: Occasion) -> Said:
+def _before_edit(here: Here, occasion: Occasion) -> NotedAnswer:
     """Whether somebody else holds the file; what is plain is told without git and without the network."""
     if not occasion.paths:
-        return Said()
+        return NotedAnswer()
     if here.binding is not None and not occasion.subagent:
         here.mailbox.touch()
     seen = cache.read(here.shared)
@@ -85,13 +85,13 @@ def _before_edit(here: Here, occasion: Occasion) -> Said:
         mine = [one.resource for one in seen.leases if one.claimed_by == session and not is_over(one, now)]
         notes.to_claim(here, [one for one in wanted if not any(covers(held, one.path) for held in mine)])
     here.background()
-    return Said()
+    return NotedAnswer()
 
 
-def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
+def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> NotedAnswer:
     """The files go along with the next heartbeat."""
     if here.binding is None:
-        return Said()
+        return NotedAnswer()
     here.mailbox.touch()
     wanted = targets.targets(ground(here, here.binding.repo), occasion.paths, occasion.place)
     names = [one.path for one in wanted]
@@ -99,7 +99,7 @@ def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> Said:
         beat(here.binding, "edited", show(names[0], LINE_LIMIT), names)
         _tell_holders(here, here.binding, wanted)
     here.background()
-    return _show(here, here.binding) if takes and not occasion.subagent else Said()
+    return _show(here, here.binding) if takes and not occasion.subagent else NotedAnswer()
 
 
 def _tell_holders(here: Here, binding: Binding, wanted: list[Target]) -> None:
@@ -125,33 +125,33 @@ def _tell_holders(here: Here, binding: Binding, wanted: list[Target]) -> None:
 # --- the end of a turn, and of the session -----------------------------------------------------------------------------
 
 
-def _stop(here: Here, binding: Binding, occasion: Occasion, *, takes: bool) -> Said:
+def _stop(here: Here, binding: Binding, occasion: Occasion, *, takes: bool) -> NotedAnswer:
     """The agent goes on once if it is asked something; else it waits for its person."""
     here.mailbox.touch()
-    said = _show(here, binding, asking=True) if takes and not occasion.nagged else Said()
+    said = _show(here, binding, asking=True) if takes and not occasion.nagged else NotedAnswer()
     if said.answer is NOTHING:
         beat(binding, "waiting", "person")
     here.background()
     return said
 
 
-def _end(here: Here, binding: Binding, occasion: Occasion) -> Said:
+def _end(here: Here, binding: Binding, occasion: Occasion) -> NotedAnswer:
     """Ends exactly the run that this process is. The old process of a session that was resumed meanwhile ends nothing."""
     if occasion.source in _ENDS_NOTHING or ((binding.pid, binding.born) != here.owner() and binding.alive):
-        return Said()
+        return NotedAnswer()
     spool.end(binding)  # first: a session that is forgotten here and not ended there would be held for alive for long
     here.identity.forget(binding.session)
     here.identity.unbind(binding.session)
     whereabouts.forget(occasion.agent_id, here.environ)
     here.mailbox.remove()
     here.background(now=True)
-    return Said()
+    return NotedAnswer()
 
 
 # --- telling -----------------------------------------------------------------------------------------------------------
 
 
-def _show(here: Here, binding: Binding, *, asking: bool = False) -> Said:
+def _show(here: Here, binding: Binding, *, asking: bool = False) -> NotedAnswer:
     """What lies in the mailbox, behind a fence. `asking`: only questions, for which the agent shall go on."""
     nonce = os.urandom(16).hex()
     who = show(binding.session, 64)
@@ -169,9 +169,9 @@ def _show(here: Here, binding: Binding, *, asking: bool = False) -> Said:
     )
     if not hand.lines and not ends:
         mailbox.done(hand)
-        return Said()
+        return NotedAnswer()
     text = head + quoting.fenced([*(f"- {line}" for line in ends), *hand.lines], nonce) + (foot if hand.asks else "")
-    return Said(Answer(context=text, go_on=asking), lambda: _shown(here, binding, hand, ends))
+    return NotedAnswer(HookAnswer(context=text, go_on=asking), lambda: _shown(here, binding, hand, ends))
 
 
 def _ending(here: Here, binding: Binding) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from gitcoord.agents.settings import jsontext
 from gitcoord.agents.settings.edits import State
-from gitcoord.agents.settings.table import Agent, Scope, Target, agents
+from gitcoord.agents.settings.table import AgentFiles, Scope, SettingsFile, agents
 from gitcoord.errors import GitcoordError
 from gitcoord.machine import files
 
@@ -27,7 +27,7 @@ Change = Literal["none", "installed", "updated", "restored", "removed"]
 
 
 @dataclass(frozen=True)
-class Place:
+class SettingsPlace:
     """Where it is done: the project's root and git folder (without them only a user's files), the user's home and environment."""
 
     scope: Scope
@@ -67,7 +67,7 @@ class _Record:
     folders: tuple[str, ...] = ()
 
 
-def install(agent: Agent, place: Place, *, dry: bool = False) -> tuple[Placed, ...]:
+def install(agent: AgentFiles, place: SettingsPlace, *, dry: bool = False) -> tuple[Placed, ...]:
     """Puts ours into the agent's files; may run twice. Raises GitcoordError, with nothing of the agent changed."""
     imported = _imported(agent, place)
     if imported:
@@ -76,13 +76,13 @@ def install(agent: Agent, place: Place, *, dry: bool = False) -> tuple[Placed, .
     return _carry_out_all(plans, place, dry=dry)
 
 
-def uninstall(agent: Agent, place: Place, *, dry: bool = False) -> tuple[Placed, ...]:
+def uninstall(agent: AgentFiles, place: SettingsPlace, *, dry: bool = False) -> tuple[Placed, ...]:
     """Takes ours out of the agent's files. Raises GitcoordError, with nothing of the agent changed."""
     plans = [_plan_uninstall(agent, target, path, place) for target, path in reversed(_files(agent, place))]
     return _carry_out_all(plans, place, dry=dry)
 
 
-def status(agent: Agent, place: Place) -> tuple[Placed, ...]:
+def status(agent: AgentFiles, place: SettingsPlace) -> tuple[Placed, ...]:
     """What of ours is in the agent's files; a file that can't be read is told in its note."""
     found = []
     for target, path in _files(agent, place):
@@ -93,7 +93,7 @@ def status(agent: Agent, place: Place) -> tuple[Placed, ...]:
     return tuple(found)
 
 
-def has_record(agent: Agent, place: Place) -> bool:
+def has_record(agent: AgentFiles, place: SettingsPlace) -> bool:
     """Whether it was installed from this machine."""
     return any(_recall(path, place) is not None for _, path in _files(agent, place))
 
@@ -108,7 +108,7 @@ class _Plan:
     record: _Record | None = None
 
 
-def _plan_install(agent: Agent, target: Target, path: Path, place: Place) -> _Plan:
+def _plan_install(agent: AgentFiles, target: SettingsFile, path: Path, place: SettingsPlace) -> _Plan:
     now = _read(path)
     text = _text(now, path)
     with _readable(agent, path):
@@ -135,7 +135,7 @@ def _plan_install(agent: Agent, target: Target, path: Path, place: Place) -> _Pl
     return _Plan(replace(placed, state="installed", change=change), now, new.encode(), record)
 
 
-def _plan_uninstall(agent: Agent, target: Target, path: Path, place: Place) -> _Plan:
+def _plan_uninstall(agent: AgentFiles, target: SettingsFile, path: Path, place: SettingsPlace) -> _Plan:
     now = _read(path)
     old = _recall(path, place)
     text = _text(now, path)
@@ -155,7 +155,7 @@ def _plan_uninstall(agent: Agent, target: Target, path: Path, place: Place) -> _
     return _Plan(replace(placed, state="absent", change="removed"), now, then, old)
 
 
-def _carry_out_all(plans: list[_Plan], place: Place, *, dry: bool) -> tuple[Placed, ...]:
+def _carry_out_all(plans: list[_Plan], place: SettingsPlace, *, dry: bool) -> tuple[Placed, ...]:
     for plan in plans:
         path = plan.placed.path
         if plan.now != plan.then and plan.now is not None and not path.stat().st_mode & 0o200:  # root could, but isn't meant to
@@ -163,7 +163,7 @@ def _carry_out_all(plans: list[_Plan], place: Place, *, dry: bool) -> tuple[Plac
     return tuple(_carry_out(plan, place, dry=dry) for plan in plans)
 
 
-def _carry_out(plan: _Plan, place: Place, *, dry: bool) -> Placed:
+def _carry_out(plan: _Plan, place: SettingsPlace, *, dry: bool) -> Placed:
     placed = plan.placed
     if plan.now != plan.then:
         placed = replace(placed, diff=_diff(plan, placed.path))
@@ -181,7 +181,7 @@ def _carry_out(plan: _Plan, place: Place, *, dry: bool) -> Placed:
     return placed
 
 
-def _files(agent: Agent, place: Place) -> list[tuple[Target, Path]]:
+def _files(agent: AgentFiles, place: SettingsPlace) -> list[tuple[SettingsFile, Path]]:
     """The agent's files there. Raises GitcoordError where it has none, or a link leads elsewhere."""
     root = place.root or Path()
     found = []
@@ -200,12 +200,12 @@ def _files(agent: Agent, place: Place) -> list[tuple[Target, Path]]:
     return found
 
 
-def _state(agent: Agent, target: Target, path: Path, data: bytes | None) -> State:
+def _state(agent: AgentFiles, target: SettingsFile, path: Path, data: bytes | None) -> State:
     with _readable(agent, path):
         return target.edit.state(_text(data, path))
 
 
-def _imported(agent: Agent, place: Place) -> str:
+def _imported(agent: AgentFiles, place: SettingsPlace) -> str:
     """Why nothing is to be done, if so: Cursor runs Claude Code's hooks, too."""
     if agent.name != "cursor":
         return ""
@@ -261,18 +261,18 @@ def _diff(plan: _Plan, path: Path) -> tuple[str, ...]:
 # --- what files were before ------------------------------------------------------------------------------------------
 
 
-def _entry(path: Path, place: Place) -> Path:
+def _entry(path: Path, place: SettingsPlace) -> Path:
     return place.kept / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:24]}.json"
 
 
-def _remember(path: Path, place: Place, record: _Record) -> None:
+def _remember(path: Path, place: SettingsPlace, record: _Record) -> None:
     before = None if record.before is None else base64.b64encode(record.before).decode()
     said = {"path": str(path), "before": before, "after": record.after, "made": record.made, "folders": record.folders}
     files.private_folder(place.kept)
     files.write_json(_entry(path, place), said, durable=True)
 
 
-def _recall(path: Path, place: Place) -> _Record | None:
+def _recall(path: Path, place: SettingsPlace) -> _Record | None:
     """The record of that file; None when there is none that can be read."""
     with contextlib.suppress(OSError):
         return files.read(_entry(path, place), _record)
@@ -285,7 +285,7 @@ def _record(value: Any) -> _Record:
     return _Record(before, str(value["after"]), made, tuple(map(str, value["folders"])))
 
 
-def _forget(path: Path, place: Place) -> None:
+def _forget(path: Path, place: SettingsPlace) -> None:
     _entry(path, place).unlink(missing_ok=True)
     for folder in (place.kept, place.kept.parent):
         with contextlib.suppress(OSError):
@@ -297,7 +297,7 @@ def _digest(data: bytes | None) -> str:
 
 
 @contextlib.contextmanager
-def _readable(agent: Agent, path: Path) -> Iterator[None]:
+def _readable(agent: AgentFiles, path: Path) -> Iterator[None]:
     try:
         yield
     except jsontext.NotPlain as error:

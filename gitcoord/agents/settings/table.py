@@ -32,7 +32,7 @@ _EXACT = frozenset({"board"})  # it can write a file: only without options
 
 
 @dataclass(frozen=True)
-class Target:
+class SettingsFile:
     """One file: what is done to it, and where it lies from the project's root and from the user's home. `moved`: the variable that
     names another folder than `home`'s first part; "" there is none. `whole`: the file has no other use than ours.
     """
@@ -54,11 +54,11 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Agent:
+class AgentFiles:
     """An agent's files. `name`: the agent's in the table of all (`machine.agents`); `then`: what its person has to do once."""
 
     name: str
-    targets: tuple[Target, ...]
+    targets: tuple[SettingsFile, ...]
     then: str = ""
 
     @property
@@ -136,7 +136,7 @@ def packaged(name: str) -> str:
     return (resources.files("gitcoord.agents.settings") / name).read_text(encoding="utf-8")
 
 
-def agents() -> dict[str, Agent]:
+def agents() -> dict[str, AgentFiles]:
     """Every agent, by its name; Claude Code before Cursor, which may import what it has."""
     block = packaged("AGENTS.md")
     found = (
@@ -159,18 +159,20 @@ def agents() -> dict[str, Agent]:
             "opencode", Whole(packaged("opencode.js")),
             ".opencode/plugins/gitcoord.js", ".config/opencode/plugins/gitcoord.js", moved="XDG_CONFIG_HOME", whole=True,
         ),
-        Agent(
+        AgentFiles(
             "aider",
             (
-                Target(Whole(block, "<!-- ", " -->"), "GITCOORD.md", whole=True),
-                Target(Block("read: [GITCOORD.md]\n", "# ", "", unless="read:"), ".aider.conf.yml"),
+                SettingsFile(Whole(block, "<!-- ", " -->"), "GITCOORD.md", whole=True),
+                SettingsFile(Block("read: [GITCOORD.md]\n", "# ", "", unless="read:"), ".aider.conf.yml"),
             ),
         ),
-        Agent("agents-md", (Target(Block(block), "AGENTS.md"),)),
+        AgentFiles("agents-md", (SettingsFile(Block(block), "AGENTS.md"),)),
     )  # fmt: skip
     return {one.name: one for one in found}
 
 
-def _agent(name: str, edit: Edit, project: str, home: str = "", *, moved: str = "", whole: bool = False, then: str = "") -> Agent:
+def _agent(
+    name: str, edit: Edit, project: str, home: str = "", *, moved: str = "", whole: bool = False, then: str = ""
+) -> AgentFiles:
     """An agent with one file; in the user's home it is called the same unless said."""
-    return Agent(name, (Target(edit, project, home or project, moved, whole),), then)
+    return AgentFiles(name, (SettingsFile(edit, project, home or project, moved, whole),), then)

@@ -18,7 +18,7 @@ from gitcoord.core import leases
 from gitcoord.errors import BadInput, GitcoordError, NoRepository, NotInitialised
 from gitcoord.guard import cache, check
 from gitcoord.guard import words as guard_words
-from gitcoord.guard.check import Answer, Asked
+from gitcoord.guard.check import Asked, GuardAnswer
 from gitcoord.machine import processes
 
 _SECONDS = 10.0  # all that a hook may take, whatever happens
@@ -34,7 +34,7 @@ def guard(
     if not (paths or staged or push):
         raise BadInput("say what to guard: paths, --staged or --push", hint="gitcoord guard --staged")
     if os.environ.get("GITCOORD") == "0":
-        answer(_record(Answer("off")))
+        answer(_record(GuardAnswer("off")))
         return
     try:
         with _in_time():
@@ -43,12 +43,12 @@ def guard(
                 said = check.look(found.coordinator.branch, found.repo, found.settings, asked)
                 _look_after(found, said)
     except (NoRepository, NotInitialised):  # not a place where anybody claims anything
-        answer(_record(Answer()))
+        answer(_record(GuardAnswer()))
         return
     except (GitcoordError, OSError, _Over) as error:
         words = f"{error.strerror}: {error.filename or 'on this machine'}" if isinstance(error, OSError) else str(error)
         say(f"warning: the guard could not look: {words}")
-        answer({**_record(Answer("warned")), "message": words})
+        answer({**_record(GuardAnswer("warned")), "message": words})
         return
     for warning in found.coordinator.notices:
         say(f"warning: {warning}")
@@ -118,7 +118,7 @@ def _from_pre_commit(environ: Mapping[str, str]) -> str:
     return " ".join(words) if all(re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", word) for word in words[1::2]) else ""
 
 
-def _look_after(found: Connection, said: Answer) -> None:
+def _look_after(found: Connection, said: GuardAnswer) -> None:
     """Leaves the next guard a short list, and has an old view refreshed in the background."""
     if said.state is None or said.now is None:
         return
@@ -135,7 +135,7 @@ def _look_after(found: Connection, said: Answer) -> None:
         processes.detach(cache.refreshing(found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
 
 
-def _record(said: Answer) -> dict[str, Any]:
+def _record(said: GuardAnswer) -> dict[str, Any]:
     blocked = []
     for one in said.hindrances:
         assert said.state is not None

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from gitcoord.agents.settings.files import Placed
-from gitcoord.agents.settings.table import Agent, Scope
+from gitcoord.agents.settings.table import AgentFiles, Scope
 from gitcoord.cli import agent_options
 from gitcoord.cli.connect import answer, connection, say
 from gitcoord.errors import GitcoordError
@@ -120,7 +120,7 @@ def status(git: Git = False, agent: agent_options.Named = None, scope: agent_opt
         _tell(shims, [] if bare else agent_options.each(agent_options.status, meant, where, found), where)
 
 
-def _say_then(meant: Sequence[Agent], placed: Sequence[Placed]) -> None:
+def _say_then(meant: Sequence[AgentFiles], placed: Sequence[Placed]) -> None:
     """What is left to do for a person."""
     changed = {one.agent for one in placed if one.change in {"installed", "updated"}}
     for agent in meant:

@@ -10,7 +10,7 @@ from gitcoord.cli import output
 from gitcoord.cli.arguments import patience
 from gitcoord.cli.connect import answer, connection, options, others_words, say
 from gitcoord.cli.mail import Room, Timeout, deliver, print_message, show_mail
-from gitcoord.coordinator.unread import Mail
+from gitcoord.coordinator.unread import TakenMail
 from gitcoord.core.names import word
 from gitcoord.errors import BadInput
 from gitcoord.views import as_json
@@ -47,7 +47,7 @@ def inbox(
             coordinator.sessions.ensure()
         if everything or sent:
             every = coordinator.messages.all(sent=sent, sender=sender, kind=kind)
-            mail = Mail(every if options.json else every[-_KEPT:])
+            mail = TakenMail(every if options.json else every[-_KEPT:])
             if len(every) > len(mail.found):
                 say(f"{len(every) - len(mail.found)} earlier ones are not shown: --json has them all")
         else:

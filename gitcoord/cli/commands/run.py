@@ -14,7 +14,7 @@ import typer
 from gitcoord.cli import complete
 from gitcoord.cli.arguments import patience, resource
 from gitcoord.cli.connect import connection, options, say, tell
-from gitcoord.cli.run.child import Child, Marks, Signals, missing
+from gitcoord.cli.run.child import Child, ProcessMarks, Signals, missing
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.keeper import Farewell, Keeper, Kept, Loss
 from gitcoord.core.names import show
@@ -103,7 +103,7 @@ def run(
         "ttl_seconds": int(parse_duration(ttl).total_seconds()) if ttl else None,
     }  # fmt: skip
     course = _Course(keep_going)
-    marks = Marks()
+    marks = ProcessMarks()
     with Signals() as signals, connection() as found:
         keeper = Keeper(found.coordinator)
         try:
@@ -142,7 +142,7 @@ def _carry_out(
     command: Sequence[str],
     where: str | None,
     signals: Signals,
-    marks: Marks,
+    marks: ProcessMarks,
     kill_after: float,
 ) -> None:
     """Starts the command, and keeps the leases until it is over."""

@@ -93,7 +93,7 @@ def missing(words: Sequence[str], folder: str | None, environ: Mapping[str, str]
     return 127, f"there is no command {name}"
 
 
-class Marks:
+class ProcessMarks:
     """What tells the processes of a command from this one's own. Made before this one starts any."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class Child:
         folder: str | None,
         environ: Mapping[str, str],
         signals: Signals,
-        marks: Marks,
+        marks: ProcessMarks,
         kill_after: float,
     ) -> None:
         """Starts it. Raises OSError."""

@@ -51,7 +51,7 @@ class Busy(OSError):
 
 
 @dataclass(frozen=True)
-class Said:
+class ChatMessage:
     """What a person said. `id` fits an operation's id; `thread` is where an answer belongs; `answers`: the event it was said to."""
 
     id: str
@@ -87,7 +87,7 @@ class Inlet(Protocol):
         """What it is called on the branch: no secret."""
         ...
 
-    def poll(self, place: str) -> tuple[Sequence[Said], str]:
+    def poll(self, place: str) -> tuple[Sequence[ChatMessage], str]:
         """What was said behind that place ("": from now on), and the place behind it. Raises Busy."""
         ...
 

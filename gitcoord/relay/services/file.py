@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from gitcoord.relay.services.api import Busy, Said
+from gitcoord.relay.services.api import Busy, ChatMessage
 
 _AT_ONCE = 1 << 20  # bytes of a file that are read in one look
 _LONGEST = 16 * 1024  # bytes of a line; what is longer is cut
@@ -23,7 +23,7 @@ class Lines:
         self._file: BinaryIO | None = None  # kept open: what was rotated away is read to its end
         self._digest = hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:10]
 
-    def poll(self, place: str) -> tuple[Sequence[Said], str]:
+    def poll(self, place: str) -> tuple[Sequence[ChatMessage], str]:
         """The whole lines behind that place. A file that is new, or shorter than before, is read from its start."""
         try:
             return self._poll(place)
@@ -36,7 +36,7 @@ class Lines:
             self._file.close()
             self._file = None
 
-    def _poll(self, place: str) -> tuple[Sequence[Said], str]:
+    def _poll(self, place: str) -> tuple[Sequence[ChatMessage], str]:
         generation, which, offset = _parse(place)
         if self._file is None:
             try:
@@ -69,7 +69,7 @@ class Lines:
             return False
         return f"{status.st_dev}.{status.st_ino}" != here
 
-    def _read(self, generation: int, here: str, offset: int) -> tuple[list[Said], int]:
+    def _read(self, generation: int, here: str, offset: int) -> tuple[list[ChatMessage], int]:
         assert self._file is not None
         self._file.seek(offset)
         data = self._file.read(_AT_ONCE)
@@ -82,7 +82,7 @@ class Lines:
             mark = hashlib.sha256(f"{generation} {here} {offset} ".encode() + line).hexdigest()[:16]
             offset += len(line)
             if text:
-                found.append(Said(f"file.{self._digest}.{mark}", "", text, "file"))
+                found.append(ChatMessage(f"file.{self._digest}.{mark}", "", text, "file"))
         return found, offset
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.error import URLError
 
 from gitcoord.errors import BadInput
-from gitcoord.relay.services.api import TIMEOUT, Busy, Delivery, Parcel, Said, judged
+from gitcoord.relay.services.api import TIMEOUT, Busy, ChatMessage, Delivery, Parcel, judged
 from gitcoord.relay.services.gate import Gate, NotAllowed
 
 HINT = "pip install 'gitcoord[slack]'"
@@ -113,13 +113,13 @@ class Slack:
 
     # --- in --------------------------------------------------------------------------------------------------------
 
-    def poll(self, place: str) -> tuple[Sequence[Said], str]:
+    def poll(self, place: str) -> tuple[Sequence[ChatMessage], str]:
         """What people wrote in the channel and its threads behind that place (a time stamp of Slack's)."""
         try:
             if not place:
                 newest = self._call("conversations.history", channel=self.channel, limit=1).get("messages") or [{}]
                 return (), str(newest[0].get("latest_reply") or newest[0].get("ts") or "0.000001")
-            found: dict[str, Said] = {}
+            found: dict[str, ChatMessage] = {}
             last = place
             for root in self._history(_back(place)):
                 stamp = str(root.get("ts", ""))
@@ -144,7 +144,7 @@ class Slack:
     def close(self) -> None:
         """Nothing stays open."""
 
-    def _keep(self, found: dict[str, Said], message: Mapping[str, Any], thread: str, answers: int) -> None:
+    def _keep(self, found: dict[str, ChatMessage], message: Mapping[str, Any], thread: str, answers: int) -> None:
         """Keeps what a person wrote: nothing of ours, and nothing of another bot, which may answer to whatever is posted."""
         user = str(message.get("user") or "")
         if message.get("bot_id") or message.get("subtype") not in _PEOPLE or not user or self._is_mine(message):
@@ -152,7 +152,7 @@ class Slack:
         stamp = str(message["ts"])
         text = self._plain(str(message.get("text") or ""))
         if text:
-            found[stamp] = Said(f"slack.{self.channel}.{stamp}", self._name(user), text, "slack", thread, answers)
+            found[stamp] = ChatMessage(f"slack.{self.channel}.{stamp}", self._name(user), text, "slack", thread, answers)
 
     def _history(self, oldest: str) -> Iterator[Mapping[str, Any]]:
         cursor = ""
