@@ -216,7 +216,7 @@ def _find(environ: Mapping[str, str]) -> _HeadPlace | None:
     return _HeadPlace(os.path.realpath(git_dir), os.path.realpath(work_tree), commit, ref)
 
 
-def _seated(place: _Place, environ: Mapping[str, str]) -> Identity:
+def _seated(place: _HeadPlace, environ: Mapping[str, str]) -> Identity:
     return seated(place.git_dir, discovery.git_dirs(discovery.common(place.git_dir)), environ)
 
 
