@@ -7,15 +7,20 @@ who it was here before, and whether that process is still there.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gitcoord.agents.mailbox import Mailbox
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.core.names import show
-from gitcoord.errors import NotInitialised, Unreachable
+from gitcoord.core import leases
+from gitcoord.core.names import Resource, show
+from gitcoord.core.overlap import overlaps
+from gitcoord.errors import GitcoordError, Held, NotInitialised, Unreachable
+from gitcoord.machine.agents import THREADED
 from gitcoord.machine.identity import Binding
 from gitcoord.views.briefing import LIMIT, Briefing
 
+_CLEAR = "clear"
 _CLEARED = frozenset({"clear", "compact", "resume"})  # the same process may go on under another id
 _COPIED = "fork"
 _RESUMED = "resume"
@@ -79,7 +84,7 @@ def _settle(coordinator: Coordinator, source: str, named: str, *, away: bool) ->
     """Finds or makes the session; whether the branch has it."""
     mine = coordinator.parts.identity.get(named) if named else coordinator.parts.identity.of_agent(coordinator.actor.agent)
     if mine is None and source in _CLEARED:
-        mine = _same_process(coordinator)
+        mine = _same_process(coordinator, source)
     if mine is None and away and source != _COPIED:
         mine = _left_behind(coordinator)
     goes_on = mine is not None and (
@@ -93,15 +98,46 @@ def _settle(coordinator: Coordinator, source: str, named: str, *, away: bool) ->
     if away:
         coordinator.sessions.start_later()
         return False
+    if mine is None and source == _RESUMED and not named and _reopen(coordinator):
+        return True
     _, receipt = coordinator.sessions.start(named or None, new=source == _COPIED and mine is None, again=source == _RESUMED)
     return receipt.state != "queued"
 
 
-def _same_process(coordinator: Coordinator) -> Binding | None:
-    """The session that an agent of the same kind has here in the very same process."""
+def _same_process(coordinator: Coordinator, source: str) -> Binding | None:
+    """The session that an agent of the same kind has here in the very same process.
+
+    Where one process runs several sessions at once it tells nothing, unless there is only one and it was cleared just now.
+    """
     me = coordinator.actor
-    same = (one for one in coordinator.parts.identity.all() if (one.pid, one.born) == me.owner and one.agent and one.alive)
-    return next((one for one in same if set(one.agent) == set(me.agent)), None)
+    same = coordinator.parts.identity.of_process(me.agent, me.owner)
+    if THREADED & set(me.agent) and (source != _CLEAR or len(same) != 1):
+        return None
+    return next(iter(same), None)
+
+
+def _reopen(coordinator: Coordinator) -> bool:
+    """Goes on with the agent's session that had ended here, under its name and so with its mail, and claims again what it held, as
+    far as nobody else has that; False where there is none, or another has its name by now.
+    """
+    noted = coordinator.parts.identity.ended(coordinator.actor.agent)
+    if noted is None:
+        return False
+    session, held = noted
+    if coordinator.parts.identity.get(session) is not None:
+        return False
+    try:
+        coordinator.sessions.start(session)
+    except Held:
+        return False
+    with suppress(ValueError, GitcoordError):
+        state = coordinator.branch.view(fresh=False).state
+        now = coordinator.branch.time_now()
+        wanted = [Resource.read(one) for one in held]
+        free = [one for one in wanted if not any(overlaps(one, lease.resource) for lease in leases.live(state, now))]
+        if free:
+            coordinator.claims.acquire(free, reason="held before it was resumed")
+    return True
 
 
 def _left_behind(coordinator: Coordinator) -> Binding | None:

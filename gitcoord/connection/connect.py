@@ -33,7 +33,7 @@ from gitcoord.log.eventlog import EventLog
 from gitcoord.log.history import Bad, Checked
 from gitcoord.log.outcomes import Undoubted
 from gitcoord.machine import files
-from gitcoord.machine.agents import agent_name
+from gitcoord.machine.agents import THREADED, agent_name
 from gitcoord.machine.facts import Facts
 from gitcoord.machine.identity import Identity, owner, seated
 from gitcoord.machine.ids import digest
@@ -342,6 +342,9 @@ def find_actor(
     bindings = identity.all()
     if not agent and all(one.agent for one in bindings):
         agent = dict(client)
+    elif client and agent and not explicit and not THREADED & set(agent) and all(one.agent != agent for one in bindings):
+        # It goes on under another id than the one with which it started its server.
+        agent = next((one.agent for one in identity.of_process(agent, owner(environ))), agent)
     human = ""
     if explicit:
         session = names.parse_session(explicit)

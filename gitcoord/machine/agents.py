@@ -23,7 +23,9 @@ class Agent(NamedTuple):
     variable: the variable by which its sessions are bound; "" for one that has no sessions here. If it differs from `mark`, the
         commands that the agent runs find their session's id in it.
     mark: the variable that says no more to its commands than that it is at work; "" if there is none.
+    outer: the variable that tells the commands of a helper inside of a session which session that is; "" if there is none.
     pid: the variable that tells its commands the number of its process; "" if there is none.
+    threads: True if one process of it may run several sessions at once: then a process is nobody's identity.
     hook_has_id: True if its hooks, too, find the session's id in `variable`.
     hook_marks: the variables by which its hooks know that it called.
     rank: whose marks count: the agent's with the lowest rank. Agents run inside agents and find the outer ones' marks, too.
@@ -36,7 +38,9 @@ class Agent(NamedTuple):
     record: str = ""
     variable: str = ""
     mark: str = ""
+    outer: str = ""
     pid: str = ""
+    threads: bool = False
     hook_has_id: bool = False
     hook_marks: tuple[str, ...] = ()
     rank: int = 0
@@ -58,12 +62,12 @@ AGENTS = {
             programs=("claude",), in_project=(".claude",), in_home=(".claude",),
         ),
         Agent(
-            "codex", "Codex", "codex", "CODEX_THREAD_ID",
+            "codex", "Codex", "codex", "CODEX_THREAD_ID", outer="CODEX_SESSION_ID", threads=True,
             hook_has_id=True,
             programs=("codex",), in_project=(".codex",), in_home=(".codex",),
         ),
         Agent(
-            "copilot", "Copilot CLI", "copilot", "COPILOT_CLI", mark="COPILOT_CLI",
+            "copilot", "Copilot CLI", "copilot", "COPILOT_AGENT_SESSION_ID", mark="COPILOT_CLI",
             hook_marks=("COPILOT_CLI", "COPILOT_PROJECT_DIR", "COPILOT_PLUGIN_ROOT"), rank=1,
             programs=("copilot",), in_project=(".github/hooks", ".github/copilot"), in_home=(".copilot",),
         ),
@@ -82,7 +86,7 @@ AGENTS = {
             programs=("agy",), in_project=(".agents",),
         ),
         Agent(
-            "opencode", "opencode", "opencode", OWN_VARIABLE, mark="OPENCODE", rank=2,
+            "opencode", "opencode", "opencode", OWN_VARIABLE, mark="OPENCODE", threads=True, rank=2,
             programs=("opencode",), in_project=(".opencode",), in_home=(".config/opencode",),
         ),
         Agent("generic", "", "agent", OWN_VARIABLE),
@@ -99,6 +103,12 @@ SESSION_VARIABLES = {agent.variable: agent.record for agent in AGENTS.values() i
 last one is ours, which several share: there the record says no more than "agent".
 """
 
+OUTER = {agent.variable: agent.outer for agent in AGENTS.values() if agent.outer}
+"""For the variable by which an agent's sessions are bound, the one that tells its helpers whose they are, and counts before it."""
+
+THREADED = frozenset(agent.variable for agent in AGENTS.values() if agent.threads)
+"""The variables of the agents whose processes run several sessions at once."""
+
 MARKS = {agent.mark: agent for agent in _BY_RANK if agent.mark}
 """The variables by which agents say that they are at work, and which agent it is; the one whose mark counts most comes first."""
 
@@ -110,8 +120,9 @@ PIDS = tuple(agent.pid for agent in AGENTS.values() if agent.pid)
 
 
 def agent_ids(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the agent's variables that are set: the whole set, since agents run inside agents."""
-    return {name: environ[name] for name in SESSION_VARIABLES if environ.get(name)}
+    """Return the agent's variables that are set: the whole set, since agents run inside agents. A helper's are its session's."""
+    found = {name: environ.get(OUTER.get(name, ""), "") or environ.get(name, "") for name in SESSION_VARIABLES}
+    return {name: value for name, value in found.items() if value}
 
 
 def agent_name(environ: Mapping[str, str]) -> str | None:

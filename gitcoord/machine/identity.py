@@ -18,6 +18,7 @@ from gitcoord.core.names import Resource, is_session_name
 from gitcoord.machine import files, processes
 from gitcoord.machine.agents import MARKS, PIDS, agent_ids, agent_name
 
+_ENDED = 50  # sessions that have ended here and can be gone on with
 _LOST = 200  # lost leases of a session that are remembered; their commits have been pushed or given up long before
 
 
@@ -120,6 +121,11 @@ class Identity:
         """The binding of exactly that agent."""
         return next((one for one in self.all() if one.agent == dict(agent)), None) if agent else None
 
+    def of_process(self, agent: Mapping[str, str], owner: tuple[int, str]) -> list[Binding]:
+        """The bindings of agents of that kind, by the names of their variables, in that very process, the newest first."""
+        same = (one for one in self.all() if (one.pid, one.born) == owner and one.agent and one.alive)
+        return [one for one in same if set(one.agent) == set(agent)]
+
     def of_person(self) -> Binding | None:
         """The newest binding that no agent made."""
         return next((one for one in self.all() if not one.agent), None)
@@ -187,6 +193,18 @@ class Identity:
                 if note is not None and not processes.is_there(*note[0], noted):
                     found.append((note[1], max(0.0, time.time() - noted)))
         return found
+
+    def note_ended(self, binding: Binding) -> None:
+        """Notes the agent's session that ends now, and what it holds: an agent that is resumed goes on with it."""
+        folder = files.private_folder(self.own / "ended")
+        held = [entry.partition(" ")[2] for entry in self.held(binding.session)]
+        files.write_json(folder / f"{digest(binding.agent)}.json", {"session": binding.session, "held": held})
+        for path in sorted(folder.glob("*.json"), key=lambda path: path.lstat().st_mtime)[:-_ENDED]:
+            path.unlink(missing_ok=True)
+
+    def ended(self, agent: Mapping[str, str]) -> tuple[str, list[str]] | None:
+        """The session of that agent that has ended here, and what it held then; None for none."""
+        return files.read(self.own / "ended" / f"{digest(agent)}.json", _ended)
 
     def unbind(self, session: str) -> None:
         """Forgets it; in a sandbox that can only read it stays, as that of a run that is over."""
@@ -296,6 +314,21 @@ class Identity:
             with suppress(OSError):
                 files.private_folder(folder)
                 files.update(folder / f"{session}.json", _losses, merge)
+
+
+def digest(agent: Mapping[str, str]) -> str:
+    """Return the name of the file that tells of that agent's session."""
+    import hashlib  # here: a hook before an edit needs none
+
+    text = "\0".join(f"{name}={value}" for name, value in sorted(agent.items()))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+
+
+def _ended(value: Any) -> tuple[str, list[str]]:
+    session, held = str(value["session"]), files.texts(value["held"])
+    if not is_session_name(session):
+        raise ValueError("not a session's name")
+    return session, held
 
 
 def seated(git_dir: str, git_dirs: Iterable[str], environ: Mapping[str, str]) -> Identity:

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ from gitcoord.mcp.calls import Calls, Patience
 from gitcoord.mcp.outbox import EVERY, Errand
 from gitcoord.mcp.tools import TOOLS, At, Delivered, Tool
 from gitcoord.mcp.wire import Wire
-from gitcoord.mcp.workspace import Workspace
+from gitcoord.mcp.workspace import Workspace, environ_of
 
 BOARD = "gitcoord://board"
 BRIEFING = "gitcoord://briefing"
@@ -98,9 +98,13 @@ class Served:
                 group.cancel_scope.cancel()
 
     def _connect(
-        self, place: str, outbox: Path | None = None, rest: Callable[[float], None] | None = None
+        self,
+        place: str,
+        outbox: Path | None = None,
+        rest: Callable[[float], None] | None = None,
+        environ: Mapping[str, str] = os.environ,
     ) -> AbstractContextManager[Connection]:
-        return connect(place, os.environ, session=self._session, client=self._client, at=outbox, rest=rest)
+        return connect(place, environ, session=self._session, client=self._client, at=outbox, rest=rest)
 
     def _note_shown(self, line: str) -> None:
         """Notes what that answer has shown, now that it is out."""
@@ -129,7 +133,8 @@ class Served:
             if not isinstance(place, str):
                 return place
             ready = await self._calls.run(
-                lambda patience: self.carry_out(tool, given, place, until, patience), lambda: self._still_there(context, until)
+                lambda patience: self.carry_out(tool, given, place, until, patience, environ_of(params.meta, os.environ)),
+                lambda: self._still_there(context, until),
             )
         except GitcoordError as error:
             ready = Ready(answers.failure(error))
@@ -141,9 +146,19 @@ class Served:
             content=[types.TextContent(text=text)], structured_content=record, is_error=ready.answer.failed
         )  # fmt: skip
 
-    def carry_out(self, tool: Tool, given: schemas.Given, place: str, until: float, patience: Patience) -> Ready:
-        """What a tool gives for a call, in its turn. Raises GitcoordError where there is no repository."""
-        with self._connect(place, rest=patience.rest) as found:
+    def carry_out(
+        self,
+        tool: Tool,
+        given: schemas.Given,
+        place: str,
+        until: float,
+        patience: Patience,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Ready:
+        """What a tool gives for a call, in its turn. Raises GitcoordError where there is no repository. `environ`: with the
+        variables of the agent's session that calls.
+        """
+        with self._connect(place, rest=patience.rest, environ=environ) as found:
             self._errand.learn(found)
             coordinator = found.coordinator
             try:

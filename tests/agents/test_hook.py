@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from agent_player import Claude, Host
-from clones import Seat, Seats, file
+from clones import PROGRAM, Seat, Seats, at_work, file, until
 from remotes import Remote
+
+from gitcoord.machine.identity import Identity
 
 Agent = Callable[..., Claude]
 
@@ -90,6 +94,78 @@ def test_resumed_it_is_the_same_session_in_a_new_run(ada: Seat, agent: Agent) ->
     new.start("resume")
     assert (new.session, new.run != before) == ("main", True)
     assert held(ada) == [("file:x", "main", new.run)]
+
+
+def test_resumed_after_its_end_it_goes_on_with_its_mail_and_what_is_free_of_its_claims(ada: Seat, agent: Agent) -> None:
+    old = agent(ada)
+    old.arrive()
+    claim(old, "x", "y")
+    old.end()
+    old.settle()
+    other = agent(ada, "c-2")
+    other.arrive()
+    claim(other, "y")
+    with replace(ada, session=other.session).here() as found:
+        found.coordinator.messages.send("main", "while you were away", "")
+    new = agent(ada)  # the same id, another process
+    told = new.start("resume")
+    assert "You are session main." in told
+    assert "while you were away" in told
+    assert new.session == "main"
+    assert held(ada) == [("file:x", "main", new.run), ("file:y", "main-2", other.run)]
+
+
+def test_resumed_when_another_has_its_name_it_is_a_new_one(ada: Seat, agent: Agent) -> None:
+    old = agent(ada)
+    old.arrive()
+    old.end()
+    old.settle()
+    ada.ok("start", "main")
+    new = agent(ada)
+    assert "You are session main-2." in new.start("resume")
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_start_that_may_be_a_copys_waits_for_the_first_prompt(ada: Seat, agent: Agent, copied: bool) -> None:
+    """Claude Code resumes and copies with the same event."""
+    old = agent(ada)
+    old.arrive()
+    old.end()
+    old.settle()
+    new = agent(ada)
+    new.env = {"CLAUDE_ENV_FILE": "/home/x/.claude/session-env/c-2-copied/hook-0.sh"}
+    assert new.start("resume") == ""
+    assert sessions(ada) == {"main": "completed"}
+    new.env = {}
+    new.id = "c-2-copied" if copied else old.id
+    mine = "main-2" if copied else "main"
+    assert f"You are session {mine}." in new.prompt()
+    assert new.session == mine
+    assert new.prompt() == ""
+    assert sessions(ada) == ({"main": "completed", "main-2": "active"} if copied else {"main": "active"})
+
+
+def test_threads_of_one_process_never_take_each_others_session(ada: Seat, agent: Agent) -> None:
+    """What Codex's daemon sends: of two threads one ends and is resumed, a third one is new behind a `/clear`."""
+    host = agent(ada).host
+    acts: dict[str, set[str]] = {}
+    story = (
+        ("one", "SessionStart", "startup"), ("two", "SessionStart", "startup"), ("two", "SessionEnd", "other"),
+        ("two", "SessionStart", "resume"), ("one", "UserPromptSubmit", ""), ("three", "SessionStart", "clear"),
+        ("two", "UserPromptSubmit", ""), ("one", "UserPromptSubmit", ""),
+    )  # fmt: skip
+    for number, (thread, event, source) in enumerate(story):
+        more = {"turn_id": f"turn-{number}"} if event == "UserPromptSubmit" else {"source": source, "reason": source}
+        sent = {"session_id": thread, "hook_event_name": event, "cwd": str(ada.path), "transcript_path": "/rollout-1.jsonl", **more}
+        variables = {"GITCOORD_DESK": str(ada.outbox), "XDG_STATE_HOME": str(ada.outbox.parent / "state")}
+        ran = host.run([*PROGRAM, "hook"], json.dumps(sent), variables, Path("/"))
+        assert (ran.code, ran.err) == (0, "")
+        bound = Identity(ada.path / ".git").of_agent({"CODEX_THREAD_ID": thread})
+        assert (bound is None) == (event == "SessionEnd")
+        if bound is not None:
+            acts.setdefault(thread, set()).add(bound.session)
+    assert acts == {"one": {"main"}, "two": {"main-2"}, "three": {"main-3"}}
+    until(lambda: not at_work(ada), "the background never ended")
 
 
 def test_the_old_processs_end_does_not_end_the_resumed_session(ada: Seat, agent: Agent) -> None:
@@ -386,7 +462,7 @@ def test_an_agent_that_exports_no_id_is_known_by_its_mark_while_it_is_the_only_o
     from gitcoord.machine.identity import Binding, Identity, agent_name
 
     identity = Identity(ada.path / ".git")
-    identity.bind(Binding("alone", "r1", 1, "gone", str(ada.outbox), {"COPILOT_CLI": "id-1"}))
+    identity.bind(Binding("alone", "r1", 1, "gone", str(ada.outbox), {"COPILOT_AGENT_SESSION_ID": "id-1"}))
     identity.bind(Binding("other", "r2", 1, "gone", str(ada.outbox), {"CODEX_THREAD_ID": "id-2"}))
     assert agent_name({"COPILOT_CLI": "1"}) == "copilot"
     sitting = identity.sitting({"COPILOT_CLI": "1"})
@@ -402,5 +478,5 @@ def test_an_agent_that_exports_no_id_is_known_by_its_mark_while_it_is_the_only_o
     gemini = identity.sitting({"GEMINI_CLI": "1"})
     assert gemini is not None
     assert gemini.session == "twin"
-    identity.bind(Binding("second", "r3", 1, "gone", str(ada.outbox), {"COPILOT_CLI": "id-3"}))
+    identity.bind(Binding("second", "r3", 1, "gone", str(ada.outbox), {"COPILOT_AGENT_SESSION_ID": "id-3"}))
     assert identity.sitting({"COPILOT_CLI": "1"}) is None  # of two nobody can tell

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from remotes import Remote
 from gitcoord.connection.connect import connect
 from gitcoord.core.names import UNSAFE
 from gitcoord.errors import GitcoordError
+from gitcoord.machine import processes, whereabouts
+from gitcoord.machine.identity import Binding, Identity
 from gitcoord.mcp import schemas
 from gitcoord.mcp.answers import ToolAnswer
 from gitcoord.mcp.calls import Patience
@@ -245,6 +248,59 @@ def test_the_agent_that_started_it_acts(office: tuple[Seat, Seat]) -> None:
     play(story)
     assert seat.ok("whoami")["run_id"] == started["run_id"]
     assert [one["claimed_by"] for one in seat.ok("claims", "--mine")["claims"]] == ["claude"]
+
+
+def test_a_thread_that_each_call_names_acts_as_its_own_session(office: tuple[Seat, Seat]) -> None:
+    """Codex: many threads in one process, and a server that is started without the variables of any."""
+    ada = office[0]
+    for thread in ("t-1", "t-2"):
+        Seat(ada.path, ada.outbox, "", {"CODEX_THREAD_ID": thread}).ok("start", thread)
+
+    async def story() -> None:
+        async with serving(Seat(ada.path, ada.outbox)) as agent:
+            for thread, helper in (("t-1", "t-1"), ("t-2", "t-9"), ("t-1", "t-1")):
+                turn = {"session_id": thread, "thread_id": helper, "workspaces": {str(ada.path): {}}}
+                agent.meta = {"threadId": helper, "sessionId": thread, "x-codex-turn-metadata": turn}
+                assert (await agent.ok("heartbeat", action="x"))["session_id"] == thread
+
+    play(story)
+    assert len(ada.ok("status")["sessions"]) == 2
+
+
+def test_who_goes_on_under_another_id_is_known_by_its_process(office: tuple[Seat, Seat]) -> None:
+    """Claude Code after `/clear`: its server still has the first id."""
+    ada = office[0]
+    pid, born = os.getpid(), processes.born(os.getpid())
+    binding = Binding("ada-1", "", pid, born, str(ada.outbox), {"CLAUDE_CODE_SESSION_ID": "second"})
+    started = Seat(ada.path, ada.outbox, "", {"CLAUDE_CODE_SESSION_ID": "second"}).ok("start", "ada-1")
+    Identity(ada.path / ".git").bind(replace(binding, run_id=started["run_id"]))
+
+    async def story() -> None:
+        async with serving(Seat(ada.path, ada.outbox, "", {"CLAUDE_CODE_SESSION_ID": "first"})) as agent:
+            assert (await agent.ok("claim", resources=["a"]))["session_id"] == "ada-1"
+
+    play(story)
+
+
+def test_a_server_in_its_plugins_folder_acts_where_the_agents_hooks_were_or_says_that_it_can_not_tell(
+    office: tuple[Seat, Seat], tmp_path: Path
+) -> None:
+    """Copilot starts it there, and that folder may be a clone that coordinates, too."""
+    ada, ben = office
+    extra = {"COPILOT_AGENT_SESSION_ID": "g-1", "PLUGIN_ROOT": str(ben.path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    seat = Seat(ben.path, ada.outbox, "", extra)
+
+    async def story() -> None:
+        async with serving(seat) as agent:
+            said = await agent.call("claim", resources=["a"])
+            assert (said.failed, said.record["error"]) == (True, "bad_input")
+            assert "which project" in said.text
+            whereabouts.note("g-1", str(ada.path), seat.env)
+            Seat(ada.path, ada.outbox, "", extra).ok("start", "copilot")
+            assert (await agent.ok("claim", resources=["a"]))["session_id"] == "copilot"
+
+    play(story)
+    assert [one["claimed_by"] for one in ada.ok("claims")["claims"]] == ["copilot"]
 
 
 def test_an_agent_without_a_session_gets_one_and_only_one(office: tuple[Seat, Seat]) -> None:

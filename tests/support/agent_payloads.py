@@ -7,7 +7,7 @@ reads at that event (`None`: it reads nothing there, so nothing is printed).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gitcoord.agents.hook.event import NOTHING, HookAnswer
@@ -116,6 +116,10 @@ _CLAUDE = [
             model="m",
         )
         for source in ("startup", "resume", "clear", "compact", "fork")
+    ),
+    replace(
+        _claude("SessionStart", "start", (), {"source": "resume", "perhaps": "00c-2ff0"}, source="resume"),
+        environ={**_CLAUDE_ENV, "CLAUDE_ENV_FILE": "/home/x/.claude/session-env/00c-2ff0/sessionstart-hook-0.sh"},
     ),
     _claude(
         "UserPromptSubmit",
@@ -265,13 +269,13 @@ _COPILOT_ENV = {"COPILOT_CLI": "1", "CLAUDE_PROJECT_DIR": "/w", "COPILOT_PROJECT
 
 def _copilot(event: str, kind: str, says: Says, means: Mapping[str, Any] = {}, **more: Any) -> Sent:
     payload = {"hook_event_name": event, "session_id": "g-1", "timestamp": "2026-11-21T10:00:00Z", "cwd": "/w", **more}
-    known = {"agent": "copilot", "agent_id": "g-1", "ids": (("COPILOT_CLI", "g-1"),), "place": "/w", "kind": kind}
+    known = {"agent": "copilot", "agent_id": "g-1", "ids": (("COPILOT_AGENT_SESSION_ID", "g-1"),), "place": "/w", "kind": kind}
     return Sent("copilot", payload, {**known, **means}, says, _COPILOT_ENV)
 
 
 def _native(kind: str, says: Says, means: Mapping[str, Any] = {}, **more: Any) -> Sent:
     payload = {"sessionId": "g-1", "timestamp": 1795255200000, "cwd": "/w", **more}
-    known = {"agent": "copilot", "agent_id": "g-1", "ids": (("COPILOT_CLI", "g-1"),), "place": "/w", "kind": kind}
+    known = {"agent": "copilot", "agent_id": "g-1", "ids": (("COPILOT_AGENT_SESSION_ID", "g-1"),), "place": "/w", "kind": kind}
     return Sent("copilot", payload, {**known, **means}, says)
 
 

@@ -19,6 +19,8 @@ from clones import Seat
 from model_server import Call, ModelServer
 
 INSTALLED_WITHIN = 420.0  # seconds
+GITCOORD = Path(sys.executable).parent / "gitcoord"
+"""The program by its path: Codex's shells read a profile that may set another PATH."""
 WITHIN = 60.0  # seconds that a program has for a session: only a hang gets there
 _NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY")

@@ -34,9 +34,14 @@ class Agent:
     client: Client
     log: Path = field(default_factory=Path)
 
+    meta: dict[str, Any] | None = None
+    """What it says with each call besides."""
+
     async def call(self, tool: str, **given: Any) -> Said:
         """Calls a tool. The SDK holds what it gives against the schema."""
-        result = await self.client.call_tool(tool, {"from" if key == "from_" else key: value for key, value in given.items()})
+        arguments = {"from" if key == "from_" else key: value for key, value in given.items()}
+        meta: Any = self.meta
+        result = await self.client.call_tool(tool, arguments, meta=meta)
         [content] = result.content
         assert content.type == "text"
         assert isinstance(result.structured_content, dict)

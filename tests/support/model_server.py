@@ -19,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 PATIENCE = 60.0  # seconds: only a hang gets there
+WAIT = "made-up-wait"
+"""Marks a command that the model runs while it waits for something: no answer of the script is one with it."""
 _MARK = re.compile(r"\[\[([a-z0-9-]+)\]\]")
 _USAGE = {"input_tokens": 9, "output_tokens": 9}
 
@@ -34,11 +36,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Turn:
-    """What the model answers to one request. `first`: what the test does before it answers, so while the agent waits for it."""
+    """What the model answers to one request. `first`: what the test does before it answers, so while the agent waits for it.
+    `awaits`: words that the model must have read before; until then it calls `meanwhile`, a tool that does nothing (`WAIT` in it).
+    """
 
     text: str = ""
     calls: tuple[Call, ...] = ()
     first: Callable[[], object] | None = None
+    awaits: str = ""
+    meanwhile: Call | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class ModelServer:
             marks = _MARK.findall(text) if who == "user" else []
             if marks:
                 conversation, step = marks[-1], 0
-            elif who == "model":
+            elif who == "model" and WAIT not in text:
                 step += 1
         if not tools or conversation not in self._scripts:
             self.asides.append(body)
@@ -101,7 +107,9 @@ class ModelServer:
         request = Request(conversation, step, "\n".join(text for _, text in messages), tools, body)
         script = self._scripts[conversation]
         turn = script[step] if step < len(script) else Turn("There is no more.")
-        missing = [call.tool for call in turn.calls if call.tool not in tools]
+        if turn.meanwhile is not None and turn.awaits not in request.text:
+            return Turn(calls=(turn.meanwhile,))
+        missing = [call.tool for call in turn.calls if call.tool not in tools and "__" not in call.tool]
         if missing:
             self.failures.append(f"{conversation} {step}: no tool {missing} among {sorted(tools)}")
         with self._changed:
@@ -239,6 +247,9 @@ class _Handler(BaseHTTPRequestHandler):
         for each in turn.calls:
             names = {"id": f"fc_{_number()}", "call_id": f"call_{_number()}", "name": each.tool, "status": "completed"}
             text = each.text if each.text is not None else json.dumps(dict(each.given))
+            space, _, name = each.tool.rpartition("__")
+            if space:
+                names |= {"namespace": space, "name": name}
             if each.tool in free:
                 items.append({"type": "custom_tool_call", **names, "input": text})
             else:

@@ -5,7 +5,9 @@ Field names and limits are those of Claude Code 2.1, Codex 0.169 and Copilot CLI
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from gitcoord.agents.dialects import fields, patches
@@ -23,6 +25,7 @@ EVENTS: Mapping[str, Kind] = {
     "PreCompact": "compact",
 }
 TOOLS = frozenset({"Edit", "Write", "MultiEdit", "NotebookEdit"})
+_OWN_ID = re.compile(r"/session-env/([A-Za-z0-9-]{8,64})/[^/]*$")
 _SILENT = frozenset({"end", "compact"})  # what is printed at a PreCompact becomes part of the instructions for it
 
 
@@ -39,6 +42,15 @@ class Claude(Dialect):
         """Context and verdict in `hookSpecificOutput`, a word for the person beside it."""
         note = {"systemMessage": answer.note} if answer.note and occasion.event and occasion.kind not in _SILENT else {}
         return {**specific(occasion, answer), **note}
+
+    def read(self, payload: Mapping[str, Any], environ: Mapping[str, str]) -> Occasion:
+        """The start of a resumed session and that of its copy are the same (2.1): both come with the id of the resumed one,
+        and in the name of a file with that of the copy. Only the next prompt tells which it is.
+        """
+        found = super().read(payload, environ)
+        other = _OWN_ID.search(environ.get("CLAUDE_ENV_FILE", ""))
+        is_open = found.event == "SessionStart" and found.source == "resume" and other and other[1] != found.agent_id
+        return replace(found, perhaps=other[1]) if is_open and other else found
 
     def key(self, kind: Kind, payload: Mapping[str, Any]) -> str:
         """A prompt has an id of its own, too."""

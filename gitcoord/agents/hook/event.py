@@ -28,7 +28,7 @@ class Occasion:
     `resume`, `clear`, `compact`, `fork`; `logout` …); `paths`: the files of an edit, absolute or relative to `place`; `subagent`:
     a helper inside of the session called; `nagged`: it goes on only because a hook asked for it; `key`: what is the same in two
     calls for one event ("": nothing is); `asks`: its person can be asked about an edit; `project`: the folder that
-    the agent's variables name, "" for none.
+    the agent's variables name, "" for none; `perhaps`: another id that the session that starts may have instead, "" for none.
     """
 
     kind: Kind
@@ -44,6 +44,7 @@ class Occasion:
     key: str = ""
     asks: bool = False
     project: str = ""
+    perhaps: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from gitcoord.git import discovery, environment
 from gitcoord.git.discovery import WorkTree
 from gitcoord.guard import targets
 from gitcoord.machine import background, files, whereabouts
-from gitcoord.machine.agents import MARKS, SESSION_VARIABLES, agent_ids
+from gitcoord.machine.agents import MARKS, OUTER, SESSION_VARIABLES, agent_ids
 from gitcoord.machine.identity import Binding, Identity, owner, seated
 
 BRANCH = "coordination"
@@ -74,7 +74,7 @@ def find(occasion: Occasion, environ: Mapping[str, str]) -> list[tuple[Here, Occ
     its session's, wherever the agent stands: in the payload's folder, in the one that its variables name, or, where nobody
     coordinates in these, where the session was registered.
     """
-    kept = environment.outside(environ)
+    kept = {name: value for name, value in environment.outside(environ).items() if name not in OUTER.values() or not occasion.ids}
     kept |= {name: value for name, value in occasion.ids if name in SESSION_VARIABLES}
     agent = agent_ids(kept)
     if not agent and occasion.agent_id:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,8 @@ from gitcoord.core.names import LINE_LIMIT, show
 from gitcoord.core.overlap import covers
 from gitcoord.core.term import is_over
 from gitcoord.guard import cache, targets
-from gitcoord.machine import whereabouts
-from gitcoord.machine.identity import Binding
+from gitcoord.machine import files, whereabouts
+from gitcoord.machine.identity import Binding, digest
 from gitcoord.outbox import shown, spool
 from gitcoord.views import quoting
 
@@ -43,10 +45,14 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
         return _after_edit(here, occasion, takes=takes)
     if occasion.subagent or not is_first(here, occasion, payload):
         return NotedAnswer()
-    if occasion.kind == "start":
+    if occasion.kind == "start" and occasion.perhaps:
+        _put_off(here, occasion)
+        return NotedAnswer()
+    begun = occasion if occasion.kind == "start" else _put_off_before(here, occasion)
+    if begun is not None:
         from gitcoord.agents.hook import start  # here: only a start, and an edit in somebody's way, pays for the whole program
 
-        return start.start(here, occasion, takes=takes)
+        return start.start(here, begun, takes=takes)
     if here.binding is None:
         return NotedAnswer()
     if occasion.kind == "end":
@@ -57,6 +63,29 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
     beat(here.binding, "compacting" if occasion.kind == "compact" else "prompted")
     here.background()
     return _show(here, here.binding) if occasion.kind == "prompt" and takes else NotedAnswer()
+
+
+# --- a start that doesn't tell who starts ------------------------------------------------------------------------------
+
+
+def _put_off(here: Here, occasion: Occasion) -> None:
+    """Notes that a session starts which is either the resumed one or a copy of it: its first prompt tells."""
+    folder = files.private_folder(here.shared / "starting")
+    for one in (occasion.agent_id, occasion.perhaps):
+        files.write_json(folder / f"{digest({'id': one})}.json", [occasion.agent_id, occasion.perhaps])
+
+
+def _put_off_before(here: Here, occasion: Occasion) -> Occasion | None:
+    """The start that was put off until this prompt; None where none was."""
+    folder = here.shared / "starting"
+    if occasion.kind != "prompt" or not folder.is_dir():
+        return None
+    ids = files.read(folder / f"{digest({'id': occasion.agent_id})}.json", files.texts)
+    if ids is None:
+        return None
+    for one in ids:
+        (folder / f"{digest({'id': one})}.json").unlink(missing_ok=True)
+    return replace(occasion, kind="start", source="resume" if occasion.agent_id == ids[0] else "fork")
 
 
 # --- edits -------------------------------------------------------------------------------------------------------------
@@ -139,6 +168,8 @@ def _end(here: Here, binding: Binding, occasion: Occasion) -> NotedAnswer:
     """Ends exactly the run that this process is. The old process of a session that was resumed meanwhile ends nothing."""
     if occasion.source in _ENDS_NOTHING or ((binding.pid, binding.born) != here.owner() and binding.alive):
         return NotedAnswer()
+    with suppress(OSError):
+        here.identity.note_ended(binding)
     spool.end(binding)  # first: a session that is forgotten here and not ended there would be held for alive for long
     here.identity.forget(binding.session)
     here.identity.unbind(binding.session)

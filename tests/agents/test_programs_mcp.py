@@ -1,0 +1,44 @@
+"""The agents' own programs with gitcoord's tools: whichever door an agent comes through, it is one session."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent_programs import GITCOORD
+from model_server import WAIT, Call, Turn
+
+if TYPE_CHECKING:
+    from conftest import Day
+
+
+def test_codexs_tool_and_hooks_act_as_one_session(day: Day) -> None:
+    player = day.player("codex")
+    day.seat.git("config", "gitcoord.guard", "block")
+    settings = player.home / ".codex" / "config.toml"
+    settings.write_text(f'{settings.read_text()}\n[mcp_servers.gitcoord]\ncommand = "{GITCOORD}"\nargs = ["mcp"]\n')
+    edit = player.program.edit(str(day.free), "files", "changed")
+    claim = Turn(
+        calls=(Call("mcp__gitcoord__claim", {"resources": ["src/other.py"]}),),
+        awaits="- mcp__gitcoord",  # the server is started beside the session, and told of when it is there
+        meanwhile=player.program.shell(f": {WAIT}"),
+    )
+    mark = day.model.play("work", claim, *edit, "Done.")
+    player.run(f"{mark} work")
+    assert len(day.sessions()) == 1, player.log
+    assert day.free.read_text() == "changed\n", player.log
+    assert '"outcome":"held"' in day.model.shown("work")[-1], player.log
+
+
+def test_copilots_tool_acts_in_the_project_not_in_the_plugins_folder(day: Day, tmp_path: Path) -> None:
+    player = day.player("copilot")
+    plugin = tmp_path / "plugin"
+    plugin.mkdir()
+    server = {"command": str(GITCOORD), "args": ["mcp"], "cwd": str(plugin), "tools": ["*"], "env": {"PLUGIN_ROOT": str(plugin)}}
+    (player.home / ".copilot").mkdir()
+    (player.home / ".copilot" / "mcp-config.json").write_text(json.dumps({"mcpServers": {"gitcoord": server}}))
+    mark = day.model.play("work", Call("gitcoord-claim", {"resources": ["src/other.py"]}), "Done.")
+    player.run(f"{mark} work")
+    [mine] = day.sessions()
+    assert day.holders() == {"src/api.py": "ben", "src/other.py": mine}, player.log
