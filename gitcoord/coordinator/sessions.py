@@ -17,8 +17,10 @@ from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.records import Claim, Handoff, Message, Session
 from gitcoord.core.state import State
 from gitcoord.errors import GitcoordError, Held, NoSession, NotInitialised, Unknown, Unreachable
+from gitcoord.machine import agents
 from gitcoord.machine.identity import Binding
 
+_WISH = 56  # characters of a name that is made: there must be room for what tells two of them apart
 _LANDS_WITHIN = 60.0
 """Seconds after which the push of a process that was killed lands no more (seen: seconds)."""
 
@@ -146,9 +148,13 @@ class Sessions:
 
     @property
     def _wish(self) -> str:
-        """Return what a session without a name is called; it may be made of a branch's name, if that is no secret."""
+        """Return what a session without a name is called: by its branch or folder, if that is no secret, and an agent's also by
+        what the agent is called, so that others know who is who.
+        """
         actor = self.acting.actor
-        return "session" if secrecy.find(actor.wish) or secrecy.find(actor.branch or "") else actor.wish
+        wish = "session" if secrecy.find(actor.wish) or secrecy.find(actor.branch or "") else actor.wish
+        agent = agents.short_name(actor.agent_name) if actor.agent else ""
+        return f"{agent}-{wish}"[:_WISH].rstrip("-._") if agent and not wish.startswith(f"{agent}-") else wish
 
     def _described(self, capabilities: Sequence[str] = (), role: str | None = None, work: str | None = None) -> dict[str, Any]:
         actor = self.acting.actor

@@ -21,7 +21,7 @@ from gitcoord.core.entries import TakenEntry as TakenEntry
 from gitcoord.core.entries import TakenLease as TakenLease
 from gitcoord.core.entries import split as split
 from gitcoord.core.events import Clock
-from gitcoord.core.names import Resource, word
+from gitcoord.core.names import Resource, show, word
 from gitcoord.core.overlap import Nearby, overlaps
 from gitcoord.core.records import Claim, Mode
 from gitcoord.core.term import NO_GRACE as NO_GRACE
@@ -144,13 +144,22 @@ def holder_gone(state: State, lease: Claim) -> bool:
     return holder is None or not holder.live
 
 
+def holder(state: State, lease: Claim) -> str:
+    """Return the holder's name, and behind an agent's which agent it is and on which machine."""
+    known = state.sessions.get(lease.claimed_by)
+    if known is None or not known.agent:
+        return lease.claimed_by
+    machine = f" on {show(known.host, 60)}" if known.host else ""
+    return f"{lease.claimed_by} ({show(known.agent, 40)}{machine})"
+
+
 def words(state: State, lease: Claim, now: datetime) -> str:
     """Say that another's lease is in the way at that time, or still is although it is over."""
     if not is_over(lease, now):
-        return f"{lease.resource} is held by {lease.claimed_by} until {spell(lease.expires_at)} (fence {lease.fence})"
+        return f"{lease.resource} is held by {holder(state, lease)} until {spell(lease.expires_at)} (fence {lease.fence})"
     free = lease.expires_at if lease.offered_until is not None else lease.expires_at + state.rules.grace
     return (
-        f"the lease of {lease.claimed_by} on {lease.resource} ended {spell(lease.expires_at)} (fence {lease.fence}); "
+        f"the lease of {holder(state, lease)} on {lease.resource} ended {spell(lease.expires_at)} (fence {lease.fence}); "
         f"it can be taken from {spell(free)} on"
     )
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from gitcoord.core import leases
 from gitcoord.core.names import show, word
+from gitcoord.core.state import State
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import GitcoordError, Held, NotHeld
 from gitcoord.guard.check import GuardAnswer, Hindrance
@@ -19,7 +20,7 @@ def lines(said: GuardAnswer, *, why: bool = True) -> list[str]:
     `why`: with the holders' own words.
     """
     first = sorted(said.hindrances, key=lambda one: one.new)
-    found = [_line(one, why=why) for one in first[:SHOWN]]
+    found = [_line(one, said.state, why=why) for one in first[:SHOWN]]
     if len(first) > SHOWN:
         found.append(f"and {len(first) - SHOWN} more claims of others: gitcoord claims")
     for over in said.over[:SHOWN]:
@@ -40,8 +41,9 @@ def reasons(said: GuardAnswer) -> list[str]:
     return list(dict.fromkeys(f"{holder}: {show(text, 100)}" for holder, text in why if text))
 
 
-def _line(one: Hindrance, *, why: bool) -> str:
+def _line(one: Hindrance, state: State | None, *, why: bool) -> str:
     lease = one.lease
+    holder = leases.holder(state, lease) if state is not None else lease.claimed_by
     paths = ", ".join(show(path, 100) for path in one.paths[:SHOWN])
     if len(one.paths) > SHOWN:
         paths += f" and {len(one.paths) - SHOWN} more"
@@ -51,10 +53,10 @@ def _line(one: Hindrance, *, why: bool) -> str:
     said = f": {show(words, 100)}" if words and why else ""
     if one.over:
         return (
-            f"{paths}{what}{',' if one.new else ':'} the lease of {lease.claimed_by}{through} ended {spell(lease.expires_at)} "
+            f"{paths}{what}{',' if one.new else ':'} the lease of {holder}{through} ended {spell(lease.expires_at)} "
             f"(fence {lease.fence}), and its grace runs{said}"
         )
-    return f"{paths}{what} is held by {lease.claimed_by}{through} until {spell(lease.expires_at)} (fence {lease.fence}){said}"
+    return f"{paths}{what} is held by {holder}{through} until {spell(lease.expires_at)} (fence {lease.fence}){said}"
 
 
 def refusal(said: GuardAnswer, *, why: bool = True) -> GitcoordError:

@@ -9,6 +9,7 @@ Every hook loads this: the standard library only, and as little of it as can be.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -131,6 +132,12 @@ def agent_name(environ: Mapping[str, str]) -> str | None:
         if environ.get(variable):
             return record
     return next((agent.record for mark, agent in MARKS.items() if environ.get(mark)), None)
+
+
+def short_name(record: str | None) -> str:
+    """Return what an agent that records call so is called in the names of its sessions; "" for a person."""
+    known = next((agent.name for agent in AGENTS.values() if record and agent.record == record), record or "")
+    return re.sub(r"[^a-z0-9]+", "-", known.lower()).strip("-")[:20].rstrip("-")
 
 
 def find(environ: Mapping[str, str], top: str, home: str) -> dict[str, tuple[str, ...]]:

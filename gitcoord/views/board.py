@@ -148,7 +148,9 @@ def _text(value: str | None) -> str | None:
 
 
 def _where(session: Session) -> str | None:
-    parts = [part for part in (session.agent, session.branch and f"on branch {session.branch}", session.role) if part]
+    # A machine is named where it tells one agent from another.
+    agent = f"{session.agent} on {session.host}" if session.agent and session.host else session.agent
+    parts = [part for part in (agent, session.branch and f"on branch {session.branch}", session.role) if part]
     return inert(", ".join(parts)) if parts else None
 
 

@@ -66,13 +66,13 @@ def claim(claude: Claude, *names: str, **given: Any) -> int:
 def test_an_agent_that_starts_is_registered_and_briefed_and_types_as_that_session(ada: Seat, agent: Agent) -> None:
     claude = agent(ada)
     told = claude.start()
-    assert "You are session main" in told
+    assert "You are session claude-main" in told
     assert "gitcoord claim PATH" in told
     assert "begin -----" in told
     assert len(told.encode()) <= 4096
-    assert claude.gitcoord("whoami")["session_id"] == "main"
-    assert claude.gitcoord("claim", "x")["claims"][0]["claimed_by"] == "main"
-    assert sessions(ada) == {"main": "active"}
+    assert claude.gitcoord("whoami")["session_id"] == "claude-main"
+    assert claude.gitcoord("claim", "x")["claims"][0]["claimed_by"] == "claude-main"
+    assert sessions(ada) == {"claude-main": "active"}
     [record] = ada.ok("status")["sessions"]
     assert record["agent"] == "claude-code"
 
@@ -92,8 +92,8 @@ def test_resumed_it_is_the_same_session_in_a_new_run(ada: Seat, agent: Agent) ->
     before = old.run
     new = agent(ada)  # the same id, another process
     new.start("resume")
-    assert (new.session, new.run != before) == ("main", True)
-    assert held(ada) == [("file:x", "main", new.run)]
+    assert (new.session, new.run != before) == ("claude-main", True)
+    assert held(ada) == [("file:x", "claude-main", new.run)]
 
 
 def test_resumed_after_its_end_it_goes_on_with_its_mail_and_what_is_free_of_its_claims(ada: Seat, agent: Agent) -> None:
@@ -106,13 +106,13 @@ def test_resumed_after_its_end_it_goes_on_with_its_mail_and_what_is_free_of_its_
     other.arrive()
     claim(other, "y")
     with replace(ada, session=other.session).here() as found:
-        found.coordinator.messages.send("main", "while you were away", "")
+        found.coordinator.messages.send("claude-main", "while you were away", "")
     new = agent(ada)  # the same id, another process
     told = new.start("resume")
-    assert "You are session main." in told
+    assert "You are session claude-main." in told
     assert "while you were away" in told
-    assert new.session == "main"
-    assert held(ada) == [("file:x", "main", new.run), ("file:y", "main-2", other.run)]
+    assert new.session == "claude-main"
+    assert held(ada) == [("file:x", "claude-main", new.run), ("file:y", "claude-main-2", other.run)]
 
 
 def test_resumed_when_another_has_its_name_it_is_a_new_one(ada: Seat, agent: Agent) -> None:
@@ -120,9 +120,9 @@ def test_resumed_when_another_has_its_name_it_is_a_new_one(ada: Seat, agent: Age
     old.arrive()
     old.end()
     old.settle()
-    ada.ok("start", "main")
+    ada.ok("start", "claude-main")
     new = agent(ada)
-    assert "You are session main-2." in new.start("resume")
+    assert "You are session claude-main-2." in new.start("resume")
 
 
 @pytest.mark.parametrize("copied", [False, True])
@@ -135,14 +135,14 @@ def test_a_start_that_may_be_a_copys_waits_for_the_first_prompt(ada: Seat, agent
     new = agent(ada)
     new.env = {"CLAUDE_ENV_FILE": "/home/x/.claude/session-env/c-2-copied/hook-0.sh"}
     assert new.start("resume") == ""
-    assert sessions(ada) == {"main": "completed"}
+    assert sessions(ada) == {"claude-main": "completed"}
     new.env = {}
     new.id = "c-2-copied" if copied else old.id
-    mine = "main-2" if copied else "main"
+    mine = "claude-main-2" if copied else "claude-main"
     assert f"You are session {mine}." in new.prompt()
     assert new.session == mine
     assert new.prompt() == ""
-    assert sessions(ada) == ({"main": "completed", "main-2": "active"} if copied else {"main": "active"})
+    assert sessions(ada) == ({"claude-main": "completed", "claude-main-2": "active"} if copied else {"claude-main": "active"})
 
 
 def test_threads_of_one_process_never_take_each_others_session(ada: Seat, agent: Agent) -> None:
@@ -164,7 +164,7 @@ def test_threads_of_one_process_never_take_each_others_session(ada: Seat, agent:
         assert (bound is None) == (event == "SessionEnd")
         if bound is not None:
             acts.setdefault(thread, set()).add(bound.session)
-    assert acts == {"one": {"main"}, "two": {"main-2"}, "three": {"main-3"}}
+    assert acts == {"one": {"codex-main"}, "two": {"codex-main-2"}, "three": {"codex-main-3"}}
     until(lambda: not at_work(ada), "the background never ended")
 
 
@@ -175,25 +175,25 @@ def test_the_old_processs_end_does_not_end_the_resumed_session(ada: Seat, agent:
     new.start("resume")
     old.end()
     new.settle()
-    assert sessions(ada) == {"main": "active"}
-    assert held(ada) == [("file:x", "main", new.run)]
+    assert sessions(ada) == {"claude-main": "active"}
+    assert held(ada) == [("file:x", "claude-main", new.run)]
     new.end()
     new.settle()
-    assert sessions(ada) == {"main": "completed"}
+    assert sessions(ada) == {"claude-main": "completed"}
 
 
 def test_an_end_that_comes_late_ends_no_newer_run(ada: Seat, agent: Agent) -> None:
     old, new = agent(ada), agent(ada)
     old.arrive()
-    binding = old.own / "sessions" / "main.json"
+    binding = old.own / "sessions" / "claude-main.json"
     before = binding.read_text()
     new.start("resume")
     binding.write_text(before)  # the old process's hook had read it before the new one's wrote
     old.end()
     new.settle()
     ada.ok("sync")
-    assert sessions(ada) == {"main": "active"}
-    assert "end: main (too late: a newer run goes on)" in ada.git("log", "-1", "--format=%s", "origin/coordination")
+    assert sessions(ada) == {"claude-main": "active"}
+    assert "end: claude-main (too late: a newer run goes on)" in ada.git("log", "-1", "--format=%s", "origin/coordination")
 
 
 def test_cleared_the_same_session_goes_on_under_the_new_id(ada: Seat, agent: Agent) -> None:
@@ -205,8 +205,8 @@ def test_cleared_the_same_session_goes_on_under_the_new_id(ada: Seat, agent: Age
     second = agent(ada, "c-2", first.host)
     assert "You hold:" in second.start("clear")
     assert second.run == before
-    assert sessions(ada) == {"main": "active"}
-    assert held(ada) == [("file:x", "main", before)]
+    assert sessions(ada) == {"claude-main": "active"}
+    assert held(ada) == [("file:x", "claude-main", before)]
 
 
 def test_compacted_it_is_told_everything_again_in_the_same_run(ada: Seat, agent: Agent) -> None:
@@ -214,7 +214,7 @@ def test_compacted_it_is_told_everything_again_in_the_same_run(ada: Seat, agent:
     claude.arrive()
     before = claude.run
     assert claude.hook("PreCompact", trigger="auto") == {}
-    assert "You are session main" in claude.start("compact")
+    assert "You are session claude-main" in claude.start("compact")
     assert claude.run == before
 
 
@@ -222,9 +222,9 @@ def test_a_fork_is_a_session_of_its_own(ada: Seat, agent: Agent) -> None:
     first = agent(ada)
     first.arrive()
     second = agent(ada, "c-2", first.host)
-    assert "You are session main-2" in second.start("fork")
-    assert sessions(ada) == {"main": "active", "main-2": "active"}
-    assert (first.session, second.session) == ("main", "main-2")
+    assert "You are session claude-main-2" in second.start("fork")
+    assert sessions(ada) == {"claude-main": "active", "claude-main-2": "active"}
+    assert (first.session, second.session) == ("claude-main", "claude-main-2")
 
 
 def test_who_starts_where_the_last_agent_was_killed_goes_on_as_its_session(ada: Seat, agent: Agent) -> None:
@@ -234,17 +234,17 @@ def test_who_starts_where_the_last_agent_was_killed_goes_on_as_its_session(ada: 
     first.host.kill()
     second = agent(ada, "c-2")
     assert "You hold:" in second.start()
-    assert held(ada) == [("file:x", "main", second.run)]
+    assert held(ada) == [("file:x", "claude-main", second.run)]
 
 
 def test_two_agents_in_one_work_tree_are_two_sessions(ada: Seat, agent: Agent) -> None:
     first, second = agent(ada), agent(ada, "c-2")
     first.arrive()
     second.start()
-    assert (first.session, second.session) == ("main", "main-2")
+    assert (first.session, second.session) == ("claude-main", "claude-main-2")
     second.end()
     second.settle()
-    assert sessions(ada) == {"main": "active", "main-2": "completed"}
+    assert sessions(ada) == {"claude-main": "active", "claude-main-2": "completed"}
 
 
 AT_THE_SAME_TIME = """
@@ -267,7 +267,7 @@ def test_two_hook_files_for_one_event_do_the_work_once(ada: Seat, agent: Agent) 
     claude.hook("UserPromptSubmit", prompt="go on", prompt_id="p-2")
     claude.settle()
     with ada.here() as found:
-        spooled = [record["action"] for _, record in found.outbox.spooled().get("main", [])]
+        spooled = [record["action"] for _, record in found.outbox.spooled().get("claude-main", [])]
     told = spooled.count("prompted") or int(
         ada.git("log", "-1", "--format=%(trailers:key=Coord-Folded,valueonly)", "origin/coordination")
     )
@@ -291,18 +291,18 @@ def test_a_helper_inside_of_a_session_starts_and_ends_nothing_and_gets_no_messag
     assert claude.hook("SessionStart", source="startup", **helper) == {}
     assert sessions(ada) == {"ben": "active"}
     claude.arrive()
-    ben.ok("send", "main", "only for main")
+    ben.ok("send", "claude-main", "only for claude-main")
     claude.fetch()
     assert claude.hook("UserPromptSubmit", prompt="x", prompt_id="h", **helper) == {}
     assert claude.edit(str(ada.path / "f.txt"), "PostToolUse", **helper) == {}
     assert claude.hook("Stop", stop_hook_active=False, **helper) == {}
     assert claude.hook("SessionEnd", reason="other", **helper) == {}
     claude.settle()
-    assert sessions(ada)["main"] == "active"
-    assert "only for main" in claude.prompt()
+    assert sessions(ada)["claude-main"] == "active"
+    assert "only for claude-main" in claude.prompt()
     beats = ada.git("log", "--format=%(trailers:key=Coord-File,valueonly)", "origin/coordination").split()
     with ada.here() as found:
-        beats += [name for _, record in found.outbox.spooled().get("main", []) for name in record["files"]]
+        beats += [name for _, record in found.outbox.spooled().get("claude-main", []) for name in record["files"]]
     assert "f.txt" in beats  # what it touches counts as its session's
 
 
@@ -343,8 +343,8 @@ def test_a_call_that_is_not_for_us_loads_nothing_of_the_rest(ada: Seat, agent: A
 
 def test_a_new_clone_of_a_project_that_coordinates_takes_part(ada: Seat, agent: Agent, seats: Seats, file_remote: Remote) -> None:
     (ben,) = seats(file_remote, "ben")
-    assert "You are session main" in agent(ben).start()
-    assert sessions(ada) == {"main": "active"}
+    assert "You are session claude-main" in agent(ben).start()
+    assert sessions(ada) == {"claude-main": "active"}
 
 
 @pytest.mark.parametrize("off", [{"GITCOORD": "0"}, {"GITCOORD_HOOK": "1"}])
@@ -361,7 +361,7 @@ def test_the_payload_says_where_and_no_variable_of_git_does(ada: Seat, agent: Ag
     claude.cwd = ben.path
     claude.env = {"GIT_DIR": str(ben.path / ".git"), "GIT_WORK_TREE": str(ben.path), "GIT_INDEX_FILE": "/nowhere"}
     claude.arrive()
-    assert (ada.path / ".git/gitcoord/sessions/main.json").exists()
+    assert (ada.path / ".git/gitcoord/sessions/claude-main.json").exists()
     assert not (ben.path / ".git/gitcoord").exists()
 
 

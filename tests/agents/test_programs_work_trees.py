@@ -38,10 +38,10 @@ def test_what_it_and_its_helper_do_in_work_trees_is_its_sessions(day: Day) -> No
         "Done.",
     )
     player.run(f"{mark} work", "--allowedTools", "Bash", "Read", "Edit", "Write", "Agent", "EnterWorktree")
-    assert list(day.sessions()) == ["main"], (day.sessions(), player.log)
+    assert list(day.sessions()) == ["claude-main"], (day.sessions(), player.log)
     assert "held: file:src/new.py" in day.model.shown("helper")[-1], player.log
     last = day.model.shown("work")[-1]
     assert "worktrees/two" in last, player.log
-    assert "is held by main" not in last, player.log
+    assert "is held by claude-main" not in last, player.log
     assert "no session is known" not in last, player.log
     until(day.ended, "it never ended")

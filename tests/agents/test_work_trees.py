@@ -17,7 +17,7 @@ from guards import commit
 
 @pytest.fixture
 def office(pair: tuple[Seat, Seat]) -> Iterator[tuple[Claude, Seat]]:
-    """An agent at work as `main`, which holds src/api.py; `ben` holds src/b.py, and the guard blocks."""
+    """An agent at work as `claude-main`, which holds src/api.py; `ben` holds src/b.py, and the guard blocks."""
     ada, ben = pair
     commit(ada, "files", "src/api.py", "src/b.py")
     ada.git("push", "--quiet", "origin", "HEAD")
@@ -26,7 +26,7 @@ def office(pair: tuple[Seat, Seat]) -> Iterator[tuple[Claude, Seat]]:
     claude.arrive()
     with replace(ben, session="ben").here() as found:
         found.coordinator.claims.acquire(file("src/b.py"))
-    with replace(ada, session="main").here() as found:
+    with replace(ada, session="claude-main").here() as found:
         found.coordinator.claims.acquire(file("src/api.py"))
     claude.look()
     (claude.own / "synced").touch()  # no hook of a test begins what it doesn't ask for
@@ -62,13 +62,13 @@ def test_in_another_work_tree_of_the_clone_it_is_itself(office: tuple[Claude, Se
     claude.seat.git("worktree", "add", "--quiet", "-b", "two", str(tree))
     assert edit(claude, tree, tree / "src/api.py", **helper) is None  # its own claim stands in nobody's way
     assert edit(claude, tree, tree / "src/b.py", **helper) == "deny"
-    assert typed(claude, tree, "whoami")["session_id"] == "main"
+    assert typed(claude, tree, "whoami")["session_id"] == "claude-main"
     typed(claude, tree, "claim", "src/new.py")
-    assert live(ben) >= {"main"}
-    assert not any(name.startswith(("two", "main-")) for name in live(ben))
+    assert live(ben) >= {"claude-main"}
+    assert not any(name.startswith(("two", "claude-main-")) for name in live(ben))
     if not helper:
         claude.send({**claude.payload("SessionEnd", reason="other"), "cwd": str(tree)})
-        until(lambda: "main" not in live(ben), "it never ended")
+        until(lambda: "claude-main" not in live(ben), "it never ended")
 
 
 def test_in_a_repository_inside_of_the_project_it_goes_on(office: tuple[Claude, Seat]) -> None:
@@ -78,14 +78,14 @@ def test_in_a_repository_inside_of_the_project_it_goes_on(office: tuple[Claude, 
     git(nested, "init", "--quiet")
     (nested / "b.py").write_text("theirs")
     with ben.here() as found:
-        found.coordinator.messages.send("main", "the schema moved", "")
+        found.coordinator.messages.send("claude-main", "the schema moved", "")
     assert edit(claude, nested, nested / "b.py") is None
     assert edit(claude, nested, claude.seat.path / "src/b.py") == "deny"
     claude.fetch()
     said = claude.send({**claude.payload("UserPromptSubmit", prompt="x", prompt_id="p-9"), "cwd": str(nested)})
     assert "the schema moved" in json.dumps(said)
     claude.send({**claude.payload("SessionEnd", reason="other"), "cwd": str(nested)})
-    until(lambda: "main" not in live(ben), "it never ended")
+    until(lambda: "claude-main" not in live(ben), "it never ended")
 
 
 def test_an_edit_from_elsewhere_is_judged_where_the_file_lies(office: tuple[Claude, Seat], tmp_path: Path) -> None:

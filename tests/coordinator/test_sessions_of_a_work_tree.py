@@ -134,8 +134,8 @@ def test_under_an_agent_writing_starts_a_session_and_says_so(ada: Seat) -> None:
     agent = Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-1"})
     ran = agent.run("claim", "x", "--json")
     assert ran.code == 0
-    assert "started session main" in ran.err
-    assert ran.json["claims"][0]["claimed_by"] == "main"
+    assert "started session codex-main" in ran.err
+    assert ran.json["claims"][0]["claimed_by"] == "codex-main"
 
 
 def test_a_person_beside_an_agent_writes_as_themselves(ada: Seat) -> None:
@@ -165,18 +165,18 @@ def test_linked_work_trees_are_different_seats(ada: Seat, tmp_path: Path) -> Non
 def test_an_agent_in_a_container_does_not_become_the_one_outside(ada: Seat) -> None:
     """Its process can't be seen from there: it counts as alive, until nothing was heard of it for half an hour."""
     outside = Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-1"})
-    assert outside.ok("start")["session_id"] == "main"
+    assert outside.ok("start")["session_id"] == "codex-main"
     outside.ok("claim", "x")
-    binding = ada.path / ".git" / "gitcoord" / "sessions" / "main.json"
+    binding = ada.path / ".git" / "gitcoord" / "sessions" / "codex-main.json"
     noted = json.loads(binding.read_text())
     binding.write_text(json.dumps({**noted, "born": f"elsewhere:{noted['born']}"}))
     inside = Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-2"})
-    assert inside.ok("start")["session_id"] == "main-2"
+    assert inside.ok("start")["session_id"] == "codex-main-2"
     assert inside.run("claim", "x").code == 3
     inside.ok("end")
-    for path in (ada.path / ".git" / "gitcoord").rglob("main.json"):
+    for path in (ada.path / ".git" / "gitcoord").rglob("codex-main.json"):
         os.utime(path, (0, 0))
-    assert Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-3"}).ok("start")["session_id"] == "main"
+    assert Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-3"}).ok("start")["session_id"] == "codex-main"
 
 
 @pytest.mark.parametrize("words", [("claim", "x"), ("end",)])

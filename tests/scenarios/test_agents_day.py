@@ -49,18 +49,18 @@ def test_an_agents_day(clones: tuple[Seat, Seat, list[Host]], file_remote: Remot
     ada_seat.git("config", "gitcoord.guard", "block")
 
     # Ben's agent starts and claims; Ada's is told so when it starts, and can't edit that file.
-    assert "You are session main." in ben.start()
+    assert "You are session claude-main." in ben.start()
     ben.gitcoord("claim", "src/api.py", "--reason", "the new parser")
     ben.hidden = box  # the claim was made by a tool outside: inside none is granted
     told = ada.start()
-    assert "You are session main-2." in told
-    assert "file:src/api.py by main until" in told
+    assert "You are session claude-main-2." in told
+    assert "file:src/api.py by claude-main until" in told
     denied = ada.edit(str(ada_seat.path / "src/api.py"))
     assert denied["permissionDecision"] == "deny"
-    assert "held by main" in denied["permissionDecisionReason"]
+    assert "held by claude-main" in denied["permissionDecisionReason"]
 
     # It asks; Ben's agent is about to stop, answers instead, and Ada's is told the answer.
-    ada.gitcoord("send", "main", "may I have src/api.py?", "--type", "question")
+    ada.gitcoord("send", "claude-main", "may I have src/api.py?", "--type", "question")
     ada.stop()
     ben.fetch()
     asked = json.dumps(ben.stop())
@@ -69,7 +69,7 @@ def test_an_agents_day(clones: tuple[Seat, Seat, list[Host]], file_remote: Remot
     ben.settle()
     assert ben.stop(nagged=True) == {}
     ada.fetch()
-    assert "main (answer): at noon" in ada.prompt()
+    assert "claude-main (answer): at noon" in ada.prompt()
 
     # Ben's agent crashes; the next one in that work tree goes on as the same session, and hands the work over.
     first = ben.run
@@ -78,10 +78,10 @@ def test_an_agents_day(clones: tuple[Seat, Seat, list[Host]], file_remote: Remot
     hosts[1] = Host(ben_seat)
     ben = Claude(ben_seat, "b-2", hosts[1], env=ben.env, hidden=box)
     told = ben.start()
-    assert "You are session main." in told
+    assert "You are session claude-main." in told
     assert "You hold:" in told
     assert ben.run != first
-    ben.gitcoord("handoff", "main-2", "--next", "the tests of the parser")
+    ben.gitcoord("handoff", "claude-main-2", "--next", "the tests of the parser")
     ben.fetch()
     ada.fetch()
     assert "the tests of the parser" in ada.prompt()
@@ -97,18 +97,19 @@ def test_an_agents_day(clones: tuple[Seat, Seat, list[Host]], file_remote: Remot
     ada_seat.git("fetch", "--quiet", "origin", "coordination:refs/remotes/origin/coordination")
     subjects = ada_seat.git("log", "--reverse", "--format=%s", "origin/coordination").splitlines()
     wanted = [
-        "start: main", "claim: file src/api.py by main until", "start: main-2", "message: main-2 to main: may I have src/api.py?",
-        "read: main takes 1 message", "message: main to main-2: at noon", "read: main-2 takes 1 message", "resume: main",
-        "handoff: ", "end: main", "end: main-2",
+        "start: claude-main", "claim: file src/api.py by claude-main until", "start: claude-main-2",
+        "message: claude-main-2 to claude-main: may I have src/api.py?", "read: claude-main takes 1 message",
+        "message: claude-main to claude-main-2: at noon", "read: claude-main-2 takes 1 message", "resume: claude-main",
+        "handoff: ", "end: claude-main", "end: claude-main-2",
     ]  # fmt: skip
     places = [next((n for n, subject in enumerate(subjects) if subject.startswith(one)), -1) for one in wanted]
     assert -1 not in places, (subjects, places)
-    assert subjects[-1].startswith("end: main-2") or subjects[-2].startswith("end: main-2")
+    assert subjects[-1].startswith("end: claude-main-2") or subjects[-2].startswith("end: claude-main-2")
     board = ada_seat.git("show", "origin/coordination:STATUS_BOARD.md")
-    assert "main-2" in board
+    assert "claude-main-2" in board
     assert ada_seat.git("ls-tree", "-r", "--name-only", "origin/coordination", "claims/", "waiting/") == ""
     runs = ada_seat.git(
-        "log", "--format=%(trailers:key=Coord-Run,valueonly)", "--grep=^Coord-Session: main$", "origin/coordination"
+        "log", "--format=%(trailers:key=Coord-Run,valueonly)", "--grep=^Coord-Session: claude-main$", "origin/coordination"
     )
     assert len({line for line in runs.splitlines() if line}) == 2
     assert ada_seat.ok("verify")["ok"]

@@ -35,9 +35,9 @@ def peers(
         rows = [
             [
                 one.session_id, stands[one.session_id], one.current_work or "", one.role or "", ", ".join(one.capabilities),
-                one.repo or "", spell(one.last_heartbeat),
+                one.repo or "", one.agent or "", one.host or "", spell(one.last_heartbeat),
             ]
             for one in others
         ]  # fmt: skip
         with others_words():
-            table(["SESSION", "STATUS", "WORK", "ROLE", "CAN", "REPO", "LAST HEARD"], rows)
+            table(["SESSION", "STATUS", "WORK", "ROLE", "CAN", "REPO", "AGENT", "MACHINE", "LAST HEARD"], rows)
