@@ -157,17 +157,17 @@ def bare(tmp_path: Path) -> Path:
     return create_bare(tmp_path / "bare.git")
 
 
+def _clone(remote: Remote, where: Path, *, email: str | None = None) -> Path:
+    where.parent.mkdir(parents=True, exist_ok=True)
+    flags = [*remote.flags, *(("-c", f"user.email={email}") if email else ())]
+    git(where.parent, "clone", "--quiet", *flags, remote.url, str(where))
+    return where
+
+
 @pytest.fixture
 def clone() -> Clone:
     """Clones a remote."""
-
-    def make(remote: Remote, where: Path, *, email: str | None = None) -> Path:
-        where.parent.mkdir(parents=True, exist_ok=True)
-        flags = [*remote.flags, *(("-c", f"user.email={email}") if email else ())]
-        git(where.parent, "clone", "--quiet", *flags, remote.url, str(where))
-        return where
-
-    return make
+    return _clone
 
 
 @pytest.fixture
@@ -180,16 +180,26 @@ def seats(tmp_path: Path, clone: Clone) -> Seats:
     return make
 
 
-@pytest.fixture
-def pair(file_remote: Remote, seats: Seats) -> tuple[Seat, Seat]:
-    """Two clones of one file remote on two machines, the branch made, `ada` and `ben` started."""
-    ada, ben = seats(file_remote, "ada", "ben")
+def _make_pair(remote: Remote, folder: Path, clone: Clone) -> tuple[Seat, Seat]:
+    ada, ben = (Seat(clone(remote, folder / name), folder / "outboxes" / name) for name in ("ada", "ben"))
     with ada.here() as found:
         found.coordinator.setup.init()
     for seat in (ada, ben):
         with seat.here() as found:
             found.coordinator.sessions.start(seat.path.name)
     return ada, ben
+
+
+@pytest.fixture
+def pair(file_remote: Remote, tmp_path: Path, clone: Clone) -> tuple[Seat, Seat]:
+    """Two clones of one file remote on two machines, the branch made, `ada` and `ben` started."""
+    return _make_pair(file_remote, tmp_path, clone)
+
+
+@pytest.fixture(scope="module")
+def lookers(remotes: RemoteFactory, tmp_path_factory: pytest.TempPathFactory) -> tuple[Seat, Seat]:
+    """Such a pair for all tests of a module that change nothing."""
+    return _make_pair(remotes.make("file"), tmp_path_factory.mktemp("lookers"), _clone)
 
 
 @pytest.fixture

@@ -63,9 +63,9 @@ LONG = "x" * 10_000
         (("-C", "/nowhere/at/all", "status"), "not a folder"),
     ],
 )
-def test_bad_input_is_exit_2_with_a_reason(pair: tuple[Seat, Seat], file_remote: Remote, words: tuple[str, ...], part: str) -> None:
-    ada, _ = pair
-    before = git(file_remote.path, "for-each-ref")
+def test_bad_input_is_exit_2_with_a_reason(lookers: tuple[Seat, Seat], words: tuple[str, ...], part: str) -> None:
+    ada, _ = lookers
+    before = ada.git("ls-remote", "origin")
     ran = ada.run(*words)
     assert ran.code == 2, ran
     assert ran.err.startswith("error: ")
@@ -74,7 +74,7 @@ def test_bad_input_is_exit_2_with_a_reason(pair: tuple[Seat, Seat], file_remote:
     assert len(ran.err) < 2500
     as_json = ada.run("--json", *words)
     assert as_json.json["exit_code"] == 2
-    assert git(file_remote.path, "for-each-ref") == before
+    assert ada.git("ls-remote", "origin") == before
 
 
 def test_outside_of_a_repository_it_says_so(tmp_path: Path, pair: tuple[Seat, Seat]) -> None:

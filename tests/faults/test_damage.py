@@ -51,8 +51,13 @@ def objects_of(seat: Seat) -> dict[str, str]:
     return {what: seat.git("rev-parse", name) for what, name in names.items()}
 
 
-@pytest.mark.parametrize("damage", [gone, cut, emptied, other])
-@pytest.mark.parametrize("what", ["commit", "an older commit", "a much older commit", "tree", "folder", "record"])
+@pytest.mark.parametrize(
+    ("what", "damage"),
+    [
+        ("commit", gone), ("commit", other), ("an older commit", cut), ("a much older commit", gone), ("tree", emptied),
+        ("folder", gone), ("record", cut), ("record", other),
+    ],
+)  # fmt: skip
 def test_a_damaged_object_is_fetched_again(what: str, damage: Callable[[Path], None], pair: tuple[Seat, Seat]) -> None:
     ada, _ = pair
     oid = objects_of(ada)[what]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from forkserver import Press
 from gits import git
@@ -23,6 +23,7 @@ from gitcoord.connection.connect import Connection, connect
 from gitcoord.core.names import Resource
 
 PROGRAM = [sys.executable, "-m", "gitcoord"]
+_MAIN = "import sys; from gitcoord.main import main; sys.exit(main())"
 PRESS: list[Press] = []
 """What runs the program without paying for Python's start (`press`); none: each run is started the plain way."""
 PATIENCE = 120.0  # seconds: only a hang gets there
@@ -65,6 +66,13 @@ class Seat:
     outbox: Path
     session: str = ""
     extra: dict[str, str] = field(default_factory=dict)
+    prelude: ClassVar[str] = ""
+    """Python that the program runs before anything else."""
+
+    @property
+    def program(self) -> list[str]:
+        """What starts the program there."""
+        return [sys.executable, "-c", f"{self.prelude}\n{_MAIN}"] if self.prelude else PROGRAM
 
     @property
     def env(self) -> dict[str, str]:
@@ -74,17 +82,16 @@ class Seat:
     def start(self, *args: str, stdin: int | None = subprocess.DEVNULL, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Starts the program and does not wait."""
         who = ["--session", self.session] if self.session else []
-        return subprocess.Popen(
-            [*PROGRAM, *who, *args], cwd=cwd or self.path, env=self.env, text=True, encoding="utf-8", errors="surrogateescape",
-            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        pipes: dict[str, Any] = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        pipes |= {"cwd": cwd or self.path, "env": self.env, "text": True, "encoding": "utf-8", "errors": "surrogateescape"}
+        forked = PRESS[0].start([*who, *args], prelude=self.prelude, **pipes) if PRESS else None
+        return forked or subprocess.Popen([*self.program, *who, *args], **pipes)
 
     def run(self, *args: str, stdin: str | None = None, cwd: Path | None = None) -> Ran:
         """Runs the program to its end. A traceback in front of a user is a bug, whatever the test is about."""
         who = ["--session", self.session] if self.session else []
-        given = {"cwd": cwd or self.path, "env": self.env, "stdin": stdin, "seconds": PATIENCE}
-        plain = type(self).start is not Seat.start  # another way of starting it is meant
-        done = PRESS[0].run([*who, *args], **given) if PRESS and not plain else None
+        given = {"cwd": cwd or self.path, "env": self.env, "stdin": stdin, "seconds": PATIENCE, "prelude": self.prelude}
+        done = PRESS[0].run([*who, *args], **given) if PRESS else None
         if done is not None:
             code, out, err = done[0], _text(done[1]), _text(done[2])
         else:
