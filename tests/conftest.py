@@ -30,7 +30,7 @@ else:
 
 # `quick` looks at the same examples every time; `--hypothesis-profile=thorough` at many new ones. Nothing here is timed.
 _STEADY = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
-hypothesis.settings.register_profile("quick", derandomize=True, database=None, max_examples=50, **_STEADY)
+hypothesis.settings.register_profile("quick", derandomize=True, database=None, max_examples=30, **_STEADY)
 hypothesis.settings.register_profile("thorough", max_examples=2000, **_STEADY)
 hypothesis.settings.load_profile("quick")
 
@@ -198,7 +198,7 @@ def pair(file_remote: Remote, tmp_path: Path, clone: Clone) -> tuple[Seat, Seat]
 
 @pytest.fixture(scope="module")
 def lookers(remotes: RemoteFactory, tmp_path_factory: pytest.TempPathFactory) -> tuple[Seat, Seat]:
-    """Such a pair for all tests of a module that change nothing."""
+    """Such a pair for all tests of a module that leave nothing behind."""
     return _make_pair(remotes.make("file"), tmp_path_factory.mktemp("lookers"), _clone)
 
 

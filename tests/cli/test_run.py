@@ -74,13 +74,15 @@ def begin(
     """Starts `run` with a command in Python, and waits until that is there. `env`: of `run` alone; `agreed`: the remote tells the
     time that this sets.
     """
-    extra = {} if env is None else env
-    program = [sys.executable, "-c", AND_THE_REMOTE if agreed else UNDER_FAKETIME] if env else PROGRAM
-    plain = ["env", *(f"--unset={name}" for name in extra)] if env else []
-    child = subprocess.Popen(
-        [*program, "run", *words, "--", *plain, *PY, script, str(note)], cwd=seat.path, env={**seat.env, **extra}, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    if env is None:
+        child = seat.start("run", *words, "--", *PY, script, str(note))
+    else:
+        plain = ["env", *(f"--unset={name}" for name in env)]
+        child = subprocess.Popen(
+            [sys.executable, "-c", AND_THE_REMOTE if agreed else UNDER_FAKETIME, "run", *words, "--", *plain, *PY, script, str(note)],
+            cwd=seat.path, env={**seat.env, **env}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
     until(lambda: note.exists() or child.poll() is not None, "the command never began")
     assert note.exists(), child.communicate()
     return Running(child, int(note.read_text()))
@@ -139,8 +141,8 @@ def test_the_command_knows_its_fences_and_acts_as_the_session(pair: tuple[Seat, 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_the_exit_code_is_the_commands(pair: tuple[Seat, Seat], words: list[str], code: int) -> None:
-    ada, ben = pair
+def test_the_exit_code_is_the_commands(lookers: tuple[Seat, Seat], words: list[str], code: int) -> None:
+    ada, ben = lookers
     odd = ada.path / "odd"  # may be run, and can't be
     odd.write_bytes(b"\x7fELF")
     odd.chmod(0o755)
@@ -164,8 +166,8 @@ def test_the_exit_code_is_the_commands(pair: tuple[Seat, Seat], words: list[str]
     ],
     ids=" ".join,
 )
-def test_what_is_not_clear_is_exit_2_and_claims_nothing(pair: tuple[Seat, Seat], words: tuple[str, ...]) -> None:
-    ada, ben = pair
+def test_what_is_not_clear_is_exit_2_and_claims_nothing(lookers: tuple[Seat, Seat], words: tuple[str, ...]) -> None:
+    ada, ben = lookers
     tip = ben.ok("status")["tip"]
     ran = ada.run(*words)
     assert ran.code == 2, ran

@@ -172,7 +172,7 @@ def test_taker_that_is_killed_at_any_step_took_all_or_nothing(
     ben.session = "ben"
     dice, kinds, step = random.Random(7), set[str](), 0
     while True:
-        step += dice.randint(1, 3 if request.config.getoption("--every-step") else 8)
+        step += dice.randint(1, 3 if request.config.getoption("--every-step") else 14)
         offer = ada.ok("handoff", "anyone", "--next", "the rest")
         ran = mould.run(ben, "take", offer["id"], "--json", kill_at=step)
         held = {one["resource_name"]: (one["claimed_by"], one["fence"]) for one in cat.ok("claims")["claims"]}

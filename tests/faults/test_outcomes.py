@@ -243,7 +243,7 @@ def _read_only(remote: Remote) -> Iterator[str]:
         git(remote.path, "config", "--unset", setting)
 
 
-@pytest.mark.usually("http-protected branch", "ssh-read only", "git-read only", "http-read only")
+@pytest.mark.usually("http-protected branch", "ssh-read only")
 @pytest.mark.parametrize("way", [_protected, _read_only], ids=["protected branch", "read only"])
 def test_a_refusal_is_told_with_its_words_and_nothing_is_lost(
     way: Callable[[Remote], object], office: tuple[Seat, Seat], remote: Remote

@@ -89,7 +89,7 @@ def test_a_message_that_its_author_left_empty_gives_the_commit_up(day: Day) -> N
 @pytest.mark.parametrize(
     ("settings", "editor", "words"),
     [
-        ({}, ":", ()), ({"core.commentChar": ";"}, ":", ("-v",)), ({"core.commentChar": "auto"}, ":", ()),
+        ({"core.commentChar": ";"}, ":", ("-v",)), ({"core.commentChar": "auto"}, ":", ()),
         ({"core.commentChar": "auto"}, 'sed -i "/^;/!d" "$1"', ("--amend", "-v")),
         ({}, ":", ("-s",)), ({"commit.template": "../form"}, ":", ()), ({"core.commentString": "//"}, ":", ()),
         ({"core.commentChar": "//"}, ":", ("-v",)),

@@ -84,44 +84,44 @@ def test_tools_are_few_and_their_schemas_are_valid(office: tuple[Seat, Seat], le
     play(story)
 
 
-@pytest.mark.parametrize(
-    ("tool", "given", "said"),
-    [
-        ("claim", {}, "resources"),
-        ("claim", {"resources": []}, "resources"),
-        ("claim", {"resources": ["a"], "mode": "mine"}, "mode"),
-        ("claim", {"resources": ["a"], "brake": 3}, "brake"),
-        ("claim", {"resources": ["../outside"]}, "outside of this work tree"),
-        ("claim", {"resources": ["a\x1b[31mb"]}, "U+001B"),
-        ("claim", {"resources": ["x" * 600]}, "512"),
-        ("claim", {"resources": ["a"], "ttl": "soon"}, "not a duration"),
-        ("claim", {"resources": ["a"], "wait_seconds": -1}, "wait_seconds"),
-        ("release", {}, "all"),
-        ("release", {"resources": ["a"], "all": True}, "all"),
-        ("send", {"message": "hm"}, "to whom"),
-        ("send", {"to": "ADA", "message": "hm"}, "not a session name"),
-        ("send", {"to": "gitcoord", "message": "hm"}, "reserved"),
-        ("send", {"to": "ben", "message": " \n "}, "words"),
-        ("send", {"to": "ben", "message": "x", "subject": "a\nb"}, "one plain line"),
-        ("send", {"message": "yes", "reply_to": "9999"}, "no message 9999"),
-        ("send", {"message": "yes", "answer": "approve"}, "reply_to"),
-        ("ask", {"question": "?"}, "resource"),
-        ("ask", {"question": "?", "to": "ben", "resource": "a"}, "resource"),
-        ("ask", {"question": "\n", "to": "ben"}, "words"),
-        ("heartbeat", {"eta": "later"}, "later"),
-        ("heartbeat", {"files": ["/etc/passwd"]}, "outside of this work tree"),
-        ("inbox", {"limit": 0}, "limit"),
-        ("inbox", {"from": 7}, "from"),
-    ],
-)
-def test_bad_input_is_an_error_with_a_reason(office: tuple[Seat, Seat], tool: str, given: dict[str, Any], said: str) -> None:
+BAD = [
+    ("claim", {}, "resources"),
+    ("claim", {"resources": []}, "resources"),
+    ("claim", {"resources": ["a"], "mode": "mine"}, "mode"),
+    ("claim", {"resources": ["a"], "brake": 3}, "brake"),
+    ("claim", {"resources": ["../outside"]}, "outside of this work tree"),
+    ("claim", {"resources": ["a\x1b[31mb"]}, "U+001B"),
+    ("claim", {"resources": ["x" * 600]}, "512"),
+    ("claim", {"resources": ["a"], "ttl": "soon"}, "not a duration"),
+    ("claim", {"resources": ["a"], "wait_seconds": -1}, "wait_seconds"),
+    ("release", {}, "all"),
+    ("release", {"resources": ["a"], "all": True}, "all"),
+    ("send", {"message": "hm"}, "to whom"),
+    ("send", {"to": "ADA", "message": "hm"}, "not a session name"),
+    ("send", {"to": "gitcoord", "message": "hm"}, "reserved"),
+    ("send", {"to": "ben", "message": " \n "}, "words"),
+    ("send", {"to": "ben", "message": "x", "subject": "a\nb"}, "one plain line"),
+    ("send", {"message": "yes", "reply_to": "9999"}, "no message 9999"),
+    ("send", {"message": "yes", "answer": "approve"}, "reply_to"),
+    ("ask", {"question": "?"}, "resource"),
+    ("ask", {"question": "?", "to": "ben", "resource": "a"}, "resource"),
+    ("ask", {"question": "\n", "to": "ben"}, "words"),
+    ("heartbeat", {"eta": "later"}, "later"),
+    ("heartbeat", {"files": ["/etc/passwd"]}, "outside of this work tree"),
+    ("inbox", {"limit": 0}, "limit"),
+    ("inbox", {"from": 7}, "from"),
+]
+
+
+def test_bad_input_is_an_error_with_a_reason(office: tuple[Seat, Seat]) -> None:
     async def story() -> None:
         async with serving(office[0]) as agent:
-            answer = await agent.call(tool, **{"from_" if key == "from" else key: value for key, value in given.items()})
-            assert answer.failed
-            assert (answer.record["error"], answer.record["exit_code"]) == ("bad_input", 2)
-            assert said in answer.text
-            assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", answer.text)
+            for tool, given, said in BAD:
+                answer = await agent.call(tool, **{"from_" if key == "from" else key: value for key, value in given.items()})
+                assert answer.failed, (tool, given)
+                assert (answer.record["error"], answer.record["exit_code"]) == ("bad_input", 2), (tool, given)
+                assert said in answer.text, (tool, given)
+                assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", answer.text), (tool, given)
 
     play(story)
 
