@@ -69,18 +69,25 @@ LASTS = f"{WAITS}\nwhile True: time.sleep(60)"
 
 
 def begin(
-    seat: Seat, note: Path, *words: str, script: str = LASTS, env: dict[str, str] | None = None, agreed: bool = False
+    seat: Seat,
+    note: Path,
+    *words: str,
+    script: str = LASTS,
+    env: dict[str, str] | None = None,
+    agreed: bool = False,
+    inherits: bool = False,
 ) -> Running:
     """Starts `run` with a command in Python, and waits until that is there. `env`: of `run` alone; `agreed`: the remote tells the
-    time that this sets.
+    time that this sets; `inherits`: it has what this process has set for signals.
     """
-    if env is None:
+    if env is None and not inherits:
         child = seat.start("run", *words, "--", *PY, script, str(note))
     else:
-        plain = ["env", *(f"--unset={name}" for name in env)]
+        given = env or {}
+        program = [sys.executable, "-c", AND_THE_REMOTE if agreed else UNDER_FAKETIME] if given else PROGRAM
+        unset = ["env", *(f"--unset={name}" for name in given)] if given else []
         child = subprocess.Popen(
-            [sys.executable, "-c", AND_THE_REMOTE if agreed else UNDER_FAKETIME, "run", *words, "--", *plain, *PY, script, str(note)],
-            cwd=seat.path, env={**seat.env, **env}, text=True,
+            [*program, "run", *words, "--", *unset, *PY, script, str(note)], cwd=seat.path, env={**seat.env, **given}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
     until(lambda: note.exists() or child.poll() is not None, "the command never began")
@@ -303,7 +310,7 @@ def test_an_ignored_hangup_stays_ignored(pair: tuple[Seat, Seat], tmp_path: Path
     ada, ben = pair
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
     try:
-        running = begin(ada, tmp_path / "pid", "--claim", "slot:x")
+        running = begin(ada, tmp_path / "pid", "--claim", "slot:x", inherits=True)
     finally:
         signal.signal(signal.SIGHUP, before)
     running.child.send_signal(signal.SIGHUP)
