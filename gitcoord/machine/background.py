@@ -21,21 +21,22 @@ EVERY = 15.0
 _STAMP = "synced"  # its time says when the last one began, or when the next one will
 
 
-def begin(folder: Path, work_tree: str, environ: Mapping[str, str], *, now: bool = False) -> bool:
+def begin(folder: Path, work_tree: str, environ: Mapping[str, str], *, now: bool = False, wait: float = 0.0) -> bool:
     """Have it done for the clone whose folder of ours that is; return False where one is about to begin that will do it. `now`: at
-    once, whatever went before. `environ`: without what ties git to a repository.
+    once, whatever went before. `wait`: seconds that its end is waited for, at most, where it begins at once. `environ`: without
+    what ties git to a repository.
     """
     files.private_folder(folder)
     with files.locked(folder):
-        wait = 0.0 if now else _pause(folder / _STAMP)
-        if wait is None:
+        pause = 0.0 if now else _pause(folder / _STAMP)
+        if pause is None:
             return False
         files.touch(folder / _STAMP)
-        if wait:
+        if pause:
             with suppress(OSError):
-                os.utime(folder / _STAMP, (time.time() + wait, time.time() + wait))
-    program = processes.of_ours(*_words(work_tree)) if not wait else _later(work_tree, wait)
-    processes.detach(program, {**environ, "GITCOORD_HOOK": "1"})
+                os.utime(folder / _STAMP, (time.time() + pause, time.time() + pause))
+    program = processes.of_ours(*_words(work_tree)) if not pause else _later(work_tree, pause)
+    processes.detach(program, {**environ, "GITCOORD_HOOK": "1"}, wait=0.0 if pause else wait)
     return True
 
 

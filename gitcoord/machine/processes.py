@@ -6,6 +6,7 @@ shares the folder) nobody can tell whether the process is there, and whoever can
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import time
@@ -113,9 +114,9 @@ def of_ours(*words: str, first: str = "") -> list[str]:
     return [sys.executable, "-E", "-P", "-c", f"import sys; sys.path.append({place!r}){then}; {main}", *words]
 
 
-def detach(argv: Sequence[str], env: Mapping[str, str]) -> None:
+def detach(argv: Sequence[str], env: Mapping[str, str], *, wait: float = 0.0) -> None:
     """Starts a process that nobody waits for and that keeps nobody's pipes open; not in the work tree: its files are no modules
-    of ours. It is no part of what a `run` has started.
+    of ours. It is no part of what a `run` has started. `wait`: seconds that its end is waited for all the same, at most.
     """
     import subprocess  # here: a hook that starts nothing doesn't pay for it
 
@@ -123,6 +124,9 @@ def detach(argv: Sequence[str], env: Mapping[str, str]) -> None:
         list(argv), env={**env, "GITCOORD_RUNS": ""}, cwd="/", start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    if wait:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(wait)
     child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it
 
 

@@ -54,6 +54,25 @@ def leases(seat: Seat) -> dict[str, str]:
 # --- messages ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_prompt_after_a_pause_and_a_stop_look_at_the_branch_first(office: tuple[Claude, Seat]) -> None:
+    claude, ben = office
+    send(ben, "claude-main", "the schema moved")
+    claude.settle()  # nobody has looked for long
+    assert "the schema moved" in claude.prompt()
+    send(ben, "claude-main", "which port?", type="question")
+    assert "which port?" in json.dumps(claude.stop())
+
+
+def test_an_edit_of_a_large_file_is_guarded_too(office: tuple[Claude, Seat]) -> None:
+    claude, ben = office
+    claude.seat.git("config", "gitcoord.guard", "block")
+    claim(ben, "src/api.py")
+    claude.look()
+    given = {"tool_input": {"file_path": str(claude.seat.path / "src/api.py"), "content": "x" * 2_000_000}, "tool_name": "Write"}
+    said = claude.hook("PreToolUse", tool_use_id="t-1", **given)
+    assert said["hookSpecificOutput"]["permissionDecision"] == "deny"
+
+
 def test_a_message_is_told_at_the_next_prompt_once_and_marked_shown(office: tuple[Claude, Seat]) -> None:
     claude, ben = office
     send(ben, "claude-main", "the schema moved", "to version 4")

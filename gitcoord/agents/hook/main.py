@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-_INPUT = 1 << 20  # bytes of a payload; a larger one is read to its end, and not looked at
+_INPUT = 1 << 25  # bytes of a payload: a whole file may be in it; a larger one is read to its end, and not looked at
 _DRAINED = 1 << 26  # bytes that are read of it at most
 _READ_SECONDS = 5.0  # who calls a hook has its payload ready
 

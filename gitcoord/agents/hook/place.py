@@ -62,9 +62,9 @@ class Here:
         """The agent's process."""
         return owner(self.environ)
 
-    def background(self, *, now: bool = False) -> None:
-        """Has the rest done by a process that nobody waits for."""
-        background.begin(self.shared, self.near.work_tree, self.environ, now=now)
+    def background(self, *, now: bool = False, wait: float = 0.0) -> None:
+        """Has the rest done by another process. `wait`: seconds that this one waits for it at most, where it begins at once."""
+        background.begin(self.shared, self.near.work_tree, self.environ, now=now, wait=wait)
 
 
 def find(occasion: Occasion, environ: Mapping[str, str]) -> list[tuple[Here, Occasion]]:

@@ -1,7 +1,8 @@
 """A hook does here what each step of an agent's session needs. This module loads the standard library only; what needs the whole
 program is in `start` and `edit`.
 
-No step waits for the network, but the start (shortly) and an edit that is to be denied (to make sure). Helpers inside of a session
+No step waits for the network, but the start, a prompt after a pause and a stop (shortly), and an edit that is to be denied (to make
+sure). Helpers inside of a session
 are guarded and counted as it is; they start nothing, end nothing and get no messages.
 """
 
@@ -32,6 +33,7 @@ from gitcoord.machine.identity import Binding, digest
 from gitcoord.outbox import shown, spool
 from gitcoord.views import quoting
 
+_LOOK = 2.0  # seconds that a prompt and a stop wait for one look at the branch
 _ROOM = 4096  # bytes that one hook puts into an agent's context (protocol, section 9)
 _ENDS_SHOWN = 5  # leases that are about to run out, of which one hook tells
 _ENDS_NOTHING = frozenset({"clear", "resume"})  # the agent's process goes on, under another id
@@ -61,7 +63,7 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
         return _stop(here, here.binding, occasion, takes=takes)
     here.mailbox.touch()
     beat(here.binding, "compacting" if occasion.kind == "compact" else "prompted")
-    here.background()
+    here.background(wait=_LOOK if occasion.kind == "prompt" else 0.0)  # after a pause nothing that came meanwhile lies here yet
     return _show(here, here.binding) if occasion.kind == "prompt" and takes else NotedAnswer()
 
 
@@ -157,10 +159,13 @@ def _tell_holders(here: Here, binding: Binding, wanted: list[Target]) -> None:
 def _stop(here: Here, binding: Binding, occasion: Occasion, *, takes: bool) -> NotedAnswer:
     """The agent goes on once if it is asked something; else it waits for its person."""
     here.mailbox.touch()
-    said = _show(here, binding, asking=True) if takes and not occasion.nagged else NotedAnswer()
+    listens = takes and not occasion.nagged
+    if listens:
+        here.background(now=True, wait=_LOOK)  # it is the last step at which a question of this turn can be told
+    said = _show(here, binding, asking=True) if listens else NotedAnswer()
     if said.answer is NOTHING:
         beat(binding, "waiting", "person")
-    here.background()
+        here.background()
     return said
 
 
