@@ -12,9 +12,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from clones import PRESS, Clock, Clone, Seat, Seats
+from clones import FORK_SERVER, Clock, Clone, Seat, Seats
 from environment import seal
-from forkserver import Press
+from forkserver import ForkServer
 from gits import git
 from remotes import KINDS, Remote, RemoteFactory, create_bare
 
@@ -107,10 +107,10 @@ def sealed_process(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytes
                 patch.setenv(name, value)
         time.tzset()
         if not pytestconfig.getoption("--plain-starts"):
-            PRESS.append(Press())
+            FORK_SERVER.append(ForkServer())
         yield home
-        while PRESS:
-            PRESS.pop().close()
+        while FORK_SERVER:
+            FORK_SERVER.pop().close()
     time.tzset()
 
 

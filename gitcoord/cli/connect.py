@@ -171,7 +171,7 @@ def out(text: str) -> None:
 def quote(lines: Sequence[str]) -> None:
     """Lines with others' words, on stderr; between marks for an agent."""
     if options.agent and lines and not options.quiet:
-        print(quoting.fenced((show(line, 400) for line in lines), secrets.token_hex(16)), end="", file=sys.stderr)
+        print(quoting.quoted((show(line, 400) for line in lines), secrets.token_hex(16)), end="", file=sys.stderr)
     else:
         for line in lines:
             say(line)

@@ -105,7 +105,7 @@ def brief(
     foot = "gitcoord inbox takes the messages; gitcoord handoffs and gitcoord status show the rest.\n"
     room = limit - len(head.encode()) - quoting.size(nonce) - len(foot.encode())
     lines = _fit(found, room, nonce)
-    return Briefing(head + quoting.fenced(lines, nonce) + foot, counts, remembered, tuple(lines))
+    return Briefing(head + quoting.quoted(lines, nonce) + foot, counts, remembered, tuple(lines))
 
 
 def letter(one: Message, *, again: bool = False) -> str:

@@ -20,7 +20,7 @@ def end(nonce: str) -> str:
     return f"----- {nonce} end -----\n"
 
 
-def fenced(lines: Iterable[str], nonce: str) -> str:
+def quoted(lines: Iterable[str], nonce: str) -> str:
     """The lines, each inert already, between the marks. `nonce`: what the marks are made of, new and random each time."""
     body = "".join(f"{line}\n" for line in lines) or "nothing to tell\n"
     # Nobody can have guessed it; but nothing shall hang on that.
@@ -29,4 +29,4 @@ def fenced(lines: Iterable[str], nonce: str) -> str:
 
 def size(nonce: str) -> int:
     """The bytes of a fence without what is in it."""
-    return len(fenced(["x"], nonce).encode()) - 2
+    return len(quoted(["x"], nonce).encode()) - 2

@@ -1,4 +1,4 @@
-"""What agents are told by their hooks while they work: messages once and fenced, what others hold, what is asked of them."""
+"""What agents are told by their hooks while they work: messages once and quoted, what others hold, what is asked of them."""
 
 from __future__ import annotations
 

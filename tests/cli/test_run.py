@@ -459,7 +459,7 @@ def test_what_left_the_command_ends_with_the_lease_and_nothing_else_does(
 
 
 @pytest.mark.parametrize("how", ["kill -9", "ends"])
-def test_what_left_the_command_is_ended_by_the_warden_and_named_at_a_good_end(
+def test_what_left_the_command_is_ended_by_the_reaper_and_named_at_a_good_end(
     pair: tuple[Seat, Seat], tmp_path: Path, how: str
 ) -> None:
     ada, _ = pair

@@ -150,7 +150,7 @@ def test_a_day_of_ten_sessions_tells_one_of_them_only_what_concerns_it(tmp_path:
         assert not any("note " in line or "part" in line for line in hand.lines)
         mailbox.done(hand)
         if hand.lines:
-            sizes.append(len(quoting.fenced(hand.lines, "0" * 32).encode()) + 100)
+            sizes.append(len(quoting.quoted(hand.lines, "0" * 32).encode()) + 100)
     assert mine == 18  # all that was to it or to all
     print(f"a day of ten sessions: {story.state.seq} events; told to one: {sum(sizes)} bytes in {len(sizes)} injections")
     assert max(sizes) <= 4096

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from forkserver import Press
+from forkserver import ForkServer
 from gits import git
 from remotes import Remote, living
 
@@ -24,8 +24,8 @@ from gitcoord.core.names import Resource
 
 PROGRAM = [sys.executable, "-m", "gitcoord"]
 _MAIN = "import sys; from gitcoord.main import main; sys.exit(main())"
-PRESS: list[Press] = []
-"""What runs the program without paying for Python's start (`press`); none: each run is started the plain way."""
+FORK_SERVER: list[ForkServer] = []
+"""What runs the program without paying for Python's start (`forkserver`); none: each run is started the plain way."""
 PATIENCE = 120.0  # seconds: only a hang gets there
 
 
@@ -84,14 +84,14 @@ class Seat:
         who = ["--session", self.session] if self.session else []
         pipes: dict[str, Any] = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         pipes |= {"cwd": cwd or self.path, "env": self.env, "text": True, "encoding": "utf-8", "errors": "surrogateescape"}
-        forked = PRESS[0].start([*who, *args], prelude=self.prelude, **pipes) if PRESS else None
+        forked = FORK_SERVER[0].start([*who, *args], prelude=self.prelude, **pipes) if FORK_SERVER else None
         return forked or subprocess.Popen([*self.program, *who, *args], **pipes)
 
     def run(self, *args: str, stdin: str | None = None, cwd: Path | None = None) -> Ran:
         """Runs the program to its end. A traceback in front of a user is a bug, whatever the test is about."""
         who = ["--session", self.session] if self.session else []
         given = {"cwd": cwd or self.path, "env": self.env, "stdin": stdin, "seconds": PATIENCE, "prelude": self.prelude}
-        done = PRESS[0].run([*who, *args], **given) if PRESS else None
+        done = FORK_SERVER[0].run([*who, *args], **given) if FORK_SERVER else None
         if done is not None:
             code, out, err = done[0], _text(done[1]), _text(done[2])
         else:

@@ -31,7 +31,7 @@ _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 _PIPE = 60_000  # bytes that a pipe takes at once
 
 
-class Press:
+class ForkServer:
     """The test's side. `busy` runs are somebody else's matter."""
 
     def __init__(self) -> None:

@@ -76,5 +76,5 @@ def _once(said: check.GuardAnswer) -> str:
     again = f"The same edit again goes through, and {holders} will be told."
     reason = f"gitcoord: {'; '.join(words.lines(said, why=False))}. {again} Better first: {ways}"
     why = words.reasons(said)
-    fenced = "\n" + quoting.fenced([f"- {line}" for line in why], secrets.token_hex(16)) if why else ""
-    return reason + fenced if len(reason + fenced) <= WORDS else reason
+    quoted = "\n" + quoting.quoted([f"- {line}" for line in why], secrets.token_hex(16)) if why else ""
+    return reason + quoted if len(reason + quoted) <= WORDS else reason

@@ -49,7 +49,7 @@ class Occasion:
 
 @dataclass(frozen=True)
 class HookAnswer:
-    """What the agent is told. `context`: text for the model, bounded and fenced already; `verdict` and `reason`: about the edit,
+    """What the agent is told. `context`: text for the model, bounded and quoted already; `verdict` and `reason`: about the edit,
     the reason in our words, another session's only behind a fence; `note`: a line for the person; `go_on`: at a stop, that the
     agent shall go on with `context`.
     """

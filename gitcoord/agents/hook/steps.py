@@ -206,7 +206,7 @@ def _show(here: Here, binding: Binding, *, asking: bool = False) -> NotedAnswer:
     if not hand.lines and not ends:
         mailbox.done(hand)
         return NotedAnswer()
-    text = head + quoting.fenced([*(f"- {line}" for line in ends), *hand.lines], nonce) + (foot if hand.asks else "")
+    text = head + quoting.quoted([*(f"- {line}" for line in ends), *hand.lines], nonce) + (foot if hand.asks else "")
     return NotedAnswer(HookAnswer(context=text, go_on=asking), lambda: _shown(here, binding, hand, ends))
 
 

@@ -143,7 +143,7 @@ class Child:
         self.group = self._process.pid
         self._hand_over()
         try:
-            self._warden = subprocess.Popen(
+            self._reaper = subprocess.Popen(
                 [sys.executable, "-I", "-S", reaper.__file__, str(self.group), str(kill_after), marks.command],
                 cwd="/", env={},
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -183,7 +183,7 @@ class Child:
 
     def strays(self) -> dict[int, str]:
         """Return what the command has started, has left its group and still lives: names by pid."""
-        helpers = frozenset({self._warden.pid})
+        helpers = frozenset({self._reaper.pid})
         return reaper.strays(self.group, self._marks.command, owner=os.getpid(), own=self._marks.own, helpers=helpers)
 
     def close(self) -> None:
@@ -193,12 +193,12 @@ class Child:
             while not self._is_over():
                 self.wait(_POLL)
         finally:
-            assert self._warden.stdin
+            assert self._reaper.stdin
             with suppress(OSError):
-                self._warden.stdin.write(b"o")
-                self._warden.stdin.flush()
-            self._warden.stdin.close()
-            self._warden.wait()
+                self._reaper.stdin.write(b"o")
+                self._reaper.stdin.flush()
+            self._reaper.stdin.close()
+            self._reaper.wait()
             self._take_back()
             self._close_terminal()
 
