@@ -23,7 +23,7 @@ from gitcoord.outbox import spool
 _SECONDS = 8.0  # all that a hook may take, whatever happens
 
 
-class _Over(BaseException):
+class _TimeIsUp(BaseException):
     """Its time is over. No error that anybody on the way could take for one of his own."""
 
 
@@ -34,7 +34,7 @@ def alone() -> Iterator[int]:
     """
 
     def over(*_: object) -> None:
-        raise _Over("it was not done in time")
+        raise _TimeIsUp("it was not done in time")
 
     out = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -62,7 +62,7 @@ def answer(payload: Mapping[str, Any], named: str, environ: Mapping[str, str], o
         for here, part in places:  # all are done, also where something is said already: the first that has an answer gives it
             said = _beside(said, steps.take(here, part, payload, takes=said.answer is NOTHING and dialect.takes(occasion)))
         _print(dialect.write(occasion, said.answer), said, out)
-    except (Exception, _Over) as error:
+    except (Exception, _TimeIsUp) as error:
         with contextlib.suppress(OSError):  # closed: it was answered
             _print(dialect.write(occasion, NOTHING), NotedAnswer(), out)
         _log(places[0][0], occasion, f"{type(error).__name__}: {error}")
