@@ -10,7 +10,7 @@ by one process, in a tree with beacons:
     pytest -p mutate --reached FILE
 
 `FILE` has a line of JSON for each test: its name, its seconds, the places that it reached (children's work included). A broken
-place is noticed when one of these tests fails or doesn't end.
+place is noticed when one of these tests fails. Time that runs out is no notice.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class _Follower:
 
 
 def _noticed(tree: Path, tests: list[str], limit: float) -> str:
-    """Return the first of the tests that fails, "" if none does."""
+    """Return the first of the tests that fails, "" if none does, "(out of time)" if that isn't known."""
     names = tree / "names"
     names.write_text("\n".join(tests))
     words = [".venv/bin/python", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "-rfE", f"@{names}"]
@@ -254,7 +254,7 @@ def _noticed(tree: Path, tests: list[str], limit: float) -> str:
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, 9)
         out, _ = child.communicate()
-        return "(doesn't end)"
+        return "(out of time)"
     for line in out.splitlines():
         if line.startswith(("FAILED ", "ERROR ")):
             return line.split(" ")[1]
