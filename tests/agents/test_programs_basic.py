@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 UNGUARDED = {"qwen": "gitcoord doesn't know this agent's form"}
 STAY = {
     "copilot": "with -p it says `complete` after each turn, which is no end",
-    "opencode": "its sessions end when they are deleted",
 }
 """Those whose end no hook tells, and why."""
 

@@ -134,6 +134,21 @@ def test_who_can_not_be_asked_is_denied_once(office: tuple[Seat, Seat], agent: s
     assert call(ada, edit) is None
 
 
+def test_what_gemini_drops_when_it_is_cleared_is_told_with_the_next_prompt(office: tuple[Seat, Seat]) -> None:
+    ada, _ = office
+    common = {"session_id": "m-1", "transcript_path": "/home/x/.gemini/tmp/p/chats/s.jsonl", "cwd": str(ada.path)}
+
+    def hook(event: str, **more: str) -> str:
+        sent = Sent("gemini", {**common, "hook_event_name": event, **more}, {"kind": ""}, environ={"GEMINI_CLI": "1"})
+        return json.dumps(call(ada, sent))
+
+    assert "You are session gemini-main" in hook("SessionStart", source="startup")
+    assert "You are session" not in hook("BeforeAgent", prompt="one")
+    assert "You are session" not in hook("SessionStart", source="clear")
+    assert "You are session gemini-main." in hook("BeforeAgent", prompt="two")
+    assert "You are session" not in hook("BeforeAgent", prompt="three")
+
+
 @pytest.mark.parametrize("off", [{"GITCOORD": "0"}, {}])
 def test_who_takes_silence_for_a_no_is_answered_in_any_case(office: tuple[Seat, Seat], tmp_path: Path, off: dict[str, str]) -> None:
     """Switched off, and where nobody coordinates: the edit goes on."""

@@ -35,6 +35,10 @@ class Gemini(Dialect):
     contexts: ClassVar[frozenset[str]] = frozenset({"SessionStart", "BeforeAgent", "AfterTool", "AfterAgent"})
     verdicts: ClassVar[frozenset[str]] = frozenset({"allow", "deny"})
 
+    def takes(self, occasion: Occasion) -> bool:
+        """It drops what it is told when its context is cleared (0.61)."""
+        return super().takes(occasion) and not (occasion.kind == "start" and occasion.source == "clear")
+
     def say(self, occasion: Occasion, answer: HookAnswer) -> dict[str, Any]:
         """Verdicts as `decision`, context in `hookSpecificOutput`."""
         said: dict[str, Any] = {}

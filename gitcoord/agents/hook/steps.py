@@ -48,13 +48,16 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
     if occasion.subagent or not is_first(here, occasion, payload):
         return NotedAnswer()
     if occasion.kind == "start" and occasion.perhaps:
-        _put_off(here, occasion)
+        _put_off(here, occasion, "resume")
         return NotedAnswer()
     begun = occasion if occasion.kind == "start" else _put_off_before(here, occasion)
     if begun is not None:
         from gitcoord.agents.hook import start  # here: only a start, and an edit in somebody's way, pays for the whole program
 
-        return start.start(here, begun, takes=takes)
+        said = start.start(here, begun, takes=takes)
+        if not takes:  # what is dropped at the start is told with the first prompt
+            _put_off(here, occasion, "compact")
+        return said
     if here.binding is None:
         return NotedAnswer()
     if occasion.kind == "end":
@@ -67,27 +70,31 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
     return _show(here, here.binding) if occasion.kind == "prompt" and takes else NotedAnswer()
 
 
-# --- a start that doesn't tell who starts ------------------------------------------------------------------------------
+# --- a start that is put off until the first prompt ------------------------------------------------------------------------------
 
 
-def _put_off(here: Here, occasion: Occasion) -> None:
-    """Notes that a session starts which is either the resumed one or a copy of it: its first prompt tells."""
-    folder = files.private_folder(here.shared / "starting")
-    for one in (occasion.agent_id, occasion.perhaps):
-        files.write_json(folder / f"{digest({'id': one})}.json", [occasion.agent_id, occasion.perhaps])
+def _put_off(here: Here, occasion: Occasion, source: str) -> None:
+    """Notes that the session's start is to be done with its first prompt, as one of that kind. Where two ids are possible, that of
+    a session that is resumed and that of a copy of it, the prompt tells which it is.
+    """
+    folder = files.private_folder(here.shared / "put-off")
+    ids = [occasion.agent_id, occasion.perhaps or occasion.agent_id]
+    for one in ids:
+        files.write_json(folder / f"{digest({'id': one})}.json", [*ids, source])
 
 
 def _put_off_before(here: Here, occasion: Occasion) -> Occasion | None:
     """The start that was put off until this prompt; None where none was."""
-    folder = here.shared / "starting"
+    folder = here.shared / "put-off"
     if occasion.kind != "prompt" or not folder.is_dir():
         return None
-    ids = files.read(folder / f"{digest({'id': occasion.agent_id})}.json", files.texts)
-    if ids is None:
+    noted = files.read(folder / f"{digest({'id': occasion.agent_id})}.json", files.texts)
+    if noted is None or len(noted) != 3:
         return None
+    *ids, source = noted
     for one in ids:
         (folder / f"{digest({'id': one})}.json").unlink(missing_ok=True)
-    return replace(occasion, kind="start", source="resume" if occasion.agent_id == ids[0] else "fork")
+    return replace(occasion, kind="start", source=source if occasion.agent_id == ids[0] else "fork")
 
 
 # --- edits -------------------------------------------------------------------------------------------------------------

@@ -39,9 +39,13 @@ export const Gitcoord = async ({ client, directory, worktree }) => {
   })
   const briefings = new Map() // what a session is to be told with its next prompt
   const own = new Set() // sessions whose next prompt is ours
+  const begun = new Set() // sessions that gitcoord knows of
+  const once = process.argv.includes("run") // `opencode run` leaves as soon as its session is idle
   let nagged = "" // the session that goes on only because it was asked to
-  const begin = (session, source) =>
+  const begin = (session, source) => {
+    begun.add(session)
     briefings.set(session, ask({ ...parts(session), event: "start", source }).then((said) => said.context))
+  }
   return {
     event: async ({ event }) => {
       const session = event.properties?.info?.id ?? event.properties?.sessionID
@@ -52,6 +56,7 @@ export const Gitcoord = async ({ client, directory, worktree }) => {
       if (event.type === "session.compacted") begin(session, "compact")
       if (event.type === "session.deleted") await ask({ ...parts(session), event: "end" })
       if (event.type !== "session.idle") return
+      if (once) return void (await ask({ ...parts(session), event: "end" })) // nobody would read a question any more
       const said = await ask({ ...parts(session), event: "stop", nagged: nagged === session })
       nagged = said.go_on ? session : ""
       if (!said.go_on) return
@@ -61,6 +66,7 @@ export const Gitcoord = async ({ client, directory, worktree }) => {
     },
     "chat.message": async (input, output) => {
       const session = input.sessionID
+      if (!begun.has(session) && !helpers.has(session)) begin(session, "resume")
       const told = [await briefings.get(session)]
       briefings.delete(session)
       if (!own.delete(session) && !helpers.has(session)) {
