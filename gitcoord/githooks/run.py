@@ -268,11 +268,13 @@ def _read(lines: list[str], at: float) -> _Event | None:
 
 def _tell(event: _Event, place: _HeadPlace, environ: Mapping[str, str]) -> None:
     """Spools the event if a session sits in this work tree, then has its outbox flushed."""
-    binding = _seated(place, event.who).sitting(event.who)
+    identity = _seated(place, event.who)
+    binding = identity.sitting(event.who)
     entry = _describe(event, place, environ, binding.repo) if binding else None
     if binding and entry:
         spool.heartbeat(binding, entry)
-        _sync(place, environ)
+        # What was claimed for its edits by itself is over with the commit: others wait for it.
+        _sync(place, environ, now=(identity.mailbox(binding.session) / "claimed.json").exists())
 
 
 def _describe(event: _Event, place: _HeadPlace, environ: Mapping[str, str], repo: str) -> dict[str, object] | None:
@@ -319,7 +321,7 @@ def _ask(env: Mapping[str, str], cwd: str, *words: str) -> str:
     return done.stdout.decode("utf-8", "surrogateescape") if done.ok else ""
 
 
-def _sync(place: _HeadPlace, environ: Mapping[str, str]) -> None:
-    """Has it sent in the background."""
+def _sync(place: _HeadPlace, environ: Mapping[str, str], *, now: bool = False) -> None:
+    """Has it sent in the background. `now`: at once, whatever went before."""
     kept = {name: value for name, value in environment.outside(environ).items() if name not in _OF_ONE_CALL}
-    background.begin(files.own(discovery.common(place.git_dir)), place.work_tree, kept)
+    background.begin(files.own(discovery.common(place.git_dir)), place.work_tree, kept, now=now)

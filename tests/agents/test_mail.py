@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -305,20 +306,33 @@ def test_files_that_were_edited_go_along_with_a_heartbeat(office: tuple[Claude, 
 # --- claims by themselves ----------------------------------------------------------------------------------------------
 
 
-def test_what_it_edits_is_claimed_in_one_batch_and_given_back_once_committed(office: tuple[Claude, Seat]) -> None:
+def test_a_claim_of_what_it_edits_is_there_before_the_edit_and_gone_soon_after_the_commit(office: tuple[Claude, Seat]) -> None:
+    claude, ben = office
+    claude.seat.git("config", "gitcoord.autoclaim", "true")
+    claude.seat.ok("hooks", "install", "--git")
+    claude.env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where git's hook finds the program
+    claude.look()
+    claude.edit(str(claude.seat.path / "src/api.py"))
+    assert leases(ben) == {"src/api.py": "claude-main"}
+    (claude.seat.path / "src/api.py").write_text("changed")
+    run = claude.host.run(["git", "commit", "-qam", "changed"], "", claude._variables, claude.seat.path)
+    assert run.code == 0, run
+    until(lambda: not leases(ben), "it was never given back")
+
+
+def test_what_it_edits_is_claimed_and_given_back_once_committed(office: tuple[Claude, Seat]) -> None:
     claude, ben = office
     claude.seat.git("config", "gitcoord.autoclaim", "true")
     claude.look()
     claim(ben, "free.txt")
     before = int(ben.git("rev-list", "--count", "origin/coordination"))
-    for name in ("src/api.py", "src/b.py", "free.txt"):
-        claude.edit(str(claude.seat.path / name))
+    said = [claude.edit(str(claude.seat.path / name)) for name in ("src/api.py", "src/b.py", "free.txt")]
+    assert "free.txt is held by ben" in said[2]["permissionDecisionReason"]  # what was claimed first has looked at the branch
     claude.look()
     assert leases(ben) == {"src/api.py": "claude-main", "src/b.py": "claude-main", "free.txt": "ben"}
     claims = ben.git("log", "--format=%s", f"-{40}", "origin/coordination").splitlines()
-    assert sum(line.startswith("claim: ") and "claude-main" in line for line in claims) == 1
+    assert sum(line.startswith("claim: ") and "claude-main" in line for line in claims) == 2  # each before its edit
     assert before
-    assert "free.txt is held by ben" in claude.prompt()
     (claude.seat.path / "src/b.py").write_text("changed")
     claude.look()
     assert leases(ben)["src/b.py"] == "claude-main"  # the edit of the other one may still come

@@ -43,10 +43,10 @@ def guard(here: Here, occasion: Occasion) -> NotedAnswer:
             coordinator.actor.namespace,
             fold=coordinator.branch.folds(said.state),
         )
-    here.background()
     if said.outcome == "allowed":
         notes.to_claim(here, targets.targets(ground(here, coordinator.actor.namespace), occasion.paths, occasion.place))
         return NotedAnswer()
+    here.background()
     met = [f"{one.lease.fence} {path}" for one in said.hindrances for path in one.paths if said.outcome != "off"]
     new = [one for one in met if not here.mailbox.told(one)]
 

@@ -15,6 +15,7 @@ from gitcoord.core.guard import Target
 from gitcoord.machine.identity import Binding
 from gitcoord.outbox import spool
 
+_CLAIMED = 2.0  # seconds that an edit waits until its file is claimed
 _FILES = 50  # as many as a heartbeat names (core/heartbeats.py, which would load pydantic)
 
 
@@ -32,10 +33,13 @@ def beat(binding: Binding, action: str, target: str = "", names: list[str] | Non
 
 
 def to_claim(here: Here, wanted: list[Target]) -> None:
-    """Notes files to be claimed in the background, if that is wished."""
-    if here.binding is not None and here.mailbox.claims:
-        for one in wanted:
-            here.mailbox.note_edit(one.path)
+    """Has files claimed, if that is wished, and the rest done in the background. A claim is waited for shortly: it is to be there
+    before the edit.
+    """
+    wished = wanted if here.binding is not None and here.mailbox.claims else []
+    for one in wished:
+        here.mailbox.note_edit(one.path)
+    here.background(now=bool(wished), wait=_CLAIMED if wished else 0.0)
 
 
 def quiet(here: Here, good: str, occasion: Occasion) -> str:

@@ -122,7 +122,8 @@ def _before_edit(here: Here, occasion: Occasion) -> NotedAnswer:
         now = datetime.now(UTC)
         mine = [one.resource for one in seen.leases if one.claimed_by == session and not is_over(one, now)]
         notes.to_claim(here, [one for one in wanted if not any(covers(held, one.path) for held in mine)])
-    here.background()
+    else:
+        here.background()
     return NotedAnswer()
 
 
