@@ -77,8 +77,14 @@ def test_versions_and_places_agree() -> None:
     assert (manifest["version"], listed["version"], market["metadata"]["version"]) == (__version__,) * 3
     assert (manifest["name"], listed["name"]) == ("gitcoord", "gitcoord")
     assert (TOP / listed["source"]).resolve() == PLUGIN
+    [codex] = _json(TOP / ".agents" / "plugins" / "marketplace.json")["plugins"]
+    assert (codex["name"], (TOP / codex["source"]["path"]).resolve()) == ("gitcoord", PLUGIN)
+    server = _json(TOP / "server.json")
+    assert [server["version"], *(one["version"] for one in server["packages"])] == [__version__] * 2
+    assert f"<!-- mcp-name: {server['name']} -->" in (TOP / "README.md").read_text()
+    assert len(server["description"]) <= 100  # the registry takes no more
     packed = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
-    assert {"/plugin", "/.claude-plugin"} <= set(packed)
+    assert {"/plugin", "/.claude-plugin", "/.agents", "/server.json"} <= set(packed)
 
 
 # --- the skill and the commands ----------------------------------------------------------------------------------------------
