@@ -24,3 +24,19 @@ def test_a_question_that_comes_in_its_last_turn_is_told_before_it_stops(day: Day
     player.run(f"{mark} work")
     assert day.model.times("work", "which port?") == [0, 1], player.log
     assert "before you stop" in day.model.shown("work")[-1], player.log
+
+
+@pytest.mark.parametrize("name", ["claude", "codex"])
+def test_a_turn_without_an_edit_hears_what_was_said(day: Day, name: str) -> None:
+    player = day.player(name)
+
+    def tell() -> None:
+        [mine] = day.sessions()
+        with day.ben.here() as found:
+            found.coordinator.messages.send(mine, "the schema moved", "")
+        look = day.seat.run("sync", "--if-due")  # as the look that the hooks begin every 15 seconds
+        assert look.code == 0, look
+
+    mark = day.model.play("work", Turn(calls=(player.program.shell("echo one"),), first=tell), "Done.")
+    player.run(f"{mark} work")
+    assert day.model.times("work", "the schema moved") == [0, 1], player.log

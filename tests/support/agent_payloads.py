@@ -173,6 +173,15 @@ _CLAUDE = [
     _claude("PreToolUse", "other", ((TELL, None),), tool_name="Bash", tool_input={"command": "ls"}),
     _claude(
         "PostToolUse",
+        "after-tool",
+        ((TELL, context("PostToolUse")), (DENY, None)),
+        {"paths": (), "key": "toolu_2"},
+        tool_name="Bash",
+        tool_input={"command": "ls"},
+        tool_use_id="toolu_2",
+    ),
+    _claude(
+        "PostToolUse",
         "after-edit",
         ((TELL, context("PostToolUse")), (DENY, None)),
         {"paths": ("/w/a.py",), "key": "toolu_1"},
@@ -415,7 +424,8 @@ def _gemini(event: str, kind: str, says: Says, means: Mapping[str, Any] = {}, **
 
 _REPLACE = {"tool_name": "replace", "tool_input": {"file_path": "/w/a.py", "old_string": "x", "new_string": "y"}}
 _GEMINI = [
-    _gemini("SessionStart", "start", ((TELL, context("SessionStart")),), {"source": "clear"}, source="clear"),
+    _gemini("SessionStart", "start", ((TELL, context("SessionStart")),), {"source": "startup"}, source="startup"),
+    _gemini("SessionStart", "start", ((TELL, None),), {"source": "clear"}, source="clear"),  # it drops that
     _gemini("BeforeAgent", "prompt", ((TELL, context("BeforeAgent")),), prompt="x"),
     _gemini(
         "BeforeTool",
@@ -489,7 +499,7 @@ _AGY = [
     _agy(
         "PostToolUse", "after-edit", ((TELL, None), (NOTHING, None)), {"paths": ("/w/a.py",)}, toolCall=_CALL, stepIdx=4, error=""
     ),
-    _agy("PostToolUse", "other", ((TELL, None),), stepIdx=4, error=""),
+    _agy("PostToolUse", "after-tool", ((TELL, None),), stepIdx=4, error=""),
     _agy(
         "Stop",
         "stop",

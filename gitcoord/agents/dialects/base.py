@@ -44,7 +44,7 @@ class Dialect(ABC):
         kind = self.kinds.get(event, "other")
         tool, given = self.tool(payload)
         if kind in _TOOLS and not self.edits(tool, given):
-            kind = "other"
+            kind = "after-tool" if kind == "after-edit" else "other"
         paths = self.paths(tool, given) if kind in _TOOLS else ()
         session = self.session(payload)
         return Occasion(
@@ -142,7 +142,7 @@ class Dialect(ABC):
 
     def key(self, kind: Kind, payload: Mapping[str, Any]) -> str:
         """What is the same in two calls for one event. A stop has none: one prompt may come to several."""
-        return fields.name(payload.get("tool_use_id")) if kind in _TOOLS else ""
+        return fields.name(payload.get("tool_use_id")) if kind in _TOOLS or kind == "after-tool" else ""
 
     def ids(self, session: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         """The variables that the agent's commands find: its own, and those of the agents inside of which it runs."""

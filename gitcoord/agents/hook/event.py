@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["start", "prompt", "before-edit", "after-edit", "stop", "end", "compact", "other"]
+Kind = Literal["start", "prompt", "before-edit", "after-edit", "after-tool", "stop", "end", "compact", "other"]
 """The steps that matter to us; `other`: an event that nothing is done about."""
 
 WORDS = 2_000

@@ -65,6 +65,9 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
     if occasion.kind == "stop":
         return _stop(here, here.binding, occasion, takes=takes)
     here.mailbox.touch()
+    if occasion.kind == "after-tool":
+        here.background()
+        return _show(here, here.binding) if takes else NotedAnswer()
     beat(here.binding, "compacting" if occasion.kind == "compact" else "prompted")
     here.background(wait=_LOOK if occasion.kind == "prompt" else 0.0)  # after a pause nothing that came meanwhile lies here yet
     return _show(here, here.binding) if occasion.kind == "prompt" and takes else NotedAnswer()

@@ -21,6 +21,9 @@ _START, _STEP, _END = 10, 5, 3  # seconds; at an end Codex waits for 3 at most
 _SECONDS = {"SessionStart": _START, "sessionStart": _START, "SessionEnd": _END, "sessionEnd": _END}
 _EDITS = "Edit|Write|MultiEdit|NotebookEdit"
 
+_OTHERS = "Bash|Read|mcp__.*"
+"""Tools that edit nothing, behind which a session hears what was said to it: there are turns without an edit."""
+
 SAFE = (
     "ask", "board", "briefing", "check", "claims", "end", "handoff", "handoffs", "heartbeat", "history", "inbox", "listen", "log",
     "peers", "release", "renew", "reply", "request", "respond", "send", "start", "status", "sync", "take", "verify", "whoami",
@@ -77,7 +80,7 @@ def _grouped(matchers: Mapping[str, str], *, unit: int = 1, root: str = "hooks",
 
 
 def _claude_events(edits: str) -> dict[str, str]:
-    tools = {"PreToolUse": edits, "PostToolUse": edits}
+    tools = {"PreToolUse": edits, "PostToolUse": f"{edits}|{_OTHERS}" if edits else ""}
     return {"SessionStart": "", "UserPromptSubmit": "", **tools, "Stop": "", "SessionEnd": "", "PreCompact": ""}
 
 
