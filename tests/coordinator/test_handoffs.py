@@ -275,6 +275,18 @@ def test_place_of_a_silent_session_is_taken_from_another_clone(earlier: tuple[Se
         assert found.coordinator.branch.verify().problems == ()
 
 
+def test_who_has_no_session_yet_starts_one_and_takes_the_place(earlier: tuple[Seat, Seat, Clock]) -> None:
+    _, ben, clock = earlier
+    with ben.here(clock) as found:
+        found.coordinator.sessions.end((), None)
+    clock.move(minutes=31)
+    new = Seat(ben.path, ben.outbox, extra={"CODEX_THREAD_ID": "t-1"})
+    with new.here(clock) as found:
+        found.coordinator.sessions.take_place("ada")
+        taker, _ = found.coordinator.sessions.whoami()
+    assert taker is not None
+
+
 def test_live_session_keeps_its_place(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     ada.ok("heartbeat", "building")

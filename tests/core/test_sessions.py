@@ -42,6 +42,14 @@ def test_name_that_is_active_elsewhere_is_refused(story: Story) -> None:
     assert story.state.sessions["ann"].run_id == "ann-1"
 
 
+def test_a_start_is_known_by_its_run_and_by_what_was_asked(story: Story) -> None:
+    started = story.start("eve", generated=True).model_copy(update={"asked": "abc"})
+    command = story.command(StartSession, "eve", run_id=started.run_id).model_copy(update={"asked": "abc"})
+    assert command.made(started)
+    assert not command.made(started.model_copy(update={"run_id": "eve-9"}))
+    assert not command.made(started.model_copy(update={"asked": "other"}))
+
+
 def test_generated_name_is_numbered_when_taken(story: Story) -> None:
     assert story.start("ann", generated=True).session == "ann-2"
     assert story.start("ann", generated=True).session == "ann-3"
