@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from agent_programs import PROGRAMS
+from agent_programs import GITCOORD, PROGRAMS
 from clones import until
 from model_server import Turn
 
@@ -53,3 +53,17 @@ def test_a_session_is_briefed_kept_from_a_held_file_and_signed_off(day: Day, nam
     until(lambda: [one.subject for one in day.mail()] == [f"{session} edited src/api.py, which you hold"], "ben was never told")
     if name not in STAY:
         until(day.ended, f"{name} never ended its session")
+
+
+def test_two_at_once_in_one_clone_are_two_sessions(day: Day) -> None:
+    """Codex begins and ends while Claude Code waits for its model."""
+    first, second = day.player("claude"), day.player("codex")
+    day.seat.git("config", "gitcoord.guard", "block")
+    inner = day.model.play("inner", *second.program.edit(str(day.free), "files", "changed"), "Done.")
+    claim = first.program.shell(f"{GITCOORD} claim src/other.py")
+    mark = day.model.play("outer", claim, Turn("Done.", first=lambda: second.run(f"{inner} work")))
+    first.run(f"{mark} work")
+    assert sorted(day.sessions()) == ["claude-main", "codex-main"], (first.log, second.log)
+    assert "src/other.py is held by claude-main (claude-code on host-" in day.model.shown("inner")[-1], second.log
+    assert day.free.read_text() == "files\n"
+    until(day.ended, "one never ended")
