@@ -55,13 +55,21 @@ def leases(seat: Seat) -> dict[str, str]:
 # --- messages ----------------------------------------------------------------------------------------------------------
 
 
+PATIENT = (
+    "import sys; from gitcoord.agents.hook import answer, notes, steps; from gitcoord.main import main; "
+    "steps._LOOK = notes._CLAIMED = answer._SECONDS = 100.0; sys.argv = ['gitcoord', 'hook']; main()"
+)
+"""A hook that waits for as long as a busy machine takes."""
+
+
 def test_a_prompt_after_a_pause_and_a_stop_look_at_the_branch_first(office: tuple[Claude, Seat]) -> None:
     claude, ben = office
     send(ben, "claude-main", "the schema moved")
     claude.settle()  # nobody has looked for long
-    assert "the schema moved" in claude.prompt()
+    said = claude.run_python(PATIENT, claude.payload("UserPromptSubmit", prompt="x", prompt_id="p-1"))
+    assert "the schema moved" in said.out
     send(ben, "claude-main", "which port?", type="question")
-    assert "which port?" in json.dumps(claude.stop())
+    assert "which port?" in claude.run_python(PATIENT, claude.payload("Stop", stop_hook_active=False)).out
 
 
 def test_an_edit_of_a_large_file_is_guarded_too(office: tuple[Claude, Seat]) -> None:
@@ -312,7 +320,8 @@ def test_a_claim_of_what_it_edits_is_there_before_the_edit_and_gone_soon_after_t
     claude.seat.ok("hooks", "install", "--git")
     claude.env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where git's hook finds the program
     claude.look()
-    claude.edit(str(claude.seat.path / "src/api.py"))
+    given = {"tool_name": "Edit", "tool_input": {"file_path": str(claude.seat.path / "src/api.py")}, "tool_use_id": "t-1"}
+    claude.run_python(PATIENT, claude.payload("PreToolUse", **given))
     assert leases(ben) == {"src/api.py": "claude-main"}
     (claude.seat.path / "src/api.py").write_text("changed")
     run = claude.host.run(["git", "commit", "-qam", "changed"], "", claude._variables, claude.seat.path)
