@@ -17,7 +17,7 @@ from gitcoord.coordinator.sessions import Sessions
 from gitcoord.coordinator.watch import Watcher
 from gitcoord.core import claims, clocks, handoffs, leases, names, queue, records, releases, renewals, requests
 from gitcoord.core.events import Event, Receipt
-from gitcoord.core.leases import LeaseRef, RenewedLease, held_by
+from gitcoord.core.leases import LeaseRef, RenewedLease, held_by, holder
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps, within
 from gitcoord.core.records import Claim, Ticket
@@ -285,11 +285,12 @@ class Claims:
             return Released(receipt, tuple(leases))
         for resource in resources or ():
             if str(resource) not in freed:
-                others = [lease for lease in self.branch.view().state.claims.values() if lease.resource == resource]
+                state = self.branch.view().state
+                others = [lease for lease in state.claims.values() if lease.resource == resource]
                 if others:
                     raise NotHeld(
-                        f"{resource} is held by {others[0].claimed_by} (fence {others[0].fence}), not by {self.acting.session}; "
-                        "nothing of it was released",
+                        f"{resource} is held by {holder(state, others[0])} (fence {others[0].fence}), "
+                        f"not by {self.acting.session}; nothing of it was released",
                         hint="gitcoord claims",
                     )
         return Released(receipt, released, left)

@@ -196,3 +196,19 @@ def test_a_persons_start_that_landed_and_was_killed_is_taken_up_by_whatever_come
     else:
         assert ada.ok(*words)["outcome"] == "held"
         assert [one["claimed_by"] for one in ada.ok("claims", "--mine")["claims"]] == ["ada"]
+
+
+def test_of_an_agent_it_is_shown_which_it_is_and_on_which_machine(pair: tuple[Seat, Seat]) -> None:
+    ada, ben = pair
+    ada.git("config", "gitcoord.host", "big-one")
+    agent = Seat(ada.path, ada.outbox, extra={"CODEX_THREAD_ID": "t-1"})
+    name = agent.ok("start")["session_id"]
+    agent.ok("claim", "a.py")
+    who = f"{name} (codex on big-one)"
+    sessions, _, claims = ben.run("status").out.partition("claims\n")
+    [row] = [line for line in sessions.splitlines() if line.startswith(name)]
+    assert row.split()[2:4] == ["codex", "big-one"]
+    for words in (claims, ben.run("claims").out, ben.run("claim", "a.py").err, ben.run("release", "a.py").err):
+        assert who in words
+    [record] = [one for one in ben.ok("status")["sessions"] if one["session_id"] == name]
+    assert (record["agent"], record["host"]) == ("codex", "big-one")

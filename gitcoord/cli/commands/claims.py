@@ -8,6 +8,7 @@ import typer
 
 from gitcoord.cli.arguments import resource
 from gitcoord.cli.connect import answer, connection, options, others_words, out, table
+from gitcoord.core.leases import holder
 from gitcoord.core.times import spell
 from gitcoord.views import as_json
 
@@ -33,9 +34,10 @@ def claims(
             }
             answer(told)
             return
+        state, me = coordinator.branch.last_view().state, coordinator.actor.session
         rows = [
             [
-                str(one.resource), one.claimed_by + (" (you)" if one.claimed_by == coordinator.actor.session else ""), one.mode,
+                str(one.resource), f"{me} (you)" if one.claimed_by == me else holder(state, one), one.mode,
                 spell(one.expires_at), str(one.fence), one.phase or one.reason or "",
             ]
             for one in leases
@@ -43,7 +45,7 @@ def claims(
         with others_words():
             table(["WHAT", "HOLDER", "MODE", "UNTIL", "FENCE", "FOR"], rows)
             for one in ended[:10]:
-                whose = "yours" if one.claimed_by == coordinator.actor.session else f"that of {one.claimed_by}"
+                whose = "yours" if one.claimed_by == me else f"that of {holder(state, one)}"
                 out(f"over: {one.resource}, {whose} until {spell(one.expires_at)} (fence {one.fence})")
             if len(ended) > 10:
                 out(f"… and {len(ended) - 10} more that are over (--json has them all)")

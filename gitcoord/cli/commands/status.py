@@ -101,24 +101,30 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
         if len(now.attention) > 10:
             out(f"  … and {len(now.attention) - 10} more")
         out("")
+    shown = sorted(
+        state.sessions.values() if everything else state.sessions.live(), key=lambda one: (one.start_seq, one.session_id)
+    )
+    agents = any(one.agent for one in shown)  # people know each other by their sessions' names
     rows = [
         [
             one.session_id + (" *" if one.session_id == me else ""), *([one.repo or ""] if found.settings.hub else []),
             standing(one, now.as_of, state.rules.quiet_after),
-            one.current_work or "", one.phase or "", one.progress or "", spell(one.last_heartbeat),
+            one.current_work or "", one.phase or "", one.progress or "",
+            *([one.agent or "", one.host or ""] if agents else []), spell(one.last_heartbeat),
         ]
-        for one in sorted(
-            state.sessions.values() if everything else state.sessions.live(), key=lambda one: (one.start_seq, one.session_id)
-        )
+        for one in shown
     ]  # fmt: skip
     table(
-        ["SESSION", *(["REPOSITORY"] if found.settings.hub else []), "STATUS", "WORK", "PHASE", "PROGRESS", "LAST HEARD"],
+        [
+            "SESSION", *(["REPOSITORY"] if found.settings.hub else []), "STATUS", "WORK", "PHASE", "PROGRESS",
+            *(["AGENT", "MACHINE"] if agents else []), "LAST HEARD",
+        ],
         rows,
         title="sessions",
-    )
+    )  # fmt: skip
     out("")
     held = [
-        [str(one.resource), one.claimed_by, spell(one.expires_at), str(one.fence), one.phase or one.reason or ""]
+        [str(one.resource), leases.holder(state, one), spell(one.expires_at), str(one.fence), one.phase or one.reason or ""]
         for one in leases.live(state, now.as_of)
     ]
     table(["CLAIM", "HOLDER", "UNTIL", "FENCE", "FOR"], held, title="claims")
