@@ -257,7 +257,25 @@ class AgentsStep:
                         else ""
                     )
                     lines.append(InstallLine(f"hooks of {agent.title}", show(_from(top, one.path), 200), now[one.path], does))
-            return lines
+            return lines if undo else [*lines, *self._left_out(top)]
+
+    def _left_out(self, top: str) -> list[InstallLine]:
+        """Return a line for each agent that its user has and for which nothing is done here, with the reason."""
+        environ, known = self.wanted.environ, all_agents()
+        home = environ.get("HOME", "")
+        if self.wanted.agents is not None or not top or not home:
+            return []
+        here, lines = agents.find(environ, top, ""), []
+        for name, by in agents.find(environ, top, home).items():
+            if name in here or name not in known:
+                continue
+            where, now = "", "not there"
+            will = f"nothing: only {', '.join(by)} tells of it; to have them here: gitcoord install --agent {name}"
+            its = files.status(known[name], files.SettingsPlace("user", Path(home), environ))
+            if its and all(one.state == "installed" for one in its):
+                where, now, will = show(str(its[0].path), 200), "there", "nothing: for all projects"
+            lines.append(InstallLine(f"hooks of {known[name].title}", where, now, will))
+        return lines
 
     def do(self) -> Sequence[str]:
         """See Step. What a person has to do once for an agent is said, too."""

@@ -74,6 +74,19 @@ def test_a_users_own_settings_need_no_repository(tmp_path: Path) -> None:
     assert seat.run("hooks", "install", "--agent", "claude").code == 2
 
 
+def test_a_clone_that_has_not_seen_the_branch_looks_once_and_says_what_it_found(file_remote: Remote, seats: Seats) -> None:
+    first, second = seats(file_remote, "first", "second")
+    told = second.run("hooks", "install", "--agent", "claude").err
+    assert "warning: the hooks do nothing yet" in told
+    assert "gitcoord init" in told
+    first.ok("init")
+    assert second.git("for-each-ref", "refs/remotes/origin/coordination") == ""
+    assert "fetched origin/coordination (event 1)" in second.run("hooks", "install", "--agent", "claude").err
+    assert second.git("for-each-ref", "refs/remotes/origin/coordination")
+    file_remote.away()
+    assert second.run("hooks", "install", "--agent", "claude").err == ""
+
+
 def said_for_codex(seat: Seat) -> str:
     """What a dry run says for Codex, which wants a step of its person afterwards."""
     ran = seat.run("hooks", "install", "--agent", "codex", "--dry-run")

@@ -197,6 +197,21 @@ def test_agents_that_are_used_here_get_their_hooks_and_lose_them_again(seat: Sea
     assert snapshot(seat.path) == before
 
 
+def test_an_agent_that_its_user_has_and_the_project_does_not_use_gets_a_row_with_the_reason(seat: Seat, tmp_path: Path) -> None:
+    home = tmp_path / "their-home"
+    for name in (".codex", ".gemini"):
+        (home / name).mkdir(parents=True)
+    seat.extra = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
+    seat.ok("hooks", "install", "--agent", "gemini", "--scope", "user")
+    plan = {line["what"]: (line["now"], line["will"]) for line in seat.ok("install", "--yes")["plan"]}
+    now, will = plan["hooks of Codex"]
+    assert now == "not there"
+    assert will.startswith("nothing: only ~/.codex tells of it")
+    assert will.endswith("gitcoord install --agent codex")
+    assert plan["hooks of Gemini CLI"] == ("there", "nothing: for all projects")
+    assert not (seat.path / ".codex").exists()
+
+
 def test_the_agents_that_are_named_are_meant(seat: Seat) -> None:
     (seat.path / ".claude").mkdir()
     (seat.path / ".gemini").mkdir()

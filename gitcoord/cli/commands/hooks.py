@@ -15,6 +15,7 @@ from gitcoord.agents.settings.files import Placed
 from gitcoord.agents.settings.table import AgentFiles, Scope
 from gitcoord.cli import agent_options
 from gitcoord.cli.connect import answer, connection, say
+from gitcoord.connection.connect import Connection
 from gitcoord.errors import GitcoordError
 from gitcoord.githooks import folder
 from gitcoord.githooks import install as git_hooks
@@ -53,6 +54,9 @@ def install(
         _tell((), placed, where, "dry" if dry_run else "done")
         if not dry_run:
             _say_then(meant, placed)
+            if where == "project":
+                with connection() as found:
+                    _look_once(found)
         return
     with connection() as found:
         agent_options.each(
@@ -76,6 +80,8 @@ def install(
                 found.coordinator.branch.view()  # the guard goes by what this clone has seen: without a first look that is nothing
             except GitcoordError as error:
                 say(f"warning: the guard has nothing to go by yet: {error.message}")
+        elif meant:
+            _look_once(found)
 
 
 @app.command()
@@ -118,6 +124,18 @@ def status(git: Git = False, agent: agent_options.Named = None, scope: agent_opt
         shims = () if agent and not git else git_hooks.status(found.repo)
         bare = not found.repo.work_tree and where == "project"
         _tell(shims, [] if bare else agent_options.each(agent_options.status, meant, where, found), where)
+
+
+def _look_once(found: Connection) -> None:
+    """Fetch the branch where this clone has never seen it, and say what came of it: the hooks go by what the clone has."""
+    if found.tip.local():
+        return
+    try:
+        seq = found.coordinator.branch.view(fresh=True).checked.seq
+        say(f"fetched {found.tip.ref} (event {seq}): this clone had not seen it yet")
+    except GitcoordError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        say(f"warning: the hooks do nothing yet, they have nothing to go by: {error.message}{hint}")
 
 
 def _say_then(meant: Sequence[AgentFiles], placed: Sequence[Placed]) -> None:
