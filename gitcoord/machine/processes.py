@@ -20,6 +20,7 @@ _LEVELS = 30  # processes between an agent and what it starts: a few shells
 _SHELLS = frozenset(
     {"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox", "env", "timeout", "git", "gitcoord", "git-coord"}
 )
+_PROFILE = 5.0  # seconds that a login shell may take to read its profile
 _HIGH = 8  # processes that are climbed over
 
 
@@ -166,3 +167,17 @@ def parent() -> tuple[int, str]:
     """The process that called this program: its pid and birth."""
     pid = os.getppid()
     return pid, born(pid)
+
+
+def login_shell_finds(program: str, environ: Mapping[str, str]) -> bool | None:
+    """Return True if the user's login shell, with what its profile does to PATH, finds the program; None if it doesn't tell."""
+    import subprocess  # here, as above
+
+    try:
+        done = subprocess.run(
+            [environ.get("SHELL") or "/bin/sh", "-lc", f"command -v {program}"], env=dict(environ), cwd="/", timeout=_PROFILE,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.returncode == 0

@@ -13,7 +13,7 @@ from remotes import Remote
 
 from gitcoord.git import versions
 from gitcoord.githooks import install as git_hooks
-from gitcoord.setup.checks import builds, hooks, remote
+from gitcoord.setup.checks import agents, builds, hooks, remote
 
 
 def said(seat: Seat) -> dict[str, str]:
@@ -107,6 +107,24 @@ def of_the_remote(seat: Seat) -> dict[str, str]:
     """What doctor says of the remote."""
     with seat.here() as found:
         return {one.what: one.level for one in remote.look(found)}
+
+
+@pytest.mark.parametrize(("profile", "level"), [("PATH=/nowhere", "warning"), ('PATH="$PLACE:$PATH"', "ok")])
+def test_what_agents_programs_do_not_run_or_find_is_said(seat: Seat, tmp_path: Path, profile: str, level: str) -> None:
+    home, place = tmp_path / "their-home", tmp_path / "programs"
+    for folder in (home / ".codex", place):
+        folder.mkdir(parents=True)
+    program = place / "gitcoord"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (home / ".profile").write_text(f"{profile}\n")
+    seat.extra |= {"HOME": str(home), "PATH": f"{place}:/usr/bin:/bin", "PLACE": str(place), "SHELL": "/bin/sh"}
+    with seat.here() as found:
+        [codex] = agents.look(found)
+    assert (codex.level, "login shell" in codex.what) == (level, True)
+    (seat.path / ".claude").mkdir()
+    with seat.here() as found:
+        assert "Claude Code starts the plugin's monitor only where" in next(agents.look(found)).what
 
 
 def test_a_remote_that_takes_nothing_is_wrong(seat: Seat, file_remote: Remote) -> None:

@@ -1,0 +1,34 @@
+"""The coding agents that are used here: what of gitcoord their programs don't run, or don't find."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+from gitcoord.connection.connect import Connection
+from gitcoord.machine import agents, processes
+from gitcoord.setup.checks.finding import Finding
+
+_PROGRAM = "gitcoord"
+
+
+def look(found: Connection) -> Iterator[Finding]:
+    """Yield what is to be known of each agent that is found; changes nothing."""
+    environ = found.repo.environ
+    used = agents.find(environ, found.repo.work_tree, environ.get("HOME", ""))
+    if "claude" in used:
+        yield Finding(
+            "ok",
+            "Claude Code starts the plugin's monitor only where a switch of its maker is on; without it a message comes with the "
+            "next prompt or step",
+        )
+    if "codex" in used and shutil.which(_PROGRAM, path=environ.get("PATH", "")):
+        if processes.login_shell_finds(_PROGRAM, environ) is False:
+            yield Finding(
+                "warning",
+                "Codex runs its commands in a login shell, whose profile sets another PATH than its hooks have: that one does not "
+                "find gitcoord",
+                "add gitcoord's folder to PATH in your shell's profile, or put a link to it into /usr/local/bin",
+            )
+        else:
+            yield Finding("ok", "Codex's commands run in a login shell; it finds gitcoord, as its hooks do")
