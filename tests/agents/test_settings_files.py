@@ -503,8 +503,19 @@ def test_every_event_that_is_installed_means_something_to_its_dialect(name: str,
         named = re.search(r"--agent (\S+)", command)
         dialect = choose({"hook_event_name": event}, {}, named[1] if named else name)
         assert dialect.kinds.get(event), event
-        others = {"Bash", "Read", "mcp__.*"} if dialect.kinds[event] == "after-edit" else set()
+        others = {"Bash", "bash", "Read", "mcp__.*"} if dialect.kinds[event] == "after-edit" else set()
         assert set(filter(None, matcher.split("|"))) <= dialect.tools | others
+
+
+def test_copilots_hooks_run_at_edits_and_behind_a_shell_command_only(place: SettingsPlace) -> None:
+    """In the names that it gives its tools, those of its own and Claude Code's."""
+    files.install(AGENTS["copilot"], place)
+    [path] = files_of(AGENTS["copilot"], place)
+    matchers = {event: matcher for event, matcher, _ in ours(path)}
+    at = {event: [tool for tool in ("Edit", "create", "Bash", "bash", "Read", "view") if re.fullmatch(matchers[event], tool)]
+          for event in ("PreToolUse", "PostToolUse")}  # fmt: skip
+    assert at == {"PreToolUse": ["Edit", "create"], "PostToolUse": ["Edit", "create", "Bash", "bash"]}
+    assert matchers["UserPromptSubmit"] == ""
 
 
 def test_permissions_name_each_command_and_none_that_could_do_harm(place: SettingsPlace, root: Path) -> None:

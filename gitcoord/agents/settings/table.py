@@ -87,8 +87,21 @@ def _claude_events(edits: str) -> dict[str, str]:
 def _copilot() -> JsonHooks:
     # A hook before a tool that fails counts as a no: without the last part, nobody without gitcoord could use a tool there.
     shells = {"bash": f"{COMMAND} || true", "powershell": f"{COMMAND}; exit 0"}
+    # By Claude's names, which these events have, and by its own: not every version takes the same for a matcher. Not behind Read:
+    # there it would cost more than a look is worth.
+    edits = f"{_EDITS}|edit|create|apply_patch|str_replace_editor"
+    matchers = {"PreToolUse": edits, "PostToolUse": f"{edits}|Bash|bash"}
     entries = tuple(
-        (("hooks", event), {"type": "command", **shells, "timeoutSec": _SECONDS.get(event, _STEP)}) for event in _claude_events("")
+        (
+            ("hooks", event),
+            {
+                "type": "command",
+                **({"matcher": matchers[event]} if event in matchers else {}),
+                **shells,
+                "timeoutSec": _SECONDS.get(event, _STEP),
+            },
+        )
+        for event in _claude_events("")
     )
     return JsonHooks(entries, members=((("version",), 1),))
 
