@@ -12,6 +12,7 @@ from gitcoord.statusline import cache
 from gitcoord.statusline.cache import SeenRun
 
 _WAITING = 20  # sessions that are noted as waiting: a line names two
+_UNREAD = 100  # unread messages whose ids are noted: a hook shows fewer at once
 
 
 def note(identity: Identity, state: State, now: datetime, read_at: datetime | None) -> None:
@@ -22,12 +23,14 @@ def note(identity: Identity, state: State, now: datetime, read_at: datetime | No
             continue
         asked = inbox.to_answer(state, session.session_id, now)
         direct = [one for one in asked if one.to == session.session_id]
+        unread = inbox.unread(state, session.session_id, now)
         seen = SeenRun(
             run_id=binding.run_id,
             waiting=tuple(dict.fromkeys([*_in_line(state, session.session_id, now), *(one.sender for one in direct)]))[:_WAITING],
-            unread=len(inbox.unread(state, session.session_id, now)),
+            unread=len(unread),
             questions=len(asked),
             read_at=read_at.timestamp() if read_at else 0.0,
+            ids=tuple(one.id for one in unread[:_UNREAD]),
         )
         cache.note(identity.own.parent, session.session_id, asdict(seen))
 

@@ -19,6 +19,7 @@ from remotes import Remote
 from gitcoord.agents.mailbox import Mailbox
 from gitcoord.machine import background
 from gitcoord.outbox import reading
+from gitcoord.statusline import cache
 
 
 @pytest.fixture
@@ -155,6 +156,19 @@ def test_many_and_long_messages_come_bounded_and_none_is_lost(office: tuple[Clau
         if len(seen) == 12:
             break
     assert seen == list(range(12))
+
+
+def test_what_was_told_is_no_longer_unread_in_the_status_line(office: tuple[Claude, Seat]) -> None:
+    claude, ben = office
+    send(ben, "claude-main", "first")
+    claude.look()
+    place = claude.own.parent
+    before = cache.read(place, "claude-main")
+    assert before is not None
+    assert before.unread == 1
+    assert "first" in claude.prompt()
+    after = cache.read(place, "claude-main")
+    assert after == replace(before, unread=0, ids=())
 
 
 def words(pid: int) -> str:

@@ -31,6 +31,7 @@ from gitcoord.guard import cache, targets
 from gitcoord.machine import files, whereabouts
 from gitcoord.machine.identity import Binding, digest
 from gitcoord.outbox import shown, spool
+from gitcoord.statusline import cache as seen_at_a_glance
 from gitcoord.views import quoting
 
 _LOOK = 2.0  # seconds that a prompt and a stop wait for one look at the branch
@@ -234,4 +235,5 @@ def _shown(here: Here, binding: Binding, hand: Handful, ends: Sequence[str] = ()
         here.mailbox.tell(text)
     if hand.ids:
         shown.note(Path(binding.outbox), binding.session, hand.ids)
+        seen_at_a_glance.told(here.own.parent, binding.session, hand.ids)
     here.mailbox.done(hand)
