@@ -76,9 +76,12 @@ class Branch:
                 self._view = self.parts.log.refresh(self.parts.seconds)
         except Unreachable as error:
             view = replace(self.last_view(), read_at=None)
+            words = error.message
+            if self.parts.boxed:  # git's own words are about a file that it may not write, or a name that it may not look up
+                words = f"{self.parts.log.tip.where} can't be reached from this sandbox"
             if not view.checked.tip:
-                raise
-            self.notices.add(f"{error.message}; this is what was known at {spell(view.state.at)}")
+                raise Unreachable(words, hint=error.hint) from error
+            self.notices.add(f"{words}; this is what was known at {spell(view.state.at)}")
             return view
         self.note_losses(self._view.state)
         return self._view

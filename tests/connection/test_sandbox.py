@@ -124,6 +124,15 @@ def test_what_is_known_is_still_told(box: Box, pair: tuple[Seat, Seat]) -> None:
     assert [one["subject"] for one in ada.ok("inbox")["messages"]] == ["hello"]
 
 
+def test_that_the_branch_is_away_is_said_in_words_of_ours(box: Box) -> None:
+    box.seat.ok("status")
+    for words in (["status"], ["inbox", "--peek"], ["claims"], ["briefing"]):
+        ran = box.run(*words)
+        [warning] = ran.err.splitlines()
+        assert ran.code == 0
+        assert warning.startswith("warning: origin can't be reached from this sandbox; this is what was known at "), words
+
+
 def test_a_session_is_not_started_from_inside(box: Box) -> None:
     ran = box.run("start", "--new")
     assert ran.code == 6
