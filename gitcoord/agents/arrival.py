@@ -36,15 +36,18 @@ class Arrived:
     told: Briefing
 
 
-def arrive(coordinator: Coordinator, source: str, *, named: str = "", files: Iterable[str] = ()) -> Arrived | None:
+def arrive(
+    coordinator: Coordinator, source: str, *, named: str = "", files: Iterable[str] = (), program: str = ""
+) -> Arrived | None:
     """The session that the caller's agent is from now on, and its briefing; None where there is no branch. `source`: why it
-    arrives, as the agent says it; `named`: the name that its user chose; `files`: what the work tree works on. The coordinator's
+    arrives, as the agent says it; `named`: the name that its user chose; `files`: what the work tree works on; `program`: where
+    gitcoord lies, for an agent whose commands may not find it ("": they do). The coordinator's
     actor is `cached`: to look once is enough.
     """
     try:
         away = _is_away(coordinator)
         known = _settle(coordinator, source, named, away=away)
-        intro = _introduce(coordinator.actor.session, known=known)
+        intro = _introduce(coordinator.actor.session, known=known, program=program)
         told = coordinator.briefings.brief(files, everything=True, limit=LIMIT - len(intro.encode()))
     except NotInitialised:
         return None
@@ -59,12 +62,13 @@ def shown(coordinator: Coordinator, arrived: Arrived) -> None:
     mailbox.note_seen({"seq": arrived.told.seen.seq, "run_id": arrived.told.seen.run_id})
 
 
-def _introduce(session: str, *, known: bool) -> str:
+def _introduce(session: str, *, known: bool, program: str) -> str:
     later = "" if known else " (the remote is away: others see it once that is back)"
+    elsewhere = f". If your shell doesn't find gitcoord, it is {show(program, 200)}" if program else ""
     return (
         f"You are session {show(session, 64)}{later}. Other sessions work on this repository: claim a file before you edit it "
         "(gitcoord claim PATH), release it when it is pushed, answer what they ask (gitcoord reply ID TEXT). "
-        "More: gitcoord status, gitcoord --help\n\n"
+        f"More: gitcoord status, gitcoord --help{elsewhere}\n\n"
     )
 
 

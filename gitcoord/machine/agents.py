@@ -27,6 +27,7 @@ class Agent(NamedTuple):
     outer: the variable that tells the commands of a helper inside of a session which session that is; "" if there is none.
     pid: the variable that tells its commands the number of its process; "" if there is none.
     threads: True if one process of it may run several sessions at once: then a process is nobody's identity.
+    login_shell: True if its commands run in a login shell, whose PATH may be another than its hooks'.
     hook_has_id: True if its hooks, too, find the session's id in `variable`.
     hook_marks: the variables by which its hooks know that it called.
     rank: whose marks count: the agent's with the lowest rank. Agents run inside agents and find the outer ones' marks, too.
@@ -42,6 +43,7 @@ class Agent(NamedTuple):
     outer: str = ""
     pid: str = ""
     threads: bool = False
+    login_shell: bool = False
     hook_has_id: bool = False
     hook_marks: tuple[str, ...] = ()
     rank: int = 0
@@ -64,7 +66,7 @@ AGENTS = {
         ),
         Agent(
             "codex", "Codex", "codex", "CODEX_THREAD_ID", outer="CODEX_SESSION_ID", threads=True,
-            hook_has_id=True,
+            login_shell=True, hook_has_id=True,
             programs=("codex",), in_project=(".codex",), in_home=(".codex",),
         ),
         Agent(
@@ -115,6 +117,9 @@ MARKS = {agent.mark: agent for agent in _BY_RANK if agent.mark}
 
 HOOK_MARKS = {mark: agent.name for agent in _BY_RANK for mark in agent.hook_marks}
 """The same for the hooks of agents: the variables, and the agents' names."""
+
+LOGIN_SHELLS = {agent.record: agent for agent in AGENTS.values() if agent.login_shell}
+"""The agents whose commands run in a login shell, by what they are called in records."""
 
 PIDS = tuple(agent.pid for agent in AGENTS.values() if agent.pid)
 """The variables that tell the number of an agent's process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -143,6 +144,23 @@ def test_a_start_that_may_be_a_copys_waits_for_the_first_prompt(ada: Seat, agent
     assert new.session == mine
     assert new.prompt() == ""
     assert sessions(ada) == ({"claude-main": "completed", "claude-main-2": "active"} if copied else {"claude-main": "active"})
+
+
+def test_codex_is_told_where_gitcoord_lies(ada: Seat, agent: Agent, tmp_path: Path) -> None:
+    """Its commands run in a login shell, whose PATH may be another than its hooks have."""
+    program = tmp_path / "programs" / "gitcoord"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    sent = {"session_id": "t-1", "hook_event_name": "SessionStart", "cwd": str(ada.path), "source": "startup",
+            "transcript_path": "/rollout-1.jsonl"}  # fmt: skip
+    variables = {"GITCOORD_DESK": str(ada.outbox), "XDG_STATE_HOME": str(tmp_path / "state")}
+    variables["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+    claude = agent(ada)
+    ran = claude.host.run([*PROGRAM, "hook"], json.dumps(sent), variables, Path("/"))
+    assert f"If your shell doesn't find gitcoord, it is {program}" in json.loads(ran.out)["hookSpecificOutput"]["additionalContext"]
+    assert "doesn't find" not in claude.start()
+    until(lambda: not at_work(ada), "the background never ended")
 
 
 def test_threads_of_one_process_never_take_each_others_session(ada: Seat, agent: Agent) -> None:

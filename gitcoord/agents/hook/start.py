@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from gitcoord.connection.connect import Connection, connect
 from gitcoord.coordinator.briefings import touched
 from gitcoord.guard import cache
 from gitcoord.machine import whereabouts
+from gitcoord.machine.agents import LOGIN_SHELLS
 
 _SECONDS = 2.0  # that a start waits for the remote, each time it asks it
 
@@ -35,7 +37,8 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> NotedAnswer:
     with connected(here, occasion.agent, cached=True) as found:  # to look once is enough
         coordinator = found.coordinator
         named = here.environ.get("GITCOORD_SESSION", "")
-        arrived = arrival.arrive(coordinator, occasion.source, named=named, files=touched(found.repo))
+        program = _program(here) if occasion.agent in LOGIN_SHELLS else ""
+        arrived = arrival.arrive(coordinator, occasion.source, named=named, files=touched(found.repo), program=program)
         if arrived is None:
             return NotedAnswer()
         mailbox = Mailbox.of(here.own, arrived.session)
@@ -53,3 +56,9 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> NotedAnswer:
         )
     here.background(now=not arrived.known)
     return NotedAnswer(HookAnswer(context=arrived.text), lambda: arrival.shown(coordinator, arrived)) if takes else NotedAnswer()
+
+
+def _program(here: Here) -> str:
+    """Return where the hook's PATH has gitcoord; "" where it has none, or none that is the same from every folder."""
+    path = shutil.which("gitcoord", path=here.environ.get("PATH", "")) or ""
+    return path if path.startswith("/") else ""
