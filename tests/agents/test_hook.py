@@ -293,6 +293,7 @@ def test_two_hook_files_for_one_event_do_the_work_once(ada: Seat, agent: Agent) 
     before = claude.run
     again = claude.payload("SessionStart", source="resume")
     claude.send(again)
+    claude.settle()
     run = claude.run
     ran = claude.run_python(AT_THE_SAME_TIME.format(marks=str(claude.own / "hooked")), again)  # it names no event, but its moment
     assert (ran.code, ran.out) == (0, ""), ran

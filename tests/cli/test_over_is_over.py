@@ -14,11 +14,13 @@ import pytest
 from clones import Clock, Ran, Seat, file
 
 from gitcoord.agents.hook import steps
+from gitcoord.agents.hook.place import Here
 from gitcoord.agents.mailbox import Mailbox
 from gitcoord.cli import app
 from gitcoord.cli import connect as context
 from gitcoord.connection.connect import connect
 from gitcoord.core.names import Resource
+from gitcoord.git.discovery import find
 from gitcoord.guard import check as guard_check
 from gitcoord.guard import words as guard_words
 from gitcoord.mcp import schemas
@@ -171,15 +173,17 @@ def test_an_agent_s_hook_tells_once_what_runs_out(earlier: tuple[Seat, Seat, Clo
     ada, _, clock = earlier
     with ada.here(clock) as found:
         found.coordinator.claims.acquire(file("x"))
-        [binding] = found.coordinator.parts.identity.all()
-        mailbox = Mailbox.of(found.coordinator.parts.identity.own, "ada")
-        mailbox.touch()
+        identity = found.coordinator.parts.identity
+        [binding] = identity.all()
+        Mailbox.of(identity.own, "ada").touch()
     monkeypatch.setattr(steps, "time", SimpleNamespace(time=lambda: clock.now.timestamp()))
-    here = SimpleNamespace(near=SimpleNamespace(git_dir=str(ada.path / ".git")), mailbox=mailbox)
+    near = find(str(ada.path))
+    assert near is not None
+    here = Here(near, {}, {}, identity, binding)
     said = []
     for minutes in (44, 1, 1, 14, 1):
         clock.move(minutes=minutes)
-        told = steps._show(here, binding)  # type: ignore[arg-type]
+        told = steps._show(here, binding)
         if told.done is not None:
             told.done()
         said.append(re.findall("runs out|ended", told.answer.context or ""))

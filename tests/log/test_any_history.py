@@ -281,14 +281,12 @@ class RaiseFormat(Command):
     kind: ClassVar[str] = "format.raise"
 
 
-def _note(state: State, command: TakeNote, clock: Clock) -> tuple[Event, ...]:
-    return (
-        Noted(id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, note=command.note),
-    )
+def _note(state: State, command: TakeNote, clock: Clock) -> Event:
+    return Noted(id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at, note=command.note)
 
 
-def _raise(state: State, command: RaiseFormat, clock: Clock) -> tuple[Event, ...]:
-    return (branch.FormatRaised(id=command.op, seq=state.seq + 1, session=command.session, run_id="", at=command.at, format=2),)
+def _raise(state: State, command: RaiseFormat, clock: Clock) -> Event:
+    return branch.FormatRaised(id=command.op, seq=state.seq + 1, session=command.session, run_id="", at=command.at, format=2)
 
 
 def submit(found: Connection, kind: type[Command], **fields: Any) -> Receipt:
