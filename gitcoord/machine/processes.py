@@ -170,14 +170,22 @@ def parent() -> tuple[int, str]:
 
 
 def login_shell_finds(program: str, environ: Mapping[str, str]) -> bool | None:
-    """Return True if the user's login shell, with what its profile does to PATH, finds the program; None if it doesn't tell."""
+    """Return True if the user's login shell, with what its profile does to PATH, finds the program; None if it doesn't tell.
+
+    A profile that takes longer than five seconds tells nothing; what it started ends with its shell.
+    """
+    import signal
     import subprocess  # here, as above
 
+    words = [environ.get("SHELL") or "/bin/sh", "-lc", f"command -v {program}"]
+    null = subprocess.DEVNULL
     try:
-        done = subprocess.run(
-            [environ.get("SHELL") or "/bin/sh", "-lc", f"command -v {program}"], env=dict(environ), cwd="/", timeout=_PROFILE,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        shell = subprocess.Popen(words, env=dict(environ), cwd="/", stdin=null, stdout=null, stderr=null, start_new_session=True)
+    except OSError:
         return None
-    return done.returncode == 0
+    try:
+        return shell.wait(_PROFILE) == 0
+    except subprocess.TimeoutExpired:
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+        return None

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from clones import Seat, Seats, snapshot
+from clones import Seat, Seats, snapshot, until
 from gits import git
-from remotes import Remote
+from remotes import Remote, living
 
 from gitcoord.git import versions
 from gitcoord.githooks import install as git_hooks
@@ -125,6 +125,25 @@ def test_what_agents_programs_do_not_run_or_find_is_said(seat: Seat, tmp_path: P
     (seat.path / ".claude").mkdir()
     with seat.here() as found:
         assert "Claude Code starts the plugin's monitor only where" in next(agents.look(found)).what
+
+
+@pytest.mark.parametrize("shell", ["/nowhere/sh", "hangs"])
+def test_a_login_shell_that_tells_nothing_is_not_said_to_find_the_program(
+    seat: Seat, tmp_path: Path, shell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, left = tmp_path / "their-home", tmp_path / "left"
+    (home / ".codex").mkdir(parents=True)
+    (home / ".profile").write_text(f"sleep 1000 & echo $! >{left}; wait\n")
+    program = tmp_path / "gitcoord"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("gitcoord.machine.processes._PROFILE", 0.5)
+    seat.extra |= {"HOME": str(home), "PATH": f"{tmp_path}:/usr/bin:/bin", "SHELL": "/bin/sh" if shell == "hangs" else shell}
+    with seat.here() as found:
+        [codex] = agents.look(found)
+    assert (codex.level, "it finds gitcoord" in codex.what) == ("warning", False)
+    if left.exists():
+        until(lambda: int(left.read_text()) not in living(), "what the profile started goes on")
 
 
 def test_a_remote_that_takes_nothing_is_wrong(seat: Seat, file_remote: Remote) -> None:

@@ -23,7 +23,15 @@ def look(found: Connection) -> Iterator[Finding]:
             "next prompt or step",
         )
     if "codex" in used and shutil.which(_PROGRAM, path=environ.get("PATH", "")):
-        if processes.login_shell_finds(_PROGRAM, environ) is False:
+        finds = processes.login_shell_finds(_PROGRAM, environ)
+        if finds is None:
+            yield Finding(
+                "warning",
+                "Codex runs its commands in a login shell; whether that one finds gitcoord can't be told: it can't be run, or its "
+                "profile takes long",
+                "in a login shell: command -v gitcoord",
+            )
+        elif not finds:
             yield Finding(
                 "warning",
                 "Codex runs its commands in a login shell, whose profile sets another PATH than its hooks have: that one does not "
