@@ -312,7 +312,7 @@ def _ssh_options(settings: Settings, environ: Mapping[str, str]) -> str:
 
 
 def _parts(repo: Repository, settings: Settings, url: str, environ: Mapping[str, str]) -> list[str]:
-    """What makes this user's outbox for this remote branch: whoever differs in what a push would carry has another one."""
+    """Return what names this user's outbox for this branch: two clones whose pushes would carry other things have two of them."""
     if not url:
         return [repo.common_dir]
     shown = [f"{key}={'|'.join(values)}" for key, values in sorted(repo.config.items()) if key.startswith(hub.CREDENTIALS)]

@@ -38,7 +38,7 @@ class Leases:
 
 
 class Released(NamedTuple):
-    """What a release did: the receipt, the leases that were freed (`42 file:a`), and what the session no longer waits for."""
+    """A release gives back a receipt, the leases that were freed (`42 file:a`), and what the session no longer waits for."""
 
     receipt: Receipt
     freed: tuple[str, ...]

@@ -28,7 +28,7 @@ class Caller(BaseModel):
 
 
 class Command(BaseModel):
-    """What a session asks for: data, so that any process of the outbox can carry it out.
+    """A command says what a session asks for. It is data, so that any process of the outbox can carry it out.
 
     `op` is the operation's id, `at` the time of asking, `run_id` the run that asks ("" when it isn't known). `asked`: where the
     caller chose the id, the digest of what it asks for; such an id may have been used for something else.

@@ -80,7 +80,7 @@ class EventLog:
         return known
 
     def _known_here(self) -> Checked:
-        """What is remembered, else what was fetched here: that is seen, too, though no command of ours has looked at it yet."""
+        """Return the tip that is remembered, or else the one that was fetched here, though no command has looked at it yet."""
         known = self._remembered()
         if known.good:
             return known

@@ -107,7 +107,7 @@ last one is ours, which several share: there the record says no more than "agent
 """
 
 OUTER = {agent.variable: agent.outer for agent in AGENTS.values() if agent.outer}
-"""For the variable by which an agent's sessions are bound, the one that tells its helpers whose they are, and counts before it."""
+"""The variable on the right tells a helper whose it is. It counts before the one on the left, which binds an agent's sessions."""
 
 THREADED = frozenset(agent.variable for agent in AGENTS.values() if agent.threads)
 """The variables of the agents whose processes run several sessions at once."""

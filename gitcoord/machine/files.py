@@ -310,6 +310,19 @@ def sweep(folder: Path, *, before: float) -> None:
                 path.unlink()
 
 
+def keep_newest(folder: Path, count: int) -> None:
+    """Remove all but so many of the folder's JSON files, the newest ones by their time."""
+    for path in sorted(folder.glob("*.json"), key=_changed)[:-count]:
+        path.unlink(missing_ok=True)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:  # another process took it away just now
+        return 0.0
+
+
 # --- folders -----------------------------------------------------------------------------------------------------------
 
 

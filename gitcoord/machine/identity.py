@@ -199,8 +199,7 @@ class Identity:
         folder = files.private_folder(self.own / "ended")
         held = [entry.partition(" ")[2] for entry in self.held(binding.session)]
         files.write_json(folder / f"{digest(binding.agent)}.json", {"session": binding.session, "held": held})
-        for path in sorted(folder.glob("*.json"), key=lambda path: path.lstat().st_mtime)[:-_ENDED]:
-            path.unlink(missing_ok=True)
+        files.keep_newest(folder, _ENDED)
 
     def ended(self, agent: Mapping[str, str]) -> tuple[str, list[str]] | None:
         """The session of that agent that has ended here, and what it held then; None for none."""

@@ -134,3 +134,12 @@ def test_a_link_in_the_place_of_our_folder_is_not_followed(tmp_path: Path) -> No
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "gitcoord").symlink_to(tmp_path / "elsewhere")
     assert files.own(tmp_path) == tmp_path / f"gitcoord-{os.geteuid()}"
+
+
+def test_only_the_newest_notes_of_a_folder_are_kept(tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"{number}.json").write_text("1")
+        os.utime(tmp_path / f"{number}.json", (100 + number, 100 + number))
+    (tmp_path / "else").touch()
+    files.keep_newest(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["4.json", "5.json", "else"]

@@ -1,4 +1,4 @@
-"""What all agents' dialects have in common: from a payload to an `Occasion`, from an `HookAnswer` to what is printed. Pure.
+"""A dialect reads an `Occasion` out of an agent's payload and writes a `HookAnswer` in that agent's form. Pure.
 
 A dialect is a class with tables and the few methods in which its agent differs. Loads the standard library only.
 """
@@ -36,7 +36,7 @@ class Dialect(ABC):
     contexts: ClassVar[frozenset[str]] = frozenset()
     """The events at which text gets to the model; at a stop only together with going on."""
     verdicts: ClassVar[frozenset[str]] = frozenset({"allow", "ask", "deny"})
-    """What the agent can be told about an edit. Where its person can't be asked, it is denied once instead."""
+    """The agent takes these verdicts about an edit. Where `ask` isn't among them, the edit is denied once instead."""
 
     def read(self, payload: Mapping[str, Any], environ: Mapping[str, str]) -> Occasion:
         """What the agent called for; never raises, whatever the payload holds."""

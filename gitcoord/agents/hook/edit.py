@@ -69,7 +69,7 @@ def guard(here: Here, occasion: Occasion) -> NotedAnswer:
 
 
 def _once(said: check.GuardAnswer) -> str:
-    """Return why an edit is denied once: who holds what until when, what may be done, and behind a fence the holders' words."""
+    """Return why an edit is denied once: who holds what until when, what may be done, and between marks the holders' words."""
     lease = said.hindrances[0].lease
     ways = leases.ways_out(lease, [Resource("file", said.hindrances[0].paths[0])])
     holders = " and ".join(dict.fromkeys(one.lease.claimed_by for one in said.hindrances))

@@ -49,9 +49,9 @@ class Occasion:
 
 @dataclass(frozen=True)
 class HookAnswer:
-    """What the agent is told. `context`: text for the model, bounded and quoted already; `verdict` and `reason`: about the edit,
-    the reason in our words, another session's only behind a fence; `note`: a line for the person; `go_on`: at a stop, that the
-    agent shall go on with `context`.
+    """A hook gives its agent this answer. `context`: text for the model, bounded and quoted already; `verdict` and `reason`: about
+    the edit, the reason in our words, another session's only between marks; `note`: a line for the person; `go_on`: at a stop, that
+    the agent shall go on with `context`.
     """
 
     context: str = ""

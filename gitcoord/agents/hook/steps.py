@@ -2,8 +2,7 @@
 program is in `start` and `edit`.
 
 No step waits for the network, but the start, a prompt after a pause and a stop (shortly), and an edit that is to be denied (to make
-sure). Helpers inside of a session
-are guarded and counted as it is; they start nothing, end nothing and get no messages.
+sure). Helpers inside of a session are guarded and counted as it is; they start nothing, end nothing and get no messages.
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ from gitcoord.statusline import cache as seen_at_a_glance
 from gitcoord.views import quoting
 
 _LOOK = 2.0  # seconds that a prompt and a stop wait for one look at the branch
+_PUT_OFF = 100  # notes of starts whose first prompt never came, or is still to come
 _ROOM = 4096  # bytes that one hook puts into an agent's context (protocol, section 9)
 _ENDS_SHOWN = 5  # leases that are about to run out, of which one hook tells
 _ENDS_NOTHING = frozenset({"clear", "resume"})  # the agent's process goes on, under another id
@@ -85,6 +85,7 @@ def _put_off(here: Here, occasion: Occasion, source: str) -> None:
     ids = [occasion.agent_id, occasion.perhaps or occasion.agent_id]
     for one in ids:
         files.write_json(folder / f"{digest({'id': one})}.json", [*ids, source])
+    files.keep_newest(folder, _PUT_OFF)
 
 
 def _put_off_before(here: Here, occasion: Occasion) -> Occasion | None:
@@ -200,7 +201,7 @@ def _end(here: Here, binding: Binding, occasion: Occasion) -> NotedAnswer:
 
 
 def _show(here: Here, binding: Binding, *, asking: bool = False) -> NotedAnswer:
-    """What lies in the mailbox, behind a fence. `asking`: only questions, for which the agent shall go on."""
+    """Return what lies in the mailbox, between marks. `asking`: only questions, for which the agent shall go on."""
     nonce = os.urandom(16).hex()
     who = show(binding.session, 64)
     head = (

@@ -27,9 +27,9 @@ def look(found: Connection) -> Iterator[Finding]:
         if finds is None:
             yield Finding(
                 "warning",
-                "Codex runs its commands in a login shell; whether that one finds gitcoord can't be told: it can't be run, or its "
+                "Codex runs its commands in a login shell; whether that one finds the program isn't known: it can't be run, or its "
                 "profile takes long",
-                "in a login shell: command -v gitcoord",
+                "open a login shell, and try: gitcoord --version",
             )
         elif not finds:
             yield Finding(
