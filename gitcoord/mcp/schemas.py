@@ -28,13 +28,10 @@ Name = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT + _PREFIX)]
 Names = Annotated[list[Name], Field(min_length=1, max_length=_AT_ONCE), BeforeValidator(_listed)]
 Line = Annotated[str, Field(max_length=LINE_LIMIT)]
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)]
-Id = Annotated[str, Field(min_length=1, max_length=80, description="A message's id, or its number (seq).")]
+Id = Annotated[str, Field(min_length=1, max_length=80, description="Id or number (seq).")]
 Wait = Annotated[float, Field(ge=0, le=3600)]
 
-_WHAT = (
-    "Paths of files or folders, globs (src/**), or TYPE:NAME for anything else (port:8080, deploy:staging). "
-    "Paths are relative to the folder that the server was started in, or absolute."
-)
+_WHAT = "Paths, globs (src/**) or TYPE:NAME (port:8080)."
 
 
 class Given(BaseModel):
@@ -46,103 +43,92 @@ class Given(BaseModel):
 class StatusGiven(Given):
     """What `status` takes."""
 
-    about: Names | None = Field(default=None, description="Only the claims that overlap these. " + _WHAT)
+    about: Names | None = Field(default=None, description="Only claims on these.")
 
 
 class ClaimGiven(Given):
     """What `claim` takes."""
 
-    resources: Names = Field(description="What to hold, all or none. " + _WHAT)
-    mode: Literal["exclusive", "shared"] = Field(default="exclusive", description="shared: others may hold it shared too.")
-    any_of: bool = Field(default=False, description="Hold only the first free one of them.")
-    reason: Text | None = Field(default=None, description="What you are going to do, in a sentence; others see it.")
-    phase: Line | None = Field(default=None, description="The phase of the work, such as BUILD.")
-    ttl: Line | None = Field(default=None, description="How long it lasts without a heartbeat: 30m, 2h; 1h if not said.")
-    if_stale: bool = Field(default=False, description="Take it over from a holder that has been silent for long.")
-    wait_seconds: Wait = Field(default=0, description="How long to stand in line where it is held; the same call goes on waiting.")
+    resources: Names = Field(description="All or none. " + _WHAT)
+    mode: Literal["exclusive", "shared"] = Field(default="exclusive", description="shared: others may, too.")
+    any_of: bool = Field(default=False, description="Only the first free one.")
+    reason: Text | None = Field(default=None, description="What for; others see it.")
+    phase: Line | None = None
+    ttl: Line | None = Field(default=None, description="30m, 2h; else 1h.")
+    if_stale: bool = Field(default=False, description="Take it from a silent holder.")
+    wait_seconds: Wait = Field(default=0, description="Stand in line so long.")
 
 
 class ReleaseGiven(Given):
     """What `release` takes."""
 
-    resources: Names | None = Field(default=None, description="What to give back. " + _WHAT)
-    all: bool = Field(default=False, description="Give back all that you hold.")
-    done: Text | None = Field(default=None, description="What you finished; told to all.")
-    tests: Literal["pass", "fail"] | None = Field(default=None, description="How the tests stand.")
-    next_phase: Line | None = Field(default=None, description="The phase for which it is ready to pick up.")
-    to: Line | None = Field(default=None, description="For whom it is ready: a session, role:R, cap:C, repo:NAME, or anyone.")
-    end_session: bool = Field(default=False, description="Your work here is over: give all back and end your session.")
+    resources: Names | None = None
+    all: bool = Field(default=False, description="All that you hold.")
+    done: Text | None = Field(default=None, description="What you finished; all are told.")
+    tests: Literal["pass", "fail"] | None = None
+    next_phase: Line | None = Field(default=None, description="Ready to pick up for this phase.")
+    to: Line | None = Field(default=None, description="For whom that is ready.")
+    end_session: bool = False
 
 
 class SendGiven(Given):
     """What `send` takes."""
 
-    to: Line | None = Field(
-        default=None, description=f"A session, role:R, cap:C, repo:NAME, or {TO_ALL} for all. Not needed for an answer."
-    )
-    message: Text = Field(description="The text. Its first line is the subject, if none is given.")
-    subject: Annotated[str, Field(max_length=SUBJECT_LIMIT)] | None = Field(default=None, description="One line.")
-    type: Kind = Field(default="note", description="answer without reply_to: to the only open question, else the newest message.")
-    reply_to: Id | None = Field(default=None, description="The message that this answers: its id, or its number (seq).")
-    answer: Verdict | None = Field(
-        default=None,
-        description="To a request for something you hold: approve gives it up to who asks, share holds it shared, deny keeps it.",
-    )
-    urgent: bool = Field(default=False, description="Mark it as urgent.")
+    to: Line | None = Field(default=None, description=f"session, role:R, cap:C, repo:NAME, {TO_ALL}.")
+    message: Text = Field(description="First line: subject, if none is given.")
+    subject: Annotated[str, Field(max_length=SUBJECT_LIMIT)] | None = None
+    type: Kind = "note"
+    reply_to: Id | None = Field(default=None, description="What this answers.")
+    answer: Verdict | None = Field(default=None, description="To a request for what you hold.")
+    urgent: bool = False
 
 
 class InboxGiven(Given):
     """What `inbox` takes."""
 
-    wait_seconds: Wait = Field(default=0, description="How long to wait for a message if there is none.")
-    sender: Line | None = Field(default=None, alias="from", description="Only from this session.")
-    type: Line | None = Field(default=None, description="Only of this type.")
-    peek: bool = Field(default=False, description="Look without taking: they stay unread.")
-    limit: int = Field(default=20, ge=1, le=MOST, description="At most so many; the others stay unread.")
+    wait_seconds: Wait = Field(default=0, description="Wait for one.")
+    sender: Line | None = Field(default=None, alias="from")
+    type: Line | None = None
+    peek: bool = False
+    limit: int = Field(default=20, ge=1, le=MOST)
 
 
 class AskGiven(Given):
     """What `ask` takes."""
 
-    to: Line | None = Field(default=None, description="Who is asked: a session, role:R, cap:C, or repo:NAME (whoever works there).")
-    resource: Name | None = Field(default=None, description="Instead of to: ask whoever holds this to give it up.")
-    question: Text = Field(description="The question, or why you need it.")
-    wait_seconds: Wait | None = Field(
-        default=None, description="How long to wait for the answer; as long as a call may take if not said."
-    )
+    to: Line | None = None
+    resource: Name | None = Field(default=None, description="In place of to: ask its holder to give it up.")
+    question: Text
+    wait_seconds: Wait | None = Field(default=None, description="Else as long as can be.")
 
 
 class HeartbeatGiven(Given):
     """What `heartbeat` takes."""
 
-    action: Line | None = Field(
-        default=None, description="What you do: building, testing, reviewing, blocked, waiting (target: person), idle, …"
-    )
-    target: Line | None = Field(default=None, description="To what.")
-    phase: Line | None = Field(default=None, description="The phase of the work.")
-    progress: Line | None = Field(default=None, description="How far, such as 30%.")
-    next_action: Line | None = Field(default=None, alias="next", description="What comes next.")
-    eta: Line | None = Field(default=None, description="When it will be done: 30m, 4h, or a time.")
-    files: Names | None = Field(default=None, description="The files you touch.")
-    blocked_by: Line | None = Field(default=None, description="What blocks you.")
+    action: Line | None = Field(default=None, description="building, testing, blocked, idle ...")
+    target: Line | None = None
+    phase: Line | None = None
+    progress: Line | None = None
+    next_action: Line | None = Field(default=None, alias="next")
+    eta: Line | None = Field(default=None, description="30m, 4h, or a time.")
+    files: Names | None = None
+    blocked_by: Line | None = None
 
 
 class HandoffGiven(Given):
     """What `handoff` takes."""
 
-    action: Literal["offer", "take", "list"] = Field(
-        default="offer", description="offer your work, take a handoff, or list those open."
-    )
-    id: Id | None = Field(default=None, description="For take: which one; none: the only one for you.")
-    to: Line = Field(default="anyone", description="For offer: a session, role:R, cap:C, repo:NAME, or anyone.")
+    action: Literal["offer", "take", "list"] = "offer"
+    id: Id | None = Field(default=None, description="To take; else your only one.")
+    to: Line = "anyone"
     resources: Annotated[list[Name], Field(max_length=_AT_ONCE), BeforeValidator(_listed)] | None = Field(
-        default=None, description="For offer: which of your claims go along; none said: all; an empty list: none. " + _WHAT
+        default=None, description="Claims that go along; else all."
     )
-    done: Text | None = Field(default=None, description="What is done.")
-    next_step: Text | None = Field(default=None, alias="next", description="What comes next.")
-    blockers: Text | None = Field(default=None, description="What stands in the way.")
-    tests: Line | None = Field(default=None, description="How the tests stand: pass, fail, or a few words.")
-    notes: Text | None = Field(default=None, description="What else the next one should know.")
+    done: Text | None = None
+    next_step: Text | None = Field(default=None, alias="next")
+    blockers: Text | None = None
+    tests: Line | None = Field(default=None, description="pass, fail, or a few words.")
+    notes: Text | None = None
 
 
 # --- what they give ----------------------------------------------------------------------------------------------------
@@ -153,8 +139,8 @@ class Told(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
 
-    session_id: str | None = Field(description="The session that you are; null before you have written anything.")
-    warnings: list[str] = Field(default_factory=list, description="What you should know besides.")
+    session_id: str | None = Field(description="You; null before you wrote anything.")
+    warnings: list[str] = Field(default_factory=list)
 
 
 class Entry(BaseModel):
@@ -294,25 +280,33 @@ class _Brief(GenerateJsonSchema):
         return found
 
 
+_KEYS = frozenset({"type", "properties", "required", "enum", "items", "anyOf", "description"})
+"""What is left of a schema. What may be left out, how long a text and how large a number may be, and that nothing else is
+taken, says the refusal: every agent pays for every word, in every request."""
+
+
 def taken(model: type[Given]) -> dict[str, Any]:
-    """The schema of what a tool takes."""
+    """Return the schema of what a tool takes."""
     return _bare(model.model_json_schema(schema_generator=_Brief))
 
 
 def given(model: type[Told]) -> dict[str, Any]:
-    """The schema of what a tool gives."""
-    return _bare(model.model_json_schema(schema_generator=_Brief, mode="serialization"))
+    """Return the schema of what a tool gives: its keys and their types. The keys of entries are those of the command's JSON."""
+    schema = model.model_json_schema(schema_generator=_Brief, mode="serialization")
+    keys = {name: _bare({key: one for key, one in value.items() if key != "items"}) for name, value in schema["properties"].items()}
+    return {"type": "object", "properties": {name: _either(value) for name, value in keys.items()}, "required": schema["required"]}
+
+
+def _either(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema with the types that it may have as one list."""
+    types = [one.get("type") for one in schema.get("anyOf", ())]
+    return {**{key: value for key, value in schema.items() if key != "anyOf"}, "type": types} if types and all(types) else schema
 
 
 def _bare(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without what repeats names or speaks to who reads the source: every agent pays for every word."""
-    found = {key: _bared(value) for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
-    if "properties" in found:
-        found.pop("description", None)
-    return found
-
-
-def _bared(value: object) -> object:
-    if isinstance(value, list):
-        return [_bared(one) for one in value]
-    return _bare(value) if isinstance(value, dict) else value
+    """Return the schema without what repeats names, speaks to who reads the source, or is nothing to go by."""
+    kept = {key: value for key, value in schema.items() if key in _KEYS}
+    if "properties" in kept:
+        kept.pop("description", None)
+        kept["properties"] = {name: _bare(value) for name, value in kept["properties"].items()}
+    return {**kept, "items": _bare(kept["items"])} if "items" in kept else kept

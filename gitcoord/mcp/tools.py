@@ -318,45 +318,43 @@ def handoff(at: At, given: schemas.HandoffGiven) -> ToolAnswer:
 EVERY = (
     Tool(
         "status", "Who does what",
-        "See which sessions work here, who holds what, who waits, your unread messages and what needs attention. "
-        "Use it before you plan or begin work.",
+        "Who works here, holds what and waits; your unread messages; what needs attention. Look before you begin work.",
         schemas.StatusGiven, schemas.StatusTold, status, writes=False, repeatable=True,
     ),
     Tool(
         "claim", "Claim or renew",
-        "Hold files, folders or named things before you change them, or renew what you hold; others are then refused. "
-        "If it is held by another you are told by whom and until when: do other work, ask, or call again with wait_seconds.",
+        "Hold files, folders or named things before you change them, or renew; others are refused. If another holds it you are "
+        "told who and until when: do other work, ask, or set wait_seconds.",
         schemas.ClaimGiven, schemas.ClaimTold, claim, repeatable=True,
     ),
     Tool(
         "release", "Give back, or end",
-        "Give back what you hold as soon as you are done with it, and say what you finished; end_session when your work is over.",
+        "Give back what you hold once you are done with it, and say what you finished; end_session when your work is over.",
         schemas.ReleaseGiven, schemas.ReleaseTold, release, repeatable=True,
     ),
     Tool(
         "send", "Send or answer",
-        "Tell a session, or all, something that concerns them; or answer a question or a request from your inbox (reply_to).",
+        "Tell others what concerns them, or answer a question or request of your inbox (reply_to).",
         schemas.SendGiven, schemas.DoneTold, send,
     ),
     Tool(
         "inbox", "Read messages",
-        "Read your unread messages; each is given once. Use it between steps of your work; answer questions with send.",
+        "Read your unread messages, each once, between steps of your work; answer questions with send.",
         schemas.InboxGiven, schemas.MailTold, inbox,
     ),
     Tool(
         "ask", "Ask and wait",
-        "Ask a session a question and wait for its answer, or ask whoever holds something to give it up. "
-        "If no answer came in time the answer says so: the same call goes on waiting and asks no second time.",
+        "Ask a session and wait. If no answer came in time, the same call goes on waiting and doesn't ask again.",
         schemas.AskGiven, schemas.AskTold, ask,
     ),
     Tool(
         "heartbeat", "Say what you do",
-        "Say what you are doing when that changes, or that something blocks you; it also keeps your claims from expiring.",
+        "Say what you do when that changes, or what blocks you; renews your claims.",
         schemas.HeartbeatGiven, schemas.DoneTold, heartbeat,
     ),
     Tool(
         "handoff", "Hand work over",
-        "Offer work that you don't finish, with your claims, to a session or anyone; take what was offered, or list it.",
+        "Offer work that you don't finish, with your claims; take what was offered; or list it.",
         schemas.HandoffGiven, schemas.HandoffTold, handoff,
     ),
 )  # fmt: skip

@@ -66,7 +66,6 @@ def test_tools_are_few_and_their_schemas_are_valid(office: tuple[Seat, Seat], le
                 for schema in (one.input_schema, one.output_schema):
                     Draft202012Validator.check_schema(schema)
                     assert schema["type"] == "object"
-                assert one.input_schema["additionalProperties"] is False
                 for name, schema in one.input_schema["properties"].items():
                     assert {"type", "enum", "$ref", "anyOf"} & schema.keys(), (one.name, name)
             enums = {
@@ -78,8 +77,9 @@ def test_tools_are_few_and_their_schemas_are_valid(office: tuple[Seat, Seat], le
             assert enums["claim", "mode"] == ["exclusive", "shared"]
             assert enums["send", "answer"] == ["approve", "deny", "share"]
             assert "break" not in json.dumps([one.input_schema for one in tools])
-            size = len(json.dumps([one.model_dump(by_alias=True, exclude_none=True) for one in tools]))
-            assert size < 20_000  # every agent reads it at every start
+            assert len(json.dumps([one.model_dump(by_alias=True, exclude_none=True) for one in tools])) < 10_500
+            seen = [(one.name, one.description, one.input_schema) for one in tools]
+            assert len(json.dumps(seen)) < 4_500  # a model reads it with every request
 
     play(story)
 
