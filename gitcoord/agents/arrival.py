@@ -24,6 +24,7 @@ _CLEAR = "clear"
 _CLEARED = frozenset({"clear", "compact", "resume"})  # the same process may go on under another id
 _COPIED = "fork"
 _RESUMED = "resume"
+_LOST = 10  # leases that a resumed session is told that it has no more
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def arrive(
     """
     try:
         away = _is_away(coordinator)
-        known = _settle(coordinator, source, named, away=away)
-        intro = _introduce(coordinator.actor.session, known=known, program=program)
+        known, lost = _settle(coordinator, source, named, away=away)
+        intro = _introduce(coordinator.actor.session, known=known, program=program) + lost
         told = coordinator.briefings.brief(files, everything=True, limit=LIMIT - len(intro.encode()))
     except NotInitialised:
         return None
@@ -84,8 +85,8 @@ def _is_away(coordinator: Coordinator) -> bool:
     return True
 
 
-def _settle(coordinator: Coordinator, source: str, named: str, *, away: bool) -> bool:
-    """Finds or makes the session; whether the branch has it."""
+def _settle(coordinator: Coordinator, source: str, named: str, *, away: bool) -> tuple[bool, str]:
+    """Find or make the session; return whether the branch has it, and what is to be said of leases that it has no more."""
     mine = coordinator.parts.identity.get(named) if named else coordinator.parts.identity.of_agent(coordinator.actor.agent)
     if mine is None and source in _CLEARED:
         mine = _same_process(coordinator, source)
@@ -98,14 +99,16 @@ def _settle(coordinator: Coordinator, source: str, named: str, *, away: bool) ->
         pid, born = coordinator.actor.owner
         coordinator.parts.identity.bind(replace(mine, pid=pid, born=born, agent=coordinator.actor.agent))
         coordinator.sessions.act_as(mine.session, mine.run_id)
-        return mine.session in coordinator.branch.view(fresh=False).state.sessions
+        return mine.session in coordinator.branch.view(fresh=False).state.sessions, ""
     if away:
         coordinator.sessions.start_later()
-        return False
-    if mine is None and source == _RESUMED and not named and _reopen(coordinator):
-        return True
+        return False, ""
+    if mine is None and source == _RESUMED and not named:
+        lost = _reopen(coordinator)
+        if lost is not None:
+            return True, lost
     _, receipt = coordinator.sessions.start(named or None, new=source == _COPIED and mine is None, again=source == _RESUMED)
-    return receipt.state != "queued"
+    return receipt.state != "queued", ""
 
 
 def _same_process(coordinator: Coordinator, source: str) -> Binding | None:
@@ -120,28 +123,42 @@ def _same_process(coordinator: Coordinator, source: str) -> Binding | None:
     return next(iter(same), None)
 
 
-def _reopen(coordinator: Coordinator) -> bool:
-    """Goes on with the agent's session that had ended here, under its name and so with its mail, and claims again what it held, as
-    far as nobody else has that; False where there is none, or another has its name by now.
+def _reopen(coordinator: Coordinator) -> str | None:
+    """Go on with the agent's session that had ended here, under its name and so with its mail, and claim again what it held, as far
+    as nobody else has that. Return what to say of the rest; None where there is no such session, or another has its name by now.
     """
     noted = coordinator.parts.identity.ended(coordinator.actor.agent)
     if noted is None:
-        return False
+        return None
     session, held = noted
     if coordinator.parts.identity.get(session) is not None:
-        return False
+        return None
     try:
         coordinator.sessions.start(session)
     except Held:
-        return False
+        return None
+    lost = _claim_again(coordinator, held)
+    more = f" and {len(lost) - _LOST} more" if len(lost) > _LOST else ""
+    return f"You held this before, and hold it no more: {', '.join(lost[:_LOST])}{more}.\n\n" if lost else ""
+
+
+def _claim_again(coordinator: Coordinator, held: Iterable[str]) -> list[str]:
+    """Claim what of it nobody else holds; return the rest, each with its holder."""
+    free, lost = list[Resource](), list[str]()
     with suppress(ValueError, GitcoordError):
-        state = coordinator.branch.view(fresh=False).state
-        now = coordinator.branch.time_now()
-        wanted = [Resource.read(one) for one in held]
-        free = [one for one in wanted if not any(overlaps(one, lease.resource) for lease in leases.live(state, now))]
-        if free:
+        live = leases.live(coordinator.branch.view(fresh=False).state, coordinator.branch.time_now())
+        for wanted in map(Resource.read, held):
+            theirs = next((lease for lease in live if overlaps(wanted, lease.resource)), None)
+            if theirs is None:
+                free.append(wanted)
+            else:
+                lost.append(f"{wanted} (now with {show(theirs.claimed_by, 64)})")
+    if free:
+        try:
             coordinator.claims.acquire(free, reason="held before it was resumed")
-    return True
+        except GitcoordError:  # somebody was faster
+            lost += map(str, free)
+    return lost
 
 
 def _left_behind(coordinator: Coordinator) -> Binding | None:

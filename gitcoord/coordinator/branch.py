@@ -20,7 +20,7 @@ from gitcoord.core.renewals import regained_by
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
-from gitcoord.errors import Alarm, GitcoordError, NoSession, NotInitialised, Unknown, Unreachable
+from gitcoord.errors import Alarm, GitcoordError, NoSession, NotInitialised, NotWritten, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.log.entries import LogEntry, entry_of
 from gitcoord.log.history import Bad, Good
@@ -76,15 +76,21 @@ class Branch:
                 self._view = self.parts.log.refresh(self.parts.seconds)
         except Unreachable as error:
             view = replace(self.last_view(), read_at=None)
-            words = error.message
-            if self.parts.boxed:  # git's own words are about a file that it may not write, or a name that it may not look up
-                words = f"{self.parts.log.tip.where} can't be reached from this sandbox"
+            plain = self._plain(error)
             if not view.checked.tip:
-                raise Unreachable(words, hint=error.hint) from error
-            self.notices.add(f"{words}; this is what was known at {spell(view.state.at)}")
+                raise plain from error
+            self.notices.add(f"{plain.message}; this is what was known at {spell(view.state.at)}")
             return view
         self.note_losses(self._view.state)
         return self._view
+
+    def _plain(self, error: GitcoordError) -> GitcoordError:
+        """Return the error; in a sandbox in words of ours: git's are about a file that it may not write, or a name that it may not
+        look up.
+        """
+        if not self.parts.boxed or not isinstance(error, (Unreachable, NotWritten)):
+            return error
+        return Unreachable(f"{self.parts.log.tip.where} can't be reached from this sandbox", hint="run it outside of the sandbox")
 
     def last_view(self) -> View:
         """Return the view that was read last, else what this clone knows."""
@@ -210,9 +216,9 @@ class Branch:
         try:
             view = self.view(fresh=True)
             self.glance(view)
-            return errors, view
+            return [*map(self._plain, errors)], view
         except (Unreachable, Unknown, Alarm) as error:
-            return [*errors, error], None
+            return [*map(self._plain, errors), error], None
 
     def _is_due(self) -> bool:
         """Return True if a command waits, or if a session in the spool has been silent for its share of the budget or has a lease

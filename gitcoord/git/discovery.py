@@ -147,6 +147,13 @@ def is_coordinated(common_dir: str, branch: str) -> bool:
     return False
 
 
+def has_remote(common_dir: str) -> bool:
+    """Return True if the repository's own configuration names a remote."""
+    with suppress(OSError), open(os.path.join(common_dir, "config"), "rb") as file:
+        return b"[remote " in file.read(_REFS)
+    return False
+
+
 def _git_dir(place: str) -> tuple[str, str]:
     """What `.git` is ("folder", "file", "" for neither), and the git folder that it is or names; "" where it is none."""
     if os.path.isdir(place):

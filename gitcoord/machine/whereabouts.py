@@ -14,13 +14,17 @@ from contextlib import suppress
 _KEPT = 30 * 86400.0  # seconds: a session that is silent for longer has ended
 
 
+def state(environ: Mapping[str, str]) -> str:
+    """Return the folder in which we keep what this user's hooks know of all clones."""
+    home = environ.get("HOME") or os.path.expanduser("~")
+    return os.path.join(environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state"), "gitcoord")
+
+
 def place(agent_id: str, environ: Mapping[str, str]) -> str:
     """Return the path of the note about that session; "" for an id that is no file's name."""
     if not 0 < len(agent_id) <= 200 or "/" in agent_id or "\0" in agent_id or agent_id.startswith("."):
         return ""
-    home = environ.get("HOME") or os.path.expanduser("~")
-    state = environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
-    return os.path.join(state, "gitcoord", "whereabouts", agent_id)
+    return os.path.join(state(environ), "whereabouts", agent_id)
 
 
 def note(agent_id: str, work_tree: str, environ: Mapping[str, str]) -> None:

@@ -107,11 +107,11 @@ def _branch(found: Connection) -> Iterator[Finding]:
         yield Finding("wrong", error.message, error.hint)
         return
     if view.read_at is None:
-        yield Finding(
-            "wrong",
-            "the remote can't be reached: " + "; ".join(coordinator.notices),
-            "check the network and your access: git ls-remote",
-        )
+        words = "; ".join(coordinator.notices)
+        if coordinator.parts.boxed:
+            yield Finding("warning", f"this is a sandbox without a way to the remote: {words}", "gitcoord doctor outside of it")
+        else:
+            yield Finding("wrong", f"the remote can't be reached: {words}", "check the network and your access: git ls-remote")
         coordinator.notices.clear()
     yield Finding(
         "ok",

@@ -78,6 +78,20 @@ def test_an_agent_that_starts_is_registered_and_briefed_and_types_as_that_sessio
     assert record["agent"] == "claude-code"
 
 
+def test_started_in_a_clone_that_has_never_seen_the_branch_it_looks_at_the_remote_once(
+    file_remote: Remote, seats: Seats, agent: Agent
+) -> None:
+    ada, ben = seats(file_remote, "ada", "ben")
+    assert agent(ada).start() == ""
+    assert not list(ada.path.glob(".git/gitcoord*"))  # where nobody coordinates it leaves nothing
+    with ben.here() as found:
+        found.coordinator.setup.init()
+    assert agent(ada).start() == ""  # it asked a moment ago
+    for asked in ada.outbox.parent.glob(f"state-{ada.path.name}/gitcoord/asked/*"):
+        asked.unlink()
+    assert "You are session claude-main" in agent(ada).start()
+
+
 def test_started_again_in_the_same_process_nothing_changes(ada: Seat, agent: Agent) -> None:
     claude = agent(ada)
     claude.start()
@@ -112,6 +126,7 @@ def test_resumed_after_its_end_it_goes_on_with_its_mail_and_what_is_free_of_its_
     told = new.start("resume")
     assert "You are session claude-main." in told
     assert "while you were away" in told
+    assert "hold it no more: file:y (now with claude-main-2)." in told
     assert new.session == "claude-main"
     assert held(ada) == [("file:x", "claude-main", new.run), ("file:y", "claude-main-2", other.run)]
 

@@ -131,6 +131,13 @@ def test_that_the_branch_is_away_is_said_in_words_of_ours(box: Box) -> None:
         [warning] = ran.err.splitlines()
         assert ran.code == 0
         assert warning.startswith("warning: origin can't be reached from this sandbox; this is what was known at "), words
+    assert box.run("send", "ben", "from inside").code == 0
+    ran = box.run("sync")
+    assert "warning: origin can't be reached from this sandbox\n" in ran.err
+    assert "fatal" not in ran.err
+    ran = box.run("doctor")
+    assert "! this is a sandbox without a way to the remote: origin can't be reached from this sandbox" in ran.out
+    assert "fatal" not in ran.out + ran.err
 
 
 def test_a_session_is_not_started_from_inside(box: Box) -> None:

@@ -119,7 +119,7 @@ def _here(folder: str, occasion: Occasion, environ: Mapping[str, str], agent: di
     if near is None:
         return None
     in_use = next(files.own(near.common_dir).glob("checked-*.json"), None) is not None
-    if not in_use and not (occasion.kind == "start" and discovery.is_coordinated(near.common_dir, BRANCH)):
+    if not in_use and not (occasion.kind == "start" and _is_coordinated(near, occasion, environ)):
         return None
     named = environ.get("GITCOORD_SESSION")
     if named:
@@ -131,6 +131,17 @@ def _here(folder: str, occasion: Occasion, environ: Mapping[str, str], agent: di
         with suppress(OSError):
             files.private_folder(files.own(near.git_dir))  # where it is, git's hooks tell what is committed there
     return Here(near, environ, agent, identity, binding)
+
+
+def _is_coordinated(near: WorkTree, occasion: Occasion, environ: Mapping[str, str]) -> bool:
+    """Return True if the clone knows the branch, or its remote has it: a session's start looks there once."""
+    if discovery.is_coordinated(near.common_dir, BRANCH):
+        return True
+    if occasion.subagent or not discovery.has_remote(near.common_dir):
+        return False
+    from gitcoord.agents.hook import look  # here: only such a start pays for the whole program
+
+    return look.fetch(near, environ)
 
 
 def ground(here: Here, within: str) -> targets.Ground:
