@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -154,6 +154,10 @@ class Connection:
         waiting = [one for one in self.outbox.waiting() if one.command is None or self.outbox.is_queued(one.op)]
         since = self.outbox.away_since()
         found = files.notices()
+        local = self.outbox.local_sessions()
+        if local:
+            found.append(self._unseen(local, len([one for one in waiting if one.session in local])))
+        waiting = [one for one in waiting if one.session not in local]
         if waiting:
             how = "a hook or the MCP server sends them" if self.coordinator.parts.boxed else "they go out with the next command"
             found.append(f"{len(waiting)} unsent{f' since {spell(since)}' if since else ''}; {how}")
@@ -172,6 +176,14 @@ class Connection:
         if refused := self.outbox.refused():
             found.append(f"{len(refused)} queued command(s) could not be carried out: gitcoord doctor")
         return found
+
+    def _unseen(self, local: Collection[str], count: int) -> str:
+        """Return the warning that nobody sees what these sessions say."""
+        me = self.coordinator.actor.session
+        who = "this session" if me in local else f"session {names.show(sorted(local)[0], 64)}"
+        refusal = self.outbox.refusal()
+        why = names.show(refusal.words, 200) if refusal else ""
+        return f"nobody sees {who}: {why}; {count} waiting here. What would help: gitcoord doctor"
 
     def below(self, place: str) -> tuple[str, str]:
         """Where that folder lies below the root ("" for the root), and the root, both as POSIX paths."""

@@ -71,7 +71,7 @@ class Branch:
         try:
             self._view = self.parts.log.refresh(self.parts.seconds)
             self.parts.outbox.note_reach(reached=True, now=self.parts.now())
-            if self.parts.outbox.waiting():  # the remote is back: what waited goes first
+            if self.parts.submitter.sendable():  # the remote is back: what waited goes first
                 self.parts.submitter.flush()
                 self._view = self.parts.log.refresh(self.parts.seconds)
         except Unreachable as error:
@@ -209,9 +209,9 @@ class Branch:
         due = not if_due or self._is_due()
         if not due and not look:
             return [], None
-        errors = self.parts.submitter.flush() if due else []
+        errors = self.parts.submitter.flush(anew=not if_due) if due else []
         for _ in range(_AGAIN):  # another one was at it and may not have seen the newest
-            if due and not errors and self.parts.outbox.waiting():
+            if due and not errors and self.parts.submitter.sendable():
                 errors = self.parts.submitter.flush()
         try:
             view = self.view(fresh=True)
@@ -228,7 +228,7 @@ class Branch:
             state = self.known().state
         except NotInitialised:
             return False
-        if self.parts.outbox.waiting():
+        if self.parts.submitter.sendable():
             return True
         now = self.parts.now()
         settings = state.rules.settings

@@ -38,6 +38,8 @@ _TOOLS = {
     "handoff.take": "handoff", "session.supersede": "handoff", "session.start": "heartbeat",
 }  # fmt: skip
 """The tools of our server for agents that do what a command in a sandbox can't."""
+REFUSED = "nobody sees it: the remote refuses it"
+"""Why what a session says waits, where the remote refuses by rule what is pushed."""
 _NOWHERE = "0" * 40  # no commit has this name: what was looked for "since" it has to be looked for from the root
 
 
@@ -94,7 +96,7 @@ class Commands:
         except (Unreachable, NotWritten) as error:
             raise (self.from_outside(command.kind) if self.parts.boxed else error) from error
         if isinstance(result, Queued):
-            return Outcome(Receipt("queued", op), None)
+            return Outcome(self._queued(command), None)
         if result.event is not None:
             self.notices.note_landed(result.seq)
         given_back = set(getattr(result.event, "released", ()))
@@ -103,6 +105,12 @@ class Commands:
         self._after(result, caller)
         state: Landing = "committed" if result.event is not None else "unchanged"
         return Outcome(Receipt(state, op, result.seq, result.commit), result.event)
+
+    def _queued(self, command: Command) -> Receipt:
+        """Return the receipt of what waits in the outbox, with the reason."""
+        if command.session in self.parts.outbox.local_sessions():
+            return Receipt("queued", command.op, why=REFUSED)
+        return Receipt("queued", command.op)
 
     def join(self, caller: Actor) -> Receipt:
         """Enter the name of this repository on the hub, if several share the branch and its first commit can be told. Raises

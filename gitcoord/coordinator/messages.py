@@ -99,6 +99,9 @@ class Messages:
         `wait`: seconds to wait for the first one. Raises NotInTime when none came.
         """
         view = self.branch.view()
+        if not peek and self.acting.session in self.parts.outbox.local_sessions():
+            self.notices.add("this was only looked at: nobody sees this session, so it can't take a message")
+            peek = True
         mail = self.unread.look(view, peek=peek, limit=limit, sender=sender, kind=kind)
         if mail.found or wait is None:
             return mail
@@ -167,7 +170,7 @@ class Messages:
         receipt = self.send(to, None, question, op=op, type="question", in_reply_to=reply_to)
         if receipt.state == "queued":
             raise NotInTime(
-                "the remote is away: the question is queued and goes out with the next command",
+                f"{receipt.why}: the question is queued and goes out once it can be sent",
                 hint="gitcoord inbox --peek" if self.parts.boxed else "gitcoord inbox --wait",
                 data={"messages": [], "id": receipt.id},
             )

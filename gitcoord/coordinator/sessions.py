@@ -9,14 +9,14 @@ from typing import Any
 
 from gitcoord.coordinator.actor import Acting, Actor
 from gitcoord.coordinator.branch import Branch
-from gitcoord.coordinator.commands import Commands, granted, without_code, words_of
+from gitcoord.coordinator.commands import REFUSED, Commands, granted, without_code, words_of
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.core import handoffs, inbox, names, secrecy, sessions, succession
 from gitcoord.core.events import Command, Receipt, digest
 from gitcoord.core.heartbeats import HeartbeatRecorded, RecordHeartbeat
 from gitcoord.core.records import Claim, Handoff, Message, Session
 from gitcoord.core.state import State
-from gitcoord.errors import GitcoordError, Held, NoSession, NotInitialised, Unknown, Unreachable
+from gitcoord.errors import GitcoordError, Held, NoSession, NotInitialised, Refused, Unknown, Unreachable
 from gitcoord.machine import agents
 from gitcoord.machine.identity import Binding
 
@@ -126,6 +126,9 @@ class Sessions:
         self._take_up()
         given = self._described(capabilities, role, work)
         here = None if new else self._sitting_here(name)
+        if here is not None and self._stays_local(here.session):
+            self.acting.go_on_as(here.session, here.run_id)
+            return here.session, Receipt("queued", "", why=REFUSED)
         if here is not None:
             known = self._session_now(here.session)
             if known is not None and known.live and known.run_id == here.run_id:
@@ -134,16 +137,30 @@ class Sessions:
                     self.acting.go_on_as(here.session, here.run_id)
                     return here.session, Receipt("committed", "", here.seq)
                 return self._begin(here.session, op=op, succeeds=here.run_id, **given)
-        if name is not None:
-            return self._begin(names.parse_session(name), op=op, **given)
         try:
+            if name is not None:
+                return self._begin(names.parse_session(name), op=op, **given)
             return self._begin(self._wish, op=op, generated=True, **given)
         except Unreachable:
+            if name is not None:
+                raise
             return self.start_later(**given)
+        except Refused:  # the session works all the same, seen by nobody: it reads what others do
+            return self.start_later(name, **given)
 
-    def start_later(self, **described: Any) -> tuple[str, Receipt]:
-        """Register a session under a name made unique here, without asking the remote: it is sent when the remote is back."""
-        unique = f"{self._wish[:58].rstrip('.')}-{self.parts.outbox.next_id()[-4:].lower()}"
+    def _stays_local(self, session: str) -> bool:
+        """Return True if nobody sees that session, since the remote refuses its start; the remote is asked once more."""
+        if session not in self.parts.outbox.local_sessions():
+            return False
+        self.parts.submitter.flush(anew=True)
+        return session in self.parts.outbox.local_sessions()
+
+    def start_later(self, name: str | None = None, **described: Any) -> tuple[str, Receipt]:
+        """Register a session under a name made unique here, without asking the remote: it is sent when the remote is back.
+
+        - `name`: the name that the caller chose, in place of one that is made; whether it is free shows when it is sent.
+        """
+        unique = name or f"{self._wish[:58].rstrip('.')}-{self.parts.outbox.next_id()[-4:].lower()}"
         return self._begin(unique, offline=True, **(described or self._described()))
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from gitcoord.coordinator.actor import Acting
@@ -15,11 +15,13 @@ from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.core import inbox, messages
 from gitcoord.core.records import Message, Session
+from gitcoord.core.sessions import StartSession
 from gitcoord.core.state import State
 from gitcoord.errors import GitFault, NoSession, Unreachable
 from gitcoord.log.outcomes import View
 
 _LOOKS = 4  # at what was taken: in this clone, then where the branch lives; a machine under load may miss a deadline or two
+_LOOKED_BACK = 2000  # events before now in which messages to all are looked for
 _TELL_AFTER = 45  # seconds after which a machine says that it has shown something: before another one would show it again
 
 
@@ -70,6 +72,12 @@ class Unread:
         """
         session = self.acting.session
         known = view.state.sessions.get(session)
+        start = self.parts.outbox.local_sessions().get(session) if known is None else None
+        if start is not None:
+            if not peek:
+                raise self.parts.submitter.refused_by_rule()
+            unread = inbox.matching(_for_local(view.state, start, self.parts.now()), sender, kind, thread)
+            return TakenMail(unread[:limit], more=max(0, len(unread) - limit))
         if known is None:
             if (
                 session and view.read_at is None and not self.acting.actor.cached
@@ -137,3 +145,14 @@ class Unread:
             elif key in back or age >= timedelta(seconds=messages.REDELIVER_AFTER):
                 old.append(key)
         return Marks(tuple(old), tuple(shown), late)
+
+
+def _for_local(state: State, start: StartSession, now: datetime) -> list[Message]:
+    """Return what was said to all and to the groups of a session that nobody sees, since it started."""
+    session = Session(
+        session_id=start.session, run_id=start.run_id, start_seq=state.seq + 1, started_at=start.at, last_heartbeat=start.at,
+        capabilities=start.capabilities, role=start.role, repo=start.repo, read_seq=0,
+    )  # fmt: skip
+    coming = state.messages.coming(max(0, state.seq - _LOOKED_BACK), *inbox.receivers(session))
+    found = [one for one in coming if inbox.is_unread(one, session, now) and (one.pinned or one.timestamp >= start.at)]
+    return sorted(found, key=lambda one: (one.seq, one.id))

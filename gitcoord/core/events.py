@@ -157,9 +157,10 @@ Landing = Literal["committed", "queued", "unchanged"]
 
 @dataclass(frozen=True)
 class Receipt:
-    """What came of a writing command: its operation's id, its seq (0 while queued), and its event's commit."""
+    """What came of a writing command: its operation's id, its seq (0 while queued), its event's commit, and why it is queued."""
 
     state: Landing
     id: str
     seq: int = 0
     commit: str = ""
+    why: str = "the remote is away"

@@ -43,6 +43,13 @@ _FAULTS = re.compile(
 """What servers say when something is wrong with them; anything else that they refuse for is their policy."""
 
 
+_PASSING = re.compile(
+    r"returned error: (408|429|5\d\d)|[Cc]ould not resolve|[Cc]onnection (refused|reset|timed out)|[Oo]peration timed out"
+    r"|early EOF|[Nn]etwork is unreachable|No route to host|Failed to connect|SSL_ERROR_SYSCALL|Empty reply from server"
+)
+"""What git says when the way to the remote is broken for now, or its server is: no rule of anybody's."""
+
+
 _DAMAGE = re.compile(
     r"bad object|the object [0-9a-f]+ does not exist|corrupt"
     r"|missing (blob|tree|commit)|unable to read|could not read [0-9a-f]|cannot read existing|not a valid object"
@@ -289,6 +296,8 @@ class RemoteTip:
                 f"{self.where} can't move its branch now, though nothing forbids it: {words}",
                 hint="try again later; if it stays so, whoever runs the server looks for a lock that a dead push has left",
             )
+        if not sent and not flag and _PASSING.search(words):
+            raise Unreachable(_away(self.where, words), hint=AWAY_HINT)
         if end - monotonic() > 0 and not lags:
             raise Refused(f"{self.where} refuses the push: {words or 'no reason given'}", hint="gitcoord doctor")
         if sent:

@@ -85,7 +85,7 @@ def receipt(value: Receipt) -> dict[str, Any]:
 
 def sent(value: Receipt, words: str) -> str:
     """What was done, in words."""
-    return words + (" (queued: the remote is away; it is sent later by itself)" if value.state == "queued" else "")
+    return words + (f" (queued: {value.why}; it is sent later by itself)" if value.state == "queued" else "")
 
 
 def message(value: Message, *, again: bool) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from gitcoord.core.events import Command
 from gitcoord.core.heartbeats import FILES_LIMIT, RecordHeartbeat
 from gitcoord.core.leases import holding
 from gitcoord.core.names import LINE_LIMIT, branch_or_none, is_session_name, show
+from gitcoord.core.sessions import StartSession
 from gitcoord.core.times import read_instant
 from gitcoord.core.trespasses import committed
 from gitcoord.core.values import oid_or_none
@@ -83,7 +84,9 @@ class Batch:
         # after this tip. (It is noted, sent, taken out of the outbox, and then the note goes.)
         since = self.log.known()
         pushes = self.outbox.pushes()
-        waiting = [one for one in self.outbox.waiting() if not alone or (own is not None and one.op == own.handle)]
+        handle = own.handle if own is not None else ""
+        local = self.outbox.local_sessions()  # the remote refuses them: they would only keep others from being sent
+        waiting = [one for one in self.outbox.waiting() if one.op == handle or (not alone and one.session not in local)]
         batch = self._legible(waiting)
         if not batch:
             return {}
@@ -118,6 +121,7 @@ class Batch:
         if not untold and not any(isinstance(outcome, Unknown) for op, outcome in outcomes.items() if op not in gone):
             notes.settled()
         self._tidy_pushes(pushes)
+        self._note_rule(batch, outcomes)
         self._note(len(batch), reached=reached, seconds=taken)
         return outcomes
 
@@ -152,7 +156,8 @@ class Batch:
             waiting = [one for one in self.outbox.waiting() if not one.since]
             found = [one.command for one in waiting if one.command is not None]
             found = [one for one in found if one.handle not in by_op and one.handle not in sent]
-            found = [one for one in found if not caller_is_gone(one, self.now())]
+            local = self.outbox.local_sessions()
+            found = [one for one in found if one.session not in local and not caller_is_gone(one, self.now())]
             batch.extend(found)
             by_op.update((one.handle, one) for one in found)
             return found
@@ -191,6 +196,8 @@ class Batch:
             with suppress(GitFault):  # it has landed: what else is to be said of it must not make a failure of that
                 outcome = replace(outcome, held=self._held(command))
             self.outbox.answer(command.handle, _record(outcome))
+        elif isinstance(outcome, Refused) and isinstance(command, StartSession) and command.can_wait:
+            pass  # it waits until the remote takes what is pushed: without it, nothing else of its session can be sent
         elif isinstance(outcome, Refused) and command.can_wait:
             self.outbox.refuse(command.handle, outcome.message)
         elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | NotWritten | Refused | GitFault):
@@ -236,6 +243,17 @@ class Batch:
         if rest or state.get("rest") or state.get("crowd", 1) != crowd:
             until = self.wall() + rest * (0.5 + secrets.randbelow(50) / 100) if rest else None
             self.outbox.update(crowd=crowd, rest=rest or None, cool_until=until)
+
+    def _note_rule(self, batch: Sequence[Command], outcomes: Mapping[str, Outcome]) -> None:
+        """Note whether the remote takes what is pushed. A start that it refuses says that it takes nothing: there is nothing in a
+        start that it could mind. What it refuses else may be the one thing that it minds.
+        """
+        starts = [command.handle for command in batch if isinstance(command, StartSession)]
+        refused = [outcome for op in starts if isinstance(outcome := outcomes.get(op), Refused)]
+        if any(isinstance(outcome, Done) and outcome.event is not None for outcome in outcomes.values()):
+            self.outbox.forget_refusal()
+        elif refused:
+            self.outbox.note_refusal(refused[0].message, self.now())
 
     def _rest(self, before: float, seconds: float) -> float:
         """How long this machine's next flush waits before it begins, for the other machines to have their turn.

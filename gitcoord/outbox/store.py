@@ -31,6 +31,7 @@ from pydantic import ValidationError
 
 from gitcoord.core.events import Caller, Command
 from gitcoord.core.rules import COMMANDS
+from gitcoord.core.sessions import StartSession
 from gitcoord.core.times import read_instant, spell
 from gitcoord.errors import NotWritten
 from gitcoord.machine import files, ids
@@ -43,6 +44,8 @@ STALLED_AFTER = 3.0  # seconds without a pulse after which a submitter counts as
 _FOLDERS = ("outbox", "queued", "results", "refused", "pushes", "spool", "shown", "notes")
 _TRACES = ("lock", "pulse", "looked", "state.json", "merge.lock", "clock.json")  # what says nothing where nothing was put
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_WORDS = 500  # characters of a remote's words that are noted
+_AGES = 1e9  # seconds: the clock was set back, and nobody knows how long ago it was
 _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
 
 
@@ -68,6 +71,15 @@ class Push:
     name: str
     base: str
     ops: frozenset[str]
+    age: float
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The remote refuses every push of the branch by a rule of its own: since when, its words, and seconds since it was asked."""
+
+    since: datetime
+    words: str
     age: float
 
 
@@ -358,6 +370,35 @@ class Outbox:
         if seq > self.reached():
             self._change(lambda known: {"seq": max(seq, known.get("seq", 0))})
 
+    # --- what the remote refuses by rule -----------------------------------------------------------------------------
+
+    def refusal(self) -> Refusal | None:
+        """Return what is noted of a remote that refuses the start of a session; None where nothing is known of that."""
+        state = self.state()
+        try:
+            since = read_instant(state.get("refused_since"))
+        except ValueError:
+            return None
+        age = time.time() - float(state.get("refused_at", 0.0))
+        return Refusal(since, str(state.get("refused_words", "")), age if age >= 0 else _AGES)
+
+    def note_refusal(self, words: str, now: datetime) -> None:
+        """Note that the remote has just refused the start of a session, in those words."""
+        known = self.refusal()
+        since = known.since if known is not None else now
+        self.update(refused_since=spell(since), refused_at=time.time(), refused_words=words[:_WORDS])
+
+    def forget_refusal(self) -> None:
+        """Note that the remote has just taken a push."""
+        if "refused_since" in self.state():
+            self.update(refused_since=None, refused_at=None, refused_words=None)
+
+    def local_sessions(self) -> dict[str, StartSession]:
+        """Return the sessions that nobody sees, each with its start, which waits here, for the remote refuses it."""
+        if self.refusal() is None:
+            return {}
+        return {one.session: one.command for one in self.waiting() if isinstance(one.command, StartSession)}
+
     def note_look(self) -> None:
         """Notes that a process looks at the remote now, on behalf of all who wait here."""
         with contextlib.suppress(OSError):
@@ -392,7 +433,7 @@ def no_room(what: str, place: Path, error: OSError) -> NotWritten:
 
 _NOTES: dict[str, type | tuple[type, ...]] = {
     "away_since": str, "tried_at": (int, float), "seq": int, "crowd": int, "rest": (int, float), "cool_until": (int, float),
-    "refusals": dict, "packed_on": str,
+    "refusals": dict, "packed_on": str, "refused_since": str, "refused_at": (int, float), "refused_words": str,
 }  # fmt: skip
 """What `state.json` may say. Other keys are a newer program's."""
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from gitcoord.core.events import Command
 from gitcoord.core.rules import EVENTS
+from gitcoord.core.sessions import StartSession
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import PATIENCE, EventLog
@@ -28,6 +29,7 @@ _LOOK = 0.01  # seconds between two looks for a result: one small system call
 _TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later
 _GATHER = 0.05  # seconds a submitter waits for others to put their commands down, when there were others the last time
 _AWAY_PATIENCE = 10.0  # seconds after a failed try in which deferrable commands don't try again
+_REFUSED_PATIENCE = 300.0  # seconds after a refused start in which the remote isn't asked again by itself
 _LEAVES_IT = (GitFault, Unreachable, Unknown, NotInTime, NotWritten)  # a command that can wait stays in the outbox after these
 
 
@@ -70,13 +72,19 @@ class Submitter:
         self.outbox.put(command, since=since)
         if command.can_wait and self.is_away():
             return self._queued(command)
+        if command.session in self.outbox.local_sessions() and not self._takes_again(end):
+            if command.can_wait:
+                return self._queued(command)
+            self.outbox.drop(command.handle)
+            raise self.refused_by_rule()
         try:
             outcome = self._carry_out(command, end) or self._given_up(command, self._late())
         except GitFault as error:
             outcome = self._given_up(command, error)
         if isinstance(outcome, Done):
             return outcome
-        if command.can_wait and self.outbox.is_waiting(command.handle) and not isinstance(outcome, Alarm | Refused):
+        stays = not isinstance(outcome, Alarm | Refused) or (isinstance(outcome, Refused) and isinstance(command, StartSession))
+        if command.can_wait and self.outbox.is_waiting(command.handle) and stays:
             return self._queued(command)
         if command.can_wait and isinstance(outcome, _LEAVES_IT):
             return self._taken_meanwhile(command, outcome)
@@ -110,16 +118,58 @@ class Submitter:
             raise outcome
         return outcome
 
-    def flush(self, seconds: float | None = None) -> list[GitcoordError]:
-        """Sends what waits, on nobody's behalf; what stood in the way."""
+    def flush(self, seconds: float | None = None, *, anew: bool = False) -> list[GitcoordError]:
+        """Sends what waits, on nobody's behalf; what stood in the way. `anew`: also a start that the remote has just refused."""
         end = self.clock() + (self.seconds if seconds is None else seconds)
         with self.outbox.lock(min(1.0, end - self.clock())) as had:
             if not had:
                 return []
             fold_spool(self.outbox)
+            errors = self._ask_again(end) if anew or not self._refused_lately() else []
             outcomes = self.batch.send(None, end)
             self.outbox.sweep()
-        return [outcome for outcome in outcomes.values() if isinstance(outcome, GitcoordError)]
+        return [*errors, *(outcome for outcome in outcomes.values() if isinstance(outcome, GitcoordError))]
+
+    # --- a remote that refuses by rule ---------------------------------------------------------------------------------
+
+    def refused_by_rule(self) -> Refused:
+        """Return the error that the remote refuses what is pushed, so that nobody sees what waits here."""
+        known = self.outbox.refusal()
+        return Refused(
+            f"nobody sees this session, so it can hold nothing: {known.words if known else 'the remote refuses it'}",
+            hint="gitcoord doctor says what would help",
+        )
+
+    def sendable(self) -> bool:
+        """Return True if anything waits that the remote is not known to refuse, or that it may take by now."""
+        waiting = self.outbox.waiting()
+        if not waiting or self.outbox.refusal() is None or not self._refused_lately():
+            return bool(waiting)
+        local = self.outbox.local_sessions()
+        return any(one.session not in local for one in waiting)
+
+    def _refused_lately(self) -> bool:
+        known = self.outbox.refusal()
+        return known is not None and known.age < _REFUSED_PATIENCE
+
+    def _takes_again(self, end: float) -> bool:
+        """Return True if the remote takes what is pushed again; it is asked only now and then."""
+        if self._refused_lately():
+            return False
+        with self.outbox.lock(max(0.0, end - self.clock())) as had:
+            if had:
+                self._ask_again(end)
+        return self.outbox.refusal() is None
+
+    def _ask_again(self, end: float) -> list[GitcoordError]:
+        """Send the first start that the remote refused, alone; return what stood in the way. Once it lands, the rest can follow."""
+        local = self.outbox.local_sessions()
+        first = next((one.command for one in self.outbox.waiting() if one.session in local and one.command is not None), None)
+        if first is None:
+            self.outbox.forget_refusal()  # nothing waits that says so any more
+            return []
+        outcome = self.batch.send(first, end, alone=True).get(first.handle)
+        return [outcome] if isinstance(outcome, GitcoordError) else []
 
     def unsent(self) -> list[WaitingCommand]:
         """What waits to be sent. A claim whose caller is gone never will be: it only stays until its push can't land any more."""

@@ -18,7 +18,8 @@ _NAME = 32  # characters of a session's name, and of what it holds
 @dataclass(frozen=True)
 class Glance:
     """What is shown of a session. `held`: its leases, by the names of what is held; `waiting`: who waits for it; `questions`: those
-    of its unread and read messages that it should answer; `age`: seconds since the branch was read (None: nobody knows).
+    of its unread and read messages that it should answer; `age`: seconds since the branch was read (None: nobody knows); `local`:
+    nobody sees it, since the remote refuses what it pushes.
     """
 
     session: str
@@ -27,11 +28,12 @@ class Glance:
     unread: int = 0
     questions: int = 0
     age: float | None = None
+    local: bool = False
 
 
 def line(glance: Glance) -> str:
     """The line: who waits, what is unread, what is held, and how old that is. Inert: it holds others' names."""
-    parts = []
+    parts = ["nobody sees it: the remote refuses it"] if glance.local else []
     if glance.waiting:
         verb = "waits" if len(glance.waiting) == 1 else "wait"
         parts.append(f"{_some(glance.waiting)} {verb} for you")

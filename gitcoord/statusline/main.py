@@ -13,10 +13,12 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from gitcoord.core.names import Resource
 from gitcoord.git import discovery
+from gitcoord.machine import files
 from gitcoord.machine.agents import AGENTS, agent_ids
 from gitcoord.machine.identity import Binding, Identity, seated
 from gitcoord.statusline import cache
@@ -58,9 +60,15 @@ def look(folder: str, environ: Mapping[str, str], given: Mapping[str, Any]) -> G
     held = tuple(_named(entry, binding.repo) for entry, held in notes.items() if held.until > time.time())
     seen = cache.read(place, binding.session)
     if seen is None or seen.run_id != binding.run_id:
-        return Glance(binding.session, held)
+        return Glance(binding.session, held, local=_is_local(binding))
     age = max(0.0, time.time() - seen.read_at) if seen.read_at else None
     return Glance(binding.session, held, seen.waiting, seen.unread, seen.questions, age)
+
+
+def _is_local(binding: Binding) -> bool:
+    """Return True if the remote refused the start of that session, which was never seen on the branch."""
+    noted = files.read(Path(binding.outbox) / "state.json", files.mapping) if binding.outbox else None
+    return bool(noted and noted.get("refused_since"))
 
 
 def _sitting(identity: Identity, environ: Mapping[str, str], given: Mapping[str, Any]) -> Binding | None:
@@ -111,7 +119,7 @@ def _given() -> dict[str, Any]:
 
 def _record(found: Glance | None) -> dict[str, Any]:
     if found is None:
-        return {"session_id": None, "held": [], "waiting": [], "unread": 0, "questions": 0, "age": None}
+        return {"session_id": None, "held": [], "waiting": [], "unread": 0, "questions": 0, "age": None, "local": False}
     return {
         "session_id": found.session,
         "held": list(found.held),
@@ -119,4 +127,5 @@ def _record(found: Glance | None) -> dict[str, Any]:
         "unread": found.unread,
         "questions": found.questions,
         "age": None if found.age is None else round(found.age),
+        "local": found.local,
     }

@@ -236,7 +236,7 @@ class Start(TypedDict):
     session_id: str
     run_id: str
     seq: Seq
-    state: Literal["committed", "queued"]
+    state: Literal["committed", "queued", "local"]
     handoffs: Annotated[list[Handoff], Field(description="Open ones that it could take.")]
 
 
@@ -246,7 +246,7 @@ class WhoAmI(TypedDict):
     session_id: str
     run_id: str
     seq: Seq
-    state: Literal["committed", "queued"]
+    state: Literal["committed", "queued", "local"]
     status: str | None
 
 
@@ -500,6 +500,7 @@ class StatusLine(TypedDict):
     unread: int
     questions: int
     age: Annotated[int | None, Field(description="Seconds since the branch was read.")]
+    local: Annotated[bool, Field(description="Nobody sees the session, since the remote refuses what it pushes.")]
 
 
 class Init(Receipt):

@@ -150,7 +150,7 @@ def test_json_and_the_global_options(pair: tuple[Seat, Seat], tmp_path: Path) ->
     ada, _ = pair
     ada.ok("claim", "a.py")
     ada.ok("sync")
-    told = {"session_id": "ada", "held": ["a.py"], "waiting": [], "unread": 0, "questions": 0}
+    told = {"session_id": "ada", "held": ["a.py"], "waiting": [], "unread": 0, "questions": 0, "local": False}
     for words in (["statusline", "--json"], ["-C", str(ada.path), "statusline", "--json"]):
         ran = ada.run(*words, cwd=ada.path if words[0] != "-C" else tmp_path)
         assert ran.code == 0

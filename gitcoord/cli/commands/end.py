@@ -36,7 +36,7 @@ def end(
         left = f", handoff {receipt.seq or ''} left for {to}" if to is not None else ""
         answer(
             as_json.receipt(receipt),
-            f"session {name} ended" + left + (" (queued: the remote is away)" if receipt.state == "queued" else ""),
+            f"session {name} ended" + left + (f" (queued: {receipt.why})" if receipt.state == "queued" else ""),
         )
         if held and to is None:
             say(f"note: {len(held)} claim(s) are free now; to leave work to somebody: gitcoord end --handoff, or gitcoord handoff")

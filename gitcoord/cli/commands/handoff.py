@@ -60,7 +60,7 @@ def handoff(
         )
         names = [entry.split(" ", 1)[1] for entry in going]
         number = f"handoff {receipt.seq}" if receipt.seq else "handoff"
-        lines = [f"{number} offered to {to}" + (" (queued: the remote is away)" if receipt.state == "queued" else "")]
+        lines = [f"{number} offered to {to}" + (f" (queued: {receipt.why})" if receipt.state == "queued" else "")]
         lines += [f"goes along when it is taken: {name}" for name in names]
         answer({**as_json.receipt(receipt), "to": to, "resources": names, **where}, *lines)
 

@@ -45,7 +45,7 @@ def release(
         for name in unheld if words else ():
             say(f"warning: {name} was not held by you, nor by anybody")
         if receipt.state == "queued":
-            words = [f"{line} (queued: the remote is away)" for line in words]
+            words = [f"{line} (queued: {receipt.why})" for line in words]
         answer(
             {**as_json.receipt(receipt), "released": [entry.split(" ", 1)[1] for entry in freed]},
             *(words or [nothing]),

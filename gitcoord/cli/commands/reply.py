@@ -31,4 +31,4 @@ def reply(
         if wait or timeout:
             deliver(coordinator, mail, **told)
         else:
-            answer(told, "answered" if receipt.state != "queued" else "queued: the remote is away")
+            answer(told, "answered" if receipt.state != "queued" else f"queued: {receipt.why}")

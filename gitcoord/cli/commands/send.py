@@ -45,4 +45,4 @@ def send(
         to = "all" if who == TO_ALL else who
         if receipt.state != "queued" and (nobody := found.coordinator.messages.nobody_there(who)):
             say(nobody)
-        answer(as_json.receipt(receipt), f"sent to {to}" if receipt.state != "queued" else f"queued for {to}: the remote is away")
+        answer(as_json.receipt(receipt), f"sent to {to}" if receipt.state != "queued" else f"queued for {to}: {receipt.why}")

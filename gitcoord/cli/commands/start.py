@@ -26,8 +26,9 @@ def start(
         session, receipt = coordinator.sessions.start(
             name, new=new, capabilities=capability or [], role=role, work=work, op=options.op
         )
-        words = f"session {session}" + (" (queued: the remote is away)" if receipt.state == "queued" else "")
-        state = "queued" if receipt.state == "queued" else "committed"
+        local = session in found.outbox.local_sessions()
+        words = f"session {session}" + (f" ({'local' if local else 'queued'}: {receipt.why})" if receipt.state == "queued" else "")
+        state = "local" if local else "queued" if receipt.state == "queued" else "committed"
         offers = []
         with suppress(NotInitialised):  # a first start that is still queued
             offers = coordinator.handoffs.offered()

@@ -17,7 +17,7 @@ def whoami() -> None:
         name = coordinator.actor.session
         run = session.run_id if session else binding.run_id if binding else ""
         seq = session.start_seq if session else None
-        state = "committed" if session else "queued"
+        state = "committed" if session else "local" if name in found.outbox.local_sessions() else "queued"
         lines = [name]
         if session is not None:
             lines.append(

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 
 from gitcoord.connection.connect import Connection
+from gitcoord.core.names import show
+from gitcoord.core.times import spell
 from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.setup.checks.finding import Finding
 
@@ -31,7 +33,16 @@ def look(found: Connection) -> Iterator[Finding]:
     """All of it; changes nothing."""
     if not isinstance(found.tip, RemoteTip) or not found.tip.local():
         return
-    yield from _write(found, found.tip)
+    refusal = found.outbox.refusal()
+    if refusal is not None:
+        yield Finding(
+            "wrong",
+            f"{found.tip.where} refuses what this machine pushes to {found.settings.branch}, since {spell(refusal.since)}: "
+            f"{show(refusal.words, 300)}. Nobody sees the sessions that start here; they only read",
+            f"whoever keeps the repository allows pushes to {found.settings.branch} (leave it out of the rule); then gitcoord sync",
+        )
+    else:
+        yield from _write(found, found.tip)
     yield from _size(found, found.tip)
     host = host_of(found.tip.url)
     if host in _LIMITS:
