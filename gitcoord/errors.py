@@ -14,6 +14,7 @@
     │   │   └── Divided      8   a merge joined two lines of good events
     │   └── TooOld           8   the branch needs a newer program
     ├── NotInTime            9   waited for nothing
+    │   └── NothingReady     9   there is no task that could be taken now
     ├── ClockSkew            9   this machine's clock can't be trusted for that
     ├── NotInitialised       1   the branch isn't there
     ├── NotWritten           1   this machine has no room; nothing was sent
@@ -169,6 +170,12 @@ class NotInTime(GitcoordError):
 
     exit_code = 9
     name = "not_in_time"
+
+
+class NothingReady(NotInTime):
+    """No task is ready for the session; `data["why"]` says of each what keeps it."""
+
+    name = "nothing_ready"
 
 
 class ClockSkew(GitcoordError):

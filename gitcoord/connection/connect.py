@@ -34,7 +34,7 @@ from gitcoord.log.history import Bad, Checked
 from gitcoord.log.outcomes import Undoubted
 from gitcoord.machine import files
 from gitcoord.machine.agents import THREADED, agent_name
-from gitcoord.machine.facts import Facts
+from gitcoord.machine.facts import Facts, SortedFacts
 from gitcoord.machine.identity import Identity, owner, seated
 from gitcoord.machine.ids import digest
 from gitcoord.machine.timekeeper import Timekeeper
@@ -43,6 +43,7 @@ from gitcoord.outbox.places import Earlier, count_left, left_at, open_outbox, te
 from gitcoord.outbox.store import Outbox
 from gitcoord.outbox.submit import Submitter
 from gitcoord.settings import Settings
+from gitcoord.views import lazy
 from gitcoord.views.projection import TreeProjection
 
 
@@ -262,7 +263,11 @@ def connect(
         for moved, before in identity.follow(outbox.path):
             with suppress(OSError):
                 outbox.take_over(moved, before)
-    facts = Facts(folder / f"facts-{name}.json")
+    facts = SortedFacts({
+        lazy.OUTLINES: Facts(folder / f"facts-{name}-tasks.json", kept=1_000, worth=4),
+        lazy.SUMMARY: Facts(folder / f"facts-{name}-plan.json", kept=8, worth=1),
+        "": Facts(folder / f"facts-{name}.json"),
+    })  # fmt: skip
     with _as_it_was(outbox, memory, folder), Objects(home, tip.complete, tip.mend) as objects:
         log = EventLog(
             tip=tip,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import clocks, deadlocks, handoffs, leases, names, queue, records
+from gitcoord.core import clocks, deadlocks, handoffs, leases, names, queue, readiness, records
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.leases import LeaseEntry, RenewedLease, TakenEntry, TakenLease, in_the_way
 from gitcoord.core.names import Resource
@@ -232,6 +232,7 @@ def decide_acquire(state: State, command: AcquireClaims, clock: Clock) -> Event 
     now = clocks.date_of(state, clock)
     until = now + timedelta(seconds=ttl)
     wanted = list(dict.fromkeys(Resource.read(text) for text in command.resources))
+    readiness.check_claimable(state, wanted)
     if command.breaks is not None and not any(
         lease.fence == command.breaks for one in wanted for lease in in_the_way(state, one, command.mode, command.session)
     ):

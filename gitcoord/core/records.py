@@ -256,6 +256,98 @@ class Handoff(Record):
         return "work"
 
 
+TaskStatus = Literal["open", "done", "dropped"]
+
+TaskSeq = Annotated[int, Field(ge=1, le=values.WHOLE_LIMIT)]
+"""A task's number: the first task of a branch is 1."""
+
+Priority = Annotated[int, Field(ge=0, le=4)]
+"""How urgent a task is: 0 is the most urgent."""
+
+
+class Proof(BaseModel):
+    """The command that shows that a task is done: how it ended, on which commit, and how long it ran."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    command: str
+    exit_code: int
+    commit: str | None = None
+    seconds: int = 0
+
+
+class TaskResult(BaseModel):
+    """What came of a task, or of its last phase."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    commit: str | None = None
+    branch: str | None = None
+    tests: str | None = None
+    proof: Proof | None = None
+
+
+class Task(Record):
+    """A task: `tasks/open/…`, or `tasks/closed/…` when it is done or dropped.
+
+    - `needs`: the tasks that must be done before it.
+    - `to` (`for`): a session or a group; None: anyone.
+    - `phase`, `phases`: the phase that it is in, and those that are left, each with its receiver (`BUILD@role:coder`).
+    - `parent`: the larger task of which it is a part; `parts`: how many of its own parts are open.
+    - `result`, `note`, `done_by`, `done_at`: of its closing, or of the last phase that was done.
+    """
+
+    id: str
+    seq: TaskSeq
+    title: str
+    body: str | None = None
+    status: TaskStatus = "open"
+    priority: Priority = 2
+    needs: tuple[TaskSeq, ...] = ()
+    files: tuple[ResourceText, ...] = ()
+    to: str | None = Field(default=None, alias="for")
+    phase: str | None = None
+    phases: tuple[str, ...] = ()
+    parent: TaskSeq | None = None
+    parts: int = 0
+    found_in: TaskSeq | None = None
+    key: str | None = None
+    repo: str | None = None
+    created_by: SessionName
+    created_at: Instant
+    result: TaskResult | None = None
+    done_by: str | None = None
+    done_at: Instant | None = None
+    note: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Return True if there is still something to do."""
+        return self.status == "open"
+
+
+class TaskKey(Record):
+    """`tasks/keys/…`: the task that stands for a thing elsewhere. It stays for ever, so that nothing is added twice."""
+
+    key: str
+    seq: TaskSeq
+
+
+class TaskCounts(BaseModel):
+    """How many tasks were ever added to the branch, and how many of them are done or dropped."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    added: int = 0
+    done: int = 0
+    dropped: int = 0
+
+    @property
+    def open(self) -> int:
+        """Return how many there are to do."""
+        return self.added - self.done - self.dropped
+
+
 class Heartbeat(Record):
     """`heartbeats/<session>.json`: the newest one; the earlier ones are the history."""
 
@@ -316,6 +408,7 @@ class BranchRecord(Record):
     settings: SharedSettings = SharedSettings()
     ignored: tuple[Ignored, ...] = ()
     repositories: dict[str, str] = Field(default_factory=dict)  # of a hub: the first commit of each, by its name
+    tasks: TaskCounts = TaskCounts()
 
     @property
     def grace(self) -> timedelta:

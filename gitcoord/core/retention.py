@@ -94,6 +94,9 @@ def _is_over(state: State, entry: str, before: datetime) -> bool:
     if table == "handoff":
         offer = state.handoffs.get(key)
         return offer is not None and offer.status != "open" and (offer.taken_at or offer.timestamp) < before
+    if table == "task":
+        task = state.tasks.get(int(key)) if is_whole(key) else None
+        return task is not None and not task.is_open and task.done_at is not None and task.done_at < before
     return False
 
 
@@ -111,6 +114,7 @@ def sweep(state: State, writer: str, now: datetime, host: str | None = None) -> 
     ]
     candidates += [f"handoff {key}" for key, offer in state.handoffs.items() if offer.status != "open"]
     candidates += [f"waiting {key}" for key, place in state.waiting.items() if place.until < agreed]
+    candidates += [f"task {task.seq}" for task in state.tasks.closed(before.date())]
     removed = [entry for entry in candidates if _is_over(state, entry, before)]
     # A ULID tells when its message was made: what is young (nearly all) need not be read. What a clock made that ran ahead stays
     # longer.
@@ -157,8 +161,8 @@ def apply(draft: Draft, removed: tuple[str, ...], abandoned: tuple[str, ...], at
         table, _, key = entry.partition(" ")
         if table in tables:
             draft.put(tables[table], key, None)
-        elif table == "waiting" and is_whole(key):
-            draft.put("waiting", int(key), None)
+        elif table in ("waiting", "task") and is_whole(key):
+            draft.put("waiting" if table == "waiting" else "tasks", int(key), None)
     for name in abandoned:
         session = draft.session(name)
         if session is not None:

@@ -14,6 +14,7 @@ from gitcoord.core import (
     heartbeats,
     leases,
     messages,
+    next_task,
     queue,
     records,
     releases,
@@ -22,6 +23,7 @@ from gitcoord.core import (
     retention,
     sessions,
     succession,
+    tasks,
 )
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.state import Draft, State
@@ -46,6 +48,11 @@ _DECIDE: dict[type[Command], Callable[[State, Any, Clock], Event | None]] = {
     messages.TakeMessages: messages.decide_take,
     handover.OfferHandoff: handover.decide_offer,
     handover.TakeHandoff: handover.decide_take,
+    tasks.AddTasks: tasks.decide_add,
+    tasks.ChangeTask: tasks.decide_change,
+    tasks.CloseTask: tasks.decide_close,
+    tasks.ReopenTask: tasks.decide_reopen,
+    next_task.TakeNext: next_task.decide_next,
 }
 
 COMMANDS: dict[str, type[Command]] = {command.kind: command for command in _DECIDE}
@@ -76,6 +83,10 @@ EVENTS: dict[str, type[Event]] = {
         messages.MessageRead,
         handover.HandoffOffered,
         handover.HandoffTaken,
+        tasks.TaskAdded,
+        tasks.TaskChanged,
+        tasks.TaskClosed,
+        tasks.TaskReopened,
     )
 }
 """Every event this program understands, by its kind."""

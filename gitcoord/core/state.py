@@ -9,12 +9,23 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from gitcoord.core.records import ClaimKey
 
 if TYPE_CHECKING:
-    from gitcoord.core.records import BranchRecord, Claim, Handoff, Heartbeat, Message, Session, SharedSettings, Ticket
+    from gitcoord.core.records import (
+        BranchRecord,
+        Claim,
+        Handoff,
+        Heartbeat,
+        Message,
+        Session,
+        SharedSettings,
+        Task,
+        TaskKey,
+        Ticket,
+    )
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -247,6 +258,108 @@ class Mail(Table[str, "Message"]):
         return [one for one in (*kept, *self._over.values()) if one is not None and fits(one)]
 
 
+class Outline(NamedTuple):
+    """What of an open task says when it can be done, by whom, and what it is called: all but its texts."""
+
+    seq: int
+    title: str
+    priority: int
+    needs: tuple[int, ...]
+    files: tuple[str, ...]
+    to: str | None
+    phase: str | None
+    phases: tuple[str, ...]
+    parent: int | None
+    parts: int
+    key: str | None
+    id: str
+
+
+def outline(task: Task) -> Outline:
+    """Return the outline of a task."""
+    return Outline(
+        task.seq, task.title, task.priority, task.needs, task.files, task.to, task.phase, task.phases, task.parent, task.parts,
+        task.key, task.id,
+    )  # fmt: skip
+
+
+class Backlog(Mapping[int, "Task"]):
+    """Tasks that lie in a tree: those that are done are not looked at, and of the open ones outlines are kept."""
+
+    @abstractmethod
+    def outlines(self) -> Mapping[int, Outline]:
+        """Return the outlines of the open tasks, by number."""
+
+    @abstractmethod
+    def closed(self, last: date) -> list[int]:
+        """Return the numbers of those that were closed on that day or before it."""
+
+    @abstractmethod
+    def fetch(self, keys: Sequence[int]) -> None:
+        """Reads those tasks at once, so that asking for each costs nothing."""
+
+    @abstractmethod
+    def recall(self) -> str | None:
+        """Return what was noted of all open tasks together; None where nothing was."""
+
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """Notes that of all open tasks, for whoever reads the same ones."""
+
+
+class Plan(Table[int, "Task"]):
+    """The tasks of a state, by number. What nobody asks for is not read."""
+
+    __slots__ = ("_opened",)
+
+    def __init__(self, base: Mapping[int, Task], over: Mapping[int, Task | None] | None = None) -> None:
+        super().__init__(base, over)
+        self._opened: dict[int, Outline] | None = None
+
+    def open(self) -> Mapping[int, Outline]:
+        """Return the outlines of the open tasks, by number."""
+        if self._opened is None:
+            base = self._base
+            if isinstance(base, Backlog):
+                found = dict(base.outlines())
+            else:
+                found = {seq: outline(task) for seq, task in base.items() if task.status == "open"}
+            for seq, task in self._over.items():
+                found.pop(seq, None)
+                if task is not None and task.status == "open":
+                    found[seq] = outline(task)
+            self._opened = found
+        return self._opened
+
+    def closed(self, last: date = date.max) -> list[Task]:
+        """Return those that were closed on that day or before it."""
+        base = self._base
+        if isinstance(base, Backlog):
+            keys = [key for key in base.closed(last) if key not in self._over]
+            base.fetch(keys)
+            kept = [base[key] for key in keys]
+        else:
+            kept = [task for key, task in base.items() if key not in self._over]
+        every = [*kept, *(task for task in self._over.values() if task is not None)]
+        return [task for task in every if task.done_at is not None and task.status != "open" and task.done_at.date() <= last]
+
+    def some(self, keys: Iterable[int]) -> list[Task]:
+        """Return those with these numbers, read at once; what isn't there is left out."""
+        wanted = list(keys)
+        if isinstance(self._base, Backlog):
+            self._base.fetch([key for key in wanted if key not in self._over])
+        return [task for task in map(self.get, wanted) if task is not None]
+
+    def recall(self) -> str | None:
+        """Return what was noted of these open tasks before; None where nothing was."""
+        return self._base.recall() if isinstance(self._base, Backlog) and not self._over else None
+
+    def note(self, text: str) -> None:
+        """Notes that of these open tasks, for the next process that reads them."""
+        if isinstance(self._base, Backlog) and not self._over:
+            self._base.note(text)
+
+
 def _table() -> Table[Any, Any]:
     return Table({})
 
@@ -257,6 +370,10 @@ def _mail() -> Mail:
 
 def _roll() -> Roll:
     return Roll({})
+
+
+def _plan() -> Plan:
+    return Plan({})
 
 
 @dataclass(frozen=True)
@@ -272,6 +389,8 @@ class State:
     waiting: Table[int, Ticket] = field(default_factory=_table)
     messages: Mail = field(default_factory=_mail)
     handoffs: Table[str, Handoff] = field(default_factory=_table)
+    tasks: Plan = field(default_factory=_plan)
+    task_keys: Table[str, TaskKey] = field(default_factory=_table)
     touched: Mapping[str, frozenset[Any]] = field(default_factory=dict)
 
     @property
@@ -286,7 +405,7 @@ class State:
         return replace(self, branch=self.branch.folding) if self.branch is not None else self
 
 
-TABLES = ("sessions", "heartbeats", "claims", "waiting", "messages", "handoffs")
+TABLES = ("sessions", "heartbeats", "claims", "waiting", "messages", "handoffs", "tasks", "task_keys")
 
 
 class Draft:
@@ -345,6 +464,11 @@ class Draft:
     def handoff(self, key: str) -> Handoff | None:
         """The handoff with that id."""
         found: Handoff | None = self._get("handoffs", key)
+        return found
+
+    def task(self, seq: int) -> Task | None:
+        """The task with that number."""
+        found: Task | None = self._get("tasks", seq)
         return found
 
     def put(self, table: str, key: Any, record: Any) -> None:

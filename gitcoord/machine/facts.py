@@ -5,7 +5,7 @@ A file beside the clone's memory. Losing it costs one slower look; a fact that c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ _WORTH = 16  # new ones that are worth writing the file for
 class Facts(MutableMapping[str, str]):
     """Facts by an object's name, read when the first one is asked for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, kept: int = _KEPT, worth: int = _WORTH) -> None:
         self._path = path
+        self._kept, self._worth = kept, worth
         self._known: dict[str, str] | None = None
         self._used: set[str] = set()
         self._new = 0
@@ -53,18 +54,50 @@ class Facts(MutableMapping[str, str]):
 
     def keep(self) -> None:
         """Writes them down, if there are new ones and there is room."""
-        if self._new < _WORTH:
+        if self._new < self._worth:
             return
         mine = self._all()
 
         def merge(known: dict[str, str] | None) -> dict[str, str]:
             both = {**(known or {}), **mine}
-            return both if len(both) <= _KEPT else {key: both[key] for key in self._used if key in both}
+            return both if len(both) <= self._kept else {key: both[key] for key in self._used if key in both}
 
         with suppress(OSError):
             files.private_folder(self._path.parent)
             files.update(self._path, _texts, lambda known: files.sealed(merge(known)))
         self._new = 0
+
+
+class SortedFacts(MutableMapping[str, str]):
+    """Facts of several kinds, told apart by how their names begin and each kept in a file of its own: what is large, or changes
+    often, is read and written only by who needs it. `kinds`: by the beginning of the name; "" for all others.
+    """
+
+    def __init__(self, kinds: Mapping[str, Facts]) -> None:
+        self._kinds = kinds
+
+    def _of(self, key: str) -> Facts:
+        return next((facts for start, facts in self._kinds.items() if start and key.startswith(start)), self._kinds[""])
+
+    def __getitem__(self, key: str) -> str:
+        return self._of(key)[key]
+
+    def __setitem__(self, key: str, value: str) -> None:
+        self._of(key)[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._of(key)[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for facts in self._kinds.values() for key in facts)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._kinds.values()))
+
+    def keep(self) -> None:
+        """Writes each kind down, if there is enough new of it."""
+        for facts in self._kinds.values():
+            facts.keep()
 
 
 def _texts(value: Any) -> dict[str, str]:

@@ -6,6 +6,7 @@ few; what is past is under its day, and its file's name begins with its seq, so 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
@@ -13,8 +14,9 @@ from datetime import date
 from typing import Any, NamedTuple, Protocol
 
 from gitcoord.core.addresses import TO_ALL
-from gitcoord.core.records import ENDED, Message, Record, Session
-from gitcoord.core.state import ALWAYS, Days, Register, Shelf, Signs
+from gitcoord.core.readiness import as_outline
+from gitcoord.core.records import ENDED, Message, Record, Session, Task, TaskKey
+from gitcoord.core.state import ALWAYS, Backlog, Days, Outline, Register, Shelf, Signs
 from gitcoord.core.times import read_instant, spell
 
 
@@ -276,3 +278,169 @@ def _day(name: str) -> date:
         return date(*map(int, found.groups())) if found else date.min
     except ValueError:
         return date.min
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------------------
+
+OUTLINES, SUMMARY = "tasks:", "plan:"
+"""What the facts about a folder of tasks, and about all open ones, begin with: they are kept apart from all other facts."""
+
+
+def hundred(seq: int) -> str:
+    """Return the folder of a task's number: one for each hundred, so that a change of one writes few lines anew."""
+    return f"{seq // 100:04}"
+
+
+def key_digest(key: str) -> str:
+    """Return how the file of a task's key is called."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class _Folders:
+    """The folders below one of a tree, each listed once."""
+
+    def __init__(self, root: str, listing: Listing) -> None:
+        self._root, self._listing = root, listing
+        self._listed: dict[str, LazyFolder] = {}
+
+    def entries(self, oids: Sequence[str]) -> list[LazyFolder]:
+        """Return what lies in those folders."""
+        missing = [oid for oid in dict.fromkeys(oids) if oid not in self._listed]
+        if missing:
+            self._listed |= zip(missing, self._listing(missing), strict=True)
+        return [self._listed[oid] for oid in oids]
+
+    def below(self, *path: str) -> dict[str, str]:
+        """Return the objects right below that path, by name."""
+        oid = self._root
+        for name in path:
+            oid = next((one.oid for one in self.entries([oid])[0] if one.folder and one.name == name), "")
+            if not oid:
+                return {}
+        return {one.name: one.oid for one in self.entries([oid])[0]}
+
+    def oid(self, name: str) -> str:
+        """Return the object of the folder of that name right below; "" where there is none."""
+        return next((one.oid for one in self.entries([self._root])[0] if one.folder and one.name == name), "")
+
+
+class StoredTasks(Backlog):
+    """The tasks of a tree. Of the open ones the outlines are kept for each folder: only a folder that changed is read again."""
+
+    def __init__(self, root: str, listing: Listing, read: Reading, parse: Parsing, facts: Facts) -> None:
+        self._folders = _Folders(root, listing)
+        self._read, self._parse, self._facts = read, parse, facts
+        self._known: dict[int, Task] = {}
+        self._past: dict[int, str] | None = None
+        self._outlines: dict[int, Outline] | None = None
+
+    def outlines(self) -> Mapping[int, Outline]:
+        """Return the outlines of the open tasks, by number."""
+        if self._outlines is None:
+            folders = list(self._folders.below("open").values())
+            missing = [oid for oid in folders if f"{OUTLINES}{oid}" not in self._facts]
+            files = [[one.oid for one in entries if not one.folder] for entries in self._folders.entries(missing)]
+            data = iter(self._read([oid for group in files for oid in group]) if missing else ())
+            for oid, group in zip(missing, files, strict=True):
+                self._facts[f"{OUTLINES}{oid}"] = json.dumps([_row(json.loads(next(data) or b"")) for _ in group])
+            rows = (row for oid in folders for row in json.loads(self._facts[f"{OUTLINES}{oid}"]))
+            self._outlines = {row[0]: as_outline(row) for row in rows}
+        return self._outlines
+
+    def recall(self) -> str | None:
+        """Return what was noted of all open tasks together."""
+        return self._facts.get(f"{SUMMARY}{self._folders.oid('open')}")
+
+    def note(self, text: str) -> None:
+        """Notes that of all open tasks."""
+        self._facts[f"{SUMMARY}{self._folders.oid('open')}"] = text
+
+    def closed(self, last: date) -> list[int]:
+        """Return the numbers of those that were closed on that day or before it."""
+        days = {name: oid for name, oid in self._folders.below("closed").items() if _day(name) <= last}
+        found: dict[int, str] = {}
+        for entries in self._folders.entries(list(days.values())):
+            found |= {seq: one.oid for one in entries if (seq := _seq(one.name))}
+        self._past = {**(self._past or {}), **found} if last != date.max else found
+        return list(found)
+
+    def _place(self, seq: int) -> str:
+        """Return the object of a task; "" where there is none."""
+        here = self._folders.below("open", hundred(seq)).get(f"{seq}.json", "")
+        if here:
+            return here
+        if self._past is None or seq not in self._past:
+            self.closed(date.max)
+        return (self._past or {}).get(seq, "")
+
+    def __getitem__(self, key: int) -> Task:
+        if key not in self._known:
+            self.fetch([key])
+        return self._known[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._known or (isinstance(key, int) and bool(self._place(key)))
+
+    def _all(self) -> list[int]:
+        folders = self._folders.entries(list(self._folders.below("open").values()))
+        return [seq for entries in folders for one in entries if (seq := _seq(one.name))] + self.closed(date.max)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def items(self) -> Any:
+        """All of them, read at once."""
+        self.fetch(self._all())
+        return super().items()
+
+    def fetch(self, keys: Sequence[int]) -> None:
+        """Reads those tasks at once; what isn't there is left out."""
+        places = {key: oid for key in keys if key not in self._known and (oid := self._place(key))}
+        for key, data in zip(places, self._read(list(places.values())) if places else (), strict=True):
+            record = self._parse(data or b"")
+            if isinstance(record, Task):
+                self._known[key] = record
+
+
+def _seq(name: str) -> int:
+    number = name.removesuffix(".json")
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
+def _row(task: Mapping[str, Any]) -> Outline:
+    """Return the outline of a task from the JSON of its file; what has its default may be left out there."""
+    return Outline(
+        task["seq"], task["title"], task.get("priority", 2), task.get("needs", ()), task.get("files", ()), task.get("for"),
+        task.get("phase"), task.get("phases", ()), task.get("parent"), task.get("parts", 0), task.get("key"), task["id"],
+    )  # fmt: skip
+
+
+class StoredKeys(Mapping[str, TaskKey]):
+    """The keys of tasks in a tree. One is found by its own digest, so that it doesn't matter how many there are."""
+
+    def __init__(self, root: str, listing: Listing, read: Reading, parse: Parsing) -> None:
+        self._folders = _Folders(root, listing)
+        self._read, self._parse = read, parse
+
+    def __getitem__(self, key: str) -> TaskKey:
+        digest = key_digest(key)
+        oid = self._folders.below("keys", digest[:2]).get(f"{digest}.json", "")
+        record = self._parse(self._read([oid])[0] or b"") if oid else None
+        if not isinstance(record, TaskKey) or record.key != key:
+            raise KeyError(key)
+        return record
+
+    def _all(self) -> dict[str, TaskKey]:
+        folders = self._folders.entries(list(self._folders.below("keys").values()))
+        data = self._read([one.oid for entries in folders for one in entries])
+        records = [self._parse(one or b"") for one in data]
+        return {one.key: one for one in records if isinstance(one, TaskKey)}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())

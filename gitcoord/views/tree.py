@@ -16,10 +16,31 @@ from pydantic import BaseModel, ValidationError
 
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import UNSAFE
-from gitcoord.core.records import BranchRecord, Claim, Handoff, Heartbeat, Message, Record, Session, Ticket
-from gitcoord.core.state import TABLES, Mail, Roll, State, Table
+from gitcoord.core.records import (
+    BranchRecord,
+    Claim,
+    Handoff,
+    Heartbeat,
+    Message,
+    Record,
+    Session,
+    Task,
+    TaskKey,
+    Ticket,
+)
+from gitcoord.core.state import TABLES, Mail, Plan, Roll, State, Table
 from gitcoord.views import strictjson
-from gitcoord.views.lazy import Facts, Listing, Reading, StoredMessages, StoredSessions
+from gitcoord.views.lazy import (
+    Facts,
+    Listing,
+    Reading,
+    StoredKeys,
+    StoredMessages,
+    StoredSessions,
+    StoredTasks,
+    hundred,
+    key_digest,
+)
 
 BOARD = "STATUS_BOARD.md"
 README = "README.md"
@@ -35,10 +56,11 @@ _RAW = re.compile(f"(?!\n){UNSAFE.pattern}")  # JSON is laid out with newlines
 
 _KINDS: dict[str, type[Record]] = {
     "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "waiting": Ticket,
-    "messages": Message, "handoffs": Handoff, "branch": BranchRecord,
+    "messages": Message, "handoffs": Handoff, "branch": BranchRecord, "tasks": Task,
+    "task_keys": TaskKey,
 }  # fmt: skip
 _EAGER = ("heartbeats", "claims", "waiting", "handoffs")
-_ROOTS = {*_EAGER, "messages", "sessions"}
+_ROOTS = {*_EAGER, "messages", "sessions", "tasks"}
 
 README_TEXT = """\
 # coordination
@@ -64,6 +86,7 @@ Readable with git alone:
 | waiting/ | who waits for what, in order |
 | messages/ | what waits: direct/, role/, cap/, repo/ by receiver; to all by day: broadcast/; what was read, by day: read/ |
 | handoffs/ | work that is ready to pick up |
+| tasks/ | what there is to do: open/ by number; what is done or dropped, by day: closed/; whose ids elsewhere are known: keys/ |
 | gitcoord.json | the format and the shared settings |
 """
 
@@ -105,7 +128,19 @@ def path_of(table: str, record: Any) -> str:
         return f"handoffs/{record.id}.json"
     if isinstance(record, Ticket):
         return f"waiting/{record.seq}.json"
+    if isinstance(record, Task):
+        return _task_path(record)
+    if isinstance(record, TaskKey):
+        digest = key_digest(record.key)
+        return f"tasks/keys/{digest[:2]}/{digest}.json"
     return f"{table}/{record.session_id}.json"
+
+
+def _task_path(record: Task) -> str:
+    """An open task lies among the hundred of its number, so that it is found by that; one that is over under its last day."""
+    if record.is_open or record.done_at is None:
+        return f"tasks/open/{hundred(record.seq)}/{record.seq}.json"
+    return f"tasks/closed/{record.done_at:%Y-%m-%d}/{record.seq}.json"
 
 
 def _message_path(record: Message) -> str:
@@ -130,7 +165,9 @@ def table_of(path: str) -> str | None:
     """The table that a path belongs to; None for a file that is no record (the board, the README, anything else)."""
     if path == SETTINGS:
         return "branch"
-    root = path.partition("/")[0]
+    root, _, rest = path.partition("/")
+    if root == "tasks" and rest.startswith("keys/"):
+        return "task_keys"
     return root if root in _ROOTS else None
 
 
@@ -318,7 +355,7 @@ def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None,
         record = _read(table, data or b"")
         if record is not None:
             tables[table][_key(record)] = record
-    messages, sessions = top.get("messages"), top.get("sessions")
+    messages, sessions, plan = top.get("messages"), top.get("sessions"), top.get("tasks")
     people = {entry.name.removesuffix(".json"): entry.oid for entry in listing([sessions.oid])[0]} if sessions else {}
     return State(
         seq=seq,
@@ -330,6 +367,8 @@ def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None,
         waiting=Table(tables["waiting"]),
         messages=Mail(StoredMessages(messages.oid, listing, read, lambda data: _read("messages", data), facts) if messages else {}),
         handoffs=Table(tables["handoffs"]),
+        tasks=Plan(StoredTasks(plan.oid, listing, read, lambda data: _read("tasks", data), facts) if plan else {}),
+        task_keys=Table(StoredKeys(plan.oid, listing, read, lambda data: _read("task_keys", data)) if plan else {}),
     )
 
 
@@ -352,8 +391,10 @@ def _key(record: Record) -> Any:
         return record.session_id
     if isinstance(record, Message | Handoff):
         return record.id
-    if isinstance(record, Ticket):
+    if isinstance(record, Ticket | Task):
         return record.seq
+    if isinstance(record, TaskKey):
+        return record.key
     return ""
 
 

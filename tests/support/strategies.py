@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
-from gitcoord.core import names, rules
+from gitcoord.core import names, rules, tasks
 from gitcoord.core.events import Event
 
 many = settings(max_examples=settings.default.max_examples * 6)
@@ -74,7 +74,23 @@ ignored = st.builds(lambda oid, why: f"{oid} {why or 'x'}", oids, lines.filter(l
 code_branches = st.sampled_from(("main", "feature/x", "ü", "a;b", "v1.0", "x" * 250))
 words = st.sampled_from(("note", "question", "normal", "urgent", "some_later_word"))
 
+numbers = st.integers(1, 2**53)
+_parts = {
+    "body": texts, "priority": st.integers(0, 4),
+    "needs": st.lists(numbers, min_size=1, max_size=3), "files": st.lists(resources, min_size=1, max_size=3),
+    "for": st.sampled_from(("role:coder", "cap:rust", "session-001", "anyone")),
+    "phases": st.lists(lines, min_size=1, max_size=3), "parent": numbers, "found_in": numbers,
+}  # fmt: skip
+_titles = {"title": lines.filter(lambda text: 0 < len(text) <= names.SUBJECT_LIMIT)}
+cards = st.fixed_dictionaries(_titles, optional={**_parts, "key": lines}).map(tasks.spelled)
+"""A new task as its event has it, with anything in its fields."""
+changes = st.fixed_dictionaries(_titles, optional=_parts).map(tasks.spelled)
+
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
+    "cards": st.lists(cards, min_size=1, max_size=3).map(tuple),
+    "change": changes,
+    "task": numbers,
+    "proof_commit": st.none() | oids,
     "ignored": st.lists(ignored, max_size=3).map(tuple),
     "branch": st.none() | code_branches,
     "commit": st.none() | oids,
@@ -153,6 +169,8 @@ def fields(kind: type[Event]) -> dict[str, st.SearchStrategy[Any]]:
             found[name] = repositories
         elif name == "taken" and kind.kind == "claim.passed":
             found[name] = st.lists(taken, min_size=1, max_size=3).map(tuple)
+        elif name == "to" and kind.kind == "task.closed":
+            found[name] = st.sampled_from((None, "anyone", "role:coder", "session-001"))
         elif name == "resources":
             found[name] = st.lists(resources, min_size=1, max_size=3).map(tuple)
         elif name in _BY_NAME:
