@@ -503,7 +503,7 @@ def test_every_event_that_is_installed_means_something_to_its_dialect(name: str,
         named = re.search(r"--agent (\S+)", command)
         dialect = choose({"hook_event_name": event}, {}, named[1] if named else name)
         assert dialect.kinds.get(event), event
-        others = {"Bash", "bash", "Read", "mcp__.*"} if dialect.kinds[event] == "after-edit" else set()
+        others = {"Bash", "bash", "Read", "mcp__.*"} if dialect.kinds[event] == "after-edit" or dialect.alone else set()
         assert set(filter(None, matcher.split("|"))) <= dialect.tools | others
 
 

@@ -38,13 +38,16 @@ class Dialect(ABC):
     verdicts: ClassVar[frozenset[str]] = frozenset({"allow", "ask", "deny"})
     """The agent takes these verdicts about an edit. Where `ask` isn't among them, the edit is denied once instead."""
 
+    alone: ClassVar[bool] = False
+    """True if the agent is called only before a tool: what is done after others' edits is done then, too."""
+
     def read(self, payload: Mapping[str, Any], environ: Mapping[str, str]) -> Occasion:
         """What the agent called for; never raises, whatever the payload holds."""
         event = self.event(payload)
         kind = self.kinds.get(event, "other")
         tool, given = self.tool(payload)
         if kind in _TOOLS and not self.edits(tool, given):
-            kind = "after-tool" if kind == "after-edit" else "other"
+            kind = "after-tool" if kind == "after-edit" or self.alone else "other"
         paths = self.paths(tool, given) if kind in _TOOLS else ()
         session = self.session(payload)
         return Occasion(
@@ -61,6 +64,7 @@ class Dialect(ABC):
             key=self.key(kind, payload),
             asks="ask" in self.verdicts,
             project=fields.place(*(environ.get(name) for name in self.projects)),
+            alone=self.alone,
         )
 
     def write(self, occasion: Occasion, answer: HookAnswer) -> str:

@@ -61,6 +61,7 @@ class Codex(Claude):
     """Codex: edits by patches, and a stop is blocked with a reason."""
 
     row: ClassVar[Agent] = AGENTS["codex"]
+    alone: ClassVar[bool] = True  # it shows its person two lines for each call
     tools: ClassVar[frozenset[str]] = TOOLS | {"apply_patch"}
     verdicts: ClassVar[frozenset[str]] = frozenset(
         {"deny"}

@@ -60,7 +60,7 @@ def answer(payload: Mapping[str, Any], named: str, environ: Mapping[str, str], o
     try:
         said = NotedAnswer()
         for here, part in places:  # all are done, also where something is said already: the first that has an answer gives it
-            said = _beside(said, steps.take(here, part, payload, takes=said.answer is NOTHING and dialect.takes(occasion)))
+            said = said.beside(steps.take(here, part, payload, takes=said.answer is NOTHING and dialect.takes(occasion)))
         _print(dialect.write(occasion, said.answer), said, out)
     except (Exception, _TimeIsUp) as error:
         with contextlib.suppress(OSError):  # closed: it was answered
@@ -68,19 +68,6 @@ def answer(payload: Mapping[str, Any], named: str, environ: Mapping[str, str], o
         _log(places[0][0], occasion, f"{type(error).__name__}: {error}")
     for notice in files.notices():
         _log(places[0][0], occasion, notice)
-
-
-def _beside(first: NotedAnswer, second: NotedAnswer) -> NotedAnswer:
-    """Both as one: the first answer that says something, and what is noted once that is printed."""
-    if first.answer is not NOTHING and second.answer is not NOTHING:
-        return first
-    done = [said.done for said in (first, second) if said.done is not None]
-
-    def note() -> None:
-        for one in done:
-            one()
-
-    return NotedAnswer(second.answer if first.answer is NOTHING else first.answer, note)
 
 
 def _log(here: Here, occasion: Occasion, words: str) -> None:

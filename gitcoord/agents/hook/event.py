@@ -28,7 +28,8 @@ class Occasion:
     `resume`, `clear`, `compact`, `fork`; `logout` …); `paths`: the files of an edit, absolute or relative to `place`; `subagent`:
     a helper inside of the session called; `nagged`: it goes on only because a hook asked for it; `key`: what is the same in two
     calls for one event ("": nothing is); `asks`: its person can be asked about an edit; `project`: the folder that
-    the agent's variables name, "" for none; `perhaps`: another id that the session that starts may have instead, "" for none.
+    the agent's variables name, "" for none; `perhaps`: another id that the session that starts may have instead, "" for none;
+    `alone`: no call need come after the edit, so what is done then is done now.
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class Occasion:
     asks: bool = False
     project: str = ""
     perhaps: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True)

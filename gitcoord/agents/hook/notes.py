@@ -26,6 +26,18 @@ class NotedAnswer:
     answer: HookAnswer = NOTHING
     done: Callable[[], None] | None = None
 
+    def beside(self, other: NotedAnswer) -> NotedAnswer:
+        """Return both as one: the first answer that says something, and what is noted once that is printed."""
+        if self.answer is not NOTHING and other.answer is not NOTHING:
+            return self
+        notes = [said.done for said in (self, other) if said.done is not None]
+
+        def done() -> None:
+            for note in notes:
+                note()
+
+        return NotedAnswer(other.answer if self.answer is NOTHING else self.answer, done)
+
 
 def beat(binding: Binding, action: str, target: str = "", names: list[str] | None = None) -> None:
     """Leaves a heartbeat of the session in the spool: what it does, and with which files."""

@@ -43,7 +43,12 @@ _ENDS_NOTHING = frozenset({"clear", "resume"})  # the agent's process goes on, u
 def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) -> NotedAnswer:
     """Does the step that the occasion is. `takes`: whether a text that is given now gets to the agent; else it is kept."""
     if occasion.kind == "before-edit":
-        return _before_edit(here, occasion)
+        said = _before_edit(here, occasion)
+        if said.answer is NOTHING and occasion.alone:
+            if said.done is not None:
+                said.done()  # it says nothing, so it is given
+            return _after_edit(here, occasion, takes=takes)
+        return said
     if occasion.kind == "after-edit":
         return _after_edit(here, occasion, takes=takes)
     if occasion.subagent or not is_first(here, occasion, payload):

@@ -84,6 +84,13 @@ def _claude_events(edits: str) -> dict[str, str]:
     return {"SessionStart": "", "UserPromptSubmit": "", **tools, "Stop": "", "SessionEnd": "", "PreCompact": ""}
 
 
+def _codex() -> JsonHooks:
+    """One call for a tool, before it: Codex shows its person two lines for each, and hands over what it says with the result."""
+    events = {**_claude_events(""), "PreToolUse": f"apply_patch|Edit|Write|{_OTHERS}"}
+    del events["PostToolUse"]
+    return JsonHooks(_grouped(events))
+
+
 def _copilot() -> JsonHooks:
     # A hook before a tool that fails counts as a no: without the last part, nobody without gitcoord could use a tool there.
     shells = {"bash": f"{COMMAND} || true", "powershell": f"{COMMAND}; exit 0"}
@@ -161,7 +168,7 @@ def agents() -> dict[str, AgentFiles]:
             ".claude/settings.json", moved="CLAUDE_CONFIG_DIR",
         ),
         _agent(
-            "codex", JsonHooks(_grouped(_claude_events("apply_patch|Edit|Write"))),
+            "codex", _codex(),
             ".codex/hooks.json", moved="CODEX_HOME", then="open /hooks in Codex once and trust them",
         ),
         _agent(
