@@ -32,7 +32,10 @@ def asked_for(*, guard: bool = False, trailers: bool = False, shared: bool = Fal
 def agree(lines: Sequence[InstallLine], word: str, *, yes: bool, dry_run: bool) -> bool:
     """Shows what would be done; whether it is to be done. Raises BadInput where nobody can be asked."""
     if not options.json and not options.quiet:
-        table(["what", "where", "now", "would"], [(one.what, one.where, one.now, one.will or "nothing") for one in lines])
+        table(
+            ["what", "where", "now", "would", "why"],
+            [(one.what, one.where, one.now, one.will or "nothing: it is there already", one.why) for one in lines],
+        )
     todo = [one for one in lines if one.will and not one.will.startswith("nothing")]
     if dry_run or not todo:
         return False

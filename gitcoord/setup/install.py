@@ -17,25 +17,30 @@ from gitcoord.agents.settings import files
 from gitcoord.agents.settings.table import AgentFiles
 from gitcoord.agents.settings.table import agents as all_agents
 from gitcoord.connection.connect import Connection, connect
+from gitcoord.core.leases import held_now
 from gitcoord.core.names import show
+from gitcoord.core.times import spell
 from gitcoord.errors import GitcoordError, NotInitialised
+from gitcoord.git import discovery
 from gitcoord.git import versions as git_versions
 from gitcoord.githooks import folder as hooks_folder
 from gitcoord.githooks import install as git_hooks
 from gitcoord.githooks import lefthook
 from gitcoord.githooks import shared as shared_hooks
 from gitcoord.machine import agents
+from gitcoord.machine.identity import Identity
 from gitcoord.setup import init as setup
 
 
 @dataclass(frozen=True)
 class InstallLine:
-    """One thing that a step is about: what it is, where it lies, how it is now, what would be done ("": nothing)."""
+    """One thing that a step is about: what it is, where it lies, how it is now, what would be done ("": nothing), and why."""
 
     what: str
     where: str
     now: str
     will: str = ""
+    why: str = ""
 
 
 class Step(Protocol):
@@ -69,7 +74,7 @@ class Wanted:
 
 def steps(wanted: Wanted) -> tuple[Step, ...]:
     """All steps, in the order in which they are done; undone in the opposite one."""
-    return (BranchStep(wanted), GitHooksStep(wanted), AgentsStep(wanted))
+    return (BranchStep(wanted), GitHooksStep(wanted), AgentsStep(wanted), SessionsStep(wanted))
 
 
 def plan(every: Sequence[Step], *, undo: bool = False) -> tuple[InstallLine, ...]:
@@ -123,13 +128,14 @@ class BranchStep:
                     setup.check_removal(here)
                 except GitcoordError as error:
                     now, will = error.message, f"nothing as long as that is so: {error.hint}"
-                return [InstallLine("local files", str(here.outbox.path), now, will)]
+                return [InstallLine("local files", str(here.outbox.path), now, will, "what commands keep on this machine")]
             setup.check_choice(here.repo)
             try:
                 there = bool(here.coordinator.branch.view(fresh=True).checked.tip)
             except NotInitialised:
                 there = False
-            return [InstallLine("branch", here.tip.ref, "there" if there else "not there", "" if there else "make")]
+            now, will = ("there", "") if there else ("not there", "make")
+            return [InstallLine("branch", here.tip.ref, now, will, "all sessions of the repository meet there")]
 
     def do(self) -> Sequence[str]:
         """See Step."""
@@ -154,6 +160,11 @@ class BranchStep:
         return connect(self.wanted.start, self.wanted.environ)
 
 
+_WHY = {
+    **dict.fromkeys(hooks_folder.EVENTS, "commits and checkouts tell others by themselves"),
+    **dict.fromkeys(hooks_folder.GUARDS, "asked for with --guard: a file that another holds is told before"),
+    **dict.fromkeys(hooks_folder.TRAILERS, "asked for with --trailers: a commit says whose session made it"),
+}
 _WILL = {"config": "name it in the configuration", "lefthook": "add a command", "shared": "add marked lines, which others get, too"}
 
 
@@ -221,9 +232,10 @@ class GitHooksStep:
     def _line(self, here: Connection, hook: hooks_folder.Hook, will: str, common: Path) -> InstallLine:
         names = {"absent": "not there", "foreign": "another hook", "edited": "ours, edited: stays", "shadowed": "ours, not run"}
         where = show(_from(here.repo.work_tree or str(common), hook.path), 200)
-        return InstallLine(f"git hook {hook.event}", where, names.get(hook.state, "there"), will)
+        return InstallLine(f"git hook {hook.event}", where, names.get(hook.state, "there"), will, _WHY.get(hook.event, ""))
 
 
+_HELD = 5  # claims of a session that are shown
 _NOW = {"installed": "there", "absent": "not there"}
 
 
@@ -237,6 +249,7 @@ class AgentsStep:
         """See Step. What can't be read for sure stays as it is; for an agent that was named, that is an error."""
         with connect(self.wanted.start, self.wanted.environ) as here:
             top = here.repo.work_tree
+            tells = agents.find(self.wanted.environ, top, "") if self.wanted.agents is None else {}
             lines = []
             for agent, place in self._meant(here, undo=undo):
                 try:
@@ -244,7 +257,8 @@ class AgentsStep:
                 except GitcoordError as error:
                     if self.wanted.agents is not None:
                         raise
-                    lines.append(InstallLine(f"hooks of {agent.title}", "", "can't be told", f"nothing: {error.message}"))
+                    why = _found(tells.get(agent.name, ()))
+                    lines.append(InstallLine(f"hooks of {agent.title}", "", "can't be told", f"nothing: {error.message}", why))
                     continue
                 now = {one.path: _NOW.get(one.state, str(one.state)) for one in files.status(agent, place)}
                 for one in placed:
@@ -256,7 +270,9 @@ class AgentsStep:
                         if one.note
                         else ""
                     )
-                    lines.append(InstallLine(f"hooks of {agent.title}", show(_from(top, one.path), 200), now[one.path], does))
+                    why = "put in from this machine" if undo else _found(tells.get(agent.name, ()))
+                    where = show(_from(top, one.path), 200)
+                    lines.append(InstallLine(f"hooks of {agent.title}", where, now[one.path], does, why))
             return lines if undo else [*lines, *self._left_out(top)]
 
     def _left_out(self, top: str) -> list[InstallLine]:
@@ -274,7 +290,7 @@ class AgentsStep:
             its = files.status(known[name], files.SettingsPlace("user", Path(home), environ))
             if its and all(one.state == "installed" for one in its):
                 where, now, will = show(str(its[0].path), 200), "there", "nothing: for all projects"
-            lines.append(InstallLine(f"hooks of {known[name].title}", where, now, will))
+            lines.append(InstallLine(f"hooks of {known[name].title}", where, now, will, _found(by)))
         return lines
 
     def do(self) -> Sequence[str]:
@@ -316,6 +332,54 @@ class AgentsStep:
         if names is None:
             names = tuple(name for name in agents.find(environ, top, "") if name in known)
         return [(known[name], place) for name in known if name in names]
+
+
+@dataclass(frozen=True)
+class SessionsStep:
+    """The sessions of this clone that go on, and what they hold. Nothing is done about them: to end one is its own decision."""
+
+    wanted: Wanted
+
+    def plan(self, *, undo: bool = False) -> Sequence[InstallLine]:
+        """See Step."""
+        if not undo:
+            return []
+        with connect(self.wanted.start, self.wanted.environ) as here:
+            try:
+                state = here.coordinator.branch.view(fresh=False).state
+            except NotInitialised:
+                return []
+            now = here.coordinator.branch.time_now()
+            lines = []
+            for git_dir in discovery.git_dirs(here.repo.common_dir):
+                for binding in Identity(Path(git_dir)).all():
+                    known = state.sessions.get(binding.session)
+                    if known is None or not known.live or known.run_id != binding.run_id:
+                        continue
+                    held = [f"{one.resource} until {spell(one.expires_at)}" for one in held_now(state, binding.session, now)]
+                    more = [f"{len(held) - _HELD} more"] if len(held) > _HELD else []
+                    has = f"active, holds {', '.join([*held[:_HELD], *more])}" if held else "active, holds nothing"
+                    will = f"nothing: to end it before: gitcoord --session {binding.session} end"
+                    where = discovery.work_tree(git_dir) or git_dir
+                    why = "its claims stay until they run out" if held else "it goes on until it ends or falls silent"
+                    lines.append(InstallLine(f"session {binding.session}", where, has, will, why))
+            return lines
+
+    def do(self) -> Sequence[str]:
+        """See Step."""
+        return []
+
+    def undo(self) -> Sequence[str]:
+        """See Step."""
+        return []
+
+    def check_undo(self) -> None:
+        """See Step."""
+
+
+def _found(by: Sequence[str]) -> str:
+    """Return what tells that an agent is used here, as a reason."""
+    return f"found: {', '.join(by)}" if by else "it was named"
 
 
 def _from(top: str, path: Path) -> str:

@@ -36,6 +36,7 @@ def test_what_would_be_done_is_shown_and_nothing_is_done(seat: Seat) -> None:
     assert plan["git hook post-commit"] == ("not there", "write")
     assert plan["git hook pre-commit"] == ("another hook", "write; it runs the one that is there")
     assert (told["done"], told["findings"]) == ([], [])
+    assert all(line["why"] for line in told["plan"])
     words = seat.run("install", "--dry-run", "--guard")
     assert "found: git: 2." in words.out
     assert ".git/hooks/pre-commit" in words.out
@@ -50,7 +51,9 @@ def test_installed_twice_and_taken_away_every_byte_is_as_it_was(seat: Seat) -> N
     assert (again.code, "all of it is there already" in again.out) == (0, True)
     assert {line["will"] for line in seat.ok("install", "--yes")["plan"]} == {""}
     seat.ok("start", "ada")
-    assert seat.run("uninstall", "--dry-run").code == 0
+    seat.ok("claim", "x.py")
+    dry = seat.run("uninstall", "--dry-run")
+    assert (dry.code, "session ada" in dry.out, "active, holds file:x.py until " in dry.out) == (0, True, True)
     gone = seat.ok("uninstall", "--yes")
     assert "pre-commit: restored" in gone["done"]
     assert snapshot(seat.path) == before

@@ -9,6 +9,7 @@ import typer
 from gitcoord.cli.commands import handoff
 from gitcoord.cli.connect import answer, connection, options, say
 from gitcoord.errors import BadInput
+from gitcoord.setup import worktree
 from gitcoord.views import as_json
 
 
@@ -38,5 +39,7 @@ def end(
             as_json.receipt(receipt),
             f"session {name} ended" + left + (f" (queued: {receipt.why})" if receipt.state == "queued" else ""),
         )
+        if worktree.made_here(found.repo):
+            say(f"note: the work tree {found.repo.work_tree} stays, with its branch {found.repo.branch}")
         if held and to is None:
             say(f"note: {len(held)} claim(s) are free now; to leave work to somebody: gitcoord end --handoff, or gitcoord handoff")

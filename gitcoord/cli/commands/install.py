@@ -37,7 +37,8 @@ def install(
     lines = installation.plan(steps)
     if not options.json and not options.quiet:
         for kind, words in there.items():
-            out(f"found: {kind}: {words}")
+            if kind != "agents" or agent is not None:  # else each has its row
+                out(f"found: {kind}: {words}")
     go = agree(lines, "install", yes=yes, dry_run=dry_run)
     done = installation.do(steps) if go else []
     findings = []
