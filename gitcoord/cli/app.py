@@ -33,7 +33,7 @@ def _root(context: typer.Context, version: Annotated[bool, typer.Option("--versi
 COMMANDS: dict[str, tuple[str, ...]] = {
     DAILY: (
         "start", "status", "briefing", "heartbeat", "claim", "renew", "release", "check", "run", "request", "respond", "send",
-        "inbox", "ask", "reply", "listen", "handoff", "take", "end",
+        "inbox", "ask", "reply", "listen", "handoff", "take", "tasks", "next", "end",
     ),
     LOOK: ("claims", "handoffs", "peers", "whoami", "board", "log", "history", "verify", "statusline"),
     KEEP: ("install", "uninstall", "init", "sync", "config", "guard", "doctor", "mcp", "relay", "demo"),
@@ -41,8 +41,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """Every command, as help shows them. Each is the function of its name in the module of its name in `cli/commands`."""
 
 
+GROUPS = {"task": DAILY, "hooks": KEEP}
+"""Commands that are groups of others, and under what help shows them: each is the `app` of the module of its name."""
+
+
 _ONLY_ANSWER = frozenset(COMMANDS[LOOK]) - {"statusline"} | {
-    "", "status", "briefing", "inbox", "listen", "doctor", "--help", "-h",
+    "", "status", "briefing", "inbox", "listen", "tasks", "doctor", "--help", "-h",
 }  # fmt: skip
 """Commands that are for nothing but their answer."""
 
@@ -60,12 +64,14 @@ def program(asked: str = "") -> typer.Typer:
     )
     app.callback()(_root)
     panel_of = {name: panel for panel, names in COMMANDS.items() for name in names}
-    for name in [asked] if asked in panel_of else panel_of:
-        app.command(rich_help_panel=panel_of[name])(command(name))
-    if asked not in panel_of:
-        from gitcoord.cli.commands import hooks  # a group of its own
-
-        app.add_typer(hooks.app, name="hooks", rich_help_panel=KEEP)
+    one = asked in panel_of or asked in GROUPS
+    for name in panel_of:
+        if not one or name == asked:
+            app.command(rich_help_panel=panel_of[name])(command(name))
+    for name, panel in GROUPS.items():
+        if not one or name == asked:
+            group = importlib.import_module(f"gitcoord.cli.commands.{name}")
+            app.add_typer(group.app, name=name, rich_help_panel=panel)
     return app
 
 

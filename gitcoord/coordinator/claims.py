@@ -15,7 +15,7 @@ from gitcoord.coordinator.commands import Commands
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.coordinator.watch import Watcher
-from gitcoord.core import claims, clocks, handoffs, leases, names, queue, records, releases, renewals, requests
+from gitcoord.core import claims, clocks, handoffs, leases, names, queue, readiness, records, releases, renewals, requests, tasks
 from gitcoord.core.events import Event, Receipt
 from gitcoord.core.leases import LeaseRef, RenewedLease, held_by, holder
 from gitcoord.core.names import Resource
@@ -183,6 +183,12 @@ class Claims:
             self.commands.tell_regained(event.regained, event)
         return self._leases(receipt, event, resources, again=bool(op))
 
+    def given(self, receipt: Receipt, event: Event | None, wanted: Sequence[Resource], *, again: bool = False) -> tuple[Claim, ...]:
+        """Return the leases on these that an event granted or renewed, and note them in this work tree. Raises NotHeld for an
+        operation that was carried out before (`again`), where one of them is over.
+        """
+        return self._leases(receipt, event, wanted, again=again).claims
+
     def _leases(self, receipt: Receipt, event: Event | None, wanted: Sequence[Resource] = (), *, again: bool = False) -> Leases:
         """Return the leases that an event granted or renewed, read from the event: no further look at the branch is needed.
 
@@ -262,6 +268,10 @@ class Claims:
         if (done := self.commands.earlier(releases.ReleaseClaims, self.acting.actor, op, typed)) is not None:
             return Released(done[0], *_released(done[1]))
         mine = self._fences()
+        if told.get("next_phase") or told["to"]:
+            passed = self._pass_on(mine, resources, told, op)
+            if passed is not None:
+                return passed
         if resources is None:
             leases = tuple(str(LeaseRef(fence, resource)) for resource, fence in mine.items())
             state = self.parts.log.view().state if leases else self.branch.view().state
@@ -294,6 +304,29 @@ class Claims:
                         hint="gitcoord claims",
                     )
         return Released(receipt, released, left)
+
+    def _pass_on(
+        self, mine: dict[Resource, int], resources: Sequence[Resource] | None, told: dict[str, Any], op: str
+    ) -> Released | None:
+        """Give back what stands for open tasks as a step in the line of their phases, and all else with the first of them. Return
+        None where no task is among it.
+        """
+        known = self.parts.log.view().state.tasks
+        wanted = list(mine) if resources is None else list(resources)
+        among = [seq for one in wanted if (seq := readiness.number(one)) is not None and (task := known.get(seq)) and task.is_open]
+        if not among:
+            return None
+        also = [str(LeaseRef(mine.get(one, 0), one)) for one in wanted if readiness.number(one) not in among]
+        freed: list[str] = []
+        receipt = Receipt("unchanged", "")
+        for number, seq in enumerate(among):
+            given: dict[str, Any] = {key: told.get(key) for key in ("next_phase", "to", "tests", "branch", "commit")}
+            receipt, event = self.commands.submit(
+                tasks.CloseTask, self.sessions.current(tasks.CloseTask), op=op if number == 0 else "", task=str(seq),
+                fence=mine.get(readiness.resource(seq), 0), note=told.get("done"), also=tuple(also) if number == 0 else (), **given,
+            )  # fmt: skip
+            freed += event.released if isinstance(event, tasks.TaskClosed) else ()
+        return Released(receipt, tuple(freed))
 
     def give_back(self, entries: Sequence[str]) -> tuple[Receipt, tuple[str, ...]]:
         """Give exactly those leases (`42 file:a`) back; return the receipt and what was freed. One that is over is left alone."""

@@ -15,6 +15,7 @@ from gitcoord.coordinator.messages import Messages
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.coordinator.setup import Setup
+from gitcoord.coordinator.tasks import Tasks
 from gitcoord.coordinator.unread import Unread
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.outcomes import View
@@ -36,6 +37,7 @@ class Coordinator:
         self.claims = Claims(*shared)
         self.messages = Messages(*shared, Unread(*shared))
         self.handoffs = Handoffs(*shared)
+        self.tasks = Tasks(*shared, self.claims)
         self.briefings = Briefings(parts, acting, self.branch)
 
     def acting_as(self, actor: Actor, *, identity: Identity | None = None) -> Coordinator:

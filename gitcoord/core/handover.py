@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from gitcoord.core import clocks, handoffs, leases, names, queue, records
+from gitcoord.core import clocks, handoffs, leases, names, queue, readiness, records
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.handoffs import Note
 from gitcoord.core.leases import LeaseEntry, LeaseRef
@@ -328,7 +328,7 @@ def _granted(state: State, offer: Handoff, session: str, now: datetime) -> tuple
     granted = [one.resource for one in moving]
     had = {one.resource for one in leases.held_by(state, session) if not leases.is_over(one, now)}
     for resource in listed:
-        if resource in granted or resource in had:
+        if resource in granted or resource in had or not readiness.is_to_do(state, resource):
             continue
         free = not leases.blocking(state.rules.settings, left, resource, "exclusive", session)
         if free and not others_come_first(state, resource, "exclusive", session, now, ""):

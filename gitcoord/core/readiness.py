@@ -324,6 +324,13 @@ def is_blocked(plan: Plan, task: Task | Outline) -> bool:
     return task.parts > 0
 
 
+def is_to_do(state: State, what: Resource) -> bool:
+    """Return False for what stands for a task that is closed."""
+    seq = number(what)
+    task = state.tasks.get(seq) if seq is not None and state.rules.tasks.added else None
+    return task is None or task.is_open
+
+
 def check_claimable(state: State, wanted: Iterable[Resource]) -> None:
     """Raise Held where one of those stands for a task that is done or dropped, BadInput where there is no such task. A branch
     without tasks lets anybody claim anything.

@@ -440,6 +440,7 @@ class TaskClosed(Event):
             fence, resource = LeaseRef.parse(entry)
             leases.drop(draft, self.session, fence, resource)
         _free(draft, task.seq)
+        _withdraw(draft, task.seq, self)
         said: dict[str, Any] = {"result": self._result(), "note": self.note, "done_by": self.session, "done_at": self.at}
         if self.goes_on:
             phases = task.phases
@@ -554,8 +555,7 @@ def _part_is_over(draft: Draft, parent: int, event: Event) -> None:
     task = _count_part(draft, parent, -1)
     if task is None or not task.is_open or task.parts:
         return
-    _free(draft, parent)
-    _leave_line(draft, parent)
+    _leave_line(draft, parent)  # a lease on it stays its holder's, and is of no use any more
     draft.put("tasks", parent, task.model_copy(update={"status": "done", "done_by": event.session, "done_at": event.at}))
     _count(draft, done=1)
     if task.parent is not None:
@@ -581,6 +581,14 @@ def _free(draft: Draft, seq: int) -> None:
     for key, lease in draft.claims().items():
         if lease.resource == what:
             draft.put("claims", key, None)
+
+
+def _withdraw(draft: Draft, seq: int, event: Event) -> None:
+    """Takes back what the session had handed over of a task: it is over, or goes on as its line says."""
+    what = str(readiness.resource(seq))
+    for offer in draft.handoffs().values():
+        if offer.status == "open" and offer.sender == event.session and what in offer.resources:
+            handoffs.take(draft, offer, event.session, event.at)
 
 
 def _leave_line(draft: Draft, seq: int) -> None:

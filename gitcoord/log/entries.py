@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gitcoord.core import leases, queue, requests, trespasses
+from gitcoord.core import leases, queue, readiness, requests, tasks, trespasses
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.events import Event
 from gitcoord.core.heartbeats import HeartbeatRecorded
@@ -98,6 +98,10 @@ def _resources(event: Event) -> tuple[str, ...]:
     found = [*getattr(event, "resources", ()), *getattr(event, "left", ())]
     if isinstance(event, requests.ClaimRequested | requests.RequestAnswered):
         found.append(event.resource)
+    if isinstance(event, tasks.TaskAdded):
+        found += [str(readiness.resource(seq)) for seq in event.numbers()]
+    elif isinstance(event, tasks.TaskChanged | tasks.TaskClosed | tasks.TaskReopened):
+        found.append(str(readiness.resource(event.task)))
     for key, split in (
         ("released", leases.LeaseRef.parse),
         *((("renewed", leases.RenewedLease.parse),) if isinstance(event, _RENEWING) else ()),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from gitcoord.core.events import Receipt
-from gitcoord.core.names import Resource, show
-from gitcoord.core.records import Claim, Handoff, Message, Record
+from gitcoord.core.names import Resource, is_resource_type, resource_of, show
+from gitcoord.core.readiness import Standing
+from gitcoord.core.records import Claim, Handoff, Message, Record, Task
+from gitcoord.core.state import Outline, outline
 from gitcoord.core.times import spell
 from gitcoord.views.holdings import Holding, Wait
 
@@ -55,6 +58,43 @@ def offer_line(value: Handoff) -> str:
     last += [f"{len(value.files)} files: {show(', '.join(value.files), 80)}"] if value.files else []
     last += [f"for {value.to}"] if value.to != "anyone" else []
     return ", ".join(value.resources) + (f" for {show(value.next, 40)}" if value.next else "") + f" ({'; '.join(last)})"
+
+
+def file_words(text: str) -> str:
+    """What a task touches, as it is typed: a path, or TYPE:NAME."""
+    what = resource_of(text)
+    prefix, colon, _ = what.name.partition(":")
+    return what.name if what.type == "file" and not (colon and is_resource_type(prefix)) else text
+
+
+def _outlined(value: Outline, status: str, standing: Standing | None) -> dict[str, Any]:
+    return {
+        "id": value.id, "seq": value.seq, "title": value.title, "status": status, "ready": standing is not None and standing.ready,
+        "held_by": standing.held_by if standing is not None else None,
+        "blocked_by": list(standing.blocked_by) if standing is not None else [], "needs": list(value.needs),
+        "files": [file_words(text) for text in value.files], "phase": value.phase, "phases": list(value.phases), "for": value.to,
+        "priority": value.priority, "key": value.key, "parent": value.parent,
+        "why": standing.why() if standing is not None else "",
+    }  # fmt: skip
+
+
+def entry(closed: Task | None, standing: Standing | None) -> dict[str, Any]:
+    """A task in a list: an open one and how it stands, or a closed one and what came of it."""
+    if closed is not None:
+        return {**_outlined(outline(closed), closed.status, None), **_ended(closed)}
+    assert standing is not None
+    return _outlined(standing.task, "open", standing)
+
+
+def _ended(value: Task) -> dict[str, Any]:
+    full = record(value)
+    return {key: full[key] for key in ("done_by", "done_at", "note", "result")}
+
+
+def task(value: Task, standing: Standing | None, needs: Sequence[Task] = ()) -> dict[str, Any]:
+    """All of a task: its record, how it stands, and what came of the tasks that it needs."""
+    results = [{"seq": one.seq, "title": one.title, "status": one.status, **_ended(one)} for one in needs]
+    return {**record(value), **_outlined(outline(value), value.status, standing), "results": results}
 
 
 def holding(value: Holding, now: datetime, about: Resource) -> dict[str, Any]:

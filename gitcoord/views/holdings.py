@@ -26,6 +26,7 @@ from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.requests import RequestAnswered
 from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted
 from gitcoord.core.succession import SessionSuperseded
+from gitcoord.core.tasks import TaskClosed
 from gitcoord.core.term import is_over
 from gitcoord.core.trespasses import split_touched
 from gitcoord.core.values import is_whole
@@ -278,6 +279,11 @@ class Holdings:
             for entry in event.released:
                 self._end(
                     event.session, entry, at, commit, "released", done=event.done, tests=event.tests, next_phase=event.next_phase
+                )
+        elif isinstance(event, TaskClosed):
+            for entry in event.released:
+                self._end(
+                    event.session, entry, at, commit, "released", done=event.note, tests=event.tests, next_phase=event.next_phase
                 )
         elif isinstance(event, SessionEnded):
             self._end_all(event.session, at, commit, "session_ended")

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
-from gitcoord.core.records import Claim, Handoff, Heartbeat, Message, Session, Ticket
+from gitcoord.core.records import Claim, Handoff, Heartbeat, Message, Session, Task, TaskCounts, TaskResult, Ticket
 from gitcoord.githooks.folder import Hook
 from gitcoord.setup.checks.finding import Finding
 from gitcoord.setup.install import InstallLine
@@ -407,6 +407,179 @@ class PlaceTaken(Receipt):
     questions: list[MessageShown]
 
 
+class TaskStands(TypedDict):
+    """A task, and how it stands for this session."""
+
+    id: str
+    seq: Annotated[int, Field(description="Its number: #42.")]
+    title: str
+    status: Literal["open", "done", "dropped"]
+    ready: Annotated[bool, Field(description="This session could work on it now, or does.")]
+    held_by: Annotated[str | None, Field(description="The session that works on it.")]
+    blocked_by: Annotated[list[int], Field(description="The open tasks that must be done first.")]
+    needs: list[int]
+    files: list[str]
+    phase: str | None
+    phases: Annotated[list[str], Field(description="The phases that are left, each with `@` and a receiver if it has one.")]
+    for_: Annotated[str | None, Field(alias="for")]
+    priority: int
+    key: str | None
+    parent: int | None
+    why: Annotated[str, Field(description='Why it is not ready; "" if it is, or is closed.')]
+
+
+class TaskEnded(TypedDict):
+    """What came of a task."""
+
+    done_by: str | None
+    done_at: Time | None
+    note: str | None
+    result: TaskResult | None
+
+
+class OpenTask(TaskStands):
+    """An open task in a list."""
+
+
+class ClosedTask(TaskStands, TaskEnded):
+    """A closed task in a list."""
+
+
+class TaskBefore(TaskEnded):
+    """A task that another one needs."""
+
+    seq: int
+    title: str
+    status: Literal["open", "done", "dropped"]
+
+
+class TaskShown(Task):
+    """All of a task."""
+
+    ready: bool
+    held_by: str | None
+    blocked_by: list[int]
+    why: str
+    results: Annotated[list[TaskBefore], Field(description="What came of the tasks that it needs.")]
+
+
+class TaskList(TypedDict):
+    """tasks"""
+
+    tasks: list[OpenTask | ClosedTask]
+    counts: TaskCounts
+
+
+class TaskTree(TypedDict):
+    """tasks --tree"""
+
+    tasks: list[OpenTask]
+    critical: Annotated[list[int], Field(description="The longest way of tasks that wait for each other.")]
+
+
+class LeftOut(TypedDict):
+    """A ready task that shares a file with another one."""
+
+    seq: int
+    shares_with: int
+
+
+class TaskWave(TypedDict):
+    """tasks --plan"""
+
+    tasks: list[OpenTask]
+    left: list[LeftOut]
+
+
+class TaskSaid(TypedDict):
+    """task edit, task reopen"""
+
+    state: State
+    id: str
+    seq: Annotated[int | None, Field(description="The task's number; null of a new one while it waits on this machine.")]
+    commit: Commit
+    event: Seq
+
+
+class TaskClosedNow(TaskSaid):
+    """task done, task drop"""
+
+    status: Literal["open", "done", "dropped"]
+    phase: str | None
+    released: list[str]
+
+
+class TaskPage(TypedDict):
+    """task show"""
+
+    task: TaskShown
+
+
+class TasksImported(Receipt):
+    """task import"""
+
+    added: int
+    known: Annotated[int, Field(description="How many were there already.")]
+    seqs: list[int]
+
+
+class TaskToCome(TypedDict):
+    """A task of a list."""
+
+    title: str
+    key: str
+
+
+class TasksToImport(TypedDict):
+    """task import --dry-run"""
+
+    added: int
+    known: int
+    tasks: list[TaskToCome]
+
+
+class NextTaken(Receipt):
+    """next"""
+
+    outcome: Literal["held"]
+    task: TaskShown
+    claims: list[Lease]
+
+
+class NextShown(TypedDict):
+    """next --peek"""
+
+    outcome: Literal["ready"]
+    task: TaskShown
+    claims: list[Lease]
+
+
+class WhyNot(TypedDict):
+    """Why a task is not ready."""
+
+    seq: int
+    title: str
+    reason: str
+    blocked_by: list[int]
+    held_by: str | None
+    for_: Annotated[str | None, Field(alias="for")]
+    files: list[str]
+    holders: Annotated[list[str], Field(description="The sessions that hold its files.")]
+
+
+class NothingNext(TypedDict):
+    """next, if no task is ready"""
+
+    outcome: Literal["nothing", "unknown"]
+    task: None
+    claims: list[Lease]
+    why: list[WhyNot]
+    error: str
+    exit_code: int
+    message: str
+    hint: str
+
+
 class Status(TypedDict):
     """status"""
 
@@ -621,9 +794,12 @@ ANSWERS: dict[str, Any] = {
     "claims": Claims, "config": SettingChanged | SettingList | Setting, "demo": Demo, "doctor": Doctor, "end": Receipt,
     "guard": Guard, "handoff": Offered, "handoffs": Handoffs, "heartbeat": Receipt, "history": History,
     "hooks install": Hooks, "hooks status": Hooks, "hooks uninstall": Hooks, "inbox": Mail, "init": Init | Removed,
-    "install": Install, "listen": Mail | Announced, "log": Log | LogEntry, "peers": Peers, "relay": Relay, "release": Released,
+    "install": Install, "listen": Mail | Announced, "log": Log | LogEntry,
+    "next": NextTaken | NextShown | NothingNext, "peers": Peers, "relay": Relay, "release": Released,
     "renew": Held, "reply": Replied, "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt,
-    "start": Start, "status": Status, "statusline": StatusLine, "sync": Sync, "take": Taken | PlaceTaken, "uninstall": Uninstall,
+    "start": Start, "status": Status, "statusline": StatusLine, "sync": Sync, "take": Taken | PlaceTaken, "task add": TaskSaid,
+    "task done": TaskClosedNow, "task drop": TaskClosedNow, "task edit": TaskSaid, "task import": TasksImported | TasksToImport,
+    "task reopen": TaskSaid, "task show": TaskPage, "tasks": TaskList | TaskTree | TaskWave, "uninstall": Uninstall,
     "verify": Verify, "whoami": WhoAmI, "error": Error,
 }  # fmt: skip
 """The answer of each command, by its name; `mcp` has none. Every command may give an `error` instead."""

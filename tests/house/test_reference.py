@@ -187,7 +187,7 @@ def test_what_is_set_for_a_clone_or_for_all_is_described() -> None:
 
 # --- JSON ------------------------------------------------------------------------------------------------------------------
 
-TOLD_WITH_MORE = {"claim", "run", "guard", "doctor", "install"}
+TOLD_WITH_MORE = {"claim", "next", "run", "guard", "doctor", "install"}
 """Commands that answer with keys of their own also where they fail."""
 
 PLAYED = """
@@ -224,6 +224,22 @@ ada$ gitcoord handoff ben --next "the rest"
 ben$ gitcoord handoffs
 ben$ gitcoord take 22
 ben$ gitcoord take --from ada
+ada$ gitcoord next
+ada$ gitcoord task add "Intake form" --file src/form.py
+ada$ gitcoord task add "Its tests" --needs 1
+ada$ gitcoord task import plan.md --dry-run
+ada$ gitcoord task import plan.md
+ada$ gitcoord next --peek
+ben$ gitcoord next
+ben$ gitcoord task edit 2 --priority 1
+ada$ gitcoord next
+ada$ gitcoord task drop 3
+ben$ gitcoord task done
+ben$ gitcoord task reopen 3
+ben$ gitcoord task show 2
+ben$ gitcoord tasks --all
+ben$ gitcoord tasks --tree
+ben$ gitcoord tasks --plan 2
 ada$ gitcoord log
 ada$ gitcoord history src/api.py
 ada$ gitcoord board
@@ -263,6 +279,7 @@ def test_every_command_has_a_schema() -> None:
 def test_the_answers_of_all_commands_fit_their_schemas(file_remote, seats, tmp_path: Path) -> None:
     stage, fitted = Stage(file_remote, seats, tmp_path, bare=True), set()
     (stage.seats["ada"].path / "notes.txt").touch()
+    (stage.seats["ada"].path / "plan.md").write_text("- [ ] write it down\n")
     for session, line, _ in reference.parts(PLAYED.strip()):
         before, separated, behind = line.partition(" -- ")
         if before.startswith("gitcoord ask "):  # it waits for what the lines below do
