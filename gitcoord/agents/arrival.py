@@ -49,7 +49,8 @@ def arrive(
         away = _is_away(coordinator)
         known, lost = _settle(coordinator, source, named, away=away)
         local = coordinator.actor.session in coordinator.parts.outbox.local_sessions()
-        intro = _introduce(coordinator.actor.session, known=known, local=local, program=program) + lost
+        carried = coordinator.carriage.carries(coordinator.actor.session)
+        intro = _introduce(coordinator.actor.session, known=known, local=local, carried=carried, program=program) + lost
         told = coordinator.briefings.brief(files, everything=True, limit=LIMIT - len(intro.encode()))
     except NotInitialised:
         return None
@@ -64,9 +65,11 @@ def shown(coordinator: Coordinator, arrived: Arrived) -> None:
     mailbox.note_seen({"seq": arrived.told.seen.seq, "run_id": arrived.told.seen.run_id})
 
 
-def _introduce(session: str, *, known: bool, local: bool, program: str) -> str:
+def _introduce(session: str, *, known: bool, local: bool, carried: bool, program: str) -> str:
     later = "" if known else " (the remote is away: others see it once that is back)"
-    if local:
+    if carried:
+        later = " (it may not push: what it says and claims rides on its own branch, and counts once another session adopts it)"
+    elif local:
         later = " (nobody sees it: the remote refuses what it pushes, so it can hold nothing; gitcoord doctor says what would help)"
     elsewhere = f". If your shell doesn't find gitcoord, it is {show(program, 200)}" if program else ""
     return (

@@ -23,6 +23,7 @@ from gitcoord.core import names, secrecy
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, Damaged, GitFault, Unknown
 from gitcoord.git import discovery, hub
+from gitcoord.git.carriers import Carriers
 from gitcoord.git.environment import holds_sockets, keep_ssh_open
 from gitcoord.git.objects import Objects
 from gitcoord.git.remote_tip import RemoteTip
@@ -156,8 +157,8 @@ class Connection:
         since = self.outbox.away_since()
         found = files.notices()
         local = self.outbox.local_sessions()
-        if local:
-            found.append(self._unseen(local, len([one for one in waiting if one.session in local])))
+        if local and (text := self._unseen(local, len([one for one in waiting if one.session in local]))):
+            found.append(text)
         waiting = [one for one in waiting if one.session not in local]
         if waiting:
             how = "a hook or the MCP server sends them" if self.coordinator.parts.boxed else "they go out with the next command"
@@ -179,8 +180,13 @@ class Connection:
         return found
 
     def _unseen(self, local: Collection[str], count: int) -> str:
-        """Return the warning that nobody sees what these sessions say."""
+        """Return the warning that nobody sees what these sessions say; "" where all of it was adopted."""
         me = self.coordinator.actor.session
+        if self.coordinator.carriage.carries(me):
+            rides = f"{count} waiting on {self.repo.branch} to be adopted by somebody who may push"
+            if me in self.coordinator.log.view().state.sessions:
+                return rides if count else ""
+            return f"nobody sees this session yet: {rides}"
         who = "this session" if me in local else f"session {names.show(sorted(local)[0], 64)}"
         refusal = self.outbox.refusal()
         why = names.show(refusal.words, 200) if refusal else ""
@@ -283,6 +289,8 @@ def connect(
         )
         seconds = settings.deadline if seconds is None else min(seconds, settings.deadline)
         submitter = Submitter(outbox=outbox, log=log, now=now, sleep=sleep, seconds=seconds, wall=time.time)
+        code = choose_remote(repo, settings) if settings.hub else remote
+        carriers = Carriers(repo, code) if code else None
         actor = find_actor(repo, settings, identity, environ, session, client or {})
         found = Connection(
             repo=repo,
@@ -294,7 +302,7 @@ def connect(
             used=used,
             spools=(temporary(environ), temporary({"TMPDIR": "/tmp"})) if at is None else (),  # noqa: S108  # owner-checked
             coordinator=Coordinator(
-                Parts(log, submitter, outbox, identity, now, seconds, boxed, rest, repo if settings.hub else None),
+                Parts(log, submitter, outbox, identity, now, seconds, boxed, rest, repo if settings.hub else None, carriers),
                 replace(actor, cached=cached, heard=heard, about_secrets=about_secrets),
             ),
         )

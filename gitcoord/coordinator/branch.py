@@ -81,6 +81,7 @@ class Branch:
                 raise plain from error
             self.notices.add(f"{plain.message}; this is what was known at {spell(view.state.at)}")
             return view
+        self.parts.submitter.settle_carried(self._view)
         self.note_losses(self._view.state)
         return self._view
 

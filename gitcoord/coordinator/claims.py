@@ -24,7 +24,7 @@ from gitcoord.core.records import Claim, Ticket
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
-from gitcoord.errors import Held, NotHeld, NotInTime, Unknown, Unreachable
+from gitcoord.errors import BadInput, Held, NotHeld, NotInTime, Unknown, Unreachable
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,8 @@ class Claims:
             asked["reason"] = names.parse_text(asked["reason"], "reason")
         asked = {"mode": "exclusive", "any_of": False, **asked}
         asked |= {"resources": tuple(map(str, resources)), "wait": wait is not None, "folds": self.acting.actor.folds}
+        if self.commands.carriage.carries(self.acting.session):
+            return self._ask_to_carry(resources, asked)
         end = self.parts.submitter.clock() + (wait or 0.0)
         receipt, event = self.commands.submit(claims.AcquireClaims, self.sessions.current(claims.AcquireClaims), op=op, **asked)
         if wait is None or isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
@@ -113,6 +115,17 @@ class Claims:
         raise queue.still(
             view.state, self.acting.session, resources, asked["mode"], self.branch.time_of(view), any_of=asked["any_of"]
         )
+
+    def _ask_to_carry(self, resources: Sequence[Resource], asked: dict[str, Any]) -> Leases:
+        """Ask for the leases on the work tree's own branch, and wait for its adoption. Raises Held, Unknown."""
+        if asked["wait"]:
+            raise BadInput("a session that may not push can't stand in line", hint="gitcoord claim, without --wait, now and then")
+        state = self.branch.look_again(self.parts.seconds).state
+        mine = {lease.resource: lease for lease in leases.held_now(state, self.acting.session, self.branch.time_now())}
+        if not asked["any_of"] and all(one in mine for one in resources):
+            return Leases(tuple(mine[one] for one in resources), Receipt("unchanged", "", state.seq))
+        done = self.commands.carriage.ask(claims.AcquireClaims, **asked)
+        return self._leases(Receipt("committed", done.event.id if done.event else "", done.seq, done.commit), done.event, resources)
 
     def _next_step(self, state: State, asked: dict[str, Any]) -> bool:
         """Return True if the same claim would change anything now: what is waited for is free, or the ticket is to be kept."""

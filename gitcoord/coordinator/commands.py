@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gitcoord.coordinator.actor import Actor
 from gitcoord.coordinator.branch import Branch
+from gitcoord.coordinator.carriage import Carriage
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.core import branch as rules
 from gitcoord.core import clocks, handoffs, handover, leases, names, secrecy, sessions, succession
@@ -50,6 +51,7 @@ class Commands:
     parts: Parts
     notices: Notices
     branch: Branch
+    carriage: Carriage
 
     def submit(
         self,
@@ -96,7 +98,8 @@ class Commands:
         except (Unreachable, NotWritten) as error:
             raise (self.from_outside(command.kind) if self.parts.boxed else error) from error
         if isinstance(result, Queued):
-            return Outcome(self._queued(command), None)
+            rides = self.carriage.ride(command.session) if self.carriage.carries(command.session) else ""
+            return Outcome(Receipt("queued", op, why=rides) if rides else self._queued(command), None)
         if result.event is not None:
             self.notices.note_landed(result.seq)
         given_back = set(getattr(result.event, "released", ()))

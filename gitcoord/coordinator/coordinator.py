@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from gitcoord.coordinator.actor import Acting, Actor
+from gitcoord.coordinator.adoption import Adoption
 from gitcoord.coordinator.branch import Branch
 from gitcoord.coordinator.briefings import Briefings
+from gitcoord.coordinator.carriage import Carriage
 from gitcoord.coordinator.claims import Claims
 from gitcoord.coordinator.commands import Commands
 from gitcoord.coordinator.handoffs import Handoffs
@@ -30,7 +32,9 @@ class Coordinator:
         self.notices = Notices() if notices is None else notices
         acting = Acting(actor)
         self.branch = Branch(parts, acting, self.notices, last)
-        commands = Commands(parts, self.notices, self.branch)
+        self.carriage = Carriage(parts, acting, self.notices, self.branch)
+        self.adoption = Adoption(parts, acting, self.branch)
+        commands = Commands(parts, self.notices, self.branch, self.carriage)
         self.sessions = Sessions(parts, acting, self.notices, self.branch, commands)
         shared = (parts, acting, self.notices, self.branch, commands, self.sessions)
         self.setup = Setup(parts, acting, self.branch, commands, self.sessions)

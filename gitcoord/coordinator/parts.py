@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gitcoord.git.carriers import Heads
 from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import EventLog
 from gitcoord.machine.identity import Identity
@@ -63,6 +64,55 @@ class Beginning(Protocol):
         ...
 
 
+class Carriers(Protocol):
+    """The branches of the user's repository and its remote that may carry commands; see `git/carriers`."""
+
+    @property
+    def branch(self) -> str:
+        """Return the branch that is checked out; "" for none."""
+        ...
+
+    def is_busy(self) -> bool:
+        """Return True if a commit on the branch would come in the way of what the user is doing."""
+        ...
+
+    def holds(self, commit: Oid) -> bool:
+        """Return True if the branch that is checked out has that commit."""
+        ...
+
+    def is_behind(self, commit: Oid, tip: Oid) -> bool:
+        """Return True if the tip has the commit behind it."""
+        ...
+
+    def add(self, message: str) -> Oid:
+        """Put a commit that changes nothing on the branch that is checked out; return it, or NULL where the branch has moved."""
+        ...
+
+    def push(self, seconds: float) -> str:
+        """Push the branch that is checked out, unforced; return why it isn't there, "" once it is."""
+        ...
+
+    def heads(self, prefixes: Sequence[str], seconds: float) -> Heads:
+        """Return the remote's branches whose names begin with one of these. Raises Unreachable."""
+        ...
+
+    def fetch(self, names: Sequence[str], seconds: float) -> tuple[str, Heads]:
+        """Fetch these branches and the default one; return what keeps them, and where they are. Raises Unreachable."""
+        ...
+
+    def drop(self, keep: str) -> None:
+        """Let go of what was fetched."""
+        ...
+
+    def newer(self, tip: Oid, than: Oid, limit: int) -> frozenset[Oid] | None:
+        """Return the commits behind the tip and not behind that other one; None where the tip doesn't descend from it."""
+        ...
+
+    def commits(self, tip: Oid, without: Sequence[Oid], limit: int) -> list[tuple[Oid, str | None]]:
+        """Return the commits behind the tip and behind none of the others, the oldest first, with their messages."""
+        ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """The real parts that every subject of a coordinator works with.
@@ -72,6 +122,7 @@ class Parts:
     - `rest`: how to pass seconds in which only others act (None: asleep). It may raise, and so end the wait: nothing is under way
       then.
     - `beginning`: says which repository this is, where several share the branch; None where only this one has it.
+    - `carriers`: the branches that may carry commands; None where there is no remote.
     """
 
     log: EventLog
@@ -83,6 +134,7 @@ class Parts:
     boxed: bool = False
     rest: Callable[[float], None] | None = None
     beginning: Beginning | None = None
+    carriers: Carriers | None = None
 
     def sleep(self, seconds: float) -> None:
         """Pass those seconds, in which only others act."""

@@ -127,7 +127,8 @@ class Sessions:
         given = self._described(capabilities, role, work)
         here = None if new else self._sitting_here(name)
         if here is not None and self._stays_local(here.session):
-            self.acting.go_on_as(here.session, here.run_id)
+            pid, born = self.acting.actor.owner
+            self._bind(replace(here, pid=pid, born=born, agent=self.acting.actor.agent), here.run_id)
             return here.session, Receipt("queued", "", why=REFUSED)
         if here is not None:
             known = self._session_now(here.session)
@@ -146,7 +147,7 @@ class Sessions:
                 raise
             return self.start_later(**given)
         except Refused:  # the session works all the same, seen by nobody: it reads what others do
-            return self.start_later(name, **given)
+            return self.start_later(name, local=True, **given)
 
     def _stays_local(self, session: str) -> bool:
         """Return True if nobody sees that session, since the remote refuses its start; the remote is asked once more."""
@@ -155,12 +156,15 @@ class Sessions:
         self.parts.submitter.flush(anew=True)
         return session in self.parts.outbox.local_sessions()
 
-    def start_later(self, name: str | None = None, **described: Any) -> tuple[str, Receipt]:
+    def start_later(self, name: str | None = None, *, local: bool = False, **described: Any) -> tuple[str, Receipt]:
         """Register a session under a name made unique here, without asking the remote: it is sent when the remote is back.
 
         - `name`: the name that the caller chose, in place of one that is made; whether it is free shows when it is sent.
+        - `local`: the remote refuses it.
         """
         unique = name or f"{self._wish[:58].rstrip('.')}-{self.parts.outbox.next_id()[-4:].lower()}"
+        if local:
+            self.parts.outbox.note_local(unique)
         return self._begin(unique, offline=True, **(described or self._described()))
 
     @property

@@ -42,6 +42,7 @@ class Setup:
         """
         if key == "format":
             return self._withdraw_format(value, op)
+        key = branch.key_of(key)
         branch.setting_value(key, value)
         self.sessions.ensure()
         receipt, _ = self.commands.submit(

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.inbox import TO_ALL
-from gitcoord.core.names import SUBJECT_LIMIT, is_resource_name, is_resource_type, show
+from gitcoord.core.names import SUBJECT_LIMIT, are_branch_folders, is_resource_name, is_resource_type, show
 from gitcoord.core.records import NOTICE, BranchRecord, CommitId, GuardMode, Line, Message, RepoName, SharedSettings
 from gitcoord.core.sessions import acting
 from gitcoord.core.times import parse_duration
@@ -31,6 +31,8 @@ IGNORED_SHOWN = 5
 
 TOLD_TO_ALL = ("default_ttl", "max_ttl", "grace", "takeover_after", "retention")
 """Settings by which a session can lose what it holds, or the branch what it keeps: a change of one is told to all."""
+
+_CARRY_HINT = "gitcoord config --shared carry_from 'claude/* codex/*'"
 
 _NOTICE_STANDS = timedelta(days=1)
 
@@ -270,6 +272,11 @@ def _counted(key: str) -> str | None:
     return f"{type_}{colon}{name}"
 
 
+def key_of(text: str) -> str:
+    """Return the key of a setting as it was typed: `carry.from` is `carry_from`, as `capacity.ci` stays what it is."""
+    return text.replace(".", "_") if text.replace(".", "_") in _SINGLE else text
+
+
 def setting_value(key: str, text: str) -> str:
     """The value as an event carries it: durations in seconds, switches as true or false, words small. Raises BadInput."""
     if key.startswith(CAPACITY):
@@ -284,6 +291,11 @@ def setting_value(key: str, text: str) -> str:
     if key not in _SINGLE:
         known = ", ".join((*_SINGLE, f"{CAPACITY}TYPE"))
         raise BadInput(f"{key!r} is not a shared setting", hint=f"shared settings: {known}")
+    if key == "carry_from":
+        folders = " ".join(text.replace(",", " ").split())
+        if not are_branch_folders(folders):
+            raise BadInput(f"{key} is one to eight folders of branches, not {show(text, 80)!r}", hint=_CARRY_HINT)
+        return folders
     if SharedSettings.model_fields[key].annotation is bool:
         words = {"true": "true", "yes": "true", "on": "true", "1": "true"} | dict.fromkeys(("false", "no", "off", "0"), "false")
         if text.strip().lower() not in words:

@@ -31,7 +31,8 @@ class Command(BaseModel):
     """A command says what a session asks for. It is data, so that any process of the outbox can carry it out.
 
     `op` is the operation's id, `at` the time of asking, `run_id` the run that asks ("" when it isn't known). `asked`: where the
-    caller chose the id, the digest of what it asks for; such an id may have been used for something else.
+    caller chose the id, the digest of what it asks for; such an id may have been used for something else. `carried`: which session
+    adopts it, and from where (`core/carrying`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -45,6 +46,7 @@ class Command(BaseModel):
     at: Instant
     caller: Caller | None = None
     asked: Asked = ""
+    carried: Line | None = None
 
     @property
     def can_wait(self) -> bool:
@@ -90,6 +92,7 @@ class Event(BaseModel):
     run_id: RunId = ""
     at: Instant
     asked: Asked = ""
+    carried: Line | None = None
     lapsed: Line | None = None
     removed: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
     abandoned: Annotated[tuple[SessionName, ...], Field(max_length=64)] = ()

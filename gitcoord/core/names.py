@@ -85,6 +85,12 @@ def is_code_branch(text: str) -> bool:
     return 0 < len(text) <= BRANCH_LIMIT and not _NO_BRANCH.search(text) and not UNSAFE.search(text)
 
 
+def are_branch_folders(text: str) -> bool:
+    """True if `text` names folders of code branches, such as `claude/* codex/*`: one to eight, one blank between two."""
+    folders = text.split(" ")
+    return 1 <= len(folders) <= 8 and all(one.endswith("/*") and is_code_branch(one.removesuffix("*") + "x") for one in folders)
+
+
 def branch_or_none(text: str | None) -> str | None:
     """Return the code branch as an event may carry it; None for none, and for a name that would not be safe to paste."""
     return text if text and is_code_branch(text) else None

@@ -81,6 +81,10 @@ GuardMode = Literal["warn", "ask", "block", "off"]
 """What the guard does about a file that another holds."""
 
 
+CarryFrom = Annotated[str, _checked(names.are_branch_folders, "folders of branches, such as claude/*")]
+"""The branches whose commits may carry commands: everything below one of these folders."""
+
+
 class Session(Record):
     """`sessions/<session>.json`."""
 
@@ -110,6 +114,8 @@ class Session(Record):
     work_completed: tuple[str, ...] = ()
     handoff_notes: str | None = None
     superseded_by: str | None = None
+    carried: str | None = None
+    carried_op: str | None = None
 
     @property
     def live(self) -> bool:
@@ -392,6 +398,8 @@ class SharedSettings(BaseModel):
     ignorecase: bool = False  # whether some repository can't tell capital from small letters: then nobody's claims do
     guard: GuardMode = "warn"
     talk_limit: Annotated[int, Field(ge=0, le=1000)] = 12
+    carry: bool = False
+    carry_from: CarryFrom = "claude/* copilot/* codex/*"
     capacities: dict[str, Annotated[int, Field(ge=1, le=1000)]] = {}
 
     def capacity(self, resource: Resource) -> int:

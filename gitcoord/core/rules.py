@@ -8,6 +8,7 @@ from typing import Any
 
 from gitcoord.core import (
     branch,
+    carrying,
     claims,
     clocks,
     handover,
@@ -28,7 +29,7 @@ from gitcoord.core import (
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.state import Draft, State
 from gitcoord.core.times import is_date
-from gitcoord.errors import BadInput, NotInitialised, TooOld
+from gitcoord.errors import BadInput, GitcoordError, NotInitialised, TooOld
 
 _DECIDE: dict[type[Command], Callable[[State, Any, Clock], Event | None]] = {
     branch.OpenBranch: branch.decide_open,
@@ -87,6 +88,7 @@ EVENTS: dict[str, type[Event]] = {
         tasks.TaskChanged,
         tasks.TaskClosed,
         tasks.TaskReopened,
+        carrying.CarryAnswered,
     )
 }
 """Every event this program understands, by its kind."""
@@ -103,7 +105,7 @@ def decide(state: State, command: Command, clock: Clock) -> Event | None:
         if state.branch is None:
             raise NotInitialised("there is no coordination branch yet", hint="gitcoord init")
         check_format(state, command)
-    event = _DECIDE[type(command)](state, command, clock)
+    event = _made(state, command, clock)
     if event is None:
         return None
     if command.asked:
@@ -124,6 +126,25 @@ def decide(state: State, command: Command, clock: Clock) -> Event | None:
         if granted:
             event = event.model_copy(update={"granted": granted})
     return event
+
+
+def _made(state: State, command: Command, clock: Clock) -> Event | None:
+    """Return the event of the command's own kind; of a carried one that makes none, the event that answers it on the branch."""
+    if command.carried is None:
+        return _DECIDE[type(command)](state, command, clock)
+    carrying.check(state, command)
+    event, refused = None, None
+    try:
+        carrying.admit(command, clock)
+        event = _DECIDE[type(command)](state, command, clock)
+    except GitcoordError as error:
+        if not carrying.is_answered(state, command):
+            raise
+        refused = error
+    if event is None and not carrying.is_answered(state, command):
+        return None
+    made = event or carrying.answer(state, command, refused)
+    return made.model_copy(update={"carried": command.carried})
 
 
 def _kept_on(state: State, event: Event, clock: Clock) -> tuple[str, ...]:
@@ -181,6 +202,7 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
         leases.apply_renewals(draft, event.session, event.renewed, event.at)
         event.evolve(draft)
         _sign_of_life(draft, event)
+    carrying.apply(draft, event)
     retention.apply(draft, event.removed, event.abandoned, event.at)
     if event.granted:
         queue.grant(draft, event.granted, fence=event.seq, at=committed_at)
@@ -225,8 +247,9 @@ def problem(state: State, event: Event, committed_at: datetime) -> str | None:
         wrong = sessions.run_problem(state, event)
         if wrong is not None:
             return wrong
-    if not event.known:
-        return None
+    wrong = carrying.problem(state, event)
+    if wrong is not None or not event.known:
+        return wrong
     if _is_used(state, event):
         return f"the id {event.id} is used already"
     wrong = event.problem(state, committed_at) if event.lapsed is None else None

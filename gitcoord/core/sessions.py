@@ -24,6 +24,11 @@ def standing(session: Session, now: datetime, quiet_after: timedelta) -> str:
     return "quiet" if session.live and now - session.last_heartbeat >= quiet_after else session.status
 
 
+def standing_and_way(session: Session, now: datetime, quiet_after: timedelta) -> str:
+    """Return how a session stands, and that what it says is carried, where it may not push."""
+    return standing(session, now, quiet_after) + (", carried" if session.carried else "")
+
+
 class StartSession(Command):
     """Registers a session, or goes on with one as a new run. The new run is `run_id`.
 

@@ -106,6 +106,7 @@ class Batch:
         open_ = {op for op, outcome in outcomes.items() if isinstance(outcome, Unknown) and op not in gone}
         reached = done or not (open_ or any(isinstance(outcome, Unreachable | GitFault) for outcome in outcomes.values()))
         mentioned = {op for push in pushes for op in push.ops}
+        self._note_rule(batch, outcomes)
         untold = False
         for command in batch:
             outcome = outcomes.get(command.handle)
@@ -121,7 +122,6 @@ class Batch:
         if not untold and not any(isinstance(outcome, Unknown) for op, outcome in outcomes.items() if op not in gone):
             notes.settled()
         self._tidy_pushes(pushes)
-        self._note_rule(batch, outcomes)
         self._note(len(batch), reached=reached, seconds=taken)
         return outcomes
 
@@ -196,8 +196,8 @@ class Batch:
             with suppress(GitFault):  # it has landed: what else is to be said of it must not make a failure of that
                 outcome = replace(outcome, held=self._held(command))
             self.outbox.answer(command.handle, _record(outcome))
-        elif isinstance(outcome, Refused) and isinstance(command, StartSession) and command.can_wait:
-            pass  # it waits until the remote takes what is pushed: without it, nothing else of its session can be sent
+        elif isinstance(outcome, Refused) and command.can_wait and command.session in self.outbox.local_sessions():
+            pass  # it waits until the remote takes what is pushed
         elif isinstance(outcome, Refused) and command.can_wait:
             self.outbox.refuse(command.handle, outcome.message)
         elif isinstance(outcome, Unreachable | Unknown | Alarm | NotInTime | NotWritten | Refused | GitFault):
@@ -248,12 +248,16 @@ class Batch:
         """Note whether the remote takes what is pushed. A start that it refuses says that it takes nothing: there is nothing in a
         start that it could mind. What it refuses else may be the one thing that it minds.
         """
-        starts = [command.handle for command in batch if isinstance(command, StartSession)]
-        refused = [outcome for op in starts if isinstance(outcome := outcomes.get(op), Refused)]
         if any(isinstance(outcome, Done) and outcome.event is not None for outcome in outcomes.values()):
             self.outbox.forget_refusal()
-        elif refused:
-            self.outbox.note_refusal(refused[0].message, self.now())
+            return
+        local = self.outbox.local_sessions()
+        for command in batch:
+            outcome = outcomes.get(command.handle)
+            if isinstance(outcome, Refused) and (isinstance(command, StartSession) or command.session in local):
+                self.outbox.note_refusal(outcome.message, self.now())
+                if isinstance(command, StartSession) and command.can_wait:
+                    self.outbox.note_local(command.session)
 
     def _rest(self, before: float, seconds: float) -> float:
         """How long this machine's next flush waits before it begins, for the other machines to have their turn.

@@ -8,6 +8,8 @@
     spool/<session>/     automatic heartbeats, written by hooks, not yet folded
     shown/<session>.ids  ids of messages that were shown on this machine; .back: that could not be
     notes/<session>/     warnings for a session's next command, a file each
+    riding/<op>.json     commands that a commit on the session's own branch carries
+    carriers.json        up to where the branches of others were looked through that carry commands
     lock, pulse, state.json
 
 Nothing here is needed to rebuild anything: delete it and only unsent commands are lost.
@@ -41,9 +43,18 @@ from gitcoord.outbox import shown
 T = TypeVar("T")
 
 STALLED_AFTER = 3.0  # seconds without a pulse after which a submitter counts as stopped (protocol, section 6)
-_FOLDERS = ("outbox", "queued", "results", "refused", "pushes", "spool", "shown", "notes")
-_TRACES = ("lock", "pulse", "looked", "state.json", "merge.lock", "clock.json")  # what says nothing where nothing was put
+_FOLDERS = ("outbox", "queued", "results", "refused", "pushes", "spool", "shown", "notes", "riding")
+_TRACES = (
+    "lock",
+    "pulse",
+    "looked",
+    "state.json",
+    "merge.lock",
+    "clock.json",
+    "carriers.json",
+)  # what says nothing where nothing was put
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED_KEPT = 20  # carriers that were refused and are shown
 _WORDS = 500  # characters of a remote's words that are noted
 _AGES = 1e9  # seconds: the clock was set back, and nobody knows how long ago it was
 _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
@@ -149,6 +160,7 @@ class Outbox:
         """Takes the command out."""
         (self.path / "outbox" / f"{op}.json").unlink(missing_ok=True)
         (self.path / "queued" / op).unlink(missing_ok=True)
+        (self.path / "riding" / f"{op}.json").unlink(missing_ok=True)
 
     def mark_queued(self, op: str) -> None:
         """Notes that nobody waits for the answer any more. Without room for that, the end of the caller's process says it."""
@@ -391,13 +403,46 @@ class Outbox:
     def forget_refusal(self) -> None:
         """Note that the remote has just taken a push."""
         if "refused_since" in self.state():
-            self.update(refused_since=None, refused_at=None, refused_words=None)
+            self.update(refused_since=None, refused_at=None, refused_words=None, local=None)
 
-    def local_sessions(self) -> dict[str, StartSession]:
-        """Return the sessions that nobody sees, each with its start, which waits here, for the remote refuses it."""
-        if self.refusal() is None:
-            return {}
-        return {one.session: one.command for one in self.waiting() if isinstance(one.command, StartSession)}
+    def note_local(self, session: str) -> None:
+        """Note that the remote refuses what that session pushes."""
+        self._change(lambda known: {"local": sorted({*known.get("local", ()), session})})
+
+    def local_sessions(self) -> frozenset[str]:
+        """Return the sessions whose commands the remote refuses, for as long as it does."""
+        state = self.state()
+        return frozenset(state.get("local", ())) if "refused_since" in state else frozenset()
+
+    def start_of(self, session: str) -> StartSession | None:
+        """Return the start of that session, if it waits here; else None."""
+        starts = (one.command for one in self.waiting() if one.session == session)
+        return next((one for one in starts if isinstance(one, StartSession)), None)
+
+    # --- what rides on a branch of the session's own -------------------------------------------------------------------
+
+    def note_riding(self, ops: Sequence[str], commit: str, since: str) -> None:
+        """Note that a commit carries those commands. `since`: the tip of our branch that was known then."""
+        for op in ops:
+            with contextlib.suppress(OSError):  # without room for it they ride once more, and are adopted once
+                files.write_json(self.path / "riding" / f"{op}.json", {"commit": commit, "since": since})
+
+    def riding(self) -> dict[str, tuple[str, str]]:
+        """Return the commit that carries each command that rides, and the tip of our branch that was known then, by its handle."""
+        found = {path.stem: files.read(path, _riding) for path in sorted((self.path / "riding").glob("*.json"))}
+        return {op: record for op, record in found.items() if record is not None}
+
+    def adopted(self) -> tuple[dict[str, str], list[str]]:
+        """Return up to where the branches of others were looked through that carry commands, and what was refused there."""
+        record = files.read(self.path / "carriers.json", files.mapping) or {}
+        tips, refused = record.get("tips"), record.get("refused")
+        whole = isinstance(tips, dict) and isinstance(refused, list)
+        return (dict(tips), [str(one) for one in refused]) if whole and tips is not None and refused is not None else ({}, [])
+
+    def note_adopted(self, tips: Mapping[str, str], refused: Sequence[str]) -> None:
+        """Note up to where they were looked through, and what was refused there."""
+        with contextlib.suppress(OSError):
+            files.write_json(self.path / "carriers.json", {"tips": dict(tips), "refused": list(refused)[-_REFUSED_KEPT:]})
 
     def note_look(self) -> None:
         """Notes that a process looks at the remote now, on behalf of all who wait here."""
@@ -433,7 +478,7 @@ def no_room(what: str, place: Path, error: OSError) -> NotWritten:
 
 _NOTES: dict[str, type | tuple[type, ...]] = {
     "away_since": str, "tried_at": (int, float), "seq": int, "crowd": int, "rest": (int, float), "cool_until": (int, float),
-    "refusals": dict, "packed_on": str, "refused_since": str, "refused_at": (int, float), "refused_words": str,
+    "refusals": dict, "packed_on": str, "refused_since": str, "refused_at": (int, float), "refused_words": str, "local": list,
 }  # fmt: skip
 """What `state.json` may say. Other keys are a newer program's."""
 
@@ -453,6 +498,11 @@ def _asked(value: Any) -> dict[str, Any]:
     files.mapping(record["command"])
     str(record["kind"])
     return record
+
+
+def _riding(value: Any) -> tuple[str, str]:
+    record = files.mapping(value)
+    return str(record["commit"]), str(record["since"])
 
 
 def _push(value: Any) -> tuple[str, frozenset[str]]:

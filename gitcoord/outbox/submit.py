@@ -8,20 +8,21 @@ about pushes under way.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
 from typing import Any
 
+from gitcoord.core.carrying import CarryAnswered, error_of
+from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.events import Command
 from gitcoord.core.rules import EVENTS
-from gitcoord.core.sessions import StartSession
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
 from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import PATIENCE, EventLog
-from gitcoord.log.outcomes import Done, Outcome, SessionHoldings, used
+from gitcoord.log.outcomes import Done, Outcome, SessionHoldings, View, used
 from gitcoord.outbox.batch import Batch, caller_is_gone, fold_spool
 from gitcoord.outbox.store import STALLED_AFTER, Outbox, WaitingCommand
 
@@ -83,7 +84,8 @@ class Submitter:
             outcome = self._given_up(command, error)
         if isinstance(outcome, Done):
             return outcome
-        stays = not isinstance(outcome, Alarm | Refused) or (isinstance(outcome, Refused) and isinstance(command, StartSession))
+        stays = not isinstance(outcome, Alarm | Refused)
+        stays = stays or (isinstance(outcome, Refused) and command.session in self.outbox.local_sessions())
         if command.can_wait and self.outbox.is_waiting(command.handle) and stays:
             return self._queued(command)
         if command.can_wait and isinstance(outcome, _LEAVES_IT):
@@ -162,11 +164,10 @@ class Submitter:
         return self.outbox.refusal() is None
 
     def _ask_again(self, end: float) -> list[GitcoordError]:
-        """Send the first start that the remote refused, alone; return what stood in the way. Once it lands, the rest can follow."""
+        """Send the first command that the remote refused, alone; return what stood in the way. Once it lands, the rest follows."""
         local = self.outbox.local_sessions()
         first = next((one.command for one in self.outbox.waiting() if one.session in local and one.command is not None), None)
         if first is None:
-            self.outbox.forget_refusal()  # nothing waits that says so any more
             return []
         outcome = self.batch.send(first, end, alone=True).get(first.handle)
         return [outcome] if isinstance(outcome, GitcoordError) else []
@@ -174,6 +175,56 @@ class Submitter:
     def unsent(self) -> list[WaitingCommand]:
         """What waits to be sent. A claim whose caller is gone never will be: it only stays until its push can't land any more."""
         return [one for one in self.outbox.waiting() if one.command is None or not caller_is_gone(one.command, self.now())]
+
+    # --- carried commands ----------------------------------------------------------------------------------------------
+
+    def carry_out(self, commands: Sequence[Command], *, since: Oid, seconds: float) -> dict[str, Outcome]:
+        """Carry out what sessions elsewhere ask for, in order; return what came of each, by its handle. Nobody waits for it here:
+        what a process leaves behind when it is killed goes out with the next command of this machine.
+
+        - `since`: the tip on which none of them had landed.
+        """
+        end = self.clock() + seconds
+        for command in commands:
+            self.outbox.put(command, since=since)
+        found: dict[str, Outcome] = {}
+        while self.clock() < end and len(found) < len(commands):
+            with self.outbox.lock(0.0) as had:
+                if had:
+                    found |= self.batch.send(None, end)
+            for command in commands:  # another process may have sent it, or left it to the next
+                outcome = self.outbox.result(command.handle, _outcome)
+                if outcome is not None:
+                    found.setdefault(command.handle, outcome)
+            if had:
+                break
+            self.sleep(_TRY[1])
+        return {command.handle: found[command.handle] for command in commands if command.handle in found}
+
+    def answer_of(self, command: Command, view: View) -> Outcome | None:
+        """Return what a command that rides on a branch was answered with by that view, and take it out; None if it wasn't yet."""
+        known = self.outbox.riding().get(command.handle)
+        if known is None:
+            return None
+        self.log.landed_since(known[1], view.checked)
+        outcome = self.log.outcome(command.op, command.made, view.checked)
+        if isinstance(outcome, Done):
+            self.outbox.drop(command.handle)
+            answered = outcome.event
+            return (error_of(answered) if isinstance(answered, CarryAnswered) else None) or outcome
+        return outcome
+
+    def settle_carried(self, view: View) -> None:
+        """Take out of the outbox what rode on a branch and was adopted by that view. What nobody waits for is told by a note."""
+        if not self.outbox.riding():
+            return
+        for one in self.outbox.waiting():
+            outcome = self.answer_of(one.command, view) if one.command is not None else None
+            if isinstance(outcome, GitcoordError) and outcome.exit_code in {2, 3, 4, 9}:
+                self.outbox.leave_note(one.session, f"refused when it was adopted: {outcome.message}")
+            elif isinstance(outcome, Done) and isinstance(outcome.event, ClaimAcquired):
+                what = ", ".join(outcome.event.resources)
+                self.outbox.leave_note(one.session, f"you hold {what} (fence {outcome.seq}): the claim was adopted")
 
     # --- one command -------------------------------------------------------------------------------------------------
 

@@ -115,6 +115,13 @@ def render(state: State) -> str:
     return "\n".join(parts) + "\n"
 
 
+def _carried(session: Session) -> str | None:
+    """Return by whom and from where what the session says was adopted last; None for one that pushes by itself."""
+    adopter, _, place = (session.carried or "").partition(" ")
+    branch, _, commit = place.rpartition("@")
+    return f"by {inert(adopter)} from {inert(branch, 80)}@{inert(commit[:12])}" if adopter else None
+
+
 def _session(state: State, session: Session, now: datetime, *, several: bool) -> list[str]:
     beat = state.heartbeats.get(session.session_id)
     status = inert(session.status) if not session.waiting_for else f"{session.status} for {inert(session.waiting_for)}"
@@ -127,6 +134,7 @@ def _session(state: State, session: Session, now: datetime, *, several: bool) ->
         ("Phase", _text(session.phase)),
         ("Progress", inert(session.progress, 40) if session.progress else None),
         ("Blocked By", _text(beat.blocked_by) if beat else None),
+        ("Carried", _carried(session)),
         ("Last Update", f"{_clock(heard, now)}, fresh until {_clock(heard + state.rules.quiet_after, now)}"),
         ("Next", _text(beat.next_action) if beat else None),
         ("Est. Complete", _clock(beat.estimated_completion, now) if beat and beat.estimated_completion else None),

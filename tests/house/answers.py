@@ -739,6 +739,7 @@ class Sync(TypedDict):
     tip: str | None
     seq: int | None
     as_of: Time | None
+    adopted: Annotated[int, Field(description="Carried commands of other sessions that are on the branch now.")]
 
 
 class Doctor(TypedDict):

@@ -186,7 +186,7 @@ def test_every_type_of_message_stands_in_the_protocol() -> None:
 def test_the_protocol_tells_the_settings_as_they_are() -> None:
     for name, value in Shared().model_dump().items():
         told = str(value).lower() if isinstance(value, bool) else "empty" if value == {} else str(value)
-        assert re.search(rf"`{name}`[^`]*\b{told}\b", PROTOCOL), (name, told, spell_ttl(value))
+        assert re.search(rf"`{name}`[^`]*(?<!\w){re.escape(told)}(?!\w)", PROTOCOL), (name, told, spell_ttl(value))
 
 
 # --- the documents ---------------------------------------------------------------------------------------------------

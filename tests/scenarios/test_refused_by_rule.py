@@ -79,7 +79,7 @@ def test_what_is_said_to_all_is_heard_by_a_session_that_nobody_sees(refused: tup
     hook.with_name("put-away").rename(hook)
     for words in (["inbox", "--peek"], ["inbox"]):
         assert [one["subject"] for one in cloud.ok(*words)["messages"]] == ["the tests are red"]
-    assert cloud.run("listen", "--timeout", "1s").code == 7
+    assert cloud.ok("inbox")["messages"] == []  # this machine has shown it, though nobody sees that it was read
 
 
 def test_a_network_that_is_away_is_no_rule(pair: tuple[Seat, Seat], file_remote: Remote, seats: Seats) -> None:

@@ -37,6 +37,7 @@ def config(
                 receipt = found.coordinator.setup.set_shared(key, value, op=options.op)
                 answer({**as_json.receipt(receipt), "key": key, "value": value}, f"{key} = {value} for all")
                 return
+            key = branch.key_of(key) if key is not None else None
             values = branch.shown(found.coordinator.branch.view().state.rules.settings)
             if key is not None and key not in values:
                 if not key.startswith(branch.CAPACITY):

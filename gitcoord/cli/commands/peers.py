@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gitcoord.cli.connect import answer, connection, options, others_words, table
-from gitcoord.core.sessions import standing
+from gitcoord.core.sessions import standing, standing_and_way
 from gitcoord.core.times import spell
 from gitcoord.views import as_json
 
@@ -34,7 +34,8 @@ def peers(
             return
         rows = [
             [
-                one.session_id, stands[one.session_id], one.current_work or "", one.role or "", ", ".join(one.capabilities),
+                one.session_id, standing_and_way(one, now, quiet), one.current_work or "", one.role or "",
+                ", ".join(one.capabilities),
                 one.repo or "", one.agent or "", one.host or "", spell(one.last_heartbeat),
             ]
             for one in others

@@ -12,7 +12,7 @@ from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.branch import Status
 from gitcoord.core import inbox, leases, queue
 from gitcoord.core.names import show
-from gitcoord.core.sessions import standing
+from gitcoord.core.sessions import standing, standing_and_way
 from gitcoord.core.times import spell
 from gitcoord.views import as_json
 from gitcoord.views.board import recent_messages
@@ -108,7 +108,7 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
     rows = [
         [
             one.session_id + (" *" if one.session_id == me else ""), *([one.repo or ""] if found.settings.hub else []),
-            standing(one, now.as_of, state.rules.quiet_after),
+            standing_and_way(one, now.as_of, state.rules.quiet_after),
             one.current_work or "", one.phase or "", one.progress or "",
             *([one.agent or "", one.host or ""] if agents else []), spell(one.last_heartbeat),
         ]

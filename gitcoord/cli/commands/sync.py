@@ -27,6 +27,8 @@ def sync(
             errors, view, agents = background.look_after(found.coordinator, found.repo, found.settings)
         else:
             errors, view = found.coordinator.branch.sync()
+        found.coordinator.carriage.ride_all(only_ended=if_due)
+        carried = found.coordinator.adoption.try_adopt(view, errors)
         errors += collect(found.elsewhere, _at_outbox, all_of_it=not if_due)
         if if_due and view is not None:
             from gitcoord.setup.doctor import tidy
@@ -42,6 +44,7 @@ def sync(
             "tip": view.checked.tip if view else None,
             "seq": view.checked.seq if view else None,
             "as_of": spell(view.state.at) if view else None,
+            "adopted": carried.count,
         }
         words = (
             f"event {view.checked.seq} at {spell(view.state.at)}"
@@ -50,7 +53,10 @@ def sync(
             if if_due and not errors
             else "not reached"
         )
+        words += f", {carried.count} adopted" if carried.count else ""
         answer(record, words + (f", {left} unsent" if left else ""))
+        for place in carried.refused:
+            say(f"warning: not adopted: {place}")
         for message in dict.fromkeys(error.message for error in errors):
             say(f"warning: {message}")
         if errors and view is None and not if_due:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gitcoord.connection.connect import Connection
+from gitcoord.core.carrying import may_carry
 from gitcoord.core.names import show
 from gitcoord.core.times import spell
 from gitcoord.git.remote_tip import RemoteTip
@@ -14,6 +15,7 @@ from gitcoord.setup.checks.finding import Finding
 LARGE = 100 * 1000 * 1000
 """Bytes of the branch from which on a new clone feels it."""
 _SECONDS = 5.0
+_SHOWN = 5  # carriers that were refused
 
 # From GitHub's own pages about limits of repositories and GitLab's about rate limits, as of 2026.
 _LIMITS = {
@@ -39,10 +41,12 @@ def look(found: Connection) -> Iterator[Finding]:
             "wrong",
             f"{found.tip.where} refuses what this machine pushes to {found.settings.branch}, since {spell(refusal.since)}: "
             f"{show(refusal.words, 300)}. Nobody sees the sessions that start here; they only read",
-            f"whoever keeps the repository allows pushes to {found.settings.branch} (leave it out of the rule); then gitcoord sync",
+            f"whoever keeps the repository allows pushes to {found.settings.branch} (leaves it out of the rule). "
+            + _carrying(found),
         )
     else:
         yield from _write(found, found.tip)
+    yield from _carriers(found)
     yield from _size(found, found.tip)
     host = host_of(found.tip.url)
     if host in _LIMITS:
@@ -57,6 +61,25 @@ def _write(found: Connection, tip: RemoteTip) -> Iterator[Finding]:
         yield Finding("ok", f"{tip.where} answers to a push of yours; whether its rules allow one only a real one shows{more}")
     else:
         yield Finding("wrong", f"{tip.where} takes no push of yours: {words}", "check that you may write there: git push --dry-run")
+
+
+def _carrying(found: Connection) -> str:
+    """Return what else would help where the branch can't be pushed."""
+    settings = found.coordinator.log.view().state.rules.settings
+    if not settings.carry:
+        return "Or somebody who may push has it carried: gitcoord config --shared carry true"
+    if not may_carry(settings.carry_from, found.repo.branch):
+        return f"Or work on a branch that carries what you say: {settings.carry_from}"
+    return f"Till then what you say rides on {found.repo.branch}, and counts once another session adopts it"
+
+
+def _carriers(found: Connection) -> Iterator[Finding]:
+    """Return what other branches carry that was not adopted here, and why."""
+    settings = found.coordinator.log.view().state.rules.settings
+    if settings.carry:
+        yield Finding("ok", f"what branches carry for sessions that may not push is adopted with each sync: {settings.carry_from}")
+        for text in found.outbox.adopted()[1][-_SHOWN:]:
+            yield Finding("warning", f"not adopted: {show(text, 300)}", "nothing of it counts; ask who pushes that branch")
 
 
 def _size(found: Connection, tip: RemoteTip) -> Iterator[Finding]:

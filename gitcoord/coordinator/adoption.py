@@ -1,0 +1,185 @@
+"""Adopting what sessions say that may not push the branch: each command once, in order, for the session that the branch started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gitcoord.coordinator.actor import Acting
+from gitcoord.coordinator.branch import Branch
+from gitcoord.coordinator.parts import Carriers, Parts
+from gitcoord.core import carrying, names
+from gitcoord.core.carrying import Carrier
+from gitcoord.core.events import Command
+from gitcoord.core.records import Session
+from gitcoord.core.sessions import StartSession
+from gitcoord.errors import Alarm, BadInput, GitcoordError, GitFault, NotInTime, NotWritten, Unknown, Unreachable
+from gitcoord.git.carriers import Heads
+from gitcoord.git.repo import NULL, Oid
+from gitcoord.log import carrier
+from gitcoord.log.outcomes import Done, View
+
+LIMIT = 1000  # commits of one branch that are looked through at once
+BRANCHES = 256  # branches that are looked at
+_AT_ONCE = 256  # commands that are sent together
+_PASSING = (Unreachable, Unknown, NotInTime, NotWritten, GitFault, Alarm)  # these say nothing about the command
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """What one look gave: how many commands were adopted, and what was refused, each by its place and with the reason."""
+
+    count: int = 0
+    refused: tuple[str, ...] = ()
+
+
+@dataclass
+class _Found:
+    """What the branches carry that is new: commands in order, and what is refused. `wants` has the branch of each command."""
+
+    commands: list[Command] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    starting: dict[str, str] = field(default_factory=dict)
+    newer: dict[str, frozenset[Oid] | None] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)
+
+    def refuse(self, place: str, why: str) -> None:
+        """Note once that something there is refused."""
+        text = f"{names.show(place, 160)}: {names.show(why, 200)}"
+        if text not in self.refused:
+            self.refused.append(text)
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """Adopts on the caller's behalf. Any number of callers may do so at once."""
+
+    parts: Parts
+    acting: Acting
+    branch: Branch
+
+    def adopt(self, view: View) -> Adopted:
+        """Adopt what the remote's branches carry that is new on that view. Raises Unreachable."""
+        carriers, outbox = self.parts.carriers, self.parts.outbox
+        settings = view.state.rules.settings
+        if carriers is None or not settings.carry or outbox.refusal() is not None:
+            return Adopted()
+        noted, refused = outbox.adopted()
+        heads = carriers.heads(carrying.prefixes(settings.carry_from), self.parts.seconds)
+        changed = sorted(name for name, oid in heads.branches.items() if noted.get(name) != oid)[:BRANCHES]
+        if not changed:
+            return Adopted()
+        keep, tips = carriers.fetch(changed, self.parts.seconds)
+        try:
+            found = self._look_through(carriers, view, tips, heads)
+        finally:
+            carriers.drop(keep)
+        count, passing = self._carry_out(found, view)
+        kept = {name: oid for name, oid in noted.items() if name in heads.branches}
+        outbox.note_adopted(kept if passing else {**kept, **tips.branches}, [*refused, *found.refused])
+        return Adopted(count, tuple(found.refused))
+
+    def try_adopt(self, view: View | None, errors: list[GitcoordError]) -> Adopted:
+        """The same where there is a view; what stands in the way is added to the errors."""
+        try:
+            return self.adopt(view) if view is not None and view.read_at is not None else Adopted()
+        except (*_PASSING, BadInput) as error:
+            errors.append(error)
+            return Adopted()
+
+    def _carry_out(self, found: _Found, view: View) -> tuple[int, bool]:
+        """Carry them out; return how many are on the branch now, and True if something stood in the way that may pass."""
+        count, passing = 0, False
+        for start in range(0, len(found.commands), _AT_ONCE):
+            part = found.commands[start : start + _AT_ONCE]
+            outcomes = self.parts.submitter.carry_out(part, since=view.checked.tip, seconds=self.parts.seconds)
+            for command in part:
+                outcome = outcomes.get(command.handle)
+                count += isinstance(outcome, Done)
+                if outcome is None or isinstance(outcome, _PASSING):
+                    passing = True
+                elif isinstance(outcome, GitcoordError):
+                    found.refuse(str(command.carried), outcome.message)
+            if passing:
+                break
+        self.branch.forget()
+        return count, passing
+
+    # --- what is new -----------------------------------------------------------------------------------------------------
+
+    def _look_through(self, carriers: Carriers, view: View, tips: Heads, heads: Heads) -> _Found:
+        found = _Found()
+        for name, tip in tips.branches.items():
+            commits = carriers.commits(tip, [tips.default], LIMIT)
+            if len(commits) > LIMIT:
+                found.refuse(name, f"it has more than {LIMIT} commits beside the default branch")
+                continue
+            for oid, message in commits:
+                place = f"{name}@{oid[:12]}"
+                if message is None:
+                    found.refuse(place, "its message is too large")
+                lines = carrier.decode(message)
+                for number, line in enumerate(lines):
+                    if isinstance(line, carrier.NotCarried):
+                        found.refuse(place, str(line))
+                    elif line.branch != name:
+                        other = tips.branches.get(line.branch) or heads.branches.get(line.branch, NULL)
+                        if not other or not carriers.is_behind(oid, other):
+                            found.refuse(place, f"it was written for {line.branch}")
+                    else:
+                        before = [one.command.op for one in lines[:number] if isinstance(one, carrier.Carried)]
+                        self._take(found, carriers, view, (name, tip, oid), line.command, before)
+        return found
+
+    def _take(
+        self, found: _Found, carriers: Carriers, view: View, at: tuple[str, Oid, Oid], command: Command, before: list[str]
+    ) -> None:
+        """Take a command if it is new, and the branch's own; `before`: what the same commit carries before it."""
+        name, _, oid = at
+        place, me = f"{name}@{oid[:12]}", command.session
+        known = view.state.sessions.get(me)
+        if me in found.over:
+            return
+        if known is None or found.starting.get(me) == name:
+            if not isinstance(command, StartSession) and me not in found.starting:
+                found.refuse(place, f"no session {me} was started from this branch")
+                return
+            if isinstance(command, StartSession) and self._is_over(view, command):
+                found.over.add(me)
+                return
+            found.starting.setdefault(me, name)
+        elif not self._is_new(found, carriers, view, known, at, command, before):
+            return
+        mark = str(Carrier(self._adopter, name, oid))
+        found.commands.append(command.model_copy(update={"carried": mark}))
+
+    def _is_over(self, view: View, start: StartSession) -> bool:
+        """Return True if a session that the tree doesn't know was adopted long ago: history keeps it, the tree doesn't."""
+        return bool(self.parts.log.find(start.op, view.checked))
+
+    def _is_new(
+        self, found: _Found, carriers: Carriers, view: View, known: Session, at: tuple[str, Oid, Oid], command: Command,
+        before: list[str],
+    ) -> bool:  # fmt: skip
+        """Return True if a command of a known session was not adopted yet; else say why it is refused, if it is."""
+        name, tip, oid = at
+        place, me = f"{name}@{oid[:12]}", known.session_id
+        carried = Carrier.parse(known.carried) if known.carried else None
+        if carried is None or carried.branch != name:
+            if not self.parts.log.find(command.op, view.checked):
+                where = f"is carried from {carried.branch}" if carried else "pushes by itself"
+                found.refuse(place, f"{me} {where}")
+            return False
+        if me not in found.newer:
+            found.newer[me] = carriers.newer(tip, carried.commit, 4 * LIMIT)
+        newer = found.newer[me]
+        if newer is None:
+            found.refuse(name, f"it was rewritten: what was adopted for {me} is no longer there")
+            return False
+        if oid == carried.commit:
+            return known.carried_op in before
+        return oid in newer
+
+    @property
+    def _adopter(self) -> str:
+        actor = self.acting.actor
+        return actor.session or actor.human or "gitcoord-sync"
