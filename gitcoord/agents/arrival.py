@@ -38,19 +38,28 @@ class Arrived:
 
 
 def arrive(
-    coordinator: Coordinator, source: str, *, named: str = "", files: Iterable[str] = (), program: str = ""
+    coordinator: Coordinator,
+    source: str,
+    *,
+    named: str = "",
+    files: Iterable[str] = (),
+    program: str = "",
+    nameless: bool = False,
 ) -> Arrived | None:
     """The session that the caller's agent is from now on, and its briefing; None where there is no branch. `source`: why it
     arrives, as the agent says it; `named`: the name that its user chose; `files`: what the work tree works on; `program`: where
-    gitcoord lies, for an agent whose commands may not find it ("": they do). The coordinator's
-    actor is `cached`: to look once is enough.
+    gitcoord lies, for an agent whose commands may not find it ("": they do); `nameless`: its commands don't know whose they are.
+    The coordinator's actor is `cached`: to look once is enough.
     """
     try:
         away = _is_away(coordinator)
         known, lost = _settle(coordinator, source, named, away=away)
         local = coordinator.actor.session in coordinator.parts.outbox.local_sessions()
         carried = coordinator.carriage.carries(coordinator.actor.session)
-        intro = _introduce(coordinator.actor.session, known=known, local=local, carried=carried, program=program) + lost
+        intro = (
+            _introduce(coordinator.actor.session, known=known, local=local, carried=carried, program=program, nameless=nameless)
+            + lost
+        )
         told = coordinator.briefings.brief(files, everything=True, limit=LIMIT - len(intro.encode()))
     except NotInitialised:
         return None
@@ -65,17 +74,18 @@ def shown(coordinator: Coordinator, arrived: Arrived) -> None:
     mailbox.note_seen({"seq": arrived.told.seen.seq, "run_id": arrived.told.seen.run_id})
 
 
-def _introduce(session: str, *, known: bool, local: bool, carried: bool, program: str) -> str:
+def _introduce(session: str, *, known: bool, local: bool, carried: bool, program: str, nameless: bool) -> str:
     later = "" if known else " (the remote is away: others see it once that is back)"
     if carried:
         later = " (it may not push: what it says and claims rides on its own branch, and counts once another session adopts it)"
     elif local:
         later = " (nobody sees it: the remote refuses what it pushes, so it can hold nothing; gitcoord doctor says what would help)"
     elsewhere = f". If your shell doesn't find gitcoord, it is {show(program, 200)}" if program else ""
+    name = f". Put your name into each command: gitcoord --session {show(session, 64)} claim PATH" if nameless else ""
     return (
         f"You are session {show(session, 64)}{later}. Other sessions work on this repository: claim a file before you edit it "
         "(gitcoord claim PATH), release it when it is pushed, answer what they ask (gitcoord reply ID TEXT). "
-        f"More: gitcoord status, gitcoord --help{elsewhere}\n\n"
+        f"More: gitcoord status, gitcoord --help{elsewhere}{name}\n\n"
     )
 
 

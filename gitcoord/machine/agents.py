@@ -28,6 +28,9 @@ class Agent(NamedTuple):
     pid: the variable that tells its commands the number of its process; "" if there is none.
     threads: True if one process of it may run several sessions at once: then a process is nobody's identity.
     login_shell: True if its commands run in a login shell, whose PATH may be another than its hooks'.
+    nameless: True if its commands find nothing that says whose they are: it has to name its session in each.
+    late: True if not every start is told: then a prompt may be the first that is heard of a session. Its prompts' hooks find the
+        first of `hook_marks`.
     hook_has_id: True if its hooks, too, find the session's id in `variable`.
     hook_marks: the variables by which its hooks know that it called.
     rank: whose marks count: the agent's with the lowest rank. Agents run inside agents and find the outer ones' marks, too.
@@ -44,6 +47,8 @@ class Agent(NamedTuple):
     pid: str = ""
     threads: bool = False
     login_shell: bool = False
+    nameless: bool = False
+    late: bool = False
     hook_has_id: bool = False
     hook_marks: tuple[str, ...] = ()
     rank: int = 0
@@ -86,11 +91,34 @@ AGENTS = {
         ),
         Agent(
             "antigravity", "Antigravity CLI", "antigravity", "ANTIGRAVITY_AGENT", mark="ANTIGRAVITY_AGENT", rank=5,
-            programs=("agy",), in_project=(".agents",),
+            programs=("agy",),  # not its folder .agents: that is everybody's by now
         ),
         Agent(
             "opencode", "opencode", "opencode", OWN_VARIABLE, mark="OPENCODE", threads=True, rank=2,
             programs=("opencode",), in_project=(".opencode",), in_home=(".config/opencode",),
+        ),
+        Agent(
+            "qwen", "Qwen Code", "qwen-code", "QWEN_CODE", mark="QWEN_CODE", late=True, hook_marks=("QWEN_PROJECT_DIR",), rank=1,
+            programs=("qwen",), in_project=(".qwen",), in_home=(".qwen",),
+        ),
+        Agent(
+            "tabnine", "Tabnine CLI", "tabnine", "TABNINE_CLI", mark="TABNINE_CLI", hook_marks=("TABNINE_PROJECT_DIR",), rank=3,
+            programs=("tabnine",), in_project=(".tabnine",), in_home=(".tabnine",),
+        ),
+        Agent(
+            "droid", "Factory Droid", "droid", OWN_VARIABLE, nameless=True, hook_marks=("FACTORY_PROJECT_DIR",), rank=1,
+            programs=("droid",), in_project=(".factory",), in_home=(".factory",),
+        ),
+        Agent("vscode", "VS Code", "vscode", OWN_VARIABLE, nameless=True, threads=True),  # its folder says nothing of its agent
+        Agent(
+            "cline", "Cline", "cline", OWN_VARIABLE, nameless=True, threads=True, late=True,
+            programs=("cline",), in_project=(".clinerules",),
+        ),
+        Agent("goose", "Goose", "goose", OWN_VARIABLE, programs=("goose",), in_home=(".config/goose",)),
+        Agent("kiro", "Kiro", "kiro", OWN_VARIABLE, programs=("kiro-cli", "kiro"), in_project=(".kiro",), in_home=(".kiro",)),
+        Agent(
+            "windsurf", "Devin Desktop (Windsurf)", "windsurf", OWN_VARIABLE,
+            programs=("windsurf",), in_project=(".windsurf",), in_home=(".codeium/windsurf",),
         ),
         Agent("generic", "", "agent", OWN_VARIABLE),
         Agent("aider", "aider"),
@@ -120,6 +148,12 @@ HOOK_MARKS = {mark: agent.name for agent in _BY_RANK for mark in agent.hook_mark
 
 LOGIN_SHELLS = {agent.record: agent for agent in AGENTS.values() if agent.login_shell}
 """The agents whose commands run in a login shell, by what they are called in records."""
+
+NAMELESS = frozenset(agent.record for agent in AGENTS.values() if agent.nameless)
+"""The agents whose commands don't know whose they are, by what they are called in records."""
+
+LATE = tuple(agent.hook_marks[0] for agent in AGENTS.values() if agent.late and agent.hook_marks)
+"""Variables that the hooks of agents have whose prompt may be the first that is heard of a session."""
 
 PIDS = tuple(agent.pid for agent in AGENTS.values() if agent.pid)
 """The variables that tell the number of an agent's process."""

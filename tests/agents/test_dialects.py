@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from agent_payloads import ALL, ASK, GO_ON, PATCH, Sent
+from agent_payloads import ALL, ASK, GO_ON, GUARDED, PATCH, Sent
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -68,7 +68,9 @@ def test_the_table_has_each_agent_and_each_step() -> None:
     steps = Counter((sent.agent, sent.means["kind"]) for sent in ALL)
     everywhere = {"start", "prompt", "before-edit", "after-edit", "stop", "other"}
     assert {agent for agent, _ in steps} == set(NAMES)
-    assert {(agent, kind) for agent in NAMES for kind in everywhere if agent != "generic"} <= set(steps) | {("opencode", "other")}
+    full = set(NAMES) - GUARDED - {"generic"}
+    assert {(agent, kind) for agent in full for kind in everywhere} <= set(steps) | {("opencode", "other"), ("cline", "stop")}
+    assert {(agent, "before-edit") for agent in GUARDED} <= set(steps)
 
 
 @pytest.mark.parametrize("sent", ALL, ids=lambda sent: sent.label)
@@ -100,7 +102,7 @@ def test_who_says_that_its_person_can_be_asked_passes_a_question_on() -> None:
         dialect = choose(sent.payload, sent.environ, sent.named)
         occasion = dialect.read(sent.payload, sent.environ)
         said = dialect.write(occasion, ASK)
-        assert occasion.asks == (sent.agent not in {"codex", "gemini", "opencode"})
+        assert occasion.asks == (sent.agent not in {"codex", "gemini", "opencode", "qwen", "tabnine", "cline"} | GUARDED)
         assert (ASK.reason in said, '"ask"' in said) == (occasion.asks, occasion.asks)
         assert "deny" not in said
 
@@ -204,7 +206,12 @@ def _start(**more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("payload", "environ", "name"),
     [
-        (_start(), {}, "claude"),
+        (_start(), {}, "generic"),  # in Claude's form, and nothing says that it is Claude: another would be listed and not guarded
+        (_start(), {"QWEN_PROJECT_DIR": "/w", "GEMINI_PROJECT_DIR": "/w", "CLAUDE_PROJECT_DIR": "/w"}, "qwen"),
+        (_start(transcript_path="/home/x/.qwen/projects/1.jsonl"), {"CLAUDECODE": "1"}, "qwen"),
+        (_start(), {"FACTORY_PROJECT_DIR": "/w", "CLAUDECODE": "1"}, "droid"),
+        ({"hookEventName": "Stop", "sessionId": "s-1"}, {"CLAUDECODE": "1"}, "vscode"),
+        ({"event": "PreToolUse", "working_dir": "/w"}, {}, "generic"),
         (_start(), {"CLAUDECODE": "1"}, "claude"),
         (_start(), {"CODEX_HOME": "/home/x/.codex"}, "codex"),
         (_start(), {"COPILOT_CLI": "1", "CLAUDE_PROJECT_DIR": "/w"}, "copilot"),
@@ -240,7 +247,7 @@ def test_an_agent_inside_another_is_bound_by_both_ids() -> None:
 
 
 def test_the_place_is_never_a_relative_one() -> None:
-    environ = {"CLAUDE_PROJECT_DIR": "/project"}
+    environ = {"CLAUDE_PROJECT_DIR": "/project", "CLAUDECODE": "1"}
     for cwd in ("", "w", "./w", "~", None, 7):
         assert choose(_start(cwd=cwd), environ).read(_start(cwd=cwd), environ).place == "/project"
     assert choose(_start(cwd="w"), {}).read(_start(cwd="w"), {}).place == ""

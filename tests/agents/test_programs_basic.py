@@ -12,9 +12,9 @@ from model_server import Turn
 if TYPE_CHECKING:
     from conftest import Day
 
-UNGUARDED = {"qwen": "gitcoord doesn't know this agent's form"}
 STAY = {
     "copilot": "with -p it says `complete` after each turn, which is no end",
+    "qwen": "with -p it tells of no end (0.15)",
 }
 """Those whose end no hook tells, and why."""
 
@@ -22,8 +22,6 @@ STAY = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_session_is_briefed_kept_from_a_held_file_and_signed_off(day: Day, name: str) -> None:
     """With `block` its edit is denied; with `warn` once, and the same edit again is done."""
-    if name in UNGUARDED:
-        pytest.skip(UNGUARDED[name])
     player = day.player(name)
     day.seat.git("config", "gitcoord.guard", "block")
     before = day.held.read_bytes()

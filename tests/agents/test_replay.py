@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_payloads import ALL, DENY, TELL, Sent
+from agent_payloads import ALL, DENY, GUARDED, TELL, Sent
 from clones import PROGRAM, Seat, at_work, file, until
 from guards import commit
 
 from gitcoord.machine.identity import Identity
 
-AGENTS = sorted({one.agent for one in ALL} - {"generic"})  # whose table has only what is its own
+AGENTS = sorted({one.agent for one in ALL} - {"generic"} - GUARDED)  # whose table has only what is its own
 HELD = {"/w/a.py", "src/api.py"}
 
 
@@ -156,3 +156,32 @@ def test_who_takes_silence_for_a_no_is_answered_in_any_case(office: tuple[Seat, 
     seat = replace(ada, extra=off) if off else Seat(tmp_path, ada.outbox)
     edit = next(one for one in rows("antigravity", "before-edit") if form(one, DENY)[1])
     assert call(seat, edit) == {"decision": "allow"}
+
+
+def test_a_program_that_takes_only_a_refusal_is_guarded_and_never_listed(office: tuple[Seat, Seat]) -> None:
+    """What the person holds in whose work tree it works is not in its way."""
+    ada, ben = office
+    ada.ok("start", "ada")
+    ada.ok("claim", "free.py")
+    for agent in sorted(GUARDED):
+        [held] = rows(agent, "before-edit")
+        said = call(ada, held)
+        assert fits(said, form(held, DENY)[1], {DENY.reason: "is held by ben until"}), (agent, said)
+        free = json.loads(json.dumps(held.payload).replace("/w/a.py", "/w/free.py").replace("src/api.py", "free.py"))
+        assert call(ada, replace(held, payload=free)) is None, agent
+    until(lambda: not at_work(ada), "the background never ended")
+    with ben.here() as found:
+        assert set(found.coordinator.branch.view().state.sessions) == {"ada", "ben"}
+
+
+def test_a_form_that_is_not_known_is_told_once_and_never_registered(office: tuple[Seat, Seat]) -> None:
+    ada, ben = office
+    start = {"hook_event_name": "SessionStart", "session_id": "x", "cwd": "/w", "workspace": "/w"}
+    assert call(ada, Sent("generic", start, {})) is None
+    assert call(ada, Sent("generic", {"event": "tool/before", "cwd": "/w"}, {})) is None
+    first, second = ada.run("doctor").out, ada.run("doctor").out
+    assert "isn't known (event SessionStart, fields cwd, hook_event_name, session_id, workspace)" in first
+    assert "isn't known (event tool/before, fields cwd, event)" in first
+    assert "isn't known" not in second
+    with ben.here() as found:
+        assert set(found.coordinator.branch.view().state.sessions) == {"ada", "ben"}

@@ -567,4 +567,142 @@ _OWN = [
     _own("generic", "dance", "other", ((TELL, None), (DENY, None), (GO_ON, None), (NOTE, None))),
 ]
 
-ALL: list[Sent] = [*_CLAUDE, *_CODEX, *_COPILOT, *_CURSOR, *_GEMINI, *_AGY, *_OWN]
+# --- programs that took a form over from another one -----------------------------------------------------------------
+
+
+def _like(agent: str, event: str, kind: str, says: Says, means: Mapping[str, Any] = {}, **more: Any) -> Sent:
+    payload = {"session_id": "q-1", "cwd": "/w", "hook_event_name": event, **more}
+    variable = {"qwen": "QWEN_CODE", "tabnine": "TABNINE_CLI"}.get(agent, "GITCOORD_AGENT_ID")
+    known = {"agent_id": "q-1", "ids": ((variable, "q-1"),), "place": "/w", "kind": kind}
+    return Sent(agent, payload, {**known, **means}, says, {}, agent)
+
+
+_BLOCK = {"decision": "block", "reason": "[a question]"}
+_QWEN_EDIT = {
+    "tool_name": "edit",
+    "tool_input": {"file_path": "/w/a.py", "old_string": "x", "new_string": "y"},
+    "tool_use_id": "t-1",
+}
+_QWEN = [
+    _like("qwen", "SessionStart", "start", ((TELL, None),), {"agent": "qwen-code", "source": "startup"}, source="startup"),
+    _like("qwen", "SessionStart", "start", (), {"source": "fork"}, source="branch"),
+    _like("qwen", "UserPromptSubmit", "prompt", ((TELL, context("UserPromptSubmit")),), {"late": True}, prompt="x"),
+    _like(
+        "qwen", "PreToolUse", "before-edit", ((DENY, decided("PreToolUse", "deny")), (ASK, None), (TELL, None)),
+        {"paths": ("/w/a.py",), "key": "t-1"}, **_QWEN_EDIT,
+    ),
+    _like("qwen", "PreToolUse", "other", ((DENY, None),), tool_name="read_file", tool_input={"file_path": "/w/a.py"}),
+    _like("qwen", "PostToolUse", "after-edit", ((TELL, context("PostToolUse")),), {"paths": ("/w/a.py",)}, **_QWEN_EDIT),
+    _like("qwen", "PostToolUse", "after-tool", ((TELL, context("PostToolUse")),), tool_name="run_shell_command", tool_input={}),
+    _like("qwen", "Stop", "stop", ((GO_ON, _BLOCK),), {"nagged": False}, stop_hook_active=True),
+    _like("qwen", "SessionEnd", "end", ((TELL, None),), reason="prompt_input_exit"),
+]  # fmt: skip
+_DROID_EDIT = {"tool_name": "Create", "tool_input": {"file_path": "/w/a.py", "content": "x"}}
+_DROID = [
+    _like("droid", "SessionStart", "start", ((TELL, context("SessionStart")),), {"agent": "droid"}, source="startup"),
+    _like("droid", "UserPromptSubmit", "prompt", ((TELL, context("UserPromptSubmit")),), prompt="x"),
+    _like(
+        "droid", "PreToolUse", "before-edit",
+        ((DENY, decided("PreToolUse", "deny")), (ASK, decided("PreToolUse", "ask")), (TELL, None)),
+        {"paths": ("/w/a.py",)}, **_DROID_EDIT,
+    ),
+    _like("droid", "PreToolUse", "before-edit", (), {"paths": _FILES}, tool_name="ApplyPatch", tool_input={"input": PATCH}),
+    _like("droid", "PostToolUse", "after-edit", ((TELL, context("PostToolUse")),), {"paths": ("/w/a.py",)}, **_DROID_EDIT),
+    _like("droid", "PostToolUse", "after-tool", ((TELL, context("PostToolUse")),), tool_name="Execute", tool_input={}),
+    _like("droid", "Stop", "stop", ((GO_ON, _BLOCK), (TELL, None)), stop_hook_active=False),
+    _like("droid", "Stop", "stop", ((GO_ON, None),), {"nagged": True}, stop_hook_active=True),
+    _like("droid", "SessionEnd", "end", (), reason="other"),
+    _like("droid", "Notification", "other", ((TELL, None),), message="x"),
+]  # fmt: skip
+_TABNINE_EDIT = {"tool_name": "write_file", "tool_input": {"file_path": "/w/a.py", "content": "x"}}
+_TABNINE = [
+    _like("tabnine", "SessionStart", "start", ((TELL, context("SessionStart")),), {"agent": "tabnine"}, source="startup"),
+    _like("tabnine", "BeforeAgent", "prompt", ((TELL, context("BeforeAgent")),), prompt="x"),
+    _like(
+        "tabnine", "BeforeTool", "before-edit", ((DENY, {"decision": "deny", "reason": "ada has it until 14:00"}), (ASK, None)),
+        {"paths": ("/w/a.py",)}, **_TABNINE_EDIT,
+    ),
+    _like("tabnine", "AfterTool", "after-edit", ((TELL, context("AfterTool")),), {"paths": ("/w/a.py",)}, **_TABNINE_EDIT),
+    _like("tabnine", "AfterAgent", "stop", ((GO_ON, {"decision": "deny", "reason": "[a question]"}),), prompt="x"),
+    _like("tabnine", "SessionEnd", "end", (), reason="exit"),
+    _like("tabnine", "BeforeModel", "other", ((TELL, None),)),
+]  # fmt: skip
+
+
+def _vscode(event: str, kind: str, says: Says, means: Mapping[str, Any] = {}, **more: Any) -> Sent:
+    payload = {"timestamp": "2026-11-21T10:00:00Z", "cwd": "/w", "sessionId": "v-1", "hookEventName": event, **more}
+    known = {"agent": "vscode", "agent_id": "v-1", "ids": (("GITCOORD_AGENT_ID", "v-1"),), "place": "/w", "kind": kind}
+    return Sent("vscode", payload, {**known, **means}, says)
+
+
+_VSCODE_EDIT = {"tool_name": "editFiles", "tool_input": {"files": ["/w/a.py"]}, "tool_use_id": "t-1"}
+_VSCODE = [
+    _vscode("SessionStart", "start", ((TELL, context("SessionStart")),), {"source": "startup"}, source="new"),
+    _vscode("UserPromptSubmit", "prompt", ((TELL, None),), prompt="x"),
+    _vscode(
+        "PreToolUse", "before-edit",
+        ((DENY, decided("PreToolUse", "deny")), (ASK, decided("PreToolUse", "ask")), (TELL, context("PreToolUse"))),
+        {"paths": ("/w/a.py",), "key": "t-1"}, **_VSCODE_EDIT,
+    ),
+    _vscode("PreToolUse", "other", ((DENY, None),), tool_name="runTerminalCommand", tool_input={"command": "ls"}),
+    _vscode("PostToolUse", "after-edit", ((TELL, context("PostToolUse")),), {"paths": ("/w/a.py",)}, **_VSCODE_EDIT),
+    _vscode(
+        "Stop", "stop", ((GO_ON, specific("Stop", decision="block", reason="[a question]")), (TELL, None)), stop_hook_active=False
+    ),
+    _vscode("Stop", "stop", ((GO_ON, None),), {"nagged": True}, stop_hook_active=True),
+    _vscode("SubagentStop", "other", ((TELL, None),)),
+]  # fmt: skip
+
+# --- programs with a form of their own, and those that are only kept from what others hold ---------------------------
+
+
+def _cline(event: str, kind: str, says: Says, means: Mapping[str, Any] = {}, **more: Any) -> Sent:
+    payload = {"clineVersion": "4", "hookName": event, "taskId": "1", "workspaceRoots": ["/w"], **more}
+    known = {"agent": "cline", "agent_id": "1", "ids": (("GITCOORD_AGENT_ID", "1"),), "place": "/w", "kind": kind}
+    return Sent("cline", payload, {**known, **means}, says)
+
+
+_CLINE_NEWS = {"cancel": False, "contextModification": "[news]"}
+_CLINE_EDIT = {"toolName": "write_to_file", "parameters": {"path": "/w/a.py", "content": "x"}}
+_CLINE = [
+    _cline("TaskStart", "start", ((TELL, _CLINE_NEWS),), {"source": "startup"}),
+    _cline("TaskResume", "start", (), {"source": "resume"}),
+    _cline("UserPromptSubmit", "prompt", ((TELL, _CLINE_NEWS),), {"late": True}),
+    _cline(
+        "PreToolUse", "before-edit", ((DENY, {"cancel": True, "errorMessage": "ada has it until 14:00"}), (ASK, None)),
+        {"paths": ("/w/a.py",)}, preToolUse=_CLINE_EDIT,
+    ),
+    _cline("PostToolUse", "after-edit", ((TELL, _CLINE_NEWS),), {"paths": ("/w/a.py",)}, postToolUse=_CLINE_EDIT),
+    _cline("PreToolUse", "other", ((DENY, None),), preToolUse={"toolName": "read_file", "parameters": {"path": "/w/a.py"}}),
+    _cline("TaskComplete", "end", ()),
+]  # fmt: skip
+
+
+def _guarded(agent: str, kind: str, payload: Mapping[str, Any], means: Mapping[str, Any] = {}) -> Sent:
+    says: Says = ((DENY, {"decision": "block", "reason": "ada has it until 14:00"}), (ASK, None), (TELL, None))
+    known = {"agent": agent, "agent_id": "", "ids": (), "kind": kind, "guards": True}
+    return Sent(agent, payload, {**known, **means}, says if kind == "before-edit" else ((DENY, None),), {}, agent)
+
+
+_GOOSE = {"event": "PreToolUse", "session_id": "g", "tool_name": "developer__edit", "working_dir": "/w"}
+_KIRO = {
+    "hook_event_name": "PreToolUse",
+    "cwd": "/w",
+    "tool_name": "fs_write",
+    "tool_input": {"command": "create", "path": "/w/a.py"},
+}
+_WINDSURF = {"agent_action_name": "pre_write_code", "trajectory_id": "x", "tool_info": {"file_path": "/w/a.py", "edits": []}}
+_GUARDED = [
+    _guarded("goose", "before-edit", {**_GOOSE, "tool_input": {"path": "src/api.py"}}, {"paths": ("src/api.py",), "place": "/w"}),
+    _guarded("goose", "other", {**_GOOSE, "event": "Stop"}),
+    _guarded("kiro", "before-edit", _KIRO, {"paths": ("/w/a.py",), "place": "/w"}),
+    _guarded("kiro", "other", {**_KIRO, "hook_event_name": "agentSpawn"}),
+    _guarded("windsurf", "before-edit", _WINDSURF, {"paths": ("/w/a.py",)}),
+    _guarded("windsurf", "other", {**_WINDSURF, "agent_action_name": "pre_read_code"}),
+]
+GUARDED = {one.agent for one in _GUARDED}
+"""The agents that are only kept from what others hold."""
+
+ALL: list[Sent] = [
+    *_CLAUDE, *_CODEX, *_COPILOT, *_CURSOR, *_GEMINI, *_AGY, *_OWN, *_QWEN, *_DROID, *_TABNINE, *_VSCODE, *_CLINE, *_GUARDED,
+]  # fmt: skip

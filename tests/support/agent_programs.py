@@ -241,7 +241,10 @@ PROGRAMS = {
                 **dict.fromkeys(_PROXIES, ""),  # it would ask its proxy for loopback, too
             },
             settings=_qwen_settings,
-            edit=lambda path, old, new: (Call("edit", {"file_path": path, "old_string": old, "new_string": new}),),
+            edit=lambda path, old, new: (
+                Call("read_file", {"file_path": path}),
+                Call("edit", {"file_path": path, "old_string": old, "new_string": new}),
+            ),
             shell=lambda command: Call("run_shell_command", {"command": command, "is_background": False}),
             node=True,
         ),

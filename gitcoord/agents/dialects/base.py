@@ -41,6 +41,11 @@ class Dialect(ABC):
     alone: ClassVar[bool] = False
     """True if the agent is called only before a tool: what is done after others' edits is done then, too."""
 
+    guards: ClassVar[bool] = False
+    """True if it takes nothing but a refusal: it is never registered, and kept from what others hold."""
+    known: ClassVar[bool] = True
+    """False for whoever calls in no form that is known."""
+
     def read(self, payload: Mapping[str, Any], environ: Mapping[str, str]) -> Occasion:
         """What the agent called for; never raises, whatever the payload holds."""
         event = self.event(payload)
@@ -65,6 +70,8 @@ class Dialect(ABC):
             asks="ask" in self.verdicts,
             project=fields.place(*(environ.get(name) for name in self.projects)),
             alone=self.alone,
+            late=self.row.late,
+            guards=self.guards,
         )
 
     def write(self, occasion: Occasion, answer: HookAnswer) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from gitcoord.agents.dialects.base import Dialect
+from gitcoord.agents.hook.event import Kind
 from gitcoord.machine.agents import AGENTS, HOOK_MARKS
 
 NAMES = tuple(agent.name for agent in AGENTS.values() if agent.variable)
@@ -20,7 +21,9 @@ _ANTIGRAVITY = frozenset({"PreInvocation", "PostInvocation"})
 _TRANSCRIPTS = (
     ("/rollout-", "codex"),
     ("/.claude/", "claude"),
+    ("/.qwen/", "qwen"),
 )  # at a start Codex names no turn: there only this tells the two apart
+_STEPS = frozenset(get_args(Kind))
 _ROOMS = {
     "claude": ("claude", "Claude"),
     "codex": ("claude", "Codex"),
@@ -30,12 +33,21 @@ _ROOMS = {
     "gemini": ("google", "Gemini"),
     "antigravity": ("google", "Antigravity"),
     "opencode": ("plain", "Opencode"),
+    "qwen": ("claudelike", "Qwen"),
+    "droid": ("claudelike", "Droid"),
+    "vscode": ("claudelike", "VsCode"),
+    "tabnine": ("google", "Tabnine"),
+    "cline": ("guarded", "Cline"),
+    "goose": ("guarded", "Goose"),
+    "kiro": ("guarded", "Kiro"),
+    "windsurf": ("guarded", "Windsurf"),
     "generic": ("plain", "Plain"),
+    "": ("plain", "Unknown"),
 }
 
 
 def choose(payload: Mapping[str, Any], environ: Mapping[str, str], named: str = "") -> Dialect:
-    """The dialect of who called. An unknown name counts as none given."""
+    """Return the dialect of who called; one that takes nothing where that isn't known. An unknown name counts as none given."""
     name, _, event = named.partition(":")
     if name not in NAMES:
         name, event = _told(payload) or _around(payload, environ), ""
@@ -55,9 +67,15 @@ def _told(payload: Mapping[str, Any]) -> str:
         return "gemini"
     if (isinstance(event, str) and event in _ANTIGRAVITY) or "conversationId" in payload:
         return "antigravity"
+    if "hookEventName" in payload:
+        return "vscode"
+    if "agent_action_name" in payload:
+        return "windsurf"
+    if "hookName" in payload and "taskId" in payload:
+        return "cline"
     if event is None and "sessionId" in payload:
         return "copilot"
-    if event is None and "event" in payload:
+    if event is None and isinstance(payload.get("event"), str) and payload["event"] in _STEPS:
         return "generic"
     written = payload.get("transcript_path")
     return next((name for part, name in _TRANSCRIPTS if isinstance(written, str) and part in written), "")
@@ -72,8 +90,7 @@ def _around(payload: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     # The transcript that isn't: only Codex has sessions that leave none.
     if payload.get("transcript_path", "") is None or any(name.startswith("CODEX_") for name in environ):
         return "codex"
-    found = next((name for variable, name in HOOK_MARKS.items() if environ.get(variable)), "")
-    return found or ("claude" if "hook_event_name" in payload else "generic")
+    return next((name for variable, name in HOOK_MARKS.items() if environ.get(variable)), "")
 
 
 def _made(name: str, event: str) -> Dialect:

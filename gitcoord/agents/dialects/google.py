@@ -53,6 +53,13 @@ class Gemini(Dialect):
         return said
 
 
+class Tabnine(Gemini):
+    """Tabnine CLI: Gemini CLI's form, by its documents (November 2026)."""
+
+    row: ClassVar[Agent] = AGENTS["tabnine"]
+    projects: ClassVar[tuple[str, ...]] = (*AGENTS["tabnine"].hook_marks, *Gemini.projects)
+
+
 class Antigravity(Dialect):
     """Antigravity CLI: the payload doesn't name the event, so its settings do (`--agent antigravity:PreToolUse`). No end."""
 

@@ -69,6 +69,13 @@ class Plain(Dialect):
         return fields.name(payload.get("id"))
 
 
+class Unknown(Plain):
+    """Whoever calls in no form that is known: a session that nothing guards must not be listed, so nothing is done."""
+
+    known: ClassVar[bool] = False
+    kinds: ClassVar[Mapping[str, Kind]] = {}
+
+
 class Opencode(Plain):
     """opencode, by the plugin that `gitcoord hooks install --agent opencode` puts there: it can refuse an edit, not ask."""
 

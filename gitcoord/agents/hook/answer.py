@@ -53,6 +53,10 @@ def answer(payload: Mapping[str, Any], named: str, environ: Mapping[str, str], o
     dialect = choose(payload, environ, named)
     occasion = dialect.read(payload, environ)
     off = environ.get("GITCOORD") == "0" or environ.get("GITCOORD_HOOK")
+    if not dialect.known and not off:
+        from gitcoord.agents.hook import unknown  # here: nobody else pays for it
+
+        unknown.note(payload, environ)
     places = place.find(occasion, environ) if occasion.kind != "other" and not off else []
     if not places:
         _print(dialect.write(occasion, NOTHING), NotedAnswer(), out)  # there are agents that take silence for a no

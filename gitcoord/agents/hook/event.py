@@ -29,7 +29,8 @@ class Occasion:
     a helper inside of the session called; `nagged`: it goes on only because a hook asked for it; `key`: what is the same in two
     calls for one event ("": nothing is); `asks`: its person can be asked about an edit; `project`: the folder that
     the agent's variables name, "" for none; `perhaps`: another id that the session that starts may have instead, "" for none;
-    `alone`: no call need come after the edit, so what is done then is done now.
+    `alone`: no call need come after the edit, so what is done then is done now; `late`: no start need have been told before;
+    `guards`: it has no session here, it is only kept from what others hold.
     """
 
     kind: Kind
@@ -47,6 +48,8 @@ class Occasion:
     project: str = ""
     perhaps: str = ""
     alone: bool = False
+    late: bool = False
+    guards: bool = False
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def is_plainly_nobodys(payload: Mapping[str, object], named: str, environ: Mappi
         return False
     if named.startswith("antigravity") or "cursor_version" in payload or "conversationId" in payload:
         return False
-    if "start" in str(payload.get("hook_event_name") or payload.get("event") or "start").lower():
+    if "start" in str(payload.get("hook_event_name") or payload.get("event") or "start").lower() or _may_begin(payload, environ):
         return False
     if not _is_nobodys(place) or not all(map(_is_nobodys, _elsewhere(payload, environ))):
         return False
@@ -58,6 +58,15 @@ def is_plainly_nobodys(payload: Mapping[str, object], named: str, environ: Mappi
 
     session = payload.get("session_id") or payload.get("session") or payload.get("sessionId")
     return not (isinstance(session, str) and os.path.lexists(whereabouts.place(session, environ)))
+
+
+def _may_begin(payload: Mapping[str, object], environ: Mapping[str, str]) -> bool:
+    """Return True for a prompt of an agent that doesn't tell of each start."""
+    if payload.get("hook_event_name") != "UserPromptSubmit":
+        return False
+    from gitcoord.machine.agents import LATE
+
+    return any(environ.get(name) for name in LATE)
 
 
 def _elsewhere(payload: Mapping[str, object], environ: Mapping[str, str]) -> list[str]:

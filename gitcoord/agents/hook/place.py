@@ -42,6 +42,8 @@ class Here:
     agent: dict[str, str]
     identity: Identity
     binding: Binding | None
+    sitting: str = ""
+    """The session of the work tree in which an agent works that has none of its own: what that holds is not in its way."""
 
     @property
     def own(self) -> Path:
@@ -119,12 +121,17 @@ def _here(folder: str, occasion: Occasion, environ: Mapping[str, str], agent: di
     if near is None:
         return None
     in_use = next(files.own(near.common_dir).glob("checked-*.json"), None) is not None
-    if not in_use and not (occasion.kind == "start" and _is_coordinated(near, occasion, environ)):
+    begins = occasion.kind == "start" or (occasion.late and occasion.kind == "prompt")
+    if not in_use and not (begins and _is_coordinated(near, occasion, environ)):
         return None
     named = environ.get("GITCOORD_SESSION")
     if named:
         identity = Identity(Path(near.git_dir))
         return Here(near, environ, agent, identity, identity.get(named))
+    if occasion.guards:
+        identity = Identity(Path(near.git_dir))
+        person = identity.of_person()
+        return Here(near, environ, {}, identity, None, person.session if person else "")
     identity = seated(near.git_dir, discovery.git_dirs(near.common_dir), agent)
     binding = identity.of_agent(agent)
     if binding is not None and identity.own.parent != Path(near.git_dir):

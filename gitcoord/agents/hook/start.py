@@ -16,7 +16,7 @@ from gitcoord.connection.connect import Connection, connect
 from gitcoord.coordinator.briefings import touched
 from gitcoord.guard import cache
 from gitcoord.machine import whereabouts
-from gitcoord.machine.agents import LOGIN_SHELLS
+from gitcoord.machine.agents import LOGIN_SHELLS, NAMELESS
 
 _SECONDS = 2.0  # that a start waits for the remote, each time it asks it
 
@@ -26,7 +26,7 @@ def connected(here: Here, agent: str, *, cached: bool = False, heard: bool = Tru
     """Open what the clone coordinates by, for the agent's session, and wait for the remote no longer than a start may. `cached`: to
     look once is enough; `heard`: whether what the session lost is shown to anybody.
     """
-    session = here.binding.session if here.binding else None
+    session = here.binding.session if here.binding else here.sitting or None
     with connect(here.near.work_tree, here.environ, session=session, cached=cached, heard=heard, seconds=_SECONDS) as found:
         actor = replace(found.coordinator.actor, agent=here.agent, agent_name=agent or None, owner=here.owner())
         yield replace(found, coordinator=found.coordinator.acting_as(actor, identity=here.identity))
@@ -38,7 +38,10 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> NotedAnswer:
         coordinator = found.coordinator
         named = here.environ.get("GITCOORD_SESSION", "")
         program = _program(here) if occasion.agent in LOGIN_SHELLS else ""
-        arrived = arrival.arrive(coordinator, occasion.source, named=named, files=touched(found.repo), program=program)
+        nameless = occasion.agent in NAMELESS
+        arrived = arrival.arrive(
+            coordinator, occasion.source, named=named, files=touched(found.repo), program=program, nameless=nameless
+        )
         if arrived is None:
             return NotedAnswer()
         mailbox = Mailbox.of(here.own, arrived.session)

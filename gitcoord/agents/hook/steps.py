@@ -56,7 +56,7 @@ def take(here: Here, occasion: Occasion, payload: Any, *, takes: bool = True) ->
     if occasion.kind == "start" and occasion.perhaps:
         _put_off(here, occasion, "resume")
         return NotedAnswer()
-    begun = occasion if occasion.kind == "start" else _put_off_before(here, occasion)
+    begun = occasion if occasion.kind == "start" else _put_off_before(here, occasion) or _unheard(here, occasion)
     if begun is not None:
         from gitcoord.agents.hook import start  # here: only a start, and an edit in somebody's way, pays for the whole program
 
@@ -107,6 +107,12 @@ def _put_off_before(here: Here, occasion: Occasion) -> Occasion | None:
     return replace(occasion, kind="start", source=source if occasion.agent_id == ids[0] else "fork")
 
 
+def _unheard(here: Here, occasion: Occasion) -> Occasion | None:
+    """Return the start that nobody told of, where this prompt is the first that is heard of a session; else None."""
+    is_first = occasion.late and occasion.kind == "prompt" and here.binding is None
+    return replace(occasion, kind="start", source="resume") if is_first else None
+
+
 # --- edits -------------------------------------------------------------------------------------------------------------
 
 
@@ -122,7 +128,7 @@ def _before_edit(here: Here, occasion: Occasion) -> NotedAnswer:
 
         return edit.guard(here, occasion)
     wanted = targets.targets(ground(here, seen.repo), occasion.paths, occasion.place)
-    session = here.binding.session if here.binding else ""
+    session = here.binding.session if here.binding else here.sitting
     hit = in_the_way(seen.leases, wanted, session=session, now=datetime.now(UTC), grace=seen.grace, fold=seen.fold)
     if hit and not here.mailbox.told(notes.quiet(here, seen.good, occasion)):
         from gitcoord.agents.hook import edit

@@ -7,6 +7,7 @@ is known by what it says (the command; a digest in the first mark), so that it i
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,16 @@ of somebody else's where ours would be.
 """
 
 COMMAND = "gitcoord hook"
-_OURS = re.compile(rf"{COMMAND}(?: --agent [\w:-]+)?(?: \|\| true| \|\| echo '[^']*')?")  # what else a person made of it is theirs
+_REFUSES = """said=$(%s) && [ -n "$said" ] && { echo "$said" >&2; exit 2; }; exit 0"""
+_OURS = re.compile(  # what else a person made of it is theirs
+    rf"{COMMAND}(?: --agent [\w:-]+)?(?: \|\| true| \|\| echo '[^']*')?"
+    rf"|{re.escape(_REFUSES).replace('%s', COMMAND + r' --agent [a-z]+')}"
+)
+
+
+def refusing(command: str) -> str:
+    """Return a command for a shell that ends with 2, and the answer among its errors, if that command answers anything."""
+    return _REFUSES % command
 
 
 class Edit(Protocol):
@@ -219,6 +229,38 @@ class Whole:
     def add(self, text: str) -> tuple[str, list[Path]]:
         """The file."""
         return f"{self.before}gitcoord file {_digest(self.text)}{self.after}\n{self.text}", []
+
+    def strip(self, text: str, made: Sequence[Path] | None) -> str:
+        """Nothing is left."""
+        return ""
+
+    def bare(self, text: str) -> bool:
+        """Nothing."""
+        return not text
+
+
+@dataclass(frozen=True)
+class WholeJson:
+    """A JSON file that is all ours. It can bear no mark, so it is known by what it says; `mark`: what it says in every version."""
+
+    value: Any
+    mark: str
+
+    @property
+    def _text(self) -> str:
+        return json.dumps(self.value, indent=2) + "\n"
+
+    def state(self, text: str) -> State:
+        """Whether it is as this version has it."""
+        if not text.strip():
+            return "absent"
+        if text.replace("\r\n", "\n") == self._text:
+            return "installed"
+        return "outdated" if self.mark in text else "foreign"
+
+    def add(self, text: str) -> tuple[str, list[Path]]:
+        """The file."""
+        return self._text, []
 
     def strip(self, text: str, made: Sequence[Path] | None) -> str:
         """Nothing is left."""

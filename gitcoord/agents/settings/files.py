@@ -106,6 +106,7 @@ class _Plan:
     now: bytes | None
     then: bytes | None
     record: _Record | None = None
+    runs: bool = False
 
 
 def _plan_install(agent: AgentFiles, target: SettingsFile, path: Path, place: SettingsPlace) -> _Plan:
@@ -129,10 +130,11 @@ def _plan_install(agent: AgentFiles, target: SettingsFile, path: Path, place: Se
             text = target.edit.strip(text, old.made if old else None)
             before = text.encode()
         new, made = target.edit.add(text)
-    folders = tuple(str(one) for one in reversed(path.parents) if not one.exists())
+    ours = _made_folders(place)
+    folders = tuple(str(one) for one in reversed(path.parents) if str(one) in ours or not one.exists())
     record = _Record(before, _digest(new.encode()), tuple(made), folders or (old.folders if old else ()))
     change: Change = "installed" if state == "absent" else "updated"
-    return _Plan(replace(placed, state="installed", change=change), now, new.encode(), record)
+    return _Plan(replace(placed, state="installed", change=change), now, new.encode(), record, target.runs)
 
 
 def _plan_uninstall(agent: AgentFiles, target: SettingsFile, path: Path, place: SettingsPlace) -> _Plan:
@@ -172,7 +174,7 @@ def _carry_out(plan: _Plan, place: SettingsPlace, *, dry: bool) -> Placed:
     with _explained(placed.path):
         if placed.change in {"installed", "updated"} and plan.then is not None and plan.record:
             _remember(placed.path, place, plan.record)  # before the file: without it the file could not be given back
-            _write(placed.path, plan.then)
+            _write(placed.path, plan.then, runs=plan.runs)
         elif placed.state in {"absent", "foreign"} and placed.note == "":
             if plan.now != plan.then:
                 _write(placed.path, plan.then)
@@ -235,13 +237,13 @@ def _text(data: bytes | None, path: Path) -> str:
         raise GitcoordError(f"{path} isn't UTF-8, so it is not touched", hint="save it as UTF-8, then run this again") from None
 
 
-def _write(path: Path, data: bytes | None) -> None:
-    """Writes it whole, with the mode that the file had. None: no file."""
+def _write(path: Path, data: bytes | None, *, runs: bool = False) -> None:
+    """Write it whole, with the mode that the file had. None: no file. `runs`: a new one is a program."""
     if data is None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(path, data, mode=0o666, keep_mode=True)
+    files.write(path, data, mode=0o777 if runs else 0o666, keep_mode=True)
 
 
 def _tidy(path: Path, record: _Record | None) -> None:
@@ -277,6 +279,12 @@ def _recall(path: Path, place: SettingsPlace) -> _Record | None:
     with contextlib.suppress(OSError):
         return files.read(_entry(path, place), _record)
     return None
+
+
+def _made_folders(place: SettingsPlace) -> frozenset[str]:
+    """Return the folders that were made for files of ours there, also those of other agents: they go with the last of these."""
+    records = (files.read(path, _record) for path in place.kept.glob("*.json"))
+    return frozenset(folder for record in records if record is not None for folder in record.folders)
 
 
 def _record(value: Any) -> _Record:

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from gitcoord.agents.settings.edits import COMMAND, Block, Edit, JsonHooks, Whole
+from gitcoord.agents.settings.edits import COMMAND, Block, Edit, JsonHooks, Whole, WholeJson, refusing
 from gitcoord.machine.agents import AGENTS
 
 Scope = Literal["project", "user"]
@@ -37,7 +37,8 @@ _EXACT = frozenset({"board"})  # it can write a file: only without options
 @dataclass(frozen=True)
 class SettingsFile:
     """One file: what is done to it, and where it lies from the project's root and from the user's home. `moved`: the variable that
-    names another folder than `home`'s first part; "" there is none. `whole`: the file has no other use than ours.
+    names another folder than `home`'s first part; "" there is none. `whole`: the file has no other use than ours. `runs`: it is a
+    program.
     """
 
     edit: Edit
@@ -45,6 +46,7 @@ class SettingsFile:
     home: str = ""
     moved: str = ""
     whole: bool = False
+    runs: bool = False
 
     def path(self, scope: Scope, root: Path, home: Path, environ: Mapping[str, str]) -> Path | None:
         """Where the file lies; None where this agent has none of that kind."""
@@ -70,12 +72,15 @@ class AgentFiles:
         return AGENTS[self.name].title
 
 
-def _grouped(matchers: Mapping[str, str], *, unit: int = 1, root: str = "hooks", **more: str) -> tuple[Any, ...]:
-    """Claude Code's form: a list of groups for each event, each with a matcher and its handlers."""
+def _grouped(
+    matchers: Mapping[str, str], *, unit: int = 1, root: tuple[str, ...] = ("hooks",), agent: str = "", **more: str
+) -> tuple[Any, ...]:
+    """Claude Code's form: a list of groups for each event, each with a matcher and its handlers. `agent`: named in the command."""
     found = []
+    command = f"{COMMAND} --agent {agent}" if agent else COMMAND
     for event, matcher in matchers.items():
-        handler = {"type": "command", **more, "command": COMMAND, "timeout": _SECONDS.get(event, _STEP) * unit}
-        found.append(((root, event), {**({"matcher": matcher} if matcher else {}), "hooks": [handler]}))
+        handler = {"type": "command", **more, "command": command, "timeout": _SECONDS.get(event, _STEP) * unit}
+        found.append(((*root, event), {**({"matcher": matcher} if matcher else {}), "hooks": [handler]}))
     return tuple(found)
 
 
@@ -131,10 +136,69 @@ def _cursor() -> JsonHooks:
     return JsonHooks(entries, members=((("version",), 1),))
 
 
-def _gemini() -> JsonHooks:
+def _gemini(agent: str = "") -> JsonHooks:
     tools = "write_file|replace"
     events = {"SessionStart": "", "BeforeAgent": "", "BeforeTool": tools, "AfterTool": tools, "AfterAgent": "", "SessionEnd": ""}
-    return JsonHooks(_grouped(events, unit=1000, name="gitcoord"))
+    return JsonHooks(_grouped(events, unit=1000, agent=agent, name="gitcoord"))
+
+
+def _qwen() -> JsonHooks:
+    """Milliseconds, as 0.15 to 0.26 count; a later version that counts seconds is kept from waiting for long by the hook itself."""
+    edits = "edit|write_file|replace|notebook_edit"
+    matchers = {**_claude_events(""), "PreToolUse": edits, "PostToolUse": f"{edits}|run_shell_command"}
+    return JsonHooks(_grouped(matchers, unit=1000, agent="qwen", name="gitcoord"))
+
+
+def _droid() -> JsonHooks:
+    """The events stand at the top of its file."""
+    edits = "Create|Edit|ApplyPatch"
+    matchers = {**_claude_events(""), "PreToolUse": edits, "PostToolUse": f"{edits}|Execute"}
+    return JsonHooks(_grouped(matchers, root=(), agent="droid"))
+
+
+def _kiro() -> WholeJson:
+    hook = {
+        "name": "gitcoord",
+        "trigger": "PreToolUse",
+        "matcher": "fs_write|str_replace|write",
+        "action": {"type": "command", "command": refusing(f"{COMMAND} --agent kiro")},
+        "timeout": _STEP,
+        "enabled": True,
+    }
+    return WholeJson({"version": "v1", "hooks": [hook]}, COMMAND)
+
+
+def _goose() -> tuple[SettingsFile, ...]:
+    """A plugin: what it is called, and its one hook."""
+    called = {"name": "gitcoord", "version": "1.0.0", "description": "Keeps a session from what another one holds."}
+    hooks = JsonHooks(_grouped({"PreToolUse": "developer__write|developer__edit|developer__text_editor"}, agent="goose"))
+    folder = ".agents/plugins/gitcoord"
+    return (
+        SettingsFile(WholeJson(called, '"gitcoord"'), f"{folder}/plugin.json", f"{folder}/plugin.json", whole=True),
+        SettingsFile(hooks, f"{folder}/hooks/hooks.json", f"{folder}/hooks/hooks.json", whole=True),
+    )
+
+
+_CLINE = """# Tells gitcoord of a step of a Cline task, and passes on what it answers. A missing gitcoord changes nothing.
+# In: gitcoord hooks install --agent cline. Out: gitcoord hooks uninstall --agent cline.
+said=$(gitcoord hook --agent cline 2>/dev/null) || said=
+echo "${said:-{\\"cancel\\": false\\}}"
+"""
+
+
+def _cline() -> tuple[SettingsFile, ...]:
+    """A program for each event, called like it."""
+    events = ("TaskStart", "TaskResume", "UserPromptSubmit", "PreToolUse", "PostToolUse", "TaskComplete", "TaskCancel")
+    edit = Whole(_CLINE, "#!/bin/sh\n# ")
+    return tuple(
+        SettingsFile(edit, f".clinerules/hooks/{event}", f"Documents/Cline/Hooks/{event}", whole=True, runs=True)
+        for event in events
+    )
+
+
+def _windsurf() -> JsonHooks:
+    command = refusing(f"{COMMAND} --agent windsurf")
+    return JsonHooks(((("hooks", "pre_write_code"), {"command": command, "show_output": True}),))
 
 
 def _antigravity() -> JsonHooks:
@@ -177,6 +241,14 @@ def agents() -> dict[str, AgentFiles]:
         ),
         _agent("cursor", _cursor(), ".cursor/hooks.json"),
         _agent("gemini", _gemini(), ".gemini/settings.json"),
+        _agent("qwen", _qwen(), ".qwen/settings.json"),
+        _agent("tabnine", _gemini("tabnine"), ".tabnine/agent/settings.json"),
+        _agent("droid", _droid(), ".factory/hooks.json"),
+        _agent("vscode", _copilot(), ".github/hooks/gitcoord.json", ".copilot/hooks/gitcoord.json", whole=True),
+        _agent("kiro", _kiro(), ".kiro/hooks/gitcoord.json", whole=True),
+        _agent("windsurf", _windsurf(), ".windsurf/hooks.json", ".codeium/windsurf/hooks.json"),
+        AgentFiles("goose", _goose()),
+        AgentFiles("cline", _cline(), "switch hooks on in Cline's settings, and these in its tab of hooks"),
         _agent("antigravity", _antigravity(), ".agents/hooks.json", ".gemini/config/hooks.json"),
         _agent(
             "opencode", Whole(packaged("opencode.js")),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
+from gitcoord.agents.hook import unknown
 from gitcoord.connection.connect import Connection
+from gitcoord.core.names import show
 from gitcoord.machine import agents, processes
 from gitcoord.setup.checks.finding import Finding
 
@@ -16,6 +18,13 @@ def look(found: Connection) -> Iterator[Finding]:
     """Yield what is to be known of each agent that is found; changes nothing."""
     environ = found.repo.environ
     used = agents.find(environ, found.repo.work_tree, environ.get("HOME", ""))
+    for event, *names in unknown.take(environ):
+        yield Finding(
+            "warning",
+            f"a program calls gitcoord hook in a form that isn't known (event {show(event, 40) or 'without a name'}, fields "
+            f"{show(', '.join(names), 300)}): it is neither registered nor guarded",
+            "gitcoord hooks install --agent NAME, if it is one of those; any other: docs/agents.md, the generic form",
+        )
     if "claude" in used:
         yield Finding(
             "ok",
