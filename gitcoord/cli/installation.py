@@ -20,13 +20,20 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 
 
-def asked_for(*, guard: bool = False, trailers: bool = False, shared: bool = False, agent: list[str] | None = None) -> Wanted:
+def asked_for(
+    *,
+    guard: bool = False,
+    trailers: bool = False,
+    shared: bool = False,
+    agent: list[str] | None = None,
+    workflow: bool = False,
+) -> Wanted:
     """Return what the command line asks for, as the installation takes it."""
     named = (
         tuple(one.name for one in agent_options.chosen([name for name in agent if name != "none"])) if agent is not None else None
     )
     start = os.path.abspath(options.path or ".")
-    return Wanted(start, os.environ, own_program(), guard=guard, trailers=trailers, shared=shared, agents=named)
+    return Wanted(start, os.environ, own_program(), guard=guard, trailers=trailers, shared=shared, agents=named, workflow=workflow)
 
 
 def agree(lines: Sequence[InstallLine], word: str, *, yes: bool, dry_run: bool) -> bool:

@@ -27,11 +27,14 @@ def install(
     trailers: Trailers = False,
     shared: Shared = False,
     agent: Agents = None,
+    workflow: Annotated[
+        bool, typer.Option("--workflow", help="Also a workflow file for GitHub that adopts what cloud agents' branches carry.")
+    ] = False,
 ) -> None:
     """Set all up in this clone: the branch, git's and agents' hooks. Shows first what it would do, and asks. Safe to run again."""
     from gitcoord.setup.doctor import examine
 
-    wanted = asked_for(guard=guard, trailers=trailers, shared=shared, agent=agent)
+    wanted = asked_for(guard=guard, trailers=trailers, shared=shared, agent=agent, workflow=workflow)
     steps = installation.steps(wanted)
     there = installation.found(wanted)
     lines = installation.plan(steps)
