@@ -123,9 +123,12 @@ AGENTS = {
         Agent("generic", "", "agent", OWN_VARIABLE),
         Agent("aider", "aider"),
         Agent("agents-md", "AGENTS.md"),
+        Agent("skill", "the skill in .agents/skills"),
     )
 }  # fmt: skip
-"""Every agent, by its name. `generic`: any program that speaks gitcoord's own form; `agents-md`: any agent that reads that file."""
+"""Every agent, by its name. `generic`: any program that speaks gitcoord's own form; `agents-md`, `skill`: any agent that reads
+these.
+"""
 
 _BY_RANK = sorted(AGENTS.values(), key=lambda agent: agent.rank)
 

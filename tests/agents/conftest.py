@@ -61,13 +61,13 @@ class Day:
         """A file that nobody holds."""
         return self.seat.path / "src/other.py"
 
-    def player(self, name: str, seat: Seat | None = None) -> Player:
+    def player(self, name: str, seat: Seat | None = None, *, hooked: bool = True) -> Player:
         """The program of that name in the agent's clone, with its hooks installed; skips where npm could not install it."""
         start = PROGRAMS[name].found(self.packages)
         if not start:
             pytest.skip(f"{PROGRAMS[name].package} is not installed")
         player = Player(PROGRAMS[name], start, seat or self.seat, self.home / name, self.model)
-        if name in agents():
+        if hooked and name in agents():
             files.install(agents()[name], files.SettingsPlace("project", player.home, player.env, player.seat.path))
         return player
 

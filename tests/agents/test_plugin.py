@@ -63,6 +63,21 @@ def test_hooks_use_only_what_every_agent_reads() -> None:
     assert record["hooks"]["SessionEnd"][0]["hooks"][0]["timeout"] <= 3  # Codex allows no more
 
 
+def test_as_an_agent_plugin_the_repository_has_the_same_parts() -> None:
+    """A client of that standard reads hooks only where they are its own (Copilot CLI, VS Code). Where its manifest lies in the
+    folder of the others' plugin, Codex passes over that one's hooks.
+    """
+    assert not (PLUGIN / "plugin.json").exists()
+    own = _json(TOP / "plugin.json")
+    assert own.pop("$schema") == "https://agent-plugins.org/schemas/1.0.0/plugin.schema.json"
+    assert own == _json(PLUGIN / ".claude-plugin" / "plugin.json")
+    servers = _json(TOP / "mcp.json")["mcpServers"]
+    assert {name: {**one, "type": "stdio"} for name, one in _json(PLUGIN / ".mcp.json")["mcpServers"].items()} == servers
+    assert (TOP / "com.github.copilot" / "hooks" / "hooks.json").resolve() == PLUGIN / "hooks" / "hooks.json"
+    assert (TOP / "skills" / "gitcoord" / "SKILL.md").resolve() == SKILL
+    assert (TOP / ".agents" / "skills" / "gitcoord" / "SKILL.md").resolve() == SKILL
+
+
 def test_everything_is_called_by_its_name_on_the_path() -> None:
     servers = _json(PLUGIN / ".mcp.json")["mcpServers"]
     assert {name: (one["command"], one["args"]) for name, one in servers.items()} == {"gitcoord": ("gitcoord", ["mcp"])}

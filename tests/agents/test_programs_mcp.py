@@ -12,6 +12,8 @@ from model_server import WAIT, Call, Turn
 if TYPE_CHECKING:
     from conftest import Day
 
+TOP = Path(__file__).parents[2]
+
 
 def test_codexs_tool_and_hooks_act_as_one_session(day: Day) -> None:
     player = day.player("codex")
@@ -29,6 +31,18 @@ def test_codexs_tool_and_hooks_act_as_one_session(day: Day) -> None:
     assert len(day.sessions()) == 1, player.log
     assert day.free.read_text() == "changed\n", player.log
     assert '"outcome":"held"' in day.model.shown("work")[-1], player.log
+
+
+def test_copilots_plugin_has_its_hooks_its_skill_and_its_tool(day: Day) -> None:
+    """As an Agent Plugin: the repository itself."""
+    player = day.player("copilot", hooked=False)
+    player.do("plugin", "install", str(TOP))
+    mark = day.model.play("work", Call("gitcoord-claim", {"resources": ["src/other.py"]}), "Done.")
+    player.run(f"{mark} work")
+    [mine] = day.sessions()
+    assert day.model.times("work", f"You are session {mine}") == [1, 1], player.log
+    assert day.model.times("work", "Work beside other coding sessions")[0], player.log
+    assert day.holders() == {"src/api.py": "ben", "src/other.py": mine}, player.log
 
 
 def test_copilots_tool_acts_in_the_project_not_in_the_plugins_folder(day: Day, tmp_path: Path) -> None:

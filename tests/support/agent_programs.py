@@ -88,6 +88,14 @@ class Player:
             **self.seat.env, "PATH": path, "HOME": str(self.home), **folders, **_SEALED, **self.program.variables(self.model.url)
         }  # fmt: skip
 
+    def do(self, *words: str) -> None:
+        """Runs the program for something that isn't a prompt."""
+        done = subprocess.run(
+            [*self.start, *words], cwd=self.seat.path, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=WITHIN, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done
+
     def run(self, prompt: str, *more: str, cwd: Path | None = None) -> str:
         """Plays one prompt to its end; what the program printed."""
         where = cwd or self.seat.path

@@ -219,8 +219,15 @@ def _rules() -> tuple[tuple[tuple[str, str], str], ...]:
 
 
 def packaged(name: str) -> str:
-    """The text of a file that comes with the program."""
+    """Return the text of a file that comes with the program."""
     return (resources.files("gitcoord.agents.settings") / name).read_text(encoding="utf-8")
+
+
+def _skill() -> Whole:
+    """The plugin's skill, with our mark as a comment in its head."""
+    there = resources.files("gitcoord.agents.settings") / "SKILL.md"
+    path = there if there.is_file() else Path(__file__).parents[3] / "plugin/skills/gitcoord/SKILL.md"  # an editable installation
+    return Whole(path.read_text(encoding="utf-8").removeprefix("---\n"), "---\n# ")
 
 
 def agents() -> dict[str, AgentFiles]:
@@ -262,6 +269,7 @@ def agents() -> dict[str, AgentFiles]:
             ),
         ),
         AgentFiles("agents-md", (SettingsFile(Block(block), "AGENTS.md"),)),
+        _agent("skill", _skill(), ".agents/skills/gitcoord/SKILL.md", whole=True),
     )  # fmt: skip
     return {one.name: one for one in found}
 
