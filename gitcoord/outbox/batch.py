@@ -246,12 +246,20 @@ class Batch:
 
     def _note_rule(self, batch: Sequence[Command], outcomes: Mapping[str, Outcome]) -> None:
         """Note whether the remote takes what is pushed. A start that it refuses says that it takes nothing: there is nothing in a
-        start that it could mind. What it refuses else may be the one thing that it minds.
+        start that it could mind. What it refuses else may be the one thing that it minds. What was carried was pushed by another.
         """
-        if any(isinstance(outcome, Done) and outcome.event is not None for outcome in outcomes.values()):
+        done = [outcome.event for outcome in outcomes.values() if isinstance(outcome, Done)]
+        if any(event is not None and event.carried is None for event in done):
             self.outbox.forget_refusal()
             return
+        refused = [command for command in batch if isinstance(outcomes.get(command.handle), Refused)]
         local = self.outbox.local_sessions()
+        if refused:  # also where this outbox has forgotten that they are carried
+            sessions = self.log.view().state.sessions
+            lost = {one.session for one in refused if (known := sessions.get(one.session)) is not None and known.carried}
+            for session in lost - local:
+                self.outbox.note_local(session)
+            local |= lost
         for command in batch:
             outcome = outcomes.get(command.handle)
             if isinstance(outcome, Refused) and (isinstance(command, StartSession) or command.session in local):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -159,3 +160,16 @@ def test_nothing_may_be_pushed_and_the_network_is_cut_it_waits_for_who_pushes_th
     assert again.ok("sync")["unsent"] == 0
     assert ada.ok("inbox")["messages"] == []
     assert ada.ok("verify")["problems"] == []
+
+
+def test_what_another_has_adopted_does_not_say_that_the_remote_takes_a_push(ada: Seat, cloud: Seat) -> None:
+    name = cloud.ok("start")["session_id"]
+    ada.ok("sync")
+    cloud.run("sync")  # it asks anew, and its start is there: pushed by another
+    for place in sorted(cloud.outbox.rglob("state.json")):
+        assert "refused_since" in place.read_text()
+    shutil.rmtree(cloud.outbox)  # a new machine, with nothing but the clone
+    said = cloud.run("send", "ada", "still here", "--json")
+    assert (said.code, said.json["state"]) == (0, "queued")
+    assert ada.ok("sync")["adopted"] == 1
+    assert [(one["from"], one["subject"]) for one in ada.ok("inbox")["messages"]] == [(name, "still here")]
