@@ -88,7 +88,8 @@ def _attend(coordinator: Coordinator, repo: Repository, settings: Settings, seat
     known = view.state.sessions.get(seat.binding.session)
     if known is not None and known.live and known.run_id != seat.binding.run_id:
         return  # it goes on elsewhere
-    if known is None or not known.live:
+    local = seat.binding.session in coordinator.parts.outbox.local_sessions()
+    if (known is None and not local) or (known is not None and not known.live):
         if known is not None:
             seat.mailbox.remove()
         return
@@ -102,7 +103,8 @@ def _attend(coordinator: Coordinator, repo: Repository, settings: Settings, seat
             seat.mailbox.tell(text)
             told.append(text)
     seat.mailbox.set_claims(on=settings.autoclaim)
-    if seat.mailbox.edits() or seat.mailbox.claimed():
+    # A session that may not push can hold nothing, or asks for it by a commit on its branch, which nobody makes behind its back.
+    if not local and (seat.mailbox.edits() or seat.mailbox.claimed()):
         there = repo if tree == repo.work_tree else Repository.find(tree, repo.environ)
         told += _claim(coordinator, there, seat)
     _tell(coordinator, seat, told)

@@ -73,7 +73,7 @@ class Unread:
         session = self.acting.session
         known = view.state.sessions.get(session)
         if session in self.parts.outbox.local_sessions():
-            return self._look_only(view.state, peek=peek, limit=limit, sender=sender, kind=kind, thread=thread)
+            return self._look_only(view.state, in_hand, peek=peek, limit=limit, sender=sender, kind=kind, thread=thread)
         if known is None:
             if (
                 session and view.read_at is None and not self.acting.actor.cached
@@ -110,14 +110,22 @@ class Unread:
         return TakenMail(found, frozenset(again) & {one.id for one in found}, max(0, len(unread) + len(again) - len(found)))
 
     def _look_only(
-        self, state: State, *, peek: bool, limit: int, sender: str | None, kind: str | None, thread: str | None
+        self,
+        state: State,
+        in_hand: frozenset[str],
+        *,
+        peek: bool,
+        limit: int,
+        sender: str | None,
+        kind: str | None,
+        thread: str | None,
     ) -> TakenMail:
         """Return what is unread of a session that can take nothing; unless it peeks, only what this machine hasn't shown it."""
         session, now = self.acting.session, self.parts.now()
         start = self.parts.outbox.start_of(session)
         found = _for_local(state, start, now) if start is not None and session not in state.sessions else []
         found = found or inbox.unread(state, session, now)
-        shown = set() if peek else self.parts.outbox.shown(session)
+        shown = set() if peek else self.parts.outbox.shown(session) | in_hand
         unread = [one for one in inbox.matching(found, sender, kind, thread) if one.id not in shown]
         return TakenMail(unread[:limit], more=max(0, len(unread) - limit))
 

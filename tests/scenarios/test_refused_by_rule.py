@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,25 @@ def test_a_network_that_is_away_is_no_rule(pair: tuple[Seat, Seat], file_remote:
     assert (ran.code, ran.json["state"]) == (0, "queued")
     assert "nobody sees" not in ran.err
     assert cloud.ok("sync")["unsent"] == 0
+
+
+def test_an_agent_that_nobody_sees_hears_by_its_hooks_once(refused: tuple[Seat, Seat, Path]) -> None:
+    ada, cloud, hook = refused
+    agent = "11111111-2222-3333-4444-555555555555"
+    seat = replace(cloud, extra={"CLAUDECODE": "1", "CLAUDE_CODE_SESSION_ID": agent})
+
+    def call(event: str, **more: str) -> str:
+        payload = {"hook_event_name": event, "session_id": agent, "cwd": str(seat.path), "transcript_path": "/x", **more}
+        ran = seat.run("hook", "--agent", "claude", stdin=json.dumps(payload))
+        assert ran.code == 0
+        return ran.out
+
+    assert "nobody sees it" in call("SessionStart", source="startup")
+    hook.rename(hook.with_name("put-away"))
+    ada.ok("send", "broadcast", "the tests are red", "--type", "alert")
+    hook.with_name("put-away").rename(hook)
+    seat.run("sync", "--if-due")
+    told = [call("UserPromptSubmit", prompt="go on") for _ in range(2)]
+    assert ["the tests are red" in one for one in told] == [True, False]
+    seat.run("sync", "--if-due")
+    assert "the tests are red" not in call("UserPromptSubmit", prompt="go on")
