@@ -17,7 +17,7 @@ _REPO = re.compile(r"(?!.*\.(?:claim|d|lock)$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}
 
 _RELAY = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
-KEYS = ("remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersist", "guard", "autoclaim", "relay")
+KEYS = ("remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersist", "guard", "autoclaim", "pull", "relay")
 """The settings of a clone or user, each `gitcoord.<key>` in git's configuration."""
 
 
@@ -26,8 +26,9 @@ class Settings:
     """Per clone or user. `remote`: a remote's name, `.` for none, "" to find out; `hub`: the URL of a repository where several
     projects coordinate, "" for none; `repo`: what this project is called there, "" to find out; `deadline` in seconds;
     `sshpersist`: seconds that an ssh connection stays open for the next command, 0 for not at all; `guard`: warn, ask, block, off,
-    or "" for what all share; `autoclaim`: whether what an agent edits is claimed for it; `relay`: the name of a relay that the
-    hooks' background work lets go once, "" for none.
+    or "" for what all share; `autoclaim`: whether what an agent edits is claimed for it; `pull`: whether an agent that stops is
+    told of a task that is ready; `relay`: the name of a relay that the hooks' background work lets go once, "" for
+    none.
     """
 
     remote: str = ""
@@ -38,6 +39,7 @@ class Settings:
     sshpersist: int = 0
     guard: str = ""
     autoclaim: bool = False
+    pull: bool = False
     relay: str = ""
     hub: str = ""
     repo: str = ""
@@ -70,6 +72,9 @@ class Settings:
         autoclaim = values.get("autoclaim", "false").lower()
         if autoclaim not in {"true", "false"}:
             raise BadInput(f"gitcoord.autoclaim {autoclaim!r} is not true or false", hint="gitcoord config autoclaim true")
+        pull = values.get("pull", "false").lower()
+        if pull not in {"true", "false"}:
+            raise BadInput(f"gitcoord.pull {pull!r} is not true or false", hint="gitcoord config pull true")
         desk = environ.get("GITCOORD_DESK") or values.get("desk", cls.desk)
         if desk not in {"machine", "clone"} and not os.path.isabs(os.path.expanduser(desk)):
             raise BadInput(
@@ -92,6 +97,7 @@ class Settings:
             sshpersist=int(persist),
             guard=guard,
             autoclaim=autoclaim == "true",
+            pull=pull == "true",
             remote=values.get("remote", cls.remote),
             branch=branch,
             desk=desk,

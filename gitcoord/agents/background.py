@@ -103,6 +103,7 @@ def _attend(coordinator: Coordinator, repo: Repository, settings: Settings, seat
             seat.mailbox.tell(text)
             told.append(text)
     seat.mailbox.set_claims(on=settings.autoclaim)
+    seat.mailbox.set_ready(_ready(coordinator) if settings.pull and not local else 0)
     # A session that may not push can hold nothing, or asks for it by a commit on its branch, which nobody makes behind its back.
     if not local and (seat.mailbox.edits() or seat.mailbox.claimed()):
         there = repo if tree == repo.work_tree else Repository.find(tree, repo.environ)
@@ -133,6 +134,15 @@ def _tell(coordinator: Coordinator, seat: Seat, told: Sequence[str]) -> None:
     )  # fmt: skip
     if any(news.counts.values()) or told or news.lines:
         seat.mailbox.put_news(told, news.lines, {"seq": news.seen.seq, "run_id": news.seen.run_id})
+
+
+def _ready(coordinator: Coordinator) -> int:
+    """Return the number of the task that the session could take next; 0 for none, and while it works on one."""
+    state = coordinator.log.view().state
+    if not state.rules.tasks.open:
+        return 0
+    standing = next(coordinator.tasks.look(state).in_turn(), None)
+    return 0 if standing is None or (standing.mine and not standing.offered) else standing.task.seq
 
 
 def _seen(mailbox: Mailbox, binding: Binding) -> BriefedUpTo:

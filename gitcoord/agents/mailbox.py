@@ -7,6 +7,7 @@
     seen.json       up to which event it was told
     <digest>.edit   a file that it edits and that nobody has claimed yet
     claimed.json    what was claimed by itself for its edits
+    ready.json      the number of a task that is ready for it
     <digest>.told   something that is said only once
 
 Each message is shown by exactly one hook: whose rename comes first. One that was taken and that nobody showed comes again, flagged,
@@ -234,6 +235,20 @@ class Mailbox:
             return {entry: commit for entry, commit in {**(known or {}), **new}.items() if entry not in gone}
 
         files.update(self.folder / "claimed.json", _claimed, merge)
+
+    # --- what it could do next -------------------------------------------------------------------------------------------
+
+    def set_ready(self, task: int) -> None:
+        """Notes the number of a task that is ready for the agent; 0 for none."""
+        path = self.folder / "ready.json"
+        if task and task != self.ready():
+            files.write_json(path, task)
+        elif not task:
+            path.unlink(missing_ok=True)
+
+    def ready(self) -> int:
+        """Return the number of a task that is ready for the agent; 0 where none is known."""
+        return files.read(self.folder / "ready.json", int) or 0
 
     # --- what is said once -----------------------------------------------------------------------------------------------
 

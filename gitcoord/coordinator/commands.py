@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 
 _TOOLS = {
     "claim.acquire": "claim", "claim.renew": "claim", "claim.request": "ask", "claim.respond": "send", "message.take": "inbox",
-    "handoff.take": "handoff", "session.supersede": "handoff", "session.start": "heartbeat",
+    "handoff.take": "handoff", "session.supersede": "handoff", "session.start": "heartbeat", "task.next": "next",
 }  # fmt: skip
 """The tools of our server for agents that do what a command in a sandbox can't."""
 REFUSED = "nobody sees it: the remote refuses it"

@@ -89,11 +89,13 @@ class Tasks:
         over = sorted(state.tasks.closed(), key=lambda one: (one.done_at is None, one.done_at, one.seq), reverse=True)
         return found + [Entry(one, None) for one in over if closed]
 
-    def find(self, named: str) -> tuple[Task, Standing | None, tuple[Task, ...]]:
+    def find(self, named: str, *, fresh: bool | None = None) -> tuple[Task, Standing | None, tuple[Task, ...]]:
         """Return the task of that number, key or id, how it stands (None: it is closed), and the tasks that it needs. Raises
         BadInput.
+
+        - `fresh`: False goes by the view that was read last.
         """
-        state = self.branch.view().state
+        state = self.branch.view(fresh=fresh).state
         task = readiness.find(state, named)
         if task is None:
             raise readiness.missing(state, named)
@@ -165,10 +167,10 @@ class Tasks:
     def peek(self, *, role: str = "", files: bool = True) -> Standing:
         """Return the task that would be taken next. Raises NothingReady."""
         look = self.look(self.branch.view().state, role=role, files=files)
-        ready = look.ready()
-        if not ready:
+        standing = next(look.in_turn(), None)
+        if standing is None:
             raise next_task.nothing(look)
-        return ready[0]
+        return standing
 
     def next(
         self,
@@ -203,7 +205,7 @@ class Tasks:
         watcher = Watcher(self.parts.log, self.parts.outbox, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
         for now in watcher.views(view, end - self.parts.submitter.clock()):
             self.branch.remember(now)
-            if not self.look(now.state, role=role, files=files).ready():
+            if next(self.look(now.state, role=role, files=files).in_turn(), None) is None:
                 continue
             try:
                 return self._take(op, asked)

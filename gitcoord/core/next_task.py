@@ -5,6 +5,7 @@ It is decided on the tip, so of all that ask at the same time each gets another 
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gitcoord.core import claims, clocks, handover, names
@@ -42,7 +43,7 @@ def decide_next(state: State, command: TakeNext, clock: Clock) -> Event | None:
     clocks.trust(state, clock)
     look = Look(state, me, clocks.date_of(state, clock), role=command.role, files=command.files)
     passed: list[tuple[Standing, GitcoordError]] = []
-    for standing in look.ready()[:_TRIED]:
+    for standing in islice(look.in_turn(), _TRIED):
         try:
             return _taken(state, command, standing, clock)
         except Held as error:  # by the grace of a lease that is over, or by a line that others stand in

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitcoord.core import addresses, handoffs, leases, names, queue
 from gitcoord.core.names import Resource
@@ -62,7 +62,22 @@ class Survey:
 
     def blocked_by(self, task: Outline) -> tuple[int, ...]:
         """Return the open tasks that must be done before it, each once: needs first, then its own parts."""
-        return tuple(dict.fromkeys((*self._needs(task), *sorted(self._parts.get(task.seq, ())))))
+        return self._blocked.get(task.seq, ())
+
+    @cached_property
+    def _blocked(self) -> dict[int, tuple[int, ...]]:
+        """Return what each task waits for that waits for anything."""
+        found = {}
+        for seq, task in self.tasks.items():
+            if task.needs or task.parent is not None or seq in self._parts:
+                first = dict.fromkeys((*self._needs(task), *sorted(self._parts.get(seq, ()))))
+                if first:
+                    found[seq] = tuple(first)
+        return found
+
+    def unblocked(self) -> list[Outline]:
+        """Return the open tasks that wait for no other one."""
+        return [task for seq, task in self.tasks.items() if seq not in self._blocked]
 
     def _needs(self, task: Outline) -> Iterator[int]:
         seen = set()
@@ -76,10 +91,9 @@ class Survey:
     def waiting_for(self) -> dict[int, list[int]]:
         """Return, for each task that others wait for, the numbers of those that wait for it and nothing between."""
         found: dict[int, list[int]] = {}
-        for seq, task in self.tasks.items():
-            if task.needs or task.parts or task.parent is not None:
-                for other in self.blocked_by(task):
-                    found.setdefault(other, []).append(seq)
+        for seq, others in self._blocked.items():
+            for other in others:
+                found.setdefault(other, []).append(seq)
         return found
 
     def waiters(self, seq: int) -> int:
@@ -123,6 +137,14 @@ class Survey:
                     todo.append((seq, True))
                     todo += [(other, False) for other in self.blocked_by(self.tasks[seq])]
         return ()
+
+    def ordered(self, tasks: Iterable[Outline]) -> Iterator[Outline]:
+        """Yield those tasks in the order of their ranks. How many wait for one is counted only of those that are asked for."""
+        groups: dict[int, list[Outline]] = {}
+        for task in tasks:
+            groups.setdefault(task.priority, []).append(task)
+        for _, group in sorted(groups.items()):
+            yield from sorted(group, key=self.rank)
 
     def rank(self, task: Outline) -> tuple[int, int, int]:
         """Return by what tasks are ordered: the most urgent first, then the one for which most wait, then the oldest."""
@@ -261,25 +283,34 @@ class Look:
             handoff, self.is_for_me(task.to), tuple(files.values()), tuple(dict.fromkeys(first)),
         )  # fmt: skip
 
-    def unblocked(self) -> list[Outline]:
-        """Return the open tasks that wait for no other one."""
-        return [task for task in self.survey.tasks.values() if not self.survey.blocked_by(task)]
-
     def standings(self) -> list[Standing]:
         """Return the tasks that wait for no other one, as they stand: those that can be taken first, in the order in which they
         are taken.
         """
-        found = [self.standing(task) for task in self.unblocked()]
-        ready = [one for one in found if one.ready]
-        others = [one for one in found if not one.ready]
-        return sorted(ready, key=self._order) + sorted(others, key=lambda one: self.survey.rank(one.task))
+        ready = list(self.in_turn())
+        taken = {one.task.seq for one in ready}
+        others = [one for one in self.survey.unblocked() if one.seq not in taken]
+        return ready + [self.standing(task) for task in self.survey.ordered(others)]
 
     def ready(self) -> list[Standing]:
-        """Return what the session can work on now, the next one first: what it holds, what is offered to it, then by rank."""
-        return [one for one in self.standings() if one.ready]
+        """Return what the session can work on now, the next one first."""
+        return list(self.in_turn())
 
-    def _order(self, one: Standing) -> tuple[bool, bool, tuple[int, int, int]]:
-        return (not (one.mine and not one.offered), not one.offered, self.survey.rank(one.task))
+    def in_turn(self) -> Iterator[Standing]:
+        """Yield what the session can work on now, the next one first: what it holds, what is offered to it, then by rank. Who asks
+        for the first one does not pay for the others.
+        """
+        tasks = self.survey.tasks
+        near = {seq for seq, one in self.held.items() if one.claimed_by == self._name} | self._handed.keys()
+        first = [self.standing(tasks[seq]) for seq in near if seq in tasks]
+        first = [one for one in first if one.ready and (one.mine or one.offered)]
+        yield from sorted(first, key=lambda one: (one.offered, self.survey.rank(one.task)))
+        taken = {one.task.seq for one in first}
+        for task in self.survey.ordered(self.survey.unblocked()):
+            if task.seq not in taken:
+                standing = self.standing(task)
+                if standing.ready:
+                    yield standing
 
 
 # --- one task ------------------------------------------------------------------------------------------------------------
@@ -373,14 +404,48 @@ def summary(plan: Plan) -> Summary:
         blocked, rows = json.loads(noted)
         return Summary(blocked, tuple(as_outline(row) for row in rows))
     survey = Survey(plan.open())
-    free = [task for task in survey.tasks.values() if not survey.blocked_by(task)]
-    free.sort(key=survey.rank)
-    found = Summary(len(survey.tasks) - len(free), tuple(free[:_FIRST]))
+    free = survey.unblocked()
+    found = Summary(len(survey.tasks) - len(free), tuple(islice(survey.ordered(free), _FIRST)))
     plan.note(json.dumps([found.blocked, found.first]))
     return found
 
 
-def as_outline(row: list[object]) -> Outline:
+def as_outline(row: list[Any]) -> Outline:
     """Return the outline that was noted as a list of JSON. Raises ValueError, TypeError."""
-    made = Outline(*row)  # type: ignore[arg-type]  # noted by this program, and checked by its length here
-    return made._replace(needs=tuple(made.needs), files=tuple(made.files), phases=tuple(made.phases))
+    seq, title, priority, needs, files, to, phase, phases, parent, parts, key, id_ = row
+    return Outline(seq, title, priority, tuple(needs), tuple(files), to, phase, tuple(phases), parent, parts, key, id_)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All tasks at a glance. `ready` counts also what only waits for a file; `work`: the tasks in work, each with its lease;
+    `first`: those that are ready and come first.
+    """
+
+    done: int
+    total: int
+    ready: int
+    blocked: int
+    work: tuple[tuple[Task, Claim], ...]
+    first: tuple[Outline, ...]
+
+    def words(self) -> str:
+        """Return the sums in a line."""
+        sums = f"{self.done} of {self.total} done"
+        return f"{sums} · {len(self.work)} in work · {self.ready} ready · {self.blocked} blocked"
+
+
+def overview(state: State, now: datetime) -> Overview:
+    """Return the tasks at a glance. What is read of them: those in work, and what the summary has of the others."""
+    counts = state.rules.tasks
+    held = {seq: one for one in leases.live(state, now) if (seq := number(one.resource)) is not None}
+    if not counts.open:
+        return Overview(counts.done, counts.added - counts.dropped, 0, 0, (), ())
+    work = sorted((task for task in state.tasks.some(held) if task.is_open), key=lambda one: one.seq)
+    found = summary(state.tasks)
+    blocked = found.blocked - sum(is_blocked(state.tasks, task) for task in work)
+    taken = {task.seq for task in work}
+    return Overview(
+        counts.done, counts.added - counts.dropped, max(0, counts.open - len(work) - blocked), max(0, blocked),
+        tuple((task, held[task.seq]) for task in work), tuple(one for one in found.first if one.seq not in taken),
+    )  # fmt: skip

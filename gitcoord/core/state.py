@@ -310,11 +310,12 @@ class Backlog(Mapping[int, "Task"]):
 class Plan(Table[int, "Task"]):
     """The tasks of a state, by number. What nobody asks for is not read."""
 
-    __slots__ = ("_opened",)
+    __slots__ = ("_noted", "_opened")
 
     def __init__(self, base: Mapping[int, Task], over: Mapping[int, Task | None] | None = None) -> None:
         super().__init__(base, over)
         self._opened: dict[int, Outline] | None = None
+        self._noted: str | None = None
 
     def open(self) -> Mapping[int, Outline]:
         """Return the outlines of the open tasks, by number."""
@@ -352,10 +353,13 @@ class Plan(Table[int, "Task"]):
 
     def recall(self) -> str | None:
         """Return what was noted of these open tasks before; None where nothing was."""
-        return self._base.recall() if isinstance(self._base, Backlog) and not self._over else None
+        if self._noted is None and isinstance(self._base, Backlog) and not self._over:
+            self._noted = self._base.recall()
+        return self._noted
 
     def note(self, text: str) -> None:
         """Notes that of these open tasks, for the next process that reads them."""
+        self._noted = text
         if isinstance(self._base, Backlog) and not self._over:
             self._base.note(text)
 

@@ -131,6 +131,33 @@ class HandoffGiven(Given):
     notes: Text | None = None
 
 
+class NextGiven(Given):
+    """What `next` takes."""
+
+    role: Line | None = Field(default=None, description="As if you had it.")
+    files: bool = Field(default=True, description="With its files.")
+    wait_seconds: Wait = Field(default=0, description="Wait for one.")
+
+
+class TasksGiven(Given):
+    """What `tasks` takes."""
+
+    action: Literal["list", "show", "add", "done", "drop", "reopen"] = "list"
+    id: Id | None = Field(default=None, description="Its number.")
+    title: Annotated[str, Field(max_length=SUBJECT_LIMIT)] | None = Field(default=None, description="To add.")
+    body: Text | None = None
+    needs: Annotated[list[Id], BeforeValidator(_listed)] | None = Field(default=None, description="Tasks to be done first.")
+    files: Names | None = Field(default=None, description="What it touches.")
+    to: Line | None = Field(default=None, alias="for")
+    priority: Annotated[int, Field(ge=0, le=4)] | None = Field(default=None, description="0: most urgent.")
+    phases: Annotated[list[Line], BeforeValidator(_listed)] | None = Field(default=None, description="BUILD@role:coder ...")
+    part_of: Id | None = None
+    found_in: Id | None = None
+    notes: Text | None = None
+    tests: Literal["pass", "fail"] | None = None
+    next_phase: Line | None = None
+
+
 # --- what they give ----------------------------------------------------------------------------------------------------
 
 
@@ -258,6 +285,25 @@ class HandoffTold(Told):
     claims: list[Lease] = []
     blocked_by: list[InTheWay] = []
     handoffs: list[dict[str, Any]] = []
+
+
+class NextTold(Told):
+    """What `next` gives."""
+
+    outcome: Literal["held", "nothing"]
+    task: dict[str, Any] | None
+    claims: list[Lease]
+    why: list[dict[str, Any]]
+
+
+class TasksTold(Told):
+    """What `tasks` gives."""
+
+    tasks: list[dict[str, Any]]
+    more: int
+    state: Literal["committed", "queued", "unchanged"] | None = None
+    id: str | None = None
+    seq: int | None = None
 
 
 # --- schemas -----------------------------------------------------------------------------------------------------------

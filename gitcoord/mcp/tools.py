@@ -20,6 +20,7 @@ from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, GitcoordError, Held, NotInTime
 from gitcoord.mcp import answers, schemas
 from gitcoord.mcp import handoff as handoff_tools
+from gitcoord.mcp import tasks as task_tools
 from gitcoord.mcp.answers import ToolAnswer
 
 _LISTED = 50  # entries of each list in a status: what an agent can bear
@@ -315,6 +316,16 @@ def handoff(at: At, given: schemas.HandoffGiven) -> ToolAnswer:
     return handoff_tools.carry_out(at.found, given, chosen)
 
 
+def take_next(at: At, given: schemas.NextGiven) -> ToolAnswer:
+    """Takes the next task."""
+    return task_tools.take(at.found, given, at.patience(given.wait_seconds) if given.wait_seconds else None)
+
+
+def tasks(at: At, given: schemas.TasksGiven) -> ToolAnswer:
+    """Lists tasks, adds them, says what came of them."""
+    return task_tools.carry_out(at.found, given, at.resources(given.files or []))
+
+
 EVERY = (
     Tool(
         "status", "Who does what",
@@ -356,6 +367,16 @@ EVERY = (
         "handoff", "Hand work over",
         "Offer work that you don't finish, with your claims; take what was offered; or list it.",
         schemas.HandoffGiven, schemas.HandoffTold, handoff,
+    ),
+    Tool(
+        "next", "Take the next task",
+        "Take the first task that is ready for you, with its files; nobody else gets it. For when you look for work.",
+        schemas.NextGiven, schemas.NextTold, take_next,
+    ),
+    Tool(
+        "tasks", "Tasks",
+        "What there is to do: list, show, add what you find, or say that your task is done.",
+        schemas.TasksGiven, schemas.TasksTold, tasks,
     ),
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Message
 from gitcoord.core.releases import ClaimReleased
+from gitcoord.core.tasks import TaskClosed
 from gitcoord.errors import BadInput
 from gitcoord.relay.redact import inert, redact
 
@@ -100,6 +101,8 @@ def _words(event: Event) -> set[str]:
         return {"takeover"}
     if isinstance(event, ClaimReleased) and event.released:
         return {*(["work_completed"] if event.done is not None else []), *(["handoff"] if event.next_phase or event.to else [])}
+    if isinstance(event, TaskClosed):
+        return {"handoff"} if event.goes_on else {"work_completed"} if event.status == "done" else set()
     return {"handoff"} if event.kind.startswith("handoff.") else set()
 
 
@@ -137,6 +140,8 @@ def _told(event: Event, headline: str) -> str:
         tests = f" (tests {event.tests})" if event.tests else ""
         what = ", ".join(one.partition(" ")[2] for one in event.released[:3])
         return f"{event.session} finished {what}: {_cut(event.done)}{tests}{then}"
+    if isinstance(event, TaskClosed) and event.note:
+        return f"{headline}: {_cut(event.note)}"
     return headline
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gitcoord.core.events import Receipt
 from gitcoord.core.names import Resource, is_resource_type, resource_of, show
-from gitcoord.core.readiness import Standing
+from gitcoord.core.readiness import Overview, Standing
 from gitcoord.core.records import Claim, Handoff, Message, Record, Task
 from gitcoord.core.state import Outline, outline
 from gitcoord.core.times import spell
@@ -89,6 +89,11 @@ def entry(closed: Task | None, standing: Standing | None) -> dict[str, Any]:
 def _ended(value: Task) -> dict[str, Any]:
     full = record(value)
     return {key: full[key] for key in ("done_by", "done_at", "note", "result")}
+
+
+def sums(value: Overview) -> dict[str, int]:
+    """All tasks at a glance."""
+    return {"done": value.done, "total": value.total, "in_work": len(value.work), "ready": value.ready, "blocked": value.blocked}
 
 
 def task(value: Task, standing: Standing | None, needs: Sequence[Task] = ()) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from gitcoord.core.handoffs import ANYONE
 from gitcoord.core.inbox import notices
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import show, unblank
-from gitcoord.core.records import Claim, Handoff, Message, Session
+from gitcoord.core.readiness import overview
+from gitcoord.core.records import Claim, Handoff, Message, Session, Task
 from gitcoord.core.retention import not_made_before
 from gitcoord.core.sessions import standing
-from gitcoord.core.state import State
+from gitcoord.core.state import Outline, State
 from gitcoord.views.attention import attention
 
 T = TypeVar("T")
@@ -97,6 +98,8 @@ def render(state: State) -> str:
         parts += ["## 💤 Quiet Sessions", "", *_bounded(quiet, partial(_quiet, now), "sessions"), ""]
     claims = leases.live(state, now)
     parts += ["## 🔒 Active Claims", "", *_bounded(claims, partial(_claim, now), "claims"), ""]
+    if state.rules.tasks.added:
+        parts += ["## 📋 Tasks", "", *_tasks(state, now), ""]
     offers = sorted((one for one in state.handoffs.values() if one.status == "open"), key=lambda one: one.seq)
     parts += ["## 📦 Ready To Pick Up", "", *_bounded(offers, partial(_offer, now), "offers"), ""]
     pinned = notices(state, now)
@@ -167,6 +170,28 @@ def _claim(now: datetime, claim: Claim) -> str:
     extra += ["shared"] if claim.mode == "shared" else []
     extra += [inert(claim.phase, 60)] if claim.phase else []
     return f"- **{inert(str(claim.resource))}**: {claim.claimed_by} (expires {_clock(claim.expires_at, now)}, {', '.join(extra)})"
+
+
+def _tasks(state: State, now: datetime) -> list[str]:
+    """The sums, then the tasks in work, then those that are ready, as many as the board has room for."""
+    every = overview(state, now)
+    rows = [f"**{every.words()}**", ""]
+    for task, lease in every.work[:ROWS]:
+        until = f"{lease.claimed_by} until {_clock(lease.expires_at, now)}"
+        rows.append(f"- {_task(task)}: in work, {until}")
+    if len(every.work) > ROWS:
+        rows.append(f"- … and {len(every.work) - ROWS} more in work")
+    for ready in every.first[:ROWS]:
+        to = f", for {inert(ready.to, 70)}" if ready.to else ""
+        rows.append(f"- {_task(ready)}: ready{to}")
+    if every.ready > ROWS:
+        rows.append(f"- … and {every.ready - ROWS} more ready")
+    return rows if len(rows) > 2 else rows[:1]
+
+
+def _task(task: Task | Outline) -> str:
+    phase = f" ({inert(task.phase, 60)})" if task.phase else ""
+    return f"**\\#{task.seq}** {inert(task.title)}{phase}"
 
 
 def _offer(now: datetime, offer: Handoff) -> str:

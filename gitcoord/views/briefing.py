@@ -15,6 +15,7 @@ from gitcoord.core import handoffs, inbox, leases
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import Resource, show, unblank
 from gitcoord.core.overlap import overlaps
+from gitcoord.core.readiness import Look
 from gitcoord.core.records import Claim, Handoff, Message, Session
 from gitcoord.core.sessions import standing
 from gitcoord.core.state import State
@@ -27,7 +28,7 @@ HISTORY = 10  # messages to all, and lines of a chat, that are told as history
 LETTER = 800  # bytes of a message's text that an agent is given unasked
 LATELY = timedelta(days=1)  # how long ago a session may have ended to be told of in a first briefing
 KEPT = 1000  # names of sessions that are remembered as having been there
-ALL = frozenset({"own", "over", "handoffs", "messages", "notices", "near", "sessions", "claims", "ended", "history"})
+ALL = frozenset({"own", "over", "handoffs", "messages", "notices", "tasks", "near", "sessions", "claims", "ended", "history"})
 CONCERNS = frozenset({"handoffs", "near"})
 """What concerns a session beside its messages: what is handed to it, and claims near its work; not who comes and goes."""
 NEAR = 100  # paths that a claim is held against: a branch that changes more is near to everything
@@ -140,6 +141,7 @@ def _sections(
         _Section("handoffs", "Handed over, yours to take:", tuple(_offer(one) for one in offers), 20),
         _Section("messages", "Unread, to you:", tuple(_message(one, _TEXT) for one in unread), 20),
         _Section("notices", "Notices:", tuple(_message(one, _TEXT) for one in sorted(notices, key=lambda one: one.seq)), 10),
+        _Section("tasks", "Ready for you (gitcoord next takes the first one):", _ready(state, me, now) if seen is None else (), 6),
         _Section("near", "Claims near your work:", tuple(_claim(one) for one in close), 12),
         _Section(
             "sessions",
@@ -151,6 +153,14 @@ def _sections(
         _Section("ended", "Who ended:", tuple(_ended(one) for one in _over(state, session, now, seen)), 8),
         _Section("history", "Said to all lately:", tuple(_message(one, 0) for one in history), 8),
     ]
+
+
+def _ready(state: State, me: Session | None, now: datetime) -> tuple[str, ...]:
+    """The first tasks that the session could take; what it holds already stands among that."""
+    if me is None or not state.rules.tasks.open:
+        return ()
+    ready = [one.task for one in Look(state, me, now).ready() if not one.mine or one.offered]
+    return tuple(f"#{one.seq} {_cut(one.title, _SUBJECT)}" + (f" ({_cut(one.phase, 40)})" if one.phase else "") for one in ready)
 
 
 def _said_lately(state: State, session: str, now: datetime) -> list[Message]:

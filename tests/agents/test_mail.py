@@ -389,3 +389,26 @@ def test_at_most_one_process_begins_in_15_seconds_and_one_bides_for_what_comes_m
     os.utime(tmp_path / "synced", (0, 0))
     assert background.begin(tmp_path, str(tmp_path), env)
     assert background.EVERY == 15.0
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------------------
+
+
+def test_agent_that_stops_is_told_of_a_ready_task_once_if_that_is_wished(office: tuple[Claude, Seat]) -> None:
+    claude, ben = office
+    ben.ok("task", "add", "the form")
+    claude.look()
+    assert claude.stop() == {}
+    claude.seat.git("config", "gitcoord.pull", "true")
+    claude.look()
+    said = json.dumps(claude.stop())
+    assert "gitcoord: before you stop: task #1 is ready for you. Take it with: gitcoord next" in said
+    assert claude.stop() == {}  # told once
+    ben.ok("task", "add", "its tests")
+    claude.gitcoord("next")
+    claude.look()
+    assert claude.stop() == {}  # it works on one
+    claude.gitcoord("task", "done")
+    claude.look()
+    assert claude.stop(nagged=True) == {}
+    assert "task #2 is ready" in json.dumps(claude.stop())

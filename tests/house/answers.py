@@ -580,6 +580,16 @@ class NothingNext(TypedDict):
     hint: str
 
 
+class TaskSums(TypedDict):
+    """All tasks at a glance."""
+
+    done: int
+    total: int
+    in_work: int
+    ready: Annotated[int, Field(description="Also those that only wait for a file.")]
+    blocked: int
+
+
 class Status(TypedDict):
     """status"""
 
@@ -591,6 +601,7 @@ class Status(TypedDict):
     claims: list[Claim]
     over: list[Claim]
     waiting: list[TicketInStatus | WaitsFor]
+    tasks: TaskSums
     handoffs: list[Handoff]
     messages: list[MessageShown]
     notices: list[MessageShown]

@@ -10,7 +10,7 @@ from strategies import texts
 from gitcoord.core.names import resource_of
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.readiness import Look, Survey
-from gitcoord.views import task_tree, worksheet
+from gitcoord.views import board, briefing, task_tree, worksheet
 
 
 def plan() -> PlanStory:
@@ -78,3 +78,28 @@ def test_worksheet_stays_below_its_limit(body: str, notes: list[str]) -> None:
     text = "\n".join(worksheet.lines(task, story.state.tasks.some(task.needs)))
     assert len(text.encode()) <= worksheet.LIMIT
     assert f"#{task.seq}" in text
+
+
+def test_board_has_the_sums_and_what_is_in_work_and_ready() -> None:
+    story = plan()
+    assert "Tasks" not in board.render(PlanStory.of("ann").state)
+    story.claim("bob", "task:2", "src/a.py")
+    story.close("ann", 6)
+    text = board.render(story.state)
+    section = text[text.index("## 📋 Tasks") : text.index("## 📦")]
+    assert section.splitlines()[2:-1] == [
+        "**1 of 6 done · 1 in work · 1 ready · 3 blocked**",
+        "",
+        "- **\\#2** server: in work, bob until 11:00 UTC",
+        "- **\\#3** form: ready",
+    ]
+    story.edit("ann", 3, **{"for": "role:coder"})
+    assert "- **\\#3** form: ready, for role:coder" in board.render(story.state)
+
+
+def test_briefing_names_what_is_ready() -> None:
+    story = plan()
+    told = briefing.brief(story.state, "ann", story.now, nonce="0" * 32)
+    assert "Ready for you" in told.text
+    assert "- #2 server" in told.text
+    assert told.counts["tasks"] == 3

@@ -187,10 +187,24 @@ def _stop(here: Here, binding: Binding, occasion: Occasion, *, takes: bool) -> N
     if listens:
         here.background(now=True, wait=_LOOK)  # it is the last step at which a question of this turn can be told
     said = _show(here, binding, asking=True) if listens else NotedAnswer()
+    if said.answer is NOTHING and listens:
+        said = _pull(here)
     if said.answer is NOTHING:
         beat(binding, "waiting", "person")
         here.background()
     return said
+
+
+def _pull(here: Here) -> NotedAnswer:
+    """Return that a task is ready for the agent, which shall go on with it: once for each task. Nothing where that isn't wished
+    (`gitcoord config pull true`).
+    """
+    task = here.mailbox.ready()
+    once = f"task {task} is ready"
+    if not task or here.mailbox.told(once):
+        return NotedAnswer()
+    text = f"gitcoord: before you stop: task #{task} is ready for you. Take it with: gitcoord next\n"
+    return NotedAnswer(HookAnswer(context=text, go_on=True), lambda: here.mailbox.tell(once))
 
 
 def _end(here: Here, binding: Binding, occasion: Occasion) -> NotedAnswer:

@@ -32,7 +32,7 @@ def next(  # the command is called so
         try:
             if peek:
                 standing = coordinator.tasks.peek(role=role, files=not no_files)
-                task, _, needs = coordinator.tasks.find(str(standing.task.seq))
+                task, _, needs = coordinator.tasks.find(str(standing.task.seq), fresh=False)
                 answer({"outcome": "ready", "task": as_json.task(task, standing, needs), "claims": []})
                 if not options.json and not options.quiet:
                     with others_words():

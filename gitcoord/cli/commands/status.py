@@ -10,7 +10,7 @@ import typer
 from gitcoord.cli.connect import answer, connection, options, others_words, out, table
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.branch import Status
-from gitcoord.core import inbox, leases, queue
+from gitcoord.core import inbox, leases, queue, readiness
 from gitcoord.core.names import show
 from gitcoord.core.sessions import standing, standing_and_way
 from gitcoord.core.times import spell
@@ -62,6 +62,7 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
                 if one.live and one.status == "waiting" and one.waiting_for != "claim"
             ),
         ],
+        "tasks": as_json.sums(readiness.overview(state, now.as_of)),
         "handoffs": [as_json.record(one) for one in state.handoffs.values() if everything or one.status == "open"],
         "messages": [as_json.message(one) for one in notes],
         "notices": [as_json.message(one) for one in inbox.notices(state, now.as_of)],
@@ -128,6 +129,12 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
         for one in leases.live(state, now.as_of)
     ]
     table(["CLAIM", "HOLDER", "UNTIL", "FENCE", "FOR"], held, title="claims")
+    if state.rules.tasks.added:
+        every = readiness.overview(state, now.as_of)
+        out("")
+        out(f"tasks: {every.words()}")
+        for task in every.first[:3]:
+            out(f"  ready: #{task.seq} {show(task.title, 100)}" + (f" (for {task.to})" if task.to else ""))
     ready = [one for one in state.handoffs.values() if one.status == "open"]
     if ready:
         out("")
