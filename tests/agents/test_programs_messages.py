@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from conftest import Day
 
 
-@pytest.mark.parametrize("name", ["claude", "codex", "copilot", "gemini"])
+@pytest.mark.parametrize("name", ["claude", "codex", "copilot", "gemini", "qwen"])
 def test_a_question_that_comes_in_its_last_turn_is_told_before_it_stops(day: Day, name: str) -> None:
     player = day.player(name)
 

@@ -1,4 +1,4 @@
-"""Claude Code's and Codex's own programs, resumed after an ordinary end, and copied."""
+"""The agents' own programs, resumed after an ordinary end, copied, and killed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from agent_programs import GITCOORD
 from clones import until
+from model_server import Turn
 
 if TYPE_CHECKING:
     from conftest import Day
 
-AGAIN = {"claude": ["--continue"], "codex": ["resume", "--last"]}
+AGAIN = {"claude": ["--continue"], "codex": ["resume", "--last"], "gemini": ["--resume", "latest"]}
+COPY = {"claude": ["--continue", "--fork-session"]}
 WHO = f"{GITCOORD} whoami; {GITCOORD} claim src/other.py"
 
 
@@ -33,12 +35,33 @@ def test_resumed_after_its_end_it_is_the_same_session_and_a_copy_is_another(day:
     assert "no session is known" not in told, player.log
     assert told.count("src/other.py") > day.model.shown("first")[-1].count("src/other.py"), player.log  # it holds it again
     until(day.ended, "it never ended again")
-    if name == "claude":
+    if name in COPY:
         mark = day.model.play("copy", shell(f"{GITCOORD} whoami"), "Done.")
-        player.run(f"{mark} apart", "--continue", "--fork-session")
+        player.run(f"{mark} apart", *COPY[name])
         assert len(day.sessions()) == 2, player.log
         [copy] = [one for one in day.sessions() if one != mine]
         told = day.model.shown("copy")[-1]
         assert f"You are session {copy}" in told, player.log
         assert "no session is known" not in told, player.log
         until(day.ended, "the copy never ended")
+
+
+def test_the_next_one_takes_the_place_of_one_that_was_killed(day: Day) -> None:
+    """With its name and its claims: kill -9 while Claude Code waits for its model."""
+    player = day.player("claude")
+
+    def kill() -> None:
+        assert player.child is not None
+        player.child.kill()
+
+    mark = day.model.play("first", player.program.shell(f"{GITCOORD} claim src/other.py"), Turn("Done.", first=kill))
+    player.run(f"{mark} begin")
+    [(mine, before)] = day.sessions().items()
+    assert before.live, player.log
+    mark = day.model.play("second", Turn("Done.", first=lambda: seen.append(day.holders())))
+    seen: list[dict[str, str]] = []
+    player.run(f"{mark} begin anew")
+    [(name, after)] = day.sessions().items()
+    assert (name, after.run_id != before.run_id) == (mine, True), player.log
+    assert seen == [{"src/api.py": "ben", "src/other.py": mine}], player.log
+    until(day.ended, "it never ended")

@@ -71,6 +71,7 @@ class Player:
     home: Path
     model: ModelServer
     log: list[str] = field(default_factory=list)
+    child: subprocess.Popen[str] | None = None
 
     def __post_init__(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -99,12 +100,17 @@ class Player:
     def run(self, prompt: str, *more: str, cwd: Path | None = None) -> str:
         """Plays one prompt to its end; what the program printed."""
         where = cwd or self.seat.path
-        done = subprocess.run(
+        with subprocess.Popen(
             [*self.start, *self.program.words(prompt), *more], cwd=where, env={**self.env, "PWD": str(where)},
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WITHIN, check=False,
-        )  # fmt: skip
-        self.log.append(f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as self.child:  # fmt: skip
+            try:
+                out, err = self.child.communicate(timeout=WITHIN)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                raise
+        self.log.append(f"exit {self.child.returncode}\n{out}\n{err}")
+        return out
 
 
 def install(folder: Path, packages: Sequence[str]) -> str:
