@@ -21,7 +21,7 @@ from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.coordinator.parts import Parts
 from gitcoord.core import names, secrecy
 from gitcoord.core.times import spell
-from gitcoord.errors import BadInput, Damaged, GitFault, Unknown
+from gitcoord.errors import BadInput, Damaged, GitcoordError, GitFault, Unknown
 from gitcoord.git import discovery, hub
 from gitcoord.git.carriers import Carriers
 from gitcoord.git.environment import holds_sockets, keep_ssh_open
@@ -182,7 +182,10 @@ class Connection:
     def _unseen(self, local: Collection[str], count: int) -> str:
         """Return the warning that nobody sees what these sessions say; "" where all of it was adopted."""
         me = self.coordinator.actor.session
-        if self.coordinator.carriage.carries(me):
+        carried = False
+        with suppress(GitcoordError):  # what stands in the way of reading the branch is told by whoever reads it
+            carried = self.coordinator.carriage.carries(me)
+        if carried:
             rides = f"{count} waiting on {self.repo.branch} to be adopted by somebody who may push"
             if me in self.coordinator.log.view().state.sessions:
                 return rides if count else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gitcoord.coordinator.actor import Acting
@@ -20,6 +21,8 @@ from gitcoord.log.outcomes import Done, View
 
 LIMIT = 1000  # commits of one branch that are looked through at once
 BRANCHES = 256  # branches that are looked at
+SESSIONS = 16  # live sessions that one branch may carry
+_ALONE = 16  # branches that are fetched one by one, where all together can't be
 _AT_ONCE = 256  # commands that are sent together
 _PASSING = (Unreachable, Unknown, NotInTime, NotWritten, GitFault, Alarm)  # these say nothing about the command
 
@@ -34,13 +37,18 @@ class Adopted:
 
 @dataclass
 class _Found:
-    """What the branches carry that is new: commands in order, and what is refused. `wants` has the branch of each command."""
+    """What the branches carry that is new: commands in order, and what is refused.
+
+    `starting`: the branch of each session that starts with them; `newer`: by session, the commits after the last one that was
+    adopted; `over`: sessions that ended long ago; `unfetched`: branches that could not be had.
+    """
 
     commands: list[Command] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     starting: dict[str, str] = field(default_factory=dict)
     newer: dict[str, frozenset[Oid] | None] = field(default_factory=dict)
     over: set[str] = field(default_factory=set)
+    unfetched: list[str] = field(default_factory=list)
 
     def refuse(self, place: str, why: str) -> None:
         """Note once that something there is refused."""
@@ -68,15 +76,39 @@ class Adoption:
         changed = sorted(name for name, oid in heads.branches.items() if noted.get(name) != oid)[:BRANCHES]
         if not changed:
             return Adopted()
-        keep, tips = carriers.fetch(changed, self.parts.seconds)
-        try:
-            found = self._look_through(carriers, view, tips, heads)
-        finally:
-            carriers.drop(keep)
+        found = _Found()
+        looked: dict[str, Oid] = {}
+        for keep, tips in self._together(carriers, changed, found):
+            try:
+                self._look_through(found, carriers, view, tips, heads, noted)
+            finally:
+                carriers.drop(keep)
+            looked |= tips.branches
+        if looked:  # the others could be had: these wait until they move, and keep nobody else waiting
+            looked |= {name: heads.branches[name] for name in found.unfetched}
         count, passing = self._carry_out(found, view)
         kept = {name: oid for name, oid in noted.items() if name in heads.branches}
-        outbox.note_adopted(kept if passing else {**kept, **tips.branches}, [*refused, *found.refused])
+        outbox.note_adopted(kept if passing else {**kept, **looked}, [*refused, *found.refused])
         return Adopted(count, tuple(found.refused))
+
+    def _together(self, carriers: Carriers, changed: list[str], found: _Found) -> Iterator[tuple[str, Heads]]:
+        """Yield what was fetched: all branches together, or where that takes too long or fails, each that can be, alone."""
+        try:
+            together = carriers.fetch(changed, self.parts.seconds)
+        except Unreachable:
+            if len(changed) == 1:
+                raise
+        else:
+            yield together
+            return
+        for name in changed[:_ALONE]:
+            try:
+                fetched = carriers.fetch([name], self.parts.seconds / _ALONE)
+            except Unreachable as error:
+                found.refuse(name, f"it could not be fetched: {error.message}")
+                found.unfetched.append(name)
+                continue
+            yield fetched
 
     def try_adopt(self, view: View | None, errors: list[GitcoordError]) -> Adopted:
         """The same where there is a view; what stands in the way is added to the errors."""
@@ -106,10 +138,14 @@ class Adoption:
 
     # --- what is new -----------------------------------------------------------------------------------------------------
 
-    def _look_through(self, carriers: Carriers, view: View, tips: Heads, heads: Heads) -> _Found:
-        found = _Found()
+    def _look_through(
+        self, found: _Found, carriers: Carriers, view: View, tips: Heads, heads: Heads, noted: Mapping[str, Oid]
+    ) -> None:
+        """Find what these branches carry that is new. `noted`: up to where each was looked through before."""
         for name, tip in tips.branches.items():
-            commits = carriers.commits(tip, [tips.default], LIMIT)
+            before = noted.get(name, NULL)
+            known = [before] if before and carriers.is_behind(before, tip) else []
+            commits = carriers.commits(tip, [tips.default, *known], LIMIT)
             if len(commits) > LIMIT:
                 found.refuse(name, f"it has more than {LIMIT} commits beside the default branch")
                 continue
@@ -126,9 +162,8 @@ class Adoption:
                         if not other or not carriers.is_behind(oid, other):
                             found.refuse(place, f"it was written for {line.branch}")
                     else:
-                        before = [one.command.op for one in lines[:number] if isinstance(one, carrier.Carried)]
-                        self._take(found, carriers, view, (name, tip, oid), line.command, before)
-        return found
+                        first = [one.command.op for one in lines[:number] if isinstance(one, carrier.Carried)]
+                        self._take(found, carriers, view, (name, tip, oid), line.command, first)
 
     def _take(
         self, found: _Found, carriers: Carriers, view: View, at: tuple[str, Oid, Oid], command: Command, before: list[str]
@@ -146,11 +181,19 @@ class Adoption:
             if isinstance(command, StartSession) and self._is_over(view, command):
                 found.over.add(me)
                 return
+            if isinstance(command, StartSession) and self._count(view, found, name) >= SESSIONS:
+                found.refuse(place, f"{SESSIONS} sessions that were started from this branch are live already")
+                return
             found.starting.setdefault(me, name)
         elif not self._is_new(found, carriers, view, known, at, command, before):
             return
         mark = str(Carrier(self._adopter, name, oid))
         found.commands.append(command.model_copy(update={"carried": mark}))
+
+    def _count(self, view: View, found: _Found, name: str) -> int:
+        """Return how many live sessions that branch carries."""
+        live = [one for one in view.state.sessions.live() if one.carried and Carrier.parse(one.carried).branch == name]
+        return len(live) + sum(branch == name for branch in found.starting.values())
 
     def _is_over(self, view: View, start: StartSession) -> bool:
         """Return True if a session that the tree doesn't know was adopted long ago: history keeps it, the tree doesn't."""

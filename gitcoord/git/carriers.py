@@ -22,6 +22,8 @@ from gitcoord.git.urls import push_url, unrewritten
 _BUSY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "index.lock")
 """What lies in the git directory while the user is in the middle of something."""
 
+_ROOM = 64 << 20  # bytes of one branch's commits that are read at once
+
 _WHO = ("-c", "user.name=gitcoord", "-c", "user.email=gitcoord@localhost")
 
 
@@ -137,14 +139,19 @@ class Carriers:
 
     def commits(self, tip: Oid, without: Sequence[Oid], limit: int) -> list[tuple[Oid, str | None]]:
         """Return the commits behind the tip and behind none of the others, the oldest first, at most one more than `limit`, each
-        with its message (None: it is too large).
+        with its message (None: it is too large, or all of them together are).
         """
         words = ["rev-list", "--topo-order", f"--max-count={limit + 1}", tip, *(f"^{oid}" for oid in without if oid), "--"]
         listed = self._repo.ask(*words).split()[::-1]
         with Objects(self._repo) as objects:
-            found = objects.read(listed, COMMIT_LIMIT)
-        return [(oid, _message(data)) for oid, data in zip(listed, found, strict=True)]
+            room, small = _ROOM, list[Oid]()
+            for oid, (_, size) in zip(listed, objects.sizes(listed), strict=True):
+                room -= size
+                if size <= COMMIT_LIMIT and room >= 0:
+                    small.append(oid)
+            found = dict(zip(small, map(_message, objects.contents(small)), strict=True))
+        return [(oid, found.get(oid)) for oid in listed]
 
 
-def _message(data: bytes | None) -> str | None:
-    return None if data is None else data.partition(b"\n\n")[2].decode("utf-8", "replace")
+def _message(data: bytes | None) -> str:
+    return (data or b"").partition(b"\n\n")[2].decode("utf-8", "replace")

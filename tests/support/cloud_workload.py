@@ -37,6 +37,7 @@ from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.core.sessions import StartSession
 from gitcoord.errors import GitcoordError, Held, NotHeld, NotInTime, Unknown
 from gitcoord.log import carrier
+from gitcoord.log.history import Good
 
 HOSTS = ("claude", "copilot", "nothing", "cut")
 CLOUDS, ADOPTERS = 8, 2
@@ -61,17 +62,24 @@ class Report:
     killed: int = 0
     forged: int = 0
     answered: list[float] = field(default_factory=list)
+    """Seconds from asking to having the answer, as the agents saw it: some wait longer, for they look only now and then."""
+    on_the_branch: list[float] = field(default_factory=list)
+    """Seconds from asking, before the push, to the date of the answer's commit."""
     seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
     def line(self) -> str:
         """The figures in one line."""
-        waits = sorted(self.answered) or [0.0]
-        times = f"p50 {waits[len(waits) // 2]:.1f} s, p99 {waits[int(len(waits) * 0.99)]:.1f} s, max {waits[-1]:.1f} s"
+        times = f"on the branch {_spread(self.on_the_branch)}, seen {_spread(self.answered)}"
         return (
-            f"{self.host}: {self.said} said, {self.adopted} adopted, {self.claims} claims ({self.granted} granted) answered in "
+            f"{self.host}: {self.said} said, {self.adopted} adopted, {self.claims} claims ({self.granted} granted), answered "
             f"{times}; {self.killed} adopters killed, {self.forged} forged, {self.seconds:.0f} s, {len(self.wrong)} wrong"
         )
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    waits = sorted(seconds) or [0.0]
+    return f"p50 {waits[len(waits) // 2]:.1f} p99 {waits[int(len(waits) * 0.99)]:.1f} max {waits[-1]:.1f} s"
 
 
 @dataclass(frozen=True)
@@ -223,7 +231,7 @@ def run(host: str, commands: int, seed: int, folder: Path) -> Report:
     running = [child(adopt, seat) for seat in adopters]
     report = Report(host)
     while any(one.is_alive() for one in agents):
-        time.sleep(dice.uniform(0.3, 2.0))
+        time.sleep(dice.uniform(0.5, 3.0))
         victim = dice.randrange(ADOPTERS)
         running[victim].kill()
         running[victim].join()
@@ -254,8 +262,12 @@ def _spoken(seat: Seat) -> list[carrier.Carried]:
 
 
 def _events(boss: Seat) -> list[Any]:
+    return [good.event for good in _line(boss)]
+
+
+def _line(boss: Seat) -> list[Good]:
     with boss.here() as found:
-        return [good.event for good in found.coordinator.log.line(found.coordinator.branch.view(fresh=True).checked)]
+        return list(found.coordinator.log.line(found.coordinator.branch.view(fresh=True).checked))
 
 
 def _unadopted(boss: Seat, clouds: Sequence[Seat]) -> int:
@@ -265,7 +277,9 @@ def _unadopted(boss: Seat, clouds: Sequence[Seat]) -> int:
 
 def _judge(report: Report, boss: Seat, clouds: Sequence[Seat], records: Sequence[Path]) -> None:
     """Say what came of it, and what should not have."""
-    events = _events(boss)
+    line = _line(boss)
+    events = [good.event for good in line]
+    dates = {good.event.id: good.committed_at for good in line}
     times = Counter(event.id for event in events)
     seqs = {event.id: event.seq for event in events}
     by_id = {event.id: event for event in events}
@@ -287,6 +301,8 @@ def _judge(report: Report, boss: Seat, clouds: Sequence[Seat], records: Sequence
                 report.claims += 1
                 event = by_id.get(command.op)
                 report.granted += isinstance(event, ClaimAcquired)
+                if event is not None:
+                    report.on_the_branch.append((dates[command.op] - command.at).total_seconds())
                 if not isinstance(event, ClaimAcquired | ClaimRenewed | CarryAnswered):
                     report.wrong.append(f"{name}: a claim is not answered: {command.op}")
     carried = [event for event in events if event.carried is not None]
@@ -294,9 +310,9 @@ def _judge(report: Report, boss: Seat, clouds: Sequence[Seat], records: Sequence
     report.wrong += [f"adopted though nobody said it: {event.id}" for event in carried if event.id not in allowed]
     report.wrong += [f"a forged event: {event.id}" for event in events if event.id.startswith("FORGED")]
     report.forged = sum(1 for line in git(boss.path, "ls-remote", "origin", "*forged*").splitlines() if line)
-    late = [wait for wait in report.answered if wait > PROMISED]
+    late = [wait for wait in report.on_the_branch if wait > PROMISED]
     if late:
-        report.wrong.append(f"{len(late)} claims were answered later than {PROMISED:.0f} s after they were asked")
+        report.wrong.append(f"{len(late)} claims were answered on the branch later than {PROMISED:.0f} s after they were asked")
     report.wrong += [f"no record of {one.stem}" for one in records if not one.exists()]
     with boss.here() as found:
         verdict = found.coordinator.branch.verify(full=False)
