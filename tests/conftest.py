@@ -35,10 +35,12 @@ hypothesis.settings.register_profile("thorough", max_examples=2000, **_STEADY)
 hypothesis.settings.load_profile("quick")
 
 SHARED_MEMORY = Path("/dev/shm")
+LONG = Path(__file__).with_name("long.txt")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What takes long stands behind an option."""
+    parser.addoption("--long", action="store_true", help="run also the tests that tests/long.txt names")
     parser.addoption("--race-rounds", type=int, default=1, help="how often each race of 32 sessions is run")
     parser.addoption("--every-step", action="store_true", help="kill -9 at every step where the default takes every other one")
     parser.addoption("--bombs", choices=("small", "full"), default="small", help="how large what lies in wait on the branch is")
@@ -61,13 +63,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out the parameters that a test doesn't usually run with."""
-    if config.getoption("--all-remotes"):
-        return
+    """Leaves out the parameters that a test doesn't usually run with, and what takes long, if it isn't asked for by its name."""
+    long = set(LONG.read_text(encoding="utf-8").splitlines())
+    by_name = any("::" in word for word in config.args)
     left_out = []
     for item in items:
         usual = item.get_closest_marker("usually")
-        if usual is not None and isinstance(item, pytest.Function) and item.callspec.id not in usual.args:
+        unusual = usual is not None and isinstance(item, pytest.Function) and item.callspec.id not in usual.args
+        if (unusual and not config.getoption("--all-remotes")) or (
+            item.nodeid in long and not by_name and not config.getoption("--long")
+        ):
             left_out.append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)

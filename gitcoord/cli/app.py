@@ -6,6 +6,7 @@ import errno
 import importlib
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -75,6 +76,15 @@ def program(asked: str = "") -> typer.Typer:
     return app
 
 
+@cache
+def built(asked: str = "") -> Callable[..., object]:
+    """Return what carries out a command line of that command, as `program` makes it. A process builds it once: whoever forks from
+    one that has it pays nothing.
+    """
+    built_command: Callable[..., object] = typer.main.get_command(program(asked))
+    return built_command
+
+
 def command(name: str) -> Callable[..., object]:
     """Return the function that carries out that command. Its module is loaded now: nobody pays for the other commands."""
     found: Callable[..., object] = getattr(importlib.import_module(f"gitcoord.cli.commands.{name}"), name)
@@ -107,7 +117,7 @@ def _shown(code: int, command: str) -> int:
 def _run(argv: Sequence[str], rest: list[str]) -> int:
     try:
         rest += take_globals(argv)
-        result = program(rest[0] if rest else "")(args=list(rest), prog_name="gitcoord", standalone_mode=False)
+        result = built(rest[0] if rest else "")(args=list(rest), prog_name="gitcoord", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except GitFault as error:
         return tell(_unknown(error) if options.op else error)

@@ -186,10 +186,11 @@ def _be(args: list[str], cwd: str, env: dict[str, str], prelude: str, handles: S
 
 def load_program() -> None:
     """Load all that a run of the program may load, once: what is forked from here pays for none of it."""
-    from gitcoord.cli.app import program
+    from gitcoord.cli.app import COMMANDS, built
     from gitcoord.setup.doctor import examine
 
-    assert program().registered_commands  # with every command's module
+    for name in ("", "hooks", *(name for names in COMMANDS.values() for name in names)):
+        assert built(name)
     assert examine
 
 

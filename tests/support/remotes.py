@@ -48,6 +48,8 @@ def create_bare(path: Path, *, empty: bool = False, env: Mapping[str, str] | Non
     """Makes a bare repository with one commit on main (always the same oid), or with none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     git(path.parent, "init", "--quiet", "--bare", "-b", "main", "--template=", str(path), env=env)
+    with (path / "config").open("a") as config:
+        config.write("[receive]\n\tautogc = false\n")  # a process for each push, which finds nothing to do
     (path / "hooks").mkdir()  # the empty template has none, and tests put hooks there
     if not empty:
         git(path, "fast-import", "--quiet", stdin=FIRST_COMMIT, env=env)
