@@ -102,6 +102,17 @@ class Tasks:
         standing = self.look(state).standing(outline(task)) if task.is_open else None
         return task, standing, tuple(state.tasks.some(task.needs))
 
+    def blocked_among(self, resources: Sequence[Resource]) -> list[str]:
+        """Return, of those that stand for tasks, which wait for others, in words; by what this clone knows."""
+        numbers = [seq for one in resources if (seq := readiness.number(one)) is not None]
+        if not numbers:
+            return []
+        state = self.branch.last_view().state
+        look = self.look(state)
+        found = ((seq, look.survey.tasks.get(seq)) for seq in numbers)
+        waiting = ((seq, look.survey.blocked_by(task)) for seq, task in found if task is not None)
+        return [f"task #{seq} waits for {', '.join(f'#{one}' for one in others[:5])}" for seq, others in waiting if others]
+
     # --- adding ------------------------------------------------------------------------------------------------------
 
     def add(self, cards: Sequence[NewTask], *, op: str = "") -> Added:

@@ -182,7 +182,8 @@ class Standing:
     @property
     def free(self) -> bool:
         """Return True if all but its files is as it must be."""
-        return not self.blocked_by and self.for_me and (self.lease is None or self.mine or self.handoff is not None)
+        given = self.mine or self.handoff is not None  # who gave it decided for whom it is
+        return not self.blocked_by and (given or (self.for_me and self.lease is None))
 
     @property
     def ready(self) -> bool:

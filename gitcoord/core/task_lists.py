@@ -39,14 +39,17 @@ class Draft:
     done: bool = False
 
 
-def read(text: str, source: str, kind: str = "") -> list[NewTask]:
+def read(text: str, source: str, kind: str = "", *, repo: str = "") -> list[NewTask]:
     """Return the tasks of a list, larger tasks and needed ones first where they must be. Done ones are left out.
 
-    `source`: what the list is called: it is a part of the keys where the list has none. `kind`: `markdown`, `github` or `beads`;
-    "" finds out. Raises BadInput with the line.
+    - `source`: what the list is called: it is a part of the keys where the list has none.
+    - `kind`: `markdown`, `github` or `beads`; "" finds out.
+    - `repo`: whose issues they are (`org/shop`), where they don't say it themselves.
+
+    Raises BadInput with the line.
     """
     kind = kind or _kind_of(text)
-    drafts = list(_READERS[kind](text, source))
+    drafts = list(_READERS[kind](text, source, repo))
     if not drafts:
         raise BadInput(f"{source} holds no task", hint="a checklist has lines such as: - [ ] write the tests")
     seen: dict[str, int] = {}
@@ -69,7 +72,7 @@ def _wrong(source: str, line: int, what: str) -> BadInput:
 # --- a Markdown checklist ------------------------------------------------------------------------------------------------
 
 
-def _markdown(text: str, source: str) -> Iterator[Draft]:
+def _markdown(text: str, source: str, repo: str) -> Iterator[Draft]:
     """Yield the items: an item that is indented is a part of the one above, `after: NAME, NAME` names what it needs."""
     drafts: list[Draft] = []
     above: list[tuple[int, Draft]] = []
@@ -154,7 +157,7 @@ def _resolved(drafts: list[Draft], source: str) -> Iterator[Draft]:
 # --- JSON ----------------------------------------------------------------------------------------------------------------
 
 
-def _github(text: str, source: str) -> Iterator[Draft]:
+def _github(text: str, source: str, repo: str) -> Iterator[Draft]:
     """Yield the issues that `gh issue list --json number,title,body,labels` gives."""
     try:
         issues = json.loads(text)
@@ -172,7 +175,7 @@ def _github(text: str, source: str) -> Iterator[Draft]:
         labels = [str(one.get("name", "")) if isinstance(one, dict) else str(one) for one in _list(issue.get("labels"))]
         closed = str(issue.get("state", "OPEN")).upper() == "CLOSED"
         yield Draft(
-            key=f"github:{where[1] if where else source}#{issue['number']}", title=issue["title"], line=line,
+            key=f"github:{where[1] if where else repo or source}#{issue['number']}", title=issue["title"], line=line,
             body=[str(issue.get("body") or "")], priority=_priority(labels), done=closed,
         )  # fmt: skip
 
@@ -202,7 +205,7 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _beads(text: str, source: str) -> Iterator[Draft]:
+def _beads(text: str, source: str, repo: str) -> Iterator[Draft]:
     """Yield the issues of a beads export, one a line. `blocks` is a need, `parent-child` a part, `discovered-from` is where it was
     found.
     """
@@ -232,7 +235,7 @@ def _beads(text: str, source: str) -> Iterator[Draft]:
         )  # fmt: skip
 
 
-_READERS: Mapping[str, Callable[[str, str], Iterator[Draft]]] = {"markdown": _markdown, "github": _github, "beads": _beads}
+_READERS: Mapping[str, Callable[[str, str, str], Iterator[Draft]]] = {"markdown": _markdown, "github": _github, "beads": _beads}
 
 KINDS = tuple(_READERS)
 """The kinds of lists that are understood."""

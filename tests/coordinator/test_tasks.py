@@ -39,6 +39,9 @@ def test_two_sessions_never_get_the_same_task_and_see_each_others_results(pair: 
         assert (taken.task.seq, mine(here)) == (first, [f"file:{'src/a.py'}", f"task:{first}"])
         with pytest.raises(NothingReady, match="1 in work, 1 blocked"):
             there.coordinator.tasks.next()
+        assert there.coordinator.tasks.blocked_among([Resource("task", str(second)), Resource("slot", "ci")]) == [
+            f"task #{second} waits for #{first}"
+        ]
         with pytest.raises(NotHeld, match="only who holds"):
             there.coordinator.tasks.close(str(first))
         closed = here.coordinator.tasks.close(str(first), note="see a.py", tests="pass")

@@ -59,7 +59,7 @@ def test_held_file_keeps_a_task_from_all_but_its_holder(story: PlanStory) -> Non
 
 def test_handed_task_is_the_receivers_next_one(story: PlanStory) -> None:
     story.add("ann", "urgent", priority=0)
-    story.add("ann", "x", files=("a.py",))
+    story.add("ann", "x", files=("a.py",), to="ann")
     story.claim("ann", "task:2", "a.py")
     story.handoff("ann", "bob", "task:2", "a.py", next="go on")
     assert story.ready("bob") == [2, 1]

@@ -92,6 +92,11 @@ def test_issues_of_github_have_their_numbers_as_keys() -> None:
     ]
 
 
+def test_issues_without_an_address_are_those_of_the_repository() -> None:
+    [card] = task_lists.read('[{"number": 7, "title": "a"}]', "standard input", repo="org/shop")
+    assert card.key == "github:org/shop#7"
+
+
 def test_beads_keep_their_links_and_priorities() -> None:
     cards = task_lists.read(BEADS, "issues.jsonl")
     assert short(cards) == {"Epic": ([], None), "First": ([], None), "Part": (["First"], "Epic")}

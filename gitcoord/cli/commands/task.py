@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,8 +97,8 @@ def import_list(
     if kind and kind not in task_lists.KINDS:
         raise BadInput(f"a list is {', '.join(task_lists.KINDS)}, not {show(kind, 40)!r}")
     text, source = _list(file)
-    cards = task_lists.read(text, source, kind)
     with connection() as found:
+        cards = task_lists.read(text, source, kind, repo=_project(found))
         if dry_run:
             new = [card for card in cards if not found.coordinator.tasks.is_known(card.key or "")]
             answer(
@@ -253,6 +254,14 @@ def _list(file: str) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise BadInput(f"{show(source, 80)}, line {line}: not UTF-8; nothing was added") from None
+
+
+def _project(found: Connection) -> str:
+    """Return owner and name of the repository where its first remote lies (`org/shop`); "" where that can't be told."""
+    urls = [urls[-1] for name in found.repo.remotes if (urls := found.repo.config.get(f"remote.{name}.url"))]
+    elsewhere = [url for url in urls if "://" in url or re.match(r"[^/]+@[^/]+:", url)]
+    match = re.search(r"[/:]([^/:]+/[^/:]+?)(?:\.git)?/?\Z", elsewhere[0]) if elsewhere else None
+    return match[1] if match else ""
 
 
 def _held(found: Connection) -> str:
