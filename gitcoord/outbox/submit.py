@@ -77,7 +77,7 @@ class Submitter:
             if command.can_wait:
                 return self._queued(command)
             self.outbox.drop(command.handle)
-            raise self.refused_by_rule()
+            raise self._refused_by_rule(command)
         try:
             outcome = self._carry_out(command, end) or self._given_up(command, self._late())
         except GitFault as error:
@@ -134,13 +134,13 @@ class Submitter:
 
     # --- a remote that refuses by rule ---------------------------------------------------------------------------------
 
-    def refused_by_rule(self) -> Refused:
-        """Return the error that the remote refuses what is pushed, so that nobody sees what waits here."""
+    def _refused_by_rule(self, command: Command) -> Refused:
+        """Return the error that the remote refuses what is pushed, so that the command can't be had."""
         known = self.outbox.refusal()
-        return Refused(
-            f"nobody sees this session, so it can hold nothing: {known.words if known else 'the remote refuses it'}",
-            hint="gitcoord doctor says what would help",
-        )
+        words = known.words if known else "the remote refuses it"
+        if (session := self.log.view().state.sessions.get(command.session)) is not None and session.carried:
+            return Refused(f"this session may not push, and {command.kind} can't be carried: {words}", hint="gitcoord doctor")
+        return Refused(f"nobody sees this session, so it can hold nothing: {words}", hint="gitcoord doctor says what would help")
 
     def sendable(self) -> bool:
         """Return True if anything waits that the remote is not known to refuse, or that it may take by now."""

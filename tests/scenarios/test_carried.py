@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from clones import Seat, Seats
+from clones import Seat, Seats, file
 from gits import git
 from remotes import Remote
 
@@ -35,10 +35,9 @@ def ada(pair: tuple[Seat, Seat], file_remote: Remote) -> Seat:
 
 
 def cloud_of(seats: Seats, remote: Remote, branch: str, may: str) -> Seat:
-    """A clone of an agent in a cloud, on its own branch, that may push only what `may` says, and doesn't wait for answers."""
+    """A clone of an agent in a cloud, on its own branch, that may push only what `may` says."""
     [seat] = seats(remote, branch.replace("/", "-"))
     seat.git("checkout", "-q", "-b", branch)
-    seat.git("config", "gitcoord.deadline", "2")
     return replace(seat, extra={"GITCOORD_TEST_MAY": may})
 
 
@@ -48,6 +47,20 @@ def cloud(ada: Seat, file_remote: Remote, seats: Seats) -> Seat:
     return cloud_of(seats, file_remote, "claude/fix", "claude/*")
 
 
+class Left(Exception):
+    """The agent doesn't wait for the answer."""
+
+
+def ask_and_leave(seat: Seat, name: str) -> None:
+    """Claim that, and go when there is no answer at once."""
+
+    def go(_: float) -> None:
+        raise Left
+
+    with seat.here(rest=go) as found, pytest.raises(Left):
+        found.coordinator.claims.acquire(file(name))
+
+
 def test_a_carried_session_speaks_claims_hears_and_ends(ada: Seat, cloud: Seat) -> None:
     started = cloud.run("start", "--work", "the fix", "--json")
     assert (started.code, started.json["state"]) == (0, "local")
@@ -55,8 +68,7 @@ def test_a_carried_session_speaks_claims_hears_and_ends(ada: Seat, cloud: Seat) 
     name = started.json["session_id"]
     head = cloud.git("rev-parse", "HEAD^{tree}")
     cloud.ok("send", "ada", "hello")
-    asked = cloud.run("claim", "README", "--json")
-    assert (asked.code, asked.json["outcome"]) == (5, "unknown")
+    ask_and_leave(cloud, "README")
     assert ada.ok("sync")["adopted"] == 3
     assert ada.ok("sync")["adopted"] == 0
     claimed = cloud.run("claim", "README", "--json")
@@ -70,7 +82,7 @@ def test_a_carried_session_speaks_claims_hears_and_ends(ada: Seat, cloud: Seat) 
     assert cloud.git("status", "--porcelain") == ""
 
     ada.ok("claim", "b")
-    assert cloud.run("claim", "b").code == 5
+    ask_and_leave(cloud, "b")
     ada.ok("sync")
     refused = cloud.run("claim", "b", "--json")
     assert (refused.code, refused.json["outcome"]) == (3, "blocked")
@@ -78,6 +90,8 @@ def test_a_carried_session_speaks_claims_hears_and_ends(ada: Seat, cloud: Seat) 
     ada.ok("send", name, "a question")
     assert [one["subject"] for one in cloud.ok("inbox")["messages"]] == ["a question"]
     assert cloud.ok("inbox")["messages"] == []
+    renewed = cloud.run("renew", "README", "--json")
+    assert (renewed.code, "can't be carried" in renewed.json["message"]) == (7, True)
     cloud.ok("end", "--done", "the fix")
     assert ada.ok("sync")["adopted"] >= 1
     [over] = [one for one in ada.ok("status", "--all")["sessions"] if one["session_id"] == name]
