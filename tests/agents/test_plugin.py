@@ -76,6 +76,9 @@ def test_as_an_agent_plugin_the_repository_has_the_same_parts() -> None:
     assert (TOP / "com.github.copilot" / "hooks" / "hooks.json").resolve() == PLUGIN / "hooks" / "hooks.json"
     assert (TOP / "skills" / "gitcoord" / "SKILL.md").resolve() == SKILL
     assert (TOP / ".agents" / "skills" / "gitcoord" / "SKILL.md").resolve() == SKILL
+    for folder in (TOP / "skills", TOP / ".agents" / "skills"):  # a linked folder would take the skill out of the sdist
+        assert not folder.is_symlink()
+        assert not (folder / "gitcoord").is_symlink()
 
 
 def test_everything_is_called_by_its_name_on_the_path() -> None:
