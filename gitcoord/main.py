@@ -37,6 +37,43 @@ def _leave_the_checkout() -> None:
 def main() -> int:
     """Runs the program on the process's arguments; its exit code."""
     _leave_the_checkout()
+    from gitcoord.warm import client
+
+    code = client.hand_over(sys.argv, os.environ)
+    if code is not None:
+        return code
+    try:
+        return by_itself()
+    finally:
+        client.wish(sys.argv, os.environ)
+
+
+def keep_warm() -> None:
+    """Be the process from which commands are forked; ends the process."""
+    _leave_the_checkout()
+    from gitcoord.warm.server import serve
+
+    try:
+        serve(load, by_itself)
+    finally:
+        os._exit(0)
+
+
+def load() -> None:
+    """Load all that a command or a hook may need."""
+    import gitcoord.agents.hook.answer
+    import gitcoord.githooks.run
+    import gitcoord.guard.fast
+    import gitcoord.setup.doctor
+    import gitcoord.statusline.main  # noqa: F401  # to have them loaded
+    from gitcoord.cli.app import COMMANDS, GROUPS, built
+
+    for name in ("", *GROUPS, *(name for names in COMMANDS.values() for name in names)):
+        built(name)
+
+
+def by_itself() -> int:
+    """Carry out the command line in this process; return its exit code."""
     if sys.argv[1:2] == ["hook"]:
         try:
             if "".join(sys.argv[2:3]) == "git":

@@ -17,7 +17,7 @@ _REPO = re.compile(r"(?!.*\.(?:claim|d|lock)$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}
 
 _RELAY = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
-KEYS = ("remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersist", "guard", "autoclaim", "pull", "relay")
+KEYS = ("remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersist", "guard", "autoclaim", "pull", "relay", "warm")
 """The settings of a clone or user, each `gitcoord.<key>` in git's configuration."""
 
 
@@ -27,8 +27,8 @@ class Settings:
     projects coordinate, "" for none; `repo`: what this project is called there, "" to find out; `deadline` in seconds;
     `sshpersist`: seconds that an ssh connection stays open for the next command, 0 for not at all; `guard`: warn, ask, block, off,
     or "" for what all share; `autoclaim`: whether what an agent edits is claimed for it; `pull`: whether an agent that stops is
-    told of a task that is ready; `relay`: the name of a relay that the hooks' background work lets go once, "" for
-    none.
+    told of a task that is ready; `relay`: the name of a relay that the hooks' background work lets go once, "" for none; `warm`:
+    whether commands may begin in a fork of a warm process.
     """
 
     remote: str = ""
@@ -43,6 +43,7 @@ class Settings:
     relay: str = ""
     hub: str = ""
     repo: str = ""
+    warm: bool = True
 
     @classmethod
     def read(cls, config: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
@@ -69,12 +70,7 @@ class Settings:
         guard = values.get("guard", cls.guard)
         if guard not in {"", "warn", "ask", "block", "off"}:
             raise BadInput(f"gitcoord.guard {guard!r} is not warn, ask, block or off", hint="gitcoord config guard warn")
-        autoclaim = values.get("autoclaim", "false").lower()
-        if autoclaim not in {"true", "false"}:
-            raise BadInput(f"gitcoord.autoclaim {autoclaim!r} is not true or false", hint="gitcoord config autoclaim true")
-        pull = values.get("pull", "false").lower()
-        if pull not in {"true", "false"}:
-            raise BadInput(f"gitcoord.pull {pull!r} is not true or false", hint="gitcoord config pull true")
+        autoclaim, pull, warm = (_switch(values, key, getattr(cls, key)) for key in ("autoclaim", "pull", "warm"))
         desk = environ.get("GITCOORD_DESK") or values.get("desk", cls.desk)
         if desk not in {"machine", "clone"} and not os.path.isabs(os.path.expanduser(desk)):
             raise BadInput(
@@ -96,11 +92,19 @@ class Settings:
             repo=repo,
             sshpersist=int(persist),
             guard=guard,
-            autoclaim=autoclaim == "true",
-            pull=pull == "true",
+            autoclaim=autoclaim,
+            pull=pull,
+            warm=warm,
             remote=values.get("remote", cls.remote),
             branch=branch,
             desk=desk,
             deadline=deadline,
             host=values.get("host", cls.host),
         )
+
+
+def _switch(values: Mapping[str, str], key: str, default: bool) -> bool:
+    value = values.get(key, str(default)).lower()
+    if value not in {"true", "false"}:
+        raise BadInput(f"gitcoord.{key} {value!r} is not true or false", hint=f"gitcoord config {key} {str(default).lower()}")
+    return value == "true"

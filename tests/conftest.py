@@ -17,6 +17,9 @@ from environment import seal
 from forkserver import ForkServer
 from gits import git
 from remotes import KINDS, Remote, RemoteFactory, create_bare
+from warmth import warm_process
+
+from gitcoord.warm import address
 
 try:
     import freezegun
@@ -111,11 +114,15 @@ def sealed_process(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytes
             if os.environ.get(name) != value:  # the others aren't ours to put back: pytest changes some meanwhile
                 patch.setenv(name, value)
         time.tzset()
-        if not pytestconfig.getoption("--plain-starts"):
+        if pytestconfig.getoption("--plain-starts"):
+            yield home
+        else:
             FORK_SERVER.append(ForkServer())
-        yield home
-        while FORK_SERVER:
-            FORK_SERVER.pop().close()
+            with warm_process() as folder:
+                patch.setenv(address.SWITCH, str(folder))
+                yield home
+            while FORK_SERVER:
+                FORK_SERVER.pop().close()
     time.tzset()
 
 

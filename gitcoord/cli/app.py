@@ -46,6 +46,8 @@ GROUPS = {"task": DAILY, "hooks": KEEP}
 """Commands that are groups of others, and under what help shows them: each is the `app` of the module of its name."""
 
 
+_NAMES = frozenset(name for names in COMMANDS.values() for name in names) | set(GROUPS)
+
 _ONLY_ANSWER = frozenset(COMMANDS[LOOK]) - {"statusline"} | {
     "", "status", "briefing", "inbox", "listen", "tasks", "doctor", "--help", "-h",
 }  # fmt: skip
@@ -117,7 +119,8 @@ def _shown(code: int, command: str) -> int:
 def _run(argv: Sequence[str], rest: list[str]) -> int:
     try:
         rest += take_globals(argv)
-        result = built(rest[0] if rest else "")(args=list(rest), prog_name="gitcoord", standalone_mode=False)
+        asked = rest[0] if rest and rest[0] in _NAMES else ""
+        result = built(asked)(args=list(rest), prog_name="gitcoord", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except GitFault as error:
         return tell(_unknown(error) if options.op else error)

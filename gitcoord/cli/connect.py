@@ -121,6 +121,7 @@ def connection(*, heard: bool = True, about_secrets: secrecy.Manner | None = Non
         about_secrets=manner,
     ) as found:  # fmt: skip
         options.note_reader(found)
+        found.note_warmth()
         try:
             yield found
         finally:

@@ -46,6 +46,7 @@ from gitcoord.outbox.submit import Submitter
 from gitcoord.settings import Settings
 from gitcoord.views import lazy
 from gitcoord.views.projection import TreeProjection
+from gitcoord.warm import address
 
 
 def utc_now() -> datetime:
@@ -194,6 +195,14 @@ class Connection:
         refusal = self.outbox.refusal()
         why = names.show(refusal.words, 200) if refusal else ""
         return f"nobody sees {who}: {why}; {count} waiting here. What would help: gitcoord doctor"
+
+    def note_warmth(self) -> None:
+        """Note for the next commands whether they may begin in a fork of a warm process: where somebody coordinates, not in a
+        sandbox, and as the setting has it.
+        """
+        wanted = self.settings.warm and self.memory.path.exists()
+        if not self.coordinator.parts.boxed:
+            address.note(str(files.own(self.repo.common_dir)), wanted=wanted)
 
     def below(self, place: str) -> tuple[str, str]:
         """Where that folder lies below the root ("" for the root), and the root, both as POSIX paths."""

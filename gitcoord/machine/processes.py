@@ -131,6 +131,19 @@ def detach(argv: Sequence[str], env: Mapping[str, str], *, wait: float = 0.0) ->
     child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it
 
 
+_caller = 0
+
+
+def stand_for(caller: int) -> None:
+    """Note whom this process works for, where that isn't its parent: it was forked by another than who called the program."""
+    global _caller
+    _caller = caller
+
+
+def _called_by() -> int:
+    return _caller or os.getppid()
+
+
 def ancestors() -> list[tuple[int, str]]:
     """The processes that this one comes from, the nearest first, each with its birth; where there is no /proc only the nearest."""
     found = [parent()]
@@ -146,7 +159,7 @@ def above_shells() -> tuple[int, str]:
     """The nearest process above this one that is no shell: its pid and birth. An agent may run each command in a shell of its own,
     which is gone before the next one; the agent itself is there.
     """
-    pid = os.getppid()
+    pid = _called_by()
     for _ in range(_HIGH):
         name, above = _name_and_parent(pid)
         if name not in _SHELLS or above <= 1:
@@ -165,7 +178,7 @@ def _name_and_parent(pid: int) -> tuple[str, int]:
 
 def parent() -> tuple[int, str]:
     """The process that called this program: its pid and birth."""
-    pid = os.getppid()
+    pid = _called_by()
     return pid, born(pid)
 
 

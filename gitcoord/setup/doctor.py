@@ -20,7 +20,7 @@ from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import Divided, GitcoordError, NotInitialised, Rewritten, Unreachable, mask
 from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.outbox.places import count_left
-from gitcoord.setup.checks import agents, builds, divided, hooks, remote, rewritten
+from gitcoord.setup.checks import agents, builds, divided, hooks, remote, rewritten, warm
 from gitcoord.setup.checks.finding import Finding
 
 OLDEST_GIT = (2, 31)
@@ -39,6 +39,7 @@ def examine(found: Connection, *, fix: bool) -> list[Finding]:
         *_relay(found),
         *hooks.look(found),
         *agents.look(found),
+        *warm.look(found),
         *_around(found),
     ]
 

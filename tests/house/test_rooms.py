@@ -35,26 +35,28 @@ ROOMS: dict[str, set[str]] = {
     "log": {"errors", "core", "git"},
     "views": {"errors", "core"},
     "machine": {"errors", "core"},
+    "warm": {"errors", "machine"},
     "outbox": GROUND | {"log", "machine"},
     "statusline": GROUND | {"machine"},
     "coordinator": GROUND | {"log", "views", "machine", "outbox", "statusline"},
     "guard": GROUND | {"machine", "settings", "coordinator"},
-    "connection": USE_CASES | {"__init__"},
+    "connection": USE_CASES | {"warm", "__init__"},
     "githooks": GROUND | {"machine", "outbox"},
     "agents": USE_CASES | {"connection", "guard"},
     "relay": USE_CASES | {"connection"},
-    "setup": USE_CASES | {"connection", "githooks", "agents", "relay", "__init__"},
+    "setup": USE_CASES | {"connection", "githooks", "agents", "relay", "warm", "__init__"},
     "demo": USE_CASES | {"connection", "githooks", "setup"},
     "mcp": USE_CASES | {"connection", "__init__"},
-    "cli": USE_CASES | {"connection", "guard", "githooks", "agents", "relay", "setup", "demo", "__init__"},
-    "main": {"statusline", "guard", "githooks", "agents", "mcp", "cli"},
+    "cli": USE_CASES | {"connection", "guard", "githooks", "agents", "relay", "setup", "demo", "warm", "__init__"},
+    "main": {"warm", "setup", "statusline", "guard", "githooks", "agents", "mcp", "cli"},
     "__main__": {"main"},
     "__init__": set(),
 }
 """Which other rooms a room may import: the floors, from the ground up."""
 
 OF_LIBRARIES = {
-    "sys.stdout", "child.returncode", "self._process.returncode", "quiet.propagate", "session.trust_env",
+    "sys.stdin", "sys.stdout", "sys.stderr", "sys.argv",
+    "child.returncode", "self._process.returncode", "quiet.propagate", "session.trust_env",
     "requests.Session.request", "requests.Session.send", "requests.Session._gitcoord", "self._service.redirects",
     "_local.met", "_here.gate",
 }  # fmt: skip
@@ -64,6 +66,7 @@ ENTRIES = {
     "main.py",
     "__main__.py",
     "guard/fast.py",
+    "warm/server.py",
     "githooks/run.py",
     "statusline/main.py",
     "agents/hook/main.py",
@@ -267,8 +270,12 @@ def git_outside_git(module: Module) -> list[Found]:
 
 
 def children_elsewhere(module: Module) -> list[Found]:
-    """Child processes outside of git/, the look for a process, and what runs a person's own commands."""
-    if module.room in {"git", "cli"} or module.name in {"machine/processes.py", "machine/background.py", "relay/reaction.py"}:
+    """Child processes outside of git/, the look for a process, what runs a person's own commands, and the warm process's forks."""
+    if module.room in {"git", "cli", "warm"} or module.name in {
+        "machine/processes.py",
+        "machine/background.py",
+        "relay/reaction.py",
+    }:
         return []
     found = [
         module.found(node, f"imports {name}")
@@ -573,6 +580,7 @@ HEAVY = {"hashlib", "secrets", "ssl", "socket", "inspect", "argparse", "logging"
         "gitcoord.githooks.run",
         "gitcoord.guard.fast",
         "gitcoord.statusline.main",
+        "gitcoord.warm.client",
         "gitcoord.agents.hook.main",
         "gitcoord.agents.hook.answer",
     ],

@@ -790,7 +790,7 @@ def test_the_background_work_of_hooks_relays_where_it_is_set_so(pair: tuple[Seat
         ben.ok("config", "relay", "team")
         assert ben.run("sync", "--if-due").code == 0  # it begins with what happens next
         ada.ok("send", "broadcast", "all is done", "--type", "work_completed")
-        assert set(ben.ok("sync", "--if-due")) == {"unsent", "tip", "seq", "as_of"}
+        assert set(ben.ok("sync", "--if-due")) == {"unsent", "adopted", "tip", "seq", "as_of"}
         assert [line.partition(" ")[2] for line in texts(service)] == ["ada to all (work completed): all is done"]
         ben.ok("sync")
         assert ben.run("config", "relay", "A team").code == 2

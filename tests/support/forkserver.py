@@ -173,10 +173,10 @@ def _be(args: list[str], cwd: str, env: dict[str, str], prelude: str, handles: S
     sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, encoding=err.encoding, errors=err.errors, closefd=False)  # noqa: SIM115
     sys.argv = ["gitcoord", *args]
     exec(prelude, {})  # the tests' own
-    from gitcoord.main import main
+    from gitcoord.main import by_itself
 
     try:
-        code = main()
+        code = by_itself()
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 1
     sys.stdout.flush()
@@ -184,19 +184,11 @@ def _be(args: list[str], cwd: str, env: dict[str, str], prelude: str, handles: S
     return code
 
 
-def load_program() -> None:
-    """Load all that a run of the program may load, once: what is forked from here pays for none of it."""
-    from gitcoord.cli.app import COMMANDS, built
-    from gitcoord.setup.doctor import examine
-
-    for name in ("", "hooks", *(name for names in COMMANDS.values() for name in names)):
-        assert built(name)
-    assert examine
-
-
 def serve(line: socket.socket) -> None:
     """Forks for each run that is asked for, until nobody can ask any more."""
-    load_program()
+    from gitcoord.main import load
+
+    load()
     while True:
         head, ancillary, _, _ = line.recvmsg(8, socket.CMSG_SPACE(3 * 4))
         if not head:

@@ -13,6 +13,7 @@ from gitcoord.core import branch
 from gitcoord.errors import BadInput, mask
 from gitcoord.settings import KEYS
 from gitcoord.views import as_json
+from gitcoord.warm import client as warm
 
 
 def config(
@@ -29,6 +30,8 @@ def config(
             from gitcoord.setup import init as setup
 
             setup.set_local(os.path.abspath(options.path or "."), os.environ, key, value)
+            if key == "warm":
+                warm.end(os.environ)  # the next command that may use one starts another
             answer({"key": key, "value": mask(value)}, f"gitcoord.{key} = {mask(value)} in this clone")
             return
     with connection() as found:
