@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from clones import Clock, Seat, Seats
+from plans import ready_slowly
 from pure_branch import resource
 from remotes import Remote
 
@@ -190,3 +193,37 @@ def test_failing_proof_leaves_the_task_open_unless_anyway(file_remote: Remote, s
     assert (told["state"], told["seq"], told["status"]) == ("committed", 1, "done")
     proof = ada.ok("task", "show", "1")["task"]["result"]["proof"]
     assert (proof["exit_code"], proof["commit"]) == (3 if anyway else 0, ada.git("rev-parse", "HEAD"))
+
+
+# --- the model, on real git --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_both_clones_say_at_every_commit_what_the_rule_says(pair: Pair, seed: int) -> None:
+    chance = random.Random(seed)
+    ada, ben = pair
+    with ada.here() as here, ben.here() as there:
+        for number in range(5):
+            add(here, f"t{number}", priority=number)
+        for _ in range(14):
+            found = chance.choice((here, there))
+            count = found.coordinator.branch.view().state.rules.tasks.added
+            some = [str(chance.randint(1, count)) for _ in range(chance.randrange(3))] if count else []
+            one = str(chance.randint(1, count)) if count else "1"
+            step: Any = chance.choice(
+                (
+                    lambda found=found, some=some: add(found, "t", needs=tuple(some), priority=chance.randrange(5)),
+                    lambda found=found, one=one: add(found, "part", parent=one),
+                    lambda found=found, one=one, some=some: found.coordinator.tasks.change(one, {"needs": some}),
+                    lambda found=found, one=one: found.coordinator.tasks.close(one, chance.choice(("done", "dropped"))),
+                    lambda found=found, one=one: found.coordinator.tasks.reopen(one),
+                    lambda found=found: found.coordinator.tasks.next(),
+                )
+            )
+            with suppress(BadInput, Held, NotHeld, NothingReady):
+                step()
+            for seat in (here, there):
+                state = seat.coordinator.branch.view().state
+                ready = {one.standing.task.seq for one in seat.coordinator.tasks.listed() if one.standing and one.standing.ready}
+                assert ready == ready_slowly(state, seat.coordinator.actor.session, seat.coordinator.now())
+        assert there.coordinator.branch.verify(full=True).ok
