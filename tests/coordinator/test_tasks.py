@@ -201,29 +201,36 @@ def test_failing_proof_leaves_the_task_open_unless_anyway(file_remote: Remote, s
 @pytest.mark.parametrize("seed", [1, 2])
 def test_both_clones_say_at_every_commit_what_the_rule_says(pair: Pair, seed: int) -> None:
     chance = random.Random(seed)
-    ada, ben = pair
-    with ada.here() as here, ben.here() as there:
+    with pair[0].here() as found:
         for number in range(5):
-            add(here, f"t{number}", priority=number)
-        for _ in range(14):
-            found = chance.choice((here, there))
-            count = found.coordinator.branch.view().state.rules.tasks.added
-            some = [str(chance.randint(1, count)) for _ in range(chance.randrange(3))] if count else []
-            one = str(chance.randint(1, count)) if count else "1"
-            step: Any = chance.choice(
-                (
-                    lambda found=found, some=some: add(found, "t", needs=tuple(some), priority=chance.randrange(5)),
-                    lambda found=found, one=one: add(found, "part", parent=one),
-                    lambda found=found, one=one, some=some: found.coordinator.tasks.change(one, {"needs": some}),
-                    lambda found=found, one=one: found.coordinator.tasks.close(one, chance.choice(("done", "dropped"))),
-                    lambda found=found, one=one: found.coordinator.tasks.reopen(one),
-                    lambda found=found: found.coordinator.tasks.next(),
-                )
-            )
-            with suppress(BadInput, Held, NotHeld, NothingReady):
-                step()
-            for seat in (here, there):
-                state = seat.coordinator.branch.view().state
-                ready = {one.standing.task.seq for one in seat.coordinator.tasks.listed() if one.standing and one.standing.ready}
-                assert ready == ready_slowly(state, seat.coordinator.actor.session, seat.coordinator.now())
-        assert there.coordinator.branch.verify(full=True).ok
+            add(found, f"t{number}", priority=number)
+    for _ in range(14):
+        with chance.choice(pair).here() as found, suppress(BadInput, Held, NotHeld, NothingReady):
+            _step(found, chance)
+        for seat in pair:  # each time by a new process's eyes: what it notes of the tasks is read again by the next one
+            with seat.here() as found:
+                state = found.coordinator.branch.view().state
+                ready = {one.standing.task.seq for one in found.coordinator.tasks.listed() if one.standing and one.standing.ready}
+                assert ready == ready_slowly(state, found.coordinator.actor.session, found.coordinator.now())
+    with pair[1].here() as found:
+        assert found.coordinator.branch.verify(full=True).ok
+
+
+def _step(found: Connection, chance: random.Random) -> None:
+    """Something that a session does with the tasks that there are."""
+    tasks = found.coordinator.tasks
+    count = found.coordinator.branch.view().state.rules.tasks.added
+    some = [str(chance.randint(1, count)) for _ in range(chance.randrange(3))]
+    one, what = str(chance.randint(1, count)), chance.randrange(6)
+    if what == 0:
+        add(found, "t", needs=tuple(some), priority=chance.randrange(5))
+    elif what == 1:
+        add(found, "part", parent=one)
+    elif what == 2:
+        tasks.change(one, {"needs": some})
+    elif what == 3:
+        tasks.close(one, chance.choice(("done", "dropped")))
+    elif what == 4:
+        tasks.reopen(one)
+    else:
+        tasks.next()
