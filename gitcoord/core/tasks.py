@@ -349,6 +349,11 @@ class TaskChanged(Event):
     task: TaskSeq
     change: ChangeText
 
+    @property
+    def makes(self) -> bool:
+        """Nothing under its id."""
+        return False
+
     def headline(self) -> str:
         """The commit's subject."""
         if self.lapsed:
@@ -404,6 +409,11 @@ class TaskClosed(Event):
     proof_seconds: Count | None = None
     next_phase: Line | None = None
     to: For = None
+
+    @property
+    def makes(self) -> bool:
+        """Nothing under its id."""
+        return False
 
     @property
     def goes_on(self) -> bool:
@@ -481,6 +491,11 @@ class TaskReopened(Event):
 
     task: TaskSeq
     note: Text | None = None
+
+    @property
+    def makes(self) -> bool:
+        """Nothing under its id."""
+        return False
 
     def headline(self) -> str:
         """The commit's subject."""

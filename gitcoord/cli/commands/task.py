@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+RENEWED = 300.0  # seconds after which the lease on a task is renewed while its proof runs
 _LISTS = 16 << 20  # bytes of a list of tasks
 
 Which = Annotated[str, typer.Argument(metavar="ID", help="Its number, key or id.")]
@@ -277,11 +279,20 @@ def _held(found: Connection) -> str:
 def _proved(found: Connection, command: str, number: str, *, anyway: bool) -> dict[str, Any]:
     """Run the caller's own command where it stands; return what is recorded of it. Raises GitcoordError where it fails."""
     command = names.parse_line(command, "proof")
-    start = monotonic()
+    what, start = readiness.resource(found.coordinator.tasks.find(number, fresh=False)[0].seq), monotonic()
     # The caller typed it, and nothing of it comes from the branch. What it prints is for people: standard output is the answer's.
-    ended = subprocess.run(["/bin/sh", "-c", command], cwd=options.path or None, stdout=2, check=False)
+    with subprocess.Popen(["/bin/sh", "-c", command], cwd=options.path or None, stdout=2) as child:
+        while child.poll() is None:
+            try:
+                child.wait(RENEWED)
+            except subprocess.TimeoutExpired:  # a long one must not outlive the lease on its task
+                with suppress(GitcoordError):
+                    found.coordinator.claims.renew([what], again=False)
+            except BaseException:
+                child.kill()
+                raise
     seconds = int(monotonic() - start)
-    code = ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
+    code = child.returncode if child.returncode >= 0 else 128 - child.returncode
     if code and not anyway:
         raise GitcoordError(
             f"the proof failed (exit {code}, {seconds} s): task #{number.removeprefix('#')} stays open",
