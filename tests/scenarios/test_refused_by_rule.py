@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from clones import Seat, Seats
-from remotes import Remote
+from gits import git
+from remotes import Remote, RemoteFactory
 
 ONLY = """#!/bin/sh
 case "$1" in {pattern}) exit 0;; esac
@@ -114,3 +115,15 @@ def test_an_agent_that_nobody_sees_hears_by_its_hooks_once(refused: tuple[Seat, 
     assert ["the tests are red" in one for one in told] == [True, False]
     seat.run("sync", "--if-due")
     assert "the tests are red" not in call("UserPromptSubmit", prompt="go on")
+
+
+@pytest.mark.servers
+def test_a_server_that_lets_nobody_push_is_a_rule_too(remotes: RemoteFactory, seats: Seats) -> None:
+    if (reason := remotes.available("http")) is not None:
+        pytest.skip(reason)
+    remote = remotes.make("http")
+    ada, cloud = seats(remote, "ada", "cloud")
+    ada.ok("init")
+    git(remote.path, "config", "http.receivepack", "false")  # 403 for a push
+    assert cloud.ok("start")["state"] == "local"
+    assert "403" in cloud.run("status").err
