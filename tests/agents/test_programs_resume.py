@@ -12,7 +12,7 @@ from model_server import Turn
 if TYPE_CHECKING:
     from conftest import Day
 
-AGAIN = {"claude": ["--continue"], "codex": ["resume", "--last"], "gemini": ["--resume", "latest"]}
+AGAIN = {"claude": ["--continue"], "codex": ["resume", "--last"]}
 COPY = {"claude": ["--continue", "--fork-session"]}
 WHO = f"{GITCOORD} whoami; {GITCOORD} claim src/other.py"
 
