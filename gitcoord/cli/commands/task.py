@@ -313,9 +313,10 @@ def _tell_closed(closed: Closed) -> None:
     if closed.receipt.state == "queued":
         line = f"#{task.seq} (queued: the remote is away)"
     elif task.is_open:
-        line = f"#{task.seq} is ready for {task.phase or 'its next worker'}" + (f" ({task.to})" if task.to else "")
+        phase = show(task.phase, 100) if task.phase and not options.agent else "its next worker"  # others may have named it
+        line = f"#{task.seq} is ready for {phase}" + (f" ({task.to})" if task.to else "")
     else:
-        line = f"{task.status}: #{task.seq} {show(task.title, 120)}"
+        line = f"{task.status}: #{task.seq}"
     freed = [entry.split(" ", 1)[1] for entry in closed.freed]
     answer(
         {
