@@ -169,6 +169,9 @@ def test_a_program_that_takes_only_a_refusal_is_guarded_and_never_listed(office:
         assert fits(said, form(held, DENY)[1], {DENY.reason: "is held by ben until"}), (agent, said)
         free = json.loads(json.dumps(held.payload).replace("/w/a.py", "/w/free.py").replace("src/api.py", "free.py"))
         assert call(ada, replace(held, payload=free)) is None, agent
+    ada.git("config", "gitcoord.guard", "warn")
+    reason = call(ada, held)["reason"]
+    assert ("The same edit again goes through." in reason, call(ada, held)) == (True, None)  # nobody tells ben
     until(lambda: not at_work(ada), "the background never ended")
     with ben.here() as found:
         assert set(found.coordinator.branch.view().state.sessions) == {"ada", "ben"}

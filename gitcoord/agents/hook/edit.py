@@ -65,15 +65,18 @@ def guard(here: Here, occasion: Occasion) -> NotedAnswer:
         return NotedAnswer(HookAnswer(verdict="ask", reason=reason, note=reason), done)
     if not new:
         return NotedAnswer(done=done)
-    return NotedAnswer(HookAnswer(verdict="deny", reason=_once(said)), done)
+    return NotedAnswer(HookAnswer(verdict="deny", reason=_once(said, tells=here.binding is not None)), done)
 
 
-def _once(said: check.GuardAnswer) -> str:
-    """Return why an edit is denied once: who holds what until when, what may be done, and between marks the holders' words."""
+def _once(said: check.GuardAnswer, *, tells: bool) -> str:
+    """Return why an edit is denied once: who holds what until when, what may be done, and between marks the holders' words.
+
+    tells: there is a session that can tell the holders.
+    """
     lease = said.hindrances[0].lease
     ways = leases.ways_out(lease, [Resource("file", said.hindrances[0].paths[0])])
     holders = " and ".join(dict.fromkeys(one.lease.claimed_by for one in said.hindrances))
-    again = f"The same edit again goes through, and {holders} will be told."
+    again = f"The same edit again goes through{f', and {holders} will be told' if tells else ''}."
     reason = f"gitcoord: {'; '.join(words.lines(said, why=False))}. {again} Better first: {ways}"
     why = words.reasons(said)
     quoted = "\n" + quoting.quoted([f"- {line}" for line in why], secrets.token_hex(16)) if why else ""
