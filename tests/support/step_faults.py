@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forkserver import load_program
+from gitcoord.main import load
 
 if TYPE_CHECKING:
     from clones import Ran, Seat
@@ -97,7 +97,7 @@ def _be(asked: dict[str, Any], out: int, err: int, steps: int) -> int:
 
 def serve() -> None:
     """One line in: what to run, where, and when it ends. One line out: how it ended."""
-    load_program()
+    load()
     for line in sys.stdin:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as steps:
             pid = os.fork()
