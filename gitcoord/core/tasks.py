@@ -336,8 +336,11 @@ class TaskAdded(Event):
                 return f"#{seq} names a task that isn't there"
             if card.parent is not None and card.parent not in fresh and not _is_open(state, card.parent):
                 return f"#{card.parent} is not open, so it can have no new part"
-        linked = any(card.needs or card.parent is not None for card in cards)
-        return _circle_problem(state, fresh) if linked else None
+        # Tasks that need older ones only, and are part of none, can close no circle: nobody waits for them yet.
+        back = all(
+            card.parent is None and max(card.needs, default=0) < seq for seq, card in zip(self.numbers(), cards, strict=True)
+        )
+        return None if back else _circle_problem(state, fresh)
 
 
 class TaskChanged(Event):
