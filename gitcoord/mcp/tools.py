@@ -10,7 +10,7 @@ from typing import Any
 from gitcoord.connection.connect import Connection, utc_now
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.coordinator.unread import TakenMail
-from gitcoord.core import leases, messages, names, queue
+from gitcoord.core import leases, messages, names, queue, readiness
 from gitcoord.core.inbox import unread as unread_of
 from gitcoord.core.names import Resource, branch_or_none
 from gitcoord.core.overlap import overlaps
@@ -22,6 +22,7 @@ from gitcoord.mcp import answers, schemas
 from gitcoord.mcp import handoff as handoff_tools
 from gitcoord.mcp import tasks as task_tools
 from gitcoord.mcp.answers import ToolAnswer
+from gitcoord.views import as_json
 
 _LISTED = 50  # entries of each list in a status: what an agent can bear
 _SAID = 10  # of them in its words
@@ -128,10 +129,13 @@ def status(at: At, given: schemas.StatusGiven) -> ToolAnswer:
         "attention": [asdict(item) for item in now.attention[:_LISTED]],
         "more": {key: size - _LISTED for key, size in sizes.items() if size > _LISTED},
     }  # fmt: skip
+    plan = readiness.overview(state, now.as_of)
+    record["tasks"] = as_json.sums(plan)
     mine = sum(1 for one in leases.live(state, now.as_of) if one.claimed_by == me)
     ours = [f"you are {me}, with {mine} claim(s) and {len(unread)} unread message(s)" if me else "you have no session yet"]
     if now.read_at is None:
         ours.append(f"as known at {spell(state.at)} (event {now.seq})")
+    ours += [f"tasks: {plan.words()}"] if plan.total else []
     ours += [f"{size - _SAID} more {key}: in the structured answer" for key, size in sizes.items() if size > _SAID]
     others = [f"needs attention: {item.text}" for item in now.attention[:_SAID]]
     others += [

@@ -980,6 +980,7 @@ def test_agent_adds_takes_and_closes_a_task(office: tuple[Seat, Seat]) -> None:
             assert added["seq"] == 1
             taken = await agent.ok("next")
             assert (taken["outcome"], taken["task"]["title"], len(taken["claims"])) == ("held", "the form", 2)
+            assert (await agent.ok("status"))["tasks"] == {"done": 0, "total": 1, "in_work": 1, "ready": 0, "blocked": 0}
             listed = await agent.ok("tasks")
             assert [(one["seq"], one["phase"], one["ready"]) for one in listed["tasks"]] == [(1, "BUILD", True)]
             assert (await agent.ok("tasks", action="done", id="1", tests="pass"))["seq"] == 1
