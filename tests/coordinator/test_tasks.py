@@ -198,13 +198,12 @@ def test_failing_proof_leaves_the_task_open_unless_anyway(file_remote: Remote, s
 # --- the model, on real git --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_both_clones_say_at_every_commit_what_the_rule_says(pair: Pair, seed: int) -> None:
-    chance = random.Random(seed)
+def test_both_clones_say_at_every_commit_what_the_rule_says(pair: Pair) -> None:
+    chance = random.Random(1)
     with pair[0].here() as found:
         for number in range(5):
             add(found, f"t{number}", priority=number)
-    for _ in range(14):
+    for _ in range(12):
         with chance.choice(pair).here() as found, suppress(BadInput, Held, NotHeld, NothingReady):
             _step(found, chance)
         for seat in pair:  # each time by a new process's eyes: what it notes of the tasks is read again by the next one
