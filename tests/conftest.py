@@ -38,12 +38,12 @@ hypothesis.settings.register_profile("thorough", max_examples=2000, **_STEADY)
 hypothesis.settings.load_profile("quick")
 
 SHARED_MEMORY = Path("/dev/shm")
-LONG = Path(__file__).with_name("long.txt")
+LONG = Path(__file__).parent / "house" / "long.txt"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What takes long stands behind an option."""
-    parser.addoption("--long", action="store_true", help="run also the tests that tests/long.txt names")
+    parser.addoption("--long", action="store_true", help="run also the tests that tests/house/long.txt names")
     parser.addoption("--race-rounds", type=int, default=1, help="how often each race of 32 sessions is run")
     parser.addoption("--every-step", action="store_true", help="kill -9 at every step where the default takes every other one")
     parser.addoption("--bombs", choices=("small", "full"), default="small", help="how large what lies in wait on the branch is")

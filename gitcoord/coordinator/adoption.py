@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gitcoord.coordinator.actor import Acting
 from gitcoord.coordinator.branch import Branch
-from gitcoord.coordinator.parts import Carriers, Parts
+from gitcoord.coordinator.parts import CarrierBranches, Parts
 from gitcoord.core import carrying, names
 from gitcoord.core.carrying import Carrier
 from gitcoord.core.events import Command
@@ -91,7 +91,7 @@ class Adoption:
         outbox.note_adopted(kept if passing else {**kept, **looked}, [*refused, *found.refused])
         return Adopted(count, tuple(found.refused))
 
-    def _together(self, carriers: Carriers, changed: list[str], found: _Found) -> Iterator[tuple[str, Heads]]:
+    def _together(self, carriers: CarrierBranches, changed: list[str], found: _Found) -> Iterator[tuple[str, Heads]]:
         """Yield what was fetched: all branches together, or where that takes too long or fails, each that can be, alone."""
         try:
             together = carriers.fetch(changed, self.parts.seconds)
@@ -139,7 +139,7 @@ class Adoption:
     # --- what is new -----------------------------------------------------------------------------------------------------
 
     def _look_through(
-        self, found: _Found, carriers: Carriers, view: View, tips: Heads, heads: Heads, noted: Mapping[str, Oid]
+        self, found: _Found, carriers: CarrierBranches, view: View, tips: Heads, heads: Heads, noted: Mapping[str, Oid]
     ) -> None:
         """Find what these branches carry that is new. `noted`: up to where each was looked through before."""
         for name, tip in tips.branches.items():
@@ -166,7 +166,7 @@ class Adoption:
                         self._take(found, carriers, view, (name, tip, oid), line.command, first)
 
     def _take(
-        self, found: _Found, carriers: Carriers, view: View, at: tuple[str, Oid, Oid], command: Command, before: list[str]
+        self, found: _Found, carriers: CarrierBranches, view: View, at: tuple[str, Oid, Oid], command: Command, before: list[str]
     ) -> None:
         """Take a command if it is new, and the branch's own; `before`: what the same commit carries before it."""
         name, _, oid = at
@@ -200,7 +200,7 @@ class Adoption:
         return bool(self.parts.log.find(start.op, view.checked))
 
     def _is_new(
-        self, found: _Found, carriers: Carriers, view: View, known: Session, at: tuple[str, Oid, Oid], command: Command,
+        self, found: _Found, carriers: CarrierBranches, view: View, known: Session, at: tuple[str, Oid, Oid], command: Command,
         before: list[str],
     ) -> bool:  # fmt: skip
         """Return True if a command of a known session was not adopted yet; else say why it is refused, if it is."""

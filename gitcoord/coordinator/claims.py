@@ -15,7 +15,21 @@ from gitcoord.coordinator.commands import Commands
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.coordinator.watch import Watcher
-from gitcoord.core import claims, clocks, handoffs, leases, names, queue, readiness, records, releases, renewals, requests, tasks
+from gitcoord.core import (
+    claims,
+    clocks,
+    handoffs,
+    leases,
+    names,
+    queue,
+    readiness,
+    records,
+    releases,
+    renewals,
+    requests,
+    task_commands,
+    tasks,
+)
 from gitcoord.core.events import Event, Receipt
 from gitcoord.core.leases import LeaseRef, RenewedLease, held_by, holder
 from gitcoord.core.names import Resource
@@ -335,8 +349,9 @@ class Claims:
         for number, seq in enumerate(among):
             given: dict[str, Any] = {key: told.get(key) for key in ("next_phase", "to", "tests", "branch", "commit")}
             receipt, event = self.commands.submit(
-                tasks.CloseTask, self.sessions.current(tasks.CloseTask), op=op if number == 0 else "", task=str(seq),
-                fence=mine.get(readiness.resource(seq), 0), note=told.get("done"), also=tuple(also) if number == 0 else (), **given,
+                task_commands.CloseTask, self.sessions.current(task_commands.CloseTask), op=op if number == 0 else "",
+                task=str(seq), fence=mine.get(readiness.resource(seq), 0), note=told.get("done"),
+                also=tuple(also) if number == 0 else (), **given,
             )  # fmt: skip
             freed += event.released if isinstance(event, tasks.TaskClosed) else ()
         return Released(receipt, tuple(freed))

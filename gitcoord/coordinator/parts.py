@@ -64,7 +64,7 @@ class Beginning(Protocol):
         ...
 
 
-class Carriers(Protocol):
+class CarrierBranches(Protocol):
     """The branches of the user's repository and its remote that may carry commands; see `git/carriers`."""
 
     @property
@@ -134,7 +134,7 @@ class Parts:
     boxed: bool = False
     rest: Callable[[float], None] | None = None
     beginning: Beginning | None = None
-    carriers: Carriers | None = None
+    carriers: CarrierBranches | None = None
 
     def sleep(self, seconds: float) -> None:
         """Pass those seconds, in which only others act."""

@@ -14,14 +14,14 @@ from gitcoord.coordinator.commands import Commands, granted
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.coordinator.watch import Watcher
-from gitcoord.core import handoffs, handover, names, next_task, readiness, tasks
+from gitcoord.core import handoffs, handover, names, next_task, readiness, task_cards, task_commands, tasks
 from gitcoord.core.events import Event, Receipt
 from gitcoord.core.leases import LeaseRef
 from gitcoord.core.names import Resource
 from gitcoord.core.readiness import Look, Standing
 from gitcoord.core.records import Claim, Task
 from gitcoord.core.state import State, outline
-from gitcoord.core.tasks import NewTask
+from gitcoord.core.task_cards import NewTask
 from gitcoord.core.values import is_whole
 from gitcoord.errors import NotHeld, NothingReady, NotInTime, Unknown, Unreachable
 
@@ -34,7 +34,7 @@ class Added(NamedTuple):
     known: tuple[int, ...] = ()
 
 
-class Entry(NamedTuple):
+class ListedTask(NamedTuple):
     """A task in a list: its record if it is closed (else None), and how it stands if it is open (else None)."""
 
     task: Task | None
@@ -77,7 +77,7 @@ class Tasks:
         me = None if anybody else state.sessions.get(self.acting.session)
         return Look(state, me, self.branch.time_now(), role=role, files=files)
 
-    def listed(self, *, closed: bool = False, role: str = "") -> list[Entry]:
+    def listed(self, *, closed: bool = False, role: str = "") -> list[ListedTask]:
         """Return the open tasks: those that are ready in the order in which they are taken, then those in work or for others, then
         those that wait for other tasks. `closed`: then the closed ones, the newest first.
         """
@@ -85,9 +85,9 @@ class Tasks:
         look = self.look(state, role=role)
         free = look.standings()
         waiting = sorted((one for one in look.survey.tasks.values() if look.survey.blocked_by(one)), key=look.survey.rank)
-        found = [Entry(None, one) for one in (*free, *map(look.standing, waiting))]
+        found = [ListedTask(None, one) for one in (*free, *map(look.standing, waiting))]
         over = sorted(state.tasks.closed(), key=lambda one: (one.done_at is None, one.done_at, one.seq), reverse=True)
-        return found + [Entry(one, None) for one in over if closed]
+        return found + [ListedTask(one, None) for one in over if closed]
 
     def find(self, named: str, *, fresh: bool | None = None) -> tuple[Task, Standing | None, tuple[Task, ...]]:
         """Return the task of that number, key or id, how it stands (None: it is closed), and the tasks that it needs. Raises
@@ -120,13 +120,16 @@ class Tasks:
         self.sessions.ensure()
         numbers: list[int] = []
         receipt = Receipt("unchanged", "")
-        for group in tasks.parted(cards):
+        for group in task_cards.parted(cards):
             here = {f"={card.key}" for card in group}
             group = [
                 card.model_copy(update={"found_in": None}) if self._comes_later(card.found_in, here) else card for card in group
             ]
             receipt, event = self.commands.submit(
-                tasks.AddTasks, self.sessions.current(tasks.AddTasks), op=op, tasks=[card.model_dump() for card in group]
+                task_commands.AddTasks,
+                self.sessions.current(task_commands.AddTasks),
+                op=op,
+                tasks=[card.model_dump() for card in group],
             )
             if isinstance(event, tasks.TaskAdded):
                 numbers += event.numbers()
@@ -246,7 +249,7 @@ class Tasks:
         """Change fields of an open task; return the receipt and the task's number. Raises BadInput."""
         self.sessions.ensure()
         receipt, event = self.commands.submit(
-            tasks.ChangeTask, self.sessions.current(tasks.ChangeTask), op=op, task=named, fields=fields
+            task_commands.ChangeTask, self.sessions.current(task_commands.ChangeTask), op=op, task=named, fields=fields
         )
         self._note_late(event)
         return receipt, event.task if isinstance(event, tasks.TaskChanged) else self._number_of(named)
@@ -264,8 +267,8 @@ class Tasks:
         where = ("branch", "commit", "proof_commit", "proof_seconds", "also")
         typed = {key: value for key, value in given.items() if key not in where}
         receipt, event = self.commands.submit(
-            tasks.CloseTask, self.sessions.current(tasks.CloseTask), op=op, typed={**typed, "task": named, "status": status},
-            task=named, status=status, fence=fence, **given,
+            task_commands.CloseTask, self.sessions.current(task_commands.CloseTask), op=op,
+            typed={**typed, "task": named, "status": status}, task=named, status=status, fence=fence, **given,
         )  # fmt: skip
         self._note_late(event)
         seq = event.task if isinstance(event, tasks.TaskClosed) else self._number_of(named)
@@ -289,7 +292,7 @@ class Tasks:
         """Open a closed task again; return the receipt and its number. Raises BadInput."""
         self.sessions.ensure()
         receipt, event = self.commands.submit(
-            tasks.ReopenTask, self.sessions.current(tasks.ReopenTask), op=op, task=named, note=note
+            task_commands.ReopenTask, self.sessions.current(task_commands.ReopenTask), op=op, task=named, note=note
         )
         self._note_late(event)
         return receipt, event.task if isinstance(event, tasks.TaskReopened) else self._number_of(named)

@@ -24,7 +24,7 @@ from gitcoord.errors import BadInput, Held
 if TYPE_CHECKING:
     from gitcoord.core.overlap import Nearby
     from gitcoord.core.records import Claim, Handoff, Session, Task
-    from gitcoord.core.state import Plan, State
+    from gitcoord.core.state import State, TaskTable
 
 TASK = "task"
 """The type of the resource that a task's worker holds: `task:42`."""
@@ -342,7 +342,7 @@ def missing(state: State, named: str) -> BadInput:
     return BadInput(f"there is no task {names.show(named, 80)}", hint="gitcoord tasks")
 
 
-def is_blocked(plan: Plan, task: Task | Outline) -> bool:
+def is_blocked(plan: TaskTable, task: Task | Outline) -> bool:
     """Return True if it waits for another task. Only what is in its way is read."""
     seen: set[int] = set()
     larger: Task | Outline | None = task
@@ -398,7 +398,7 @@ class Summary(NamedTuple):
     first: tuple[Outline, ...]
 
 
-def summary(plan: Plan) -> Summary:
+def summary(plan: TaskTable) -> Summary:
     """Return the summary of the open tasks. Where the same tasks were summed up before, that is read again."""
     noted = plan.recall()
     if noted is not None:

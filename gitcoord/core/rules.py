@@ -24,6 +24,7 @@ from gitcoord.core import (
     retention,
     sessions,
     succession,
+    task_commands,
     tasks,
 )
 from gitcoord.core.events import Clock, Command, Event
@@ -49,10 +50,10 @@ _DECIDE: dict[type[Command], Callable[[State, Any, Clock], Event | None]] = {
     messages.TakeMessages: messages.decide_take,
     handover.OfferHandoff: handover.decide_offer,
     handover.TakeHandoff: handover.decide_take,
-    tasks.AddTasks: tasks.decide_add,
-    tasks.ChangeTask: tasks.decide_change,
-    tasks.CloseTask: tasks.decide_close,
-    tasks.ReopenTask: tasks.decide_reopen,
+    task_commands.AddTasks: task_commands.decide_add,
+    task_commands.ChangeTask: task_commands.decide_change,
+    task_commands.CloseTask: task_commands.decide_close,
+    task_commands.ReopenTask: task_commands.decide_reopen,
     next_task.TakeNext: next_task.decide_next,
 }
 

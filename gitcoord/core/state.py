@@ -307,7 +307,7 @@ class Backlog(Mapping[int, "Task"]):
         """Notes that of all open tasks, for whoever reads the same ones."""
 
 
-class Plan(Table[int, "Task"]):
+class TaskTable(Table[int, "Task"]):
     """The tasks of a state, by number. What nobody asks for is not read."""
 
     __slots__ = ("_noted", "_opened")
@@ -376,8 +376,8 @@ def _roll() -> Roll:
     return Roll({})
 
 
-def _plan() -> Plan:
-    return Plan({})
+def _plan() -> TaskTable:
+    return TaskTable({})
 
 
 @dataclass(frozen=True)
@@ -393,7 +393,7 @@ class State:
     waiting: Table[int, Ticket] = field(default_factory=_table)
     messages: Mail = field(default_factory=_mail)
     handoffs: Table[str, Handoff] = field(default_factory=_table)
-    tasks: Plan = field(default_factory=_plan)
+    tasks: TaskTable = field(default_factory=_plan)
     task_keys: Table[str, TaskKey] = field(default_factory=_table)
     touched: Mapping[str, frozenset[Any]] = field(default_factory=dict)
 

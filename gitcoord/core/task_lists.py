@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gitcoord.core import names
-from gitcoord.core.tasks import NEEDED, NewTask
+from gitcoord.core.task_cards import NEEDED, NewTask
 from gitcoord.errors import BadInput
 
 _ITEM = re.compile(r"(?P<indent>[ \t]*)[-*+] \[(?P<mark>.)\](?P<text>.*)")
@@ -24,7 +24,7 @@ _DONE = frozenset("xX")
 
 
 @dataclass(frozen=True)
-class Draft:
+class TaskDraft:
     """A task of a list before its needs are known by key. `body` and `needs` grow with the lines below it."""
 
     key: str
@@ -72,10 +72,10 @@ def _wrong(source: str, line: int, what: str) -> BadInput:
 # --- a Markdown checklist ------------------------------------------------------------------------------------------------
 
 
-def _markdown(text: str, source: str, repo: str) -> Iterator[Draft]:
+def _markdown(text: str, source: str, repo: str) -> Iterator[TaskDraft]:
     """Yield the items: an item that is indented is a part of the one above, `after: NAME, NAME` names what it needs."""
-    drafts: list[Draft] = []
-    above: list[tuple[int, Draft]] = []
+    drafts: list[TaskDraft] = []
+    above: list[tuple[int, TaskDraft]] = []
     fenced = False
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         fenced ^= line.lstrip().startswith(("```", "~~~"))
@@ -93,7 +93,7 @@ def _markdown(text: str, source: str, repo: str) -> Iterator[Draft]:
             above.pop()
         parent = above[-1][1] if above else None
         key, done = _own_key(source, title, parent, drafts), match["mark"] in _DONE
-        draft = Draft(key, title, number, needs=needs, parent=parent.key if parent is not None else None, done=done)
+        draft = TaskDraft(key, title, number, needs=needs, parent=parent.key if parent is not None else None, done=done)
         drafts.append(draft)
         above.append((indent, draft))
     return _resolved(drafts, source)
@@ -110,7 +110,7 @@ def _names(text: str) -> list[str]:
     return [name for part in re.split(r"[,;]", text) if (name := names.unblank(part).strip("\"'`."))]
 
 
-def _below(line: str, above: list[tuple[int, Draft]], fenced: bool) -> None:
+def _below(line: str, above: list[tuple[int, TaskDraft]], fenced: bool) -> None:
     """Adds a line below an item to its text; a line that ends the list ends its items."""
     if not above or not line.strip():
         return
@@ -125,7 +125,7 @@ def _below(line: str, above: list[tuple[int, Draft]], fenced: bool) -> None:
         above[-1][1].body.append(line.strip())
 
 
-def _own_key(source: str, title: str, parent: Draft | None, drafts: list[Draft]) -> str:
+def _own_key(source: str, title: str, parent: TaskDraft | None, drafts: list[TaskDraft]) -> str:
     """Return a key of the item's words and those above it. Two items of the same words are told apart by their order."""
     slug = re.sub(r"\W+", "-", title.lower()).strip("-")[:80] or "item"
     key = f"{parent.key}/{slug}" if parent is not None else f"list:{source}#{slug}"
@@ -134,9 +134,9 @@ def _own_key(source: str, title: str, parent: Draft | None, drafts: list[Draft])
     return f"{key}~{count + 1}" if count else key
 
 
-def _resolved(drafts: list[Draft], source: str) -> Iterator[Draft]:
+def _resolved(drafts: list[TaskDraft], source: str) -> Iterator[TaskDraft]:
     """Yield the items with their needs as keys; an item is named by its words, or by as many of them as no other begins with."""
-    by_title: dict[str, list[Draft]] = {}
+    by_title: dict[str, list[TaskDraft]] = {}
     for draft in drafts:
         by_title.setdefault(draft.title.lower(), []).append(draft)
     for draft in drafts:
@@ -157,7 +157,7 @@ def _resolved(drafts: list[Draft], source: str) -> Iterator[Draft]:
 # --- JSON ----------------------------------------------------------------------------------------------------------------
 
 
-def _github(text: str, source: str, repo: str) -> Iterator[Draft]:
+def _github(text: str, source: str, repo: str) -> Iterator[TaskDraft]:
     """Yield the issues that `gh issue list --json number,title,body,labels` gives."""
     try:
         issues = json.loads(text)
@@ -174,7 +174,7 @@ def _github(text: str, source: str, repo: str) -> Iterator[Draft]:
         where = re.search(r"//[^/]+/([^/]+/[^/]+)/issues/", url)
         labels = [str(one.get("name", "")) if isinstance(one, dict) else str(one) for one in _list(issue.get("labels"))]
         closed = str(issue.get("state", "OPEN")).upper() == "CLOSED"
-        yield Draft(
+        yield TaskDraft(
             key=f"github:{where[1] if where else repo or source}#{issue['number']}", title=issue["title"], line=line,
             body=[str(issue.get("body") or "")], priority=_priority(labels), done=closed,
         )  # fmt: skip
@@ -205,7 +205,7 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _beads(text: str, source: str, repo: str) -> Iterator[Draft]:
+def _beads(text: str, source: str, repo: str) -> Iterator[TaskDraft]:
     """Yield the issues of a beads export, one a line. `blocks` is a need, `parent-child` a part, `discovered-from` is where it was
     found.
     """
@@ -227,7 +227,7 @@ def _beads(text: str, source: str, repo: str) -> Iterator[Draft]:
             if not isinstance(link, dict) or not isinstance(link.get("depends_on_id"), str):
                 raise _wrong(source, line, "a dependency has a depends_on_id")
             links.setdefault(str(link.get("type", "blocks")), []).append(f"beads:{link['depends_on_id']}")
-        yield Draft(
+        yield TaskDraft(
             key=f"beads:{issue['id']}", title=issue["title"], line=line, body=["\n\n".join(str(one) for one in texts if one)],
             needs=links["blocks"], parent=next(iter(links["parent-child"]), None),
             found_in=next(iter(links["discovered-from"]), None), priority=priority,
@@ -235,7 +235,7 @@ def _beads(text: str, source: str, repo: str) -> Iterator[Draft]:
         )  # fmt: skip
 
 
-_READERS: Mapping[str, Callable[[str, str, str], Iterator[Draft]]] = {"markdown": _markdown, "github": _github, "beads": _beads}
+_READERS: Mapping[str, Callable[[str, str, str], Iterator[TaskDraft]]] = {"markdown": _markdown, "github": _github, "beads": _beads}
 
 KINDS = tuple(_READERS)
 """The kinds of lists that are understood."""
@@ -244,7 +244,7 @@ KINDS = tuple(_READERS)
 # --- in an order in which they can be added -------------------------------------------------------------------------------
 
 
-def _cards(drafts: list[Draft], source: str) -> list[NewTask]:
+def _cards(drafts: list[TaskDraft], source: str) -> list[NewTask]:
     """Return the open ones as new tasks, each behind those that it names. Raises BadInput for a circle, and for too long a text."""
     done = {draft.key for draft in drafts if draft.done}
     waiting = {
@@ -257,13 +257,13 @@ def _cards(drafts: list[Draft], source: str) -> list[NewTask]:
         for draft in drafts
         if not draft.done
     }
-    order: dict[str, Draft] = {}
+    order: dict[str, TaskDraft] = {}
     for start in waiting.values():
         _visit(start, waiting, order, source)
     return [_card(draft, waiting, source) for draft in order.values()]
 
 
-def _visit(start: Draft, waiting: Mapping[str, Draft], order: dict[str, Draft], source: str) -> None:
+def _visit(start: TaskDraft, waiting: Mapping[str, TaskDraft], order: dict[str, TaskDraft], source: str) -> None:
     way: list[str] = []
     todo: list[tuple[str, bool]] = [(start.key, False)]
     while todo:
@@ -282,7 +282,7 @@ def _visit(start: Draft, waiting: Mapping[str, Draft], order: dict[str, Draft], 
             todo += [(other, False) for other in reversed(others) if other is not None]
 
 
-def _card(draft: Draft, waiting: Mapping[str, Draft], source: str) -> NewTask:
+def _card(draft: TaskDraft, waiting: Mapping[str, TaskDraft], source: str) -> NewTask:
     body = "\n".join(line for line in draft.body if line)
     title = names.show(names.unblank(draft.title), names.SUBJECT_LIMIT)
     if not title:

@@ -8,7 +8,7 @@ from gitcoord.connection.connect import Connection
 from gitcoord.core import handoffs, names
 from gitcoord.core.events import Receipt
 from gitcoord.core.names import Resource, branch_or_none, show
-from gitcoord.core.tasks import NewTask
+from gitcoord.core.task_cards import NewTask
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, NothingReady
 from gitcoord.mcp import answers

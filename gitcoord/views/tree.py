@@ -28,7 +28,7 @@ from gitcoord.core.records import (
     TaskKey,
     Ticket,
 )
-from gitcoord.core.state import TABLES, Mail, Plan, Roll, State, Table
+from gitcoord.core.state import TABLES, Mail, Roll, State, Table, TaskTable
 from gitcoord.views import strictjson
 from gitcoord.views.lazy import (
     Facts,
@@ -367,7 +367,7 @@ def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None,
         waiting=Table(tables["waiting"]),
         messages=Mail(StoredMessages(messages.oid, listing, read, lambda data: _read("messages", data), facts) if messages else {}),
         handoffs=Table(tables["handoffs"]),
-        tasks=Plan(StoredTasks(plan.oid, listing, read, lambda data: _read("tasks", data), facts) if plan else {}),
+        tasks=TaskTable(StoredTasks(plan.oid, listing, read, lambda data: _read("tasks", data), facts) if plan else {}),
         task_keys=Table(StoredKeys(plan.oid, listing, read, lambda data: _read("task_keys", data)) if plan else {}),
     )
 

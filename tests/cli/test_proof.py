@@ -6,7 +6,7 @@ import pytest
 from clones import Seat
 
 from gitcoord.cli.commands import task
-from gitcoord.core.tasks import NewTask
+from gitcoord.core.task_cards import NewTask
 
 
 def test_task_is_renewed_while_its_proof_runs(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from remotes import Remote
 from gitcoord.connection.connect import Connection
 from gitcoord.core import task_lists
 from gitcoord.core.names import Resource
-from gitcoord.core.tasks import NewTask
+from gitcoord.core.task_cards import NewTask
 from gitcoord.errors import BadInput, Held, NotHeld, NothingReady
 
 Pair = tuple[Seat, Seat]

@@ -11,7 +11,7 @@ from plans import PlanStory
 from strategies import texts
 
 from gitcoord.core import task_lists
-from gitcoord.core.tasks import NewTask, parted
+from gitcoord.core.task_cards import NewTask, parted
 from gitcoord.errors import BadInput
 
 CHECKLIST = """\

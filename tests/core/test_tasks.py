@@ -11,9 +11,11 @@ from plans import PlanStory, new_task
 from pure_branch import COMMIT, days, hours, minutes
 from strategies import cards
 
-from gitcoord.core import tasks
+from gitcoord.core import task_cards
 from gitcoord.core.records import TaskCounts
-from gitcoord.core.tasks import AddTasks, Card, CloseTask, TaskAdded, TaskChanged, TaskClosed, TaskReopened, read_card
+from gitcoord.core.task_cards import Card, read_card
+from gitcoord.core.task_commands import AddTasks, CloseTask
+from gitcoord.core.tasks import TaskAdded, TaskChanged, TaskClosed, TaskReopened
 from gitcoord.errors import BadInput, Held, NotHeld
 
 
@@ -42,7 +44,7 @@ def test_key_stands_for_one_task_for_ever(story: PlanStory) -> None:
     beats_after(story, days(20))
     assert 1 not in story.state.tasks
     assert story.add("bob", "thrice", key="github:org/repo#17") is None
-    again = story.event(TaskAdded, "bob", first=2, cards=(tasks.spelled({"title": "forged", "key": "github:org/repo#17"}),))
+    again = story.event(TaskAdded, "bob", first=2, cards=(task_cards.spelled({"title": "forged", "key": "github:org/repo#17"}),))
     assert "stands for a task already" in str(story.problem(again))
 
 
@@ -77,9 +79,9 @@ def test_circle_of_needs_is_refused_and_named(story: PlanStory) -> None:
     story.add("ann", "c", needs=(2,))
     with pytest.raises(BadInput, match="#1 waits for #3, #3 waits for #2, #2 waits for #1"):
         story.edit("ann", 1, needs=["3"])
-    forged = story.event(TaskChanged, "bob", task=1, change=tasks.spelled({"needs": [3]}))
+    forged = story.event(TaskChanged, "bob", task=1, change=task_cards.spelled({"needs": [3]}))
     assert "#1 waits for #3" in str(story.problem(forged))
-    both = tuple(tasks.spelled({"title": "x", "needs": [other]}) for other in (5, 4))
+    both = tuple(task_cards.spelled({"title": "x", "needs": [other]}) for other in (5, 4))
     assert "#4 waits for #5, #5 waits for #4" in str(story.problem(story.event(TaskAdded, "bob", first=4, cards=both)))
 
 
@@ -243,7 +245,7 @@ def test_what_is_said_too_late_has_no_effect_but_new_tasks_come(story: PlanStory
 @given(cards)
 def test_card_reads_back_as_it_was_written(text: str) -> None:
     card = read_card(text)
-    assert read_card(tasks.spelled(card.model_dump(mode="json", by_alias=True, exclude_defaults=True))) == card
+    assert read_card(task_cards.spelled(card.model_dump(mode="json", by_alias=True, exclude_defaults=True))) == card
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,7 @@ def test_field_of_a_later_version_is_passed_over() -> None:
 
 def test_too_much_text_for_one_commit_is_parted(story: PlanStory) -> None:
     large = [new_task(f"t{number}", body="\x01" * 60_000) for number in range(5)]
-    groups = tasks.parted(large)
+    groups = task_cards.parted(large)
     assert [card for group in groups for card in group] == large
     assert len(groups) > 1
     for group in groups:
@@ -281,9 +283,9 @@ def test_too_much_text_for_one_commit_is_parted(story: PlanStory) -> None:
 @given(st.lists(st.integers(1, 700), min_size=1, max_size=3))
 def test_parts_hold_no_more_tasks_than_an_event(sizes: list[int]) -> None:
     every = [new_task("x")] * sum(sizes)
-    groups = tasks.parted(every)
+    groups = task_cards.parted(every)
     assert sum(map(len, groups)) == len(every)
-    assert max(map(len, groups)) <= tasks.AT_ONCE
+    assert max(map(len, groups)) <= task_cards.AT_ONCE
 
 
 def test_lease_on_a_task_is_an_ordinary_one(story: PlanStory) -> None:

@@ -1,7 +1,7 @@
 """Which tests stand behind `--long`: those that cost much and reach no block of the program that others don't.
 
     python tests/house/blocks.py mark TREE             every block of TREE's program notes that it was reached
-    python tests/house/blocks.py choose FILE [FILE …]  write tests/long.txt from what the marked trees' runs wrote
+    python tests/house/blocks.py choose FILE [FILE …]  write tests/house/long.txt from what the marked trees' runs wrote
 
 `TREE` is a clone of its own with a `.venv`: its files are changed. A marked tree's tests are run by one process, in a cgroup of
 its own where the whole suite's CPU time is to be shared out among the tests:
@@ -26,7 +26,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parents[2]
-LONG = HERE / "tests" / "long.txt"
+LONG = HERE / "tests" / "house" / "long.txt"
 
 CHEAP = 0.2
 """CPU seconds up to which a test is always run."""

@@ -11,7 +11,8 @@ from gitcoord.core.next_task import TakeNext
 from gitcoord.core.readiness import Look
 from gitcoord.core.records import Task
 from gitcoord.core.state import State
-from gitcoord.core.tasks import AddTasks, ChangeTask, CloseTask, NewTask, ReopenTask
+from gitcoord.core.task_cards import NewTask
+from gitcoord.core.task_commands import AddTasks, ChangeTask, CloseTask, ReopenTask
 
 
 def new_task(title: str, **given: Any) -> NewTask:

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
 
-from gitcoord.core import names, rules, tasks
+from gitcoord.core import names, rules, task_cards
 from gitcoord.core.events import Event
 
 many = settings(max_examples=settings.default.max_examples * 6)
@@ -82,9 +82,9 @@ _parts = {
     "phases": st.lists(lines, min_size=1, max_size=3), "parent": numbers, "found_in": numbers,
 }  # fmt: skip
 _titles = {"title": lines.filter(lambda text: 0 < len(text) <= names.SUBJECT_LIMIT)}
-cards = st.fixed_dictionaries(_titles, optional={**_parts, "key": lines}).map(tasks.spelled)
+cards = st.fixed_dictionaries(_titles, optional={**_parts, "key": lines}).map(task_cards.spelled)
 """A new task as its event has it, with anything in its fields."""
-changes = st.fixed_dictionaries(_titles, optional=_parts).map(tasks.spelled)
+changes = st.fixed_dictionaries(_titles, optional=_parts).map(task_cards.spelled)
 
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "cards": st.lists(cards, min_size=1, max_size=3).map(tuple),

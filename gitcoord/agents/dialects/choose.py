@@ -42,7 +42,7 @@ _ROOMS = {
     "kiro": ("guarded", "Kiro"),
     "windsurf": ("guarded", "Windsurf"),
     "generic": ("plain", "Plain"),
-    "": ("plain", "Unknown"),
+    "": ("plain", "UnknownAgent"),
 }
 
 

@@ -69,7 +69,7 @@ class Plain(Dialect):
         return fields.name(payload.get("id"))
 
 
-class Unknown(Plain):
+class UnknownAgent(Plain):
     """Whoever calls in no form that is known: a session that nothing guards must not be listed, so nothing is done."""
 
     known: ClassVar[bool] = False

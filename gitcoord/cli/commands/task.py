@@ -20,7 +20,7 @@ from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.tasks import Closed
 from gitcoord.core import handoffs, names, readiness, task_lists
 from gitcoord.core.names import show
-from gitcoord.core.tasks import NewTask
+from gitcoord.core.task_cards import NewTask
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.views import as_json, worksheet
 

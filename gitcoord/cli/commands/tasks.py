@@ -8,7 +8,7 @@ import typer
 
 from gitcoord.cli.connect import answer, connection, options, others_words, out, table
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.coordinator.tasks import Entry
+from gitcoord.coordinator.tasks import ListedTask
 from gitcoord.core.names import show
 from gitcoord.core.readiness import Standing
 from gitcoord.errors import BadInput
@@ -83,12 +83,12 @@ def _files(standing: Standing) -> str:
     return show(", ".join(map(as_json.file_words, standing.task.files)), 100)
 
 
-def _is_mine(entry: Entry) -> bool:
+def _is_mine(entry: ListedTask) -> bool:
     standing = entry.standing
     return standing is not None and (standing.mine or standing.offered or (standing.task.to is not None and standing.for_me))
 
 
-def _row(entry: Entry) -> list[str]:
+def _row(entry: ListedTask) -> list[str]:
     task = entry.task or (entry.standing.task if entry.standing is not None else None)
     assert task is not None
     if entry.standing is None:
