@@ -14,7 +14,7 @@ from gitcoord.cli import agent_options
 from gitcoord.cli.commands.hooks import own_program
 from gitcoord.cli.connect import options, say, table
 from gitcoord.errors import BadInput
-from gitcoord.setup.install import InstallLine, Wanted
+from gitcoord.setup.steps import InstallLine, Wanted
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]

@@ -20,7 +20,8 @@ from gitcoord.core.leases import LeaseRef
 from gitcoord.core.names import Resource
 from gitcoord.core.readiness import Look, Standing
 from gitcoord.core.records import Claim, Task
-from gitcoord.core.state import State, outline
+from gitcoord.core.state import State
+from gitcoord.core.tables import outline
 from gitcoord.core.task_cards import NewTask
 from gitcoord.core.values import is_whole
 from gitcoord.errors import NotHeld, NothingReady, NotInTime, Unknown, Unreachable

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitcoord.core import addresses, handoffs, leases, names, queue
 from gitcoord.core.names import Resource
-from gitcoord.core.state import Outline
+from gitcoord.core.tables import Outline
 from gitcoord.core.times import spell
 from gitcoord.core.values import is_whole
 from gitcoord.errors import BadInput, Held
@@ -24,7 +24,8 @@ from gitcoord.errors import BadInput, Held
 if TYPE_CHECKING:
     from gitcoord.core.overlap import Nearby
     from gitcoord.core.records import Claim, Handoff, Session, Task
-    from gitcoord.core.state import State, TaskTable
+    from gitcoord.core.state import State
+    from gitcoord.core.tables import TaskTable
 
 TASK = "task"
 """The type of the resource that a task's worker holds: `task:42`."""

@@ -27,7 +27,7 @@ from gitcoord.core.records import (
     TaskSeq,
     Text,
 )
-from gitcoord.core.state import Outline, outline
+from gitcoord.core.tables import Outline, outline
 from gitcoord.core.task_cards import (
     AT_ONCE,
     CardText,

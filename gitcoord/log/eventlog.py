@@ -398,7 +398,7 @@ class EventLog:
             committed_at = clocks.date_of(state, clock)
             wrong = rules.problem(state, event, committed_at)
             after = state if wrong else rules.evolve(state, event, committed_at)
-            wrong = wrong or self._unreadable(event, after)
+            wrong = wrong or wire.unreadable(event, self._message(event, after))
             if wrong is not None:
                 # An answer, no exception: one such command must not keep the others of its batch from being sent.
                 answers[command.handle] = Defect(f"a bug in gitcoord: {wrong} ({event.kind})", hint="gitcoord doctor")
@@ -406,14 +406,6 @@ class EventLog:
             chain.append((command, event, state, after))
             state = after
         return chain, answers, state
-
-    def _unreadable(self, event: Event, after: State) -> str | None:
-        """Why the commit's message wouldn't give the event back; None when it does."""
-        try:
-            again = wire.decode(self._message(event, after), at=event.at).event
-        except wire.Malformed as error:
-            return f"the event can't be read back: {error}"
-        return None if again == event else "the event reads back as another one"
 
     def _message(self, event: Event, after: State) -> str:
         return wire.encode(event, writer=self.writer, skip_ci=after.rules.settings.skip_ci)

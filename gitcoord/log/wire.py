@@ -234,3 +234,12 @@ def _body(head: str) -> str | None:
     if not gap or rest == _SKIP:
         return None
     return unescape(rest.removesuffix(f"\n\n{_SKIP}"))
+
+
+def unreadable(event: Event, message: str) -> str | None:
+    """Return why the message wouldn't give the event back; None where it does."""
+    try:
+        again = decode(message, at=event.at).event
+    except Malformed as error:
+        return f"the event can't be read back: {error}"
+    return None if again == event else "the event reads back as another one"

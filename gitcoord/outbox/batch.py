@@ -30,7 +30,8 @@ from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.outcomes import Done, Outcome, SessionHoldings
 from gitcoord.machine import processes
-from gitcoord.outbox.store import Outbox, Push, WaitingCommand
+from gitcoord.outbox.store import Outbox
+from gitcoord.outbox.stored import Push, WaitingCommand
 
 _REST = 2.0  # seconds that a winner rests at most
 _SHORTEST = 0.01  # seconds: a shorter rest is none

@@ -23,22 +23,20 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
-from gitcoord.core.events import Caller, Command
-from gitcoord.core.rules import COMMANDS
+from gitcoord.core.events import Command
 from gitcoord.core.sessions import StartSession
 from gitcoord.core.times import read_instant, spell
 from gitcoord.errors import NotWritten
 from gitcoord.machine import files, ids
 from gitcoord.machine.ids import digest
-from gitcoord.outbox import shown
+from gitcoord.outbox import shown, stored
+from gitcoord.outbox.stored import Push, Refusal, WaitingCommand
 
 T = TypeVar("T")
 
@@ -58,40 +56,6 @@ _REFUSED_KEPT = 20  # carriers that were refused and are shown
 _WORDS = 500  # characters of a remote's words that are noted
 _AGES = 1e9  # seconds: the clock was set back, and nobody knows how long ago it was
 _KEEP_RESULTS = 3600  # seconds a result nobody fetched is kept
-
-
-@dataclass(frozen=True)
-class WaitingCommand:
-    """A command in the outbox. `command` None: this program can't fully read it, a newer one perhaps can; `caller` is who waits
-    for it, as far as that can be read.
-
-    `since`: the tip up to which its operation was looked for before it was put here; "" when it is new.
-    """
-
-    op: str
-    session: str
-    command: Command | None
-    since: str = ""
-    caller: Caller | None = None
-
-
-@dataclass(frozen=True)
-class Push:
-    """A push whose fate nobody has noted: the tip it was built on, its operations, and how many seconds ago it was begun."""
-
-    name: str
-    base: str
-    ops: frozenset[str]
-    age: float
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """The remote refuses every push of the branch by a rule of its own: since when, its words, and seconds since it was asked."""
-
-    since: datetime
-    words: str
-    age: float
 
 
 class Outbox:
@@ -133,11 +97,17 @@ class Outbox:
         """What waits, oldest first."""
         found = []
         for path in sorted((self.path / "outbox").glob("*.json")):
-            record = files.read(path, _asked)
+            record = files.read(path, stored.read_asked)
             if record is not None:
                 session = str(record["command"].get("session", ""))
                 found.append(
-                    WaitingCommand(path.stem, session, _command(record), str(record.get("since", "")), _caller(record["command"]))
+                    WaitingCommand(
+                        path.stem,
+                        session,
+                        stored.command_of(record),
+                        str(record.get("since", "")),
+                        stored.caller_of(record["command"]),
+                    )
                 )
         return found
 
@@ -174,7 +144,7 @@ class Outbox:
     def set_aside(self, op: str, words: str) -> None:
         """Moves a command that can't be carried out, and that nobody waits for, to where every command shows it."""
         source = self.path / "outbox" / f"{op}.json"
-        record = files.read(source, _asked)
+        record = files.read(source, stored.read_asked)
         if record is not None:
             try:
                 files.write_json(self.path / "refused" / f"{op}.json", {**record, "refused": words})
@@ -214,14 +184,14 @@ class Outbox:
 
     def refused(self) -> list[dict[str, Any]]:
         """Deferred commands that the remote refused for good."""
-        found = [files.read(path, _asked) for path in sorted((self.path / "refused").glob("*.json"))]
+        found = [files.read(path, stored.read_asked) for path in sorted((self.path / "refused").glob("*.json"))]
         return [record for record in found if record is not None]
 
     def try_again(self) -> list[str]:
         """Lays the refused ones into the outbox again: their operations. Raises OSError."""
         again = []
         for path in sorted((self.path / "refused").glob("*.json")):
-            record = files.read(path, _asked)
+            record = files.read(path, stored.read_asked)
             if record is not None:
                 files.write_json(self.path / "outbox" / path.name, {key: record[key] for key in ("kind", "command")}, durable=True)
                 path.unlink(missing_ok=True)
@@ -264,7 +234,7 @@ class Outbox:
         """Pushes whose fate nobody has noted yet."""
         found = []
         for path in sorted((self.path / "pushes").glob("*.json")):
-            record = files.read(path, _push)
+            record = files.read(path, stored.read_push)
             if record is not None:
                 with contextlib.suppress(OSError):  # noted meanwhile
                     age = time.time() - path.stat().st_mtime
@@ -346,7 +316,7 @@ class Outbox:
 
     def state(self) -> dict[str, Any]:
         """Small notes: since when the remote is away, which tip was last seen, how crowded it is."""
-        return files.read(self.path / "state.json", _notes) or {}
+        return files.read(self.path / "state.json", stored.read_notes) or {}
 
     def update(self, **notes: Any) -> None:
         """Changes some notes; None takes one out."""
@@ -360,7 +330,7 @@ class Outbox:
             return {key: value for key, value in merged.items() if value is not None}
 
         with contextlib.suppress(OSError):
-            files.update(self.path / "state.json", _notes, merge)
+            files.update(self.path / "state.json", stored.read_notes, merge)
 
     def away_since(self) -> datetime | None:
         """Since when the remote could not be reached; None when the last try reached it."""
@@ -429,7 +399,7 @@ class Outbox:
 
     def riding(self) -> dict[str, tuple[str, str]]:
         """Return the commit that carries each command that rides, and the tip of our branch that was known then, by its handle."""
-        found = {path.stem: files.read(path, _riding) for path in sorted((self.path / "riding").glob("*.json"))}
+        found = {path.stem: files.read(path, stored.read_riding) for path in sorted((self.path / "riding").glob("*.json"))}
         return {op: record for op, record in found.items() if record is not None}
 
     def adopted(self) -> tuple[dict[str, str], list[str]]:
@@ -474,51 +444,3 @@ class Outbox:
 def no_room(what: str, place: Path, error: OSError) -> NotWritten:
     """Return the error that says what could not be kept, and where."""
     return NotWritten(f"{what} could not be written down ({error.strerror}): {place}", hint="free some space, then run it again")
-
-
-_NOTES: dict[str, type | tuple[type, ...]] = {
-    "away_since": str, "tried_at": (int, float), "seq": int, "crowd": int, "rest": (int, float), "cool_until": (int, float),
-    "refusals": dict, "packed_on": str, "refused_since": str, "refused_at": (int, float), "refused_words": str, "local": list,
-}  # fmt: skip
-"""What `state.json` may say. Other keys are a newer program's."""
-
-
-def _notes(value: Any) -> dict[str, Any]:
-    known = files.mapping(value)
-    for key, kind in _NOTES.items():
-        if key in known and not isinstance(known[key], kind):
-            raise TypeError(f"{key} is no {kind}")
-    if not all(isinstance(count, int) for count in known.get("refusals", {}).values()):
-        raise TypeError("refusals are counted")
-    return known
-
-
-def _asked(value: Any) -> dict[str, Any]:
-    record = files.mapping(value)
-    files.mapping(record["command"])
-    str(record["kind"])
-    return record
-
-
-def _riding(value: Any) -> tuple[str, str]:
-    record = files.mapping(value)
-    return str(record["commit"]), str(record["since"])
-
-
-def _push(value: Any) -> tuple[str, frozenset[str]]:
-    return str(value["base"]), frozenset(files.texts(value["ops"]))
-
-
-def _command(record: Mapping[str, Any]) -> Command | None:
-    kind = COMMANDS.get(str(record.get("kind")))
-    try:
-        return kind.model_validate(record.get("command")) if kind else None
-    except ValidationError:
-        return None
-
-
-def _caller(body: Mapping[str, Any]) -> Caller | None:
-    try:
-        return Caller.model_validate(body.get("caller"))
-    except ValidationError:
-        return None

@@ -24,7 +24,8 @@ from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import PATIENCE, EventLog
 from gitcoord.log.outcomes import Done, Outcome, SessionHoldings, View, used
 from gitcoord.outbox.batch import Batch, caller_is_gone, fold_spool
-from gitcoord.outbox.store import STALLED_AFTER, Outbox, WaitingCommand
+from gitcoord.outbox.store import STALLED_AFTER, Outbox
+from gitcoord.outbox.stored import WaitingCommand
 
 _LOOK = 0.01  # seconds between two looks for a result: one small system call
 _TRY = (0.01, 0.08)  # seconds between two tries to get the lock, at first and later

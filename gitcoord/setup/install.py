@@ -7,11 +7,10 @@ writes one more step and enters it in `steps`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from gitcoord.agents.settings import files
 from gitcoord.agents.settings.table import AgentFiles
@@ -30,48 +29,8 @@ from gitcoord.githooks import shared as shared_hooks
 from gitcoord.machine import agents
 from gitcoord.machine.identity import Identity
 from gitcoord.setup import init as setup
-from gitcoord.setup import workflow
-
-
-@dataclass(frozen=True)
-class InstallLine:
-    """One thing that a step is about: what it is, where it lies, how it is now, what would be done ("": nothing), and why."""
-
-    what: str
-    where: str
-    now: str
-    will: str = ""
-    why: str = ""
-
-
-class Step(Protocol):
-    """One part of an installation."""
-
-    def plan(self, *, undo: bool = False) -> Sequence[InstallLine]:
-        """What `do` (or `undo`) would write, set or take away; looks, and changes nothing. Raises GitcoordError."""
-
-    def do(self) -> Sequence[str]:
-        """Does it; what was done, in words. Nothing where all is there already. Raises GitcoordError."""
-
-    def undo(self) -> Sequence[str]:
-        """Takes away exactly what `do` has made; what was done, in words. Raises GitcoordError."""
-
-    def check_undo(self) -> None:
-        """Raises GitcoordError where `undo` must not be: something would be lost."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a person asked for, and where. `agents`: the coding agents meant, by name; None: those that are found."""
-
-    start: str
-    environ: Mapping[str, str]
-    program: str = ""
-    guard: bool = False
-    trailers: bool = False
-    shared: bool = False
-    agents: tuple[str, ...] | None = None
-    workflow: bool = False
+from gitcoord.setup.steps import InstallLine, Step, Wanted
+from gitcoord.setup.workflow import WorkflowStep
 
 
 def steps(wanted: Wanted) -> tuple[Step, ...]:
@@ -377,62 +336,6 @@ class SessionsStep:
 
     def check_undo(self) -> None:
         """See Step."""
-
-
-@dataclass(frozen=True)
-class WorkflowStep:
-    """The workflow file that adopts what branches carry, where it was asked for."""
-
-    wanted: Wanted
-
-    def plan(self, *, undo: bool = False) -> Sequence[InstallLine]:
-        """See Step."""
-        with self._connect() as here:
-            if not here.repo.work_tree or (not undo and not self.wanted.workflow):
-                return []
-            state = workflow.state(here.repo.work_tree, self._text(here))
-            now = {"absent": "not there", "installed": "there", "outdated": "ours, another version", "foreign": "not ours"}[state]
-            if undo and state == "absent":
-                return []
-            if undo:
-                will = (
-                    "take away"
-                    if state == "installed" and not self._is_others(here)
-                    else "nothing: others have it, or it was changed"
-                )
-                return [InstallLine("workflow", workflow.PLACE, now, will, "written by install")]
-            will = {"absent": "write", "outdated": "write anew", "foreign": "nothing: it is not ours"}.get(state, "")
-            return [InstallLine("workflow", workflow.PLACE, now, will, "--workflow")]
-
-    def do(self) -> Sequence[str]:
-        """See Step. It counts once it is on the default branch."""
-        if not self.wanted.workflow:
-            return []
-        with self._connect() as here:
-            text = self._text(here)
-            if not here.repo.work_tree or workflow.state(here.repo.work_tree, text) in {"installed", "foreign"}:
-                return []
-            workflow.write(here.repo.work_tree, text)
-        return [f"wrote {workflow.PLACE}", f"for you to do: commit {workflow.PLACE} on the default branch"]
-
-    def undo(self) -> Sequence[str]:
-        """See Step. What was committed stays: others have it, too."""
-        with self._connect() as here:
-            top = here.repo.work_tree
-            gone = bool(top) and not self._is_others(here) and workflow.remove(top, self._text(here))
-        return [f"took away {workflow.PLACE}"] if gone else []
-
-    def check_undo(self) -> None:
-        """See Step: nothing is lost."""
-
-    def _text(self, here: Connection) -> str:
-        return workflow.text(here.coordinator.log.view().state.rules.settings.carry_from)
-
-    def _is_others(self, here: Connection) -> bool:
-        return bool(here.repo.files_at_head([workflow.PLACE]))
-
-    def _connect(self) -> AbstractContextManager[Connection]:
-        return connect(self.wanted.start, self.wanted.environ)
 
 
 def _found(by: Sequence[str]) -> str:

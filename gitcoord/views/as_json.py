@@ -10,7 +10,7 @@ from gitcoord.core.events import Receipt
 from gitcoord.core.names import Resource, is_resource_type, resource_of, show
 from gitcoord.core.readiness import Overview, Standing
 from gitcoord.core.records import Claim, Handoff, Message, Record, Task
-from gitcoord.core.state import Outline, outline
+from gitcoord.core.tables import Outline, outline
 from gitcoord.core.times import spell
 from gitcoord.views.holdings import Holding, Wait
 

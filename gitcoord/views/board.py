@@ -21,7 +21,8 @@ from gitcoord.core.readiness import overview
 from gitcoord.core.records import Claim, Handoff, Message, Session, Task
 from gitcoord.core.retention import not_made_before
 from gitcoord.core.sessions import standing
-from gitcoord.core.state import Outline, State
+from gitcoord.core.state import State
+from gitcoord.core.tables import Outline
 from gitcoord.views.attention import attention
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from gitcoord.core.addresses import TO_ALL
 from gitcoord.core.readiness import as_outline
 from gitcoord.core.records import ENDED, Message, Record, Session, Task, TaskKey
-from gitcoord.core.state import ALWAYS, Backlog, Days, Outline, Register, Shelf, Signs
+from gitcoord.core.tables import ALWAYS, Backlog, Days, Outline, Register, Shelf, Signs
 from gitcoord.core.times import read_instant, spell
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from gitcoord.core.addresses import TO_ALL
 from gitcoord.core.names import Resource
-from gitcoord.core.state import Mail, Roll, State, Table
+from gitcoord.core.state import State
+from gitcoord.core.tables import Mail, Roll, Table
 
 
 def of_repository(state: State, repo: str) -> State:

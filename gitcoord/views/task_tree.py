@@ -10,7 +10,7 @@ from gitcoord.core.names import resource_of, show
 from gitcoord.core.overlap import Nearby, overlaps
 from gitcoord.core.readiness import Look, Standing, Survey
 from gitcoord.core.records import SharedSettings
-from gitcoord.core.state import Outline
+from gitcoord.core.tables import Outline
 
 
 def critical(survey: Survey) -> tuple[int, ...]:

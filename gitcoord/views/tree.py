@@ -28,7 +28,8 @@ from gitcoord.core.records import (
     TaskKey,
     Ticket,
 )
-from gitcoord.core.state import TABLES, Mail, Roll, State, Table, TaskTable
+from gitcoord.core.state import TABLES, State
+from gitcoord.core.tables import Mail, Roll, Table, TaskTable
 from gitcoord.views import strictjson
 from gitcoord.views.lazy import (
     Facts,

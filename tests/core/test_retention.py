@@ -12,7 +12,8 @@ from gitcoord.core.messages import SendMessage
 from gitcoord.core.records import Heartbeat
 from gitcoord.core.retention import AT_ONCE, agreed_now, not_made_before, not_made_since, sweep
 from gitcoord.core.sessions import SessionEnded, StartSession
-from gitcoord.core.state import State, Table
+from gitcoord.core.state import State
+from gitcoord.core.tables import Table
 
 RETENTION = days(14)  # the default
 

@@ -10,7 +10,8 @@ from strategies import session_names
 
 from gitcoord.core import names
 from gitcoord.core.sessions import SessionEnded, SessionResumed, SessionStarted, StartSession, free_name
-from gitcoord.core.state import Roll, State
+from gitcoord.core.state import State
+from gitcoord.core.tables import Roll
 from gitcoord.errors import Held, NoSession, NotHeld
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pure_branch import T0, Story, days
 
-from gitcoord.core.state import Draft, Mail, State, Table
+from gitcoord.core.state import Draft, State
+from gitcoord.core.tables import Mail, Table
 
 changes = st.dictionaries(st.integers(0, 9), st.none() | st.integers(), max_size=6)
 

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from gitcoord.core.records import Claim, Handoff, Heartbeat, Message, Session, Task, TaskCounts, TaskResult, Ticket
 from gitcoord.githooks.folder import Hook
 from gitcoord.setup.checks.finding import Finding
-from gitcoord.setup.install import InstallLine
+from gitcoord.setup.steps import InstallLine
 from gitcoord.views.attention import Item
 
 State = Annotated[

@@ -11,7 +11,8 @@ from gits import git
 from gitcoord.connection.connect import connect
 from gitcoord.errors import BadInput
 from gitcoord.setup import workflow
-from gitcoord.setup.install import Wanted, WorkflowStep
+from gitcoord.setup.steps import Wanted
+from gitcoord.setup.workflow import WorkflowStep
 
 TEXT = workflow.text("claude/* codex/*")
 

@@ -7,7 +7,8 @@ from typing import Any
 from pure_branch import T0, hours, ulid
 
 from gitcoord.core.records import BranchRecord, Claim, Handoff, Heartbeat, Ignored, Message, Session
-from gitcoord.core.state import Mail, Roll, State, Table
+from gitcoord.core.state import State
+from gitcoord.core.tables import Mail, Roll, Table
 
 
 def crowd(count: int, line: str) -> State:

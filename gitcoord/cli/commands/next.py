@@ -8,7 +8,7 @@ import typer
 
 from gitcoord.cli.arguments import patience, seconds
 from gitcoord.cli.connect import answer, connection, options, others_words, out, say, tell
-from gitcoord.core.state import outline
+from gitcoord.core.tables import outline
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.views import as_json, worksheet
