@@ -312,15 +312,21 @@ class Tasks:
             raise readiness.missing(state, named)
         return task.seq
 
+    def noted(self) -> list[int]:
+        """Return the numbers of the tasks that the session holds, by what is noted in this work tree."""
+        return [seq for one in self._leases_noted() if (seq := readiness.number(one.resource)) is not None]
+
     def _fence(self, named: str) -> int:
         """Return the fence of the lease on that task as this work tree knows it; 0 where it knows none."""
         what = Resource(readiness.TASK, named.removeprefix("#"))
+        return next((one.fence for one in self._leases_noted() if one.resource == what), 0)
+
+    def _leases_noted(self) -> list[LeaseRef]:
+        found = []
         for entry in self.parts.identity.held(self.acting.session):
             with contextlib.suppress(ValueError):
-                fence, resource = LeaseRef.parse(entry)
-                if resource == what:
-                    return fence
-        return 0
+                found.append(LeaseRef.parse(entry))
+        return found
 
 
 def _number(event: Event | None) -> int | None:

@@ -415,7 +415,10 @@ def summary(plan: TaskTable) -> Summary:
 def as_outline(row: list[Any]) -> Outline:
     """Return the outline that was noted as a list of JSON. Raises ValueError, TypeError."""
     seq, title, priority, needs, files, to, phase, phases, parent, parts, key, id_ = row
-    return Outline(seq, title, priority, tuple(needs), tuple(files), to, phase, tuple(phases), parent, parts, key, id_)
+    return Outline(
+        seq, title, priority, tuple(needs) if needs else (), tuple(files) if files else (), to, phase,
+        tuple(phases) if phases else (), parent, parts, key, id_,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from plan_play import Job, Worker, alone, bound, check, crew, ideal, one_lock, p
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_plan_is_worked_off_once_and_in_order_though_workers_die(count: int) -> None:
-    jobs, workers = plan(3, 40, sharing=0.2), crew(count, count, dying=0.25, within=120.0)
+    jobs, workers = plan(3, 80, sharing=0.2), crew(count, count, dying=0.25, within=120.0)
     story, told = play(jobs, workers)
     check(story, jobs, told)
     assert sum(bool(one.dies) for one in workers) == (count > 1)
     assert bound(jobs, workers) <= told.minutes
     assert ideal(jobs, workers) >= 0.75 * told.minutes
     assert told.minutes < one_lock(jobs, workers) or count == 1
-    assert told.minutes <= alone(jobs, workers, 1).minutes
+    assert told.minutes <= alone(jobs, workers, 1).minutes + 1
 
 
 def test_ideal_time_of_a_small_plan_is_known() -> None:
