@@ -151,9 +151,13 @@ def _parse(words: list[str]) -> None:
     """Reads the words as the program would, and carries nothing out. Raises where it would refuse them."""
     assert isinstance(PROGRAM, TyperGroup)
     if words:
-        command = PROGRAM.commands[words[0]]
-        assert isinstance(command, TyperCommand)
-        command.make_context(words[0], list(words[1:]))
+        command, *rest = words
+        found: object = PROGRAM.commands[command]
+        if isinstance(found, TyperGroup):
+            command, *rest = rest
+            found = found.commands[command]
+        assert isinstance(found, TyperCommand)
+        found.make_context(command, rest)
 
 
 EVERY = [
