@@ -109,14 +109,15 @@ def _answer(
     """Fork for one caller; or say no. Raises _End where this process is not what it should be any more."""
     pid, uid, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     its = confinement.of(pid)  # at once: the number is the caller's as long as it waits
-    if not is_named() or _seen([path for path, _, _ in before]) != before:
-        raise _End
     handles = array.array("i")
     try:
         line.settimeout(_PATIENCE)
         head, ancillary, _, _ = line.recvmsg(8, socket.CMSG_SPACE(_HANDLES * handles.itemsize), socket.MSG_CMSG_CLOEXEC)
         for _, _, data in ancillary:
             handles.frombytes(data[: len(data) - len(data) % handles.itemsize])
+        # After the caller has spoken or gone: whoever ends this process connects, takes the name away, and goes.
+        if not is_named() or _seen([path for path, _, _ in before]) != before:
+            raise _End
         count = struct.unpack("=Q", head)[0]
         if uid != os.getuid() or its != mine or count > _MOST or len(handles) != _HANDLES:
             return
