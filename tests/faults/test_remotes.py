@@ -22,6 +22,8 @@ from environment import seal, stripped
 from gits import GitFailed, GitHung, attempt, git
 from remotes import KINDS, Remote, RemoteFactory
 
+from gitcoord.warm import address
+
 FOREIGN = {
     "CLAUDECODE": "1",
     "CODEX_HOME": "/x",
@@ -106,7 +108,7 @@ def test_seal_changes_neither_its_argument_nor_a_gitconfig_that_is_there(tmp_pat
 
 
 def test_this_process_is_sealed(sealed_process: Path, tmp_path: Path) -> None:
-    assert not {name for name in os.environ if stripped(name)} - RESET
+    assert not {name for name in os.environ if stripped(name)} - RESET - {address.SWITCH}
     assert os.environ["HOME"] == str(sealed_process)
     assert time.tzname[0] == "UTC"
     origins = git(tmp_path, "config", "--list", "--show-origin").splitlines()

@@ -22,6 +22,7 @@ from gitcoord.githooks import folder as hooks_folder
 from gitcoord.githooks import shared
 from gitcoord.machine.identity import Binding, Identity
 from gitcoord.outbox.batch import fold
+from gitcoord.warm import address
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0  # seconds: only a hang gets there
@@ -576,6 +577,7 @@ def test_a_broken_installation_is_answered_with_nothing_and_0(workplace: Workpla
     code = "import sys; sys.modules['gitcoord.machine.files'] = None; from gitcoord.main import main; sys.exit(main())"
     ran = subprocess.run(
         [sys.executable, "-c", code, "hook", "git", "post-commit"], cwd=workplace.tree, capture_output=True, text=True, check=False,
+        env={**os.environ, address.SWITCH: "0"},
     )  # fmt: skip
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 

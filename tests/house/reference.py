@@ -198,6 +198,7 @@ def with_output(text: str, printed: list[list[str]]) -> str:
     return _BLOCK.sub(block, text)
 
 
+_WARM = "a warm process (pid <number>) has the program loaded: commands and hooks begin in forks of it"
 _MASKS = (
     # A time keeps its width where a column follows, so that tables stay straight.
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ(?=  )"), "<time>              "),
@@ -206,6 +207,8 @@ _MASKS = (
     (re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b"), "<id>"),
     (re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{12}|(?=[0-9a-f]*[a-f])[0-9a-f]{9})\b"), "<commit>"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "<mark>"),
+    # Whether there is one is the run's matter (`--plain-starts`), and not the page's.
+    (re.compile(r"^✓ (?:a|the|no) warm process.*"), f"✓ {_WARM}"),
     (re.compile(r"<outbox>/\w+/[0-9a-f]{20}\b"), "<outbox>"),
     (re.compile(r"\bgit \d+(?:\.\d+)+\b"), "git <version>"),
     (re.compile(r"\bPython \d+(?:\.\d+)+\b"), "Python <version>"),

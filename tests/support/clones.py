@@ -21,6 +21,7 @@ from remotes import Remote, living
 
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core.names import Resource
+from gitcoord.warm import address
 
 PROGRAM = [sys.executable, "-m", "gitcoord"]
 _MAIN = "import sys; from gitcoord.main import main; sys.exit(main())"
@@ -77,7 +78,8 @@ class Seat:
     @property
     def env(self) -> dict[str, str]:
         """The environment of the program there."""
-        return {**os.environ, "GITCOORD_DESK": str(self.outbox), **self.extra}
+        own = {address.SWITCH: "0"} if self.prelude else {}  # in a process of its own, or it would run in nobody's
+        return {**os.environ, "GITCOORD_DESK": str(self.outbox), **own, **self.extra}
 
     def start(self, *args: str, stdin: int | None = subprocess.DEVNULL, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Starts the program and does not wait."""

@@ -78,7 +78,7 @@ def _hook(
 
 def _be(asked: dict[str, Any], out: int, err: int, steps: int) -> int:
     """The child's whole life; at its end, if it gets there, it writes down its steps."""
-    from gitcoord.main import main
+    from gitcoord.main import by_itself
 
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the mould's own stdin is not for it
     os.dup2(out, 1)
@@ -89,7 +89,7 @@ def _be(asked: dict[str, Any], out: int, err: int, steps: int) -> int:
     sys.argv = ["gitcoord", *asked["args"]]
     seen: list[str] = []
     sys.addaudithook(_hook(tuple(asked["places"]), asked["kill_at"], asked["full_from"], asked["full_to"], seen))
-    code = main()
+    code = by_itself()
     sys.stdout.flush()
     os.write(steps, "\n".join(seen).encode())
     return code
