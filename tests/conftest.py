@@ -115,6 +115,7 @@ def sealed_process(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytes
                 patch.setenv(name, value)
         time.tzset()
         if pytestconfig.getoption("--plain-starts"):
+            patch.setenv(address.SWITCH, "0")
             yield home
         else:
             FORK_SERVER.append(ForkServer())
