@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 from clones import PROGRAM, Ran, Seat, until
 from remotes import family, living
-from warmth import warm_process
+from warmth import warm_process, why_none
 
 from gitcoord.warm import address, client
+
+pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
 
 
 @pytest.fixture(scope="module")
