@@ -7,6 +7,7 @@ import sys
 TYPE_CHECKING = False  # `typing`'s own, without loading it: a hook that has nothing to do ends before that
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 _YOUNG = 50_000  # objects made before the collector looks: a command makes fewer, a long reading of history is still bounded
 
@@ -37,15 +38,24 @@ def _leave_the_checkout() -> None:
 def main() -> int:
     """Runs the program on the process's arguments; its exit code."""
     _leave_the_checkout()
-    from gitcoord.warm import client
-
-    code = client.hand_over(sys.argv, os.environ)
+    warm = _warm()
+    code: int | None = warm.hand_over(sys.argv, os.environ) if warm else None
     if code is not None:
         return code
     try:
         return by_itself()
     finally:
-        client.wish(sys.argv, os.environ)
+        if warm:
+            warm.wish(sys.argv, os.environ)
+
+
+def _warm() -> "ModuleType | None":
+    """Return the command's side of the warm process; None in a half-removed installation, where a hook must stay silent."""
+    try:
+        from gitcoord.warm import client
+    except Exception:
+        return None
+    return client
 
 
 def keep_warm() -> None:

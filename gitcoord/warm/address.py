@@ -1,4 +1,4 @@
-"""Where this user's warm process is reached, and what must be the same for a command to be carried out in a fork of it.
+"""The place where this user's warm process is reached, and what must be the same for a command to be carried out in a fork of it.
 
 Every command and hook comes by here before anything else: the standard library only, and little of it.
 """
@@ -9,6 +9,8 @@ import os
 import sys
 from collections.abc import Mapping
 from zlib import crc32
+
+from gitcoord.warm import confinement
 
 SWITCH = "GITCOORD_WARM"
 """The variable that decides for one process, whatever the clone's setting is: `0` for no; a folder's absolute path for yes, with
@@ -53,10 +55,16 @@ def folder(environ: Mapping[str, str]) -> str:
 
 
 def socket_path(environ: Mapping[str, str]) -> str:
-    """Return the path of the socket for processes that start as this one did; "" where there can be none."""
-    text = start_text(environ)
-    path = os.path.join(folder(environ), f"{crc32(text.encode('utf-8', 'surrogateescape')):08x}.sock")
-    return path if text and len(os.fsencode(path)) <= _MOST else ""
+    """Return the path of the socket for processes that start as this one did and are confined as it is; "" where there can be none.
+
+    Whoever is confined otherwise has another one: two terminals of a desktop may be in two cgroups.
+    """
+    text, confined = start_text(environ), confinement.of("self")
+    if not text or confined is None:
+        return ""
+    name = f"{crc32(text.encode('utf-8', 'surrogateescape')):08x}{crc32(repr(confined).encode()):08x}.sock"
+    path = os.path.join(folder(environ), name)
+    return path if len(os.fsencode(path)) <= _MOST else ""
 
 
 def is_possible(environ: Mapping[str, str]) -> bool:

@@ -20,6 +20,8 @@ from gitcoord.warm import address
 
 COLD = frozenset({"run", "mcp", "relay", "listen", "watch", "demo", "statusline", "install", "uninstall", "doctor", "config"})
 """Commands that begin by themselves: they own a terminal or children, stay for long, change the installation or look at it."""
+_COLD_OPTIONS = ("--follow", "--proof")
+"""Options that make of another command one that stays, or one that has children."""
 
 _PATIENCE = 1.0  # seconds until a warm process has answered: it forks in one thousandth
 _AGAIN = 120.0  # seconds: whoever runs two commands within them will run more
@@ -89,9 +91,11 @@ def _asked(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[_socket.soc
 def _may(argv: Sequence[str], environ: Mapping[str, str]) -> bool:
     if not address.is_possible(environ):
         return False
-    words = [word for word in argv[1:] if not word.startswith("-")]
-    if any(word in COLD for word in words[:2]) or "--follow" in argv:
-        return False
+    for word in argv[1:]:
+        if word == "--":
+            break
+        if word in COLD or word.partition("=")[0] in _COLD_OPTIONS:  # also where it is no command: that costs time, and no more
+            return False
     return address.wants(_place(argv), environ)
 
 
@@ -162,13 +166,13 @@ def _kill(pid: int, number: int) -> None:
 
 def exactly(line: _socket.socket, count: int) -> bytes:
     """Return as many bytes. Raises EOFError where the other side has ended before."""
-    data = b""
+    data = bytearray()
     while len(data) < count:
-        chunk = line.recv(count - len(data))
+        chunk = line.recv(min(count - len(data), 1 << 20))
         if not chunk:
             raise EOFError
         data += chunk
-    return data
+    return bytes(data)
 
 
 # --- beginning and end of a warm process ---------------------------------------------------------------------------------
@@ -178,9 +182,10 @@ def wish(argv: Sequence[str], environ: Mapping[str, str]) -> None:
     """Start a warm process if this was the second command within two minutes that could have used one."""
     if os.path.isabs(environ.get(address.SWITCH, "")):
         return  # whoever names a folder has started one there
-    with suppress(OSError):  # then the next one begins by itself, too
+    with suppress(Exception):  # the command is done: then the next one begins by itself, too
         path = address.socket_path(environ) if _may(argv, environ) else ""
-        if path and not os.path.lexists(path) and _is_second(path):
+        # A name may lie there without anybody behind it: it was killed, or the machine went down.
+        if path and not find(environ) and _is_second(path):
             start(environ)
 
 

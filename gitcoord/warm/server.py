@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from gitcoord.machine import files, processes
 from gitcoord.warm import address, confinement
+from gitcoord.warm.client import exactly
 
 _IDLE = 300.0  # seconds
 _PATIENCE = 1.0  # seconds until a caller has said what it wants
@@ -121,7 +122,7 @@ def _answer(
         count = struct.unpack("=Q", head)[0]
         if uid != os.getuid() or its != mine or count > _MOST or len(handles) != _HANDLES:
             return
-        asked = marshal.loads(_exactly(line, count))  # noqa: S302  # of this user, who can run anything already
+        asked = marshal.loads(exactly(line, count))  # noqa: S302  # of this user, who can run anything already
         if asked[0] == text and os.fork() == 0:
             for handle in keep:
                 os.close(handle)
@@ -131,16 +132,6 @@ def _answer(
     finally:
         for handle in handles:
             os.close(handle)
-
-
-def _exactly(line: socket.socket, count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        chunk = line.recv(min(count - len(data), 1 << 20))
-        if not chunk:
-            raise EOFError
-        data += chunk
-    return bytes(data)
 
 
 # --- a fork --------------------------------------------------------------------------------------------------------------
@@ -182,6 +173,7 @@ def _become(
 ) -> None:
     for number in (0, 1, 2):
         os.dup2(handles[number], number)
+        os.close(handles[number])  # or a stream that the command closes would stay open
     os.fchdir(handles[3])
     os.umask(umask)
     os.environb.clear()

@@ -573,8 +573,9 @@ def test_a_strange_environment_is_answered_with_nothing_and_0(workplace: Workpla
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_broken_installation_is_answered_with_nothing_and_0(workplace: Workplace) -> None:
-    code = "import sys; sys.modules['gitcoord.machine.files'] = None; from gitcoord.main import main; sys.exit(main())"
+@pytest.mark.parametrize("lost", ["gitcoord.machine.files", "gitcoord.warm.client", "gitcoord.warm.address"])
+def test_a_broken_installation_is_answered_with_nothing_and_0(workplace: Workplace, lost: str) -> None:
+    code = f"import sys; sys.modules[{lost!r}] = None; from gitcoord.main import main; sys.exit(main())"
     ran = subprocess.run(
         [sys.executable, "-c", code, "hook", "git", "post-commit"], cwd=workplace.tree, capture_output=True, text=True, check=False,
         env={**os.environ, address.SWITCH: "0"},

@@ -18,6 +18,7 @@ from clones import PROGRAM, Ran, Seat, until
 from remotes import family, living
 from warmth import warm_process, why_none
 
+from gitcoord.machine.identity import Identity
 from gitcoord.warm import address, client
 
 pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
@@ -197,20 +198,56 @@ def test_a_changed_installation_is_another_program(pair: tuple[Seat, Seat], tmp_
     shutil.rmtree(sockets)
 
 
-def test_who_is_confined_otherwise_is_not_served(pair: tuple[Seat, Seat], folder: Path) -> None:
-    """A sandbox's command must not be carried out outside of it."""
+def probe(seat: Seat, first: str = "", words: tuple[str, ...] = ("gitcoord", "status"), socket: str = "") -> str:
+    """What a process that ran `first` hears: whether it would be served. `socket`: where it asks, whatever it should."""
+    there = f"address.socket_path = lambda environ: {socket!r}; " if socket else ""
+    code = (
+        f"{first}import os; from gitcoord.warm import address, client; {there}print(client.is_served({list(words)!r}, os.environ))"
+    )
+    done = ran(begin(seat, program=[sys.executable, "-c", code]))
+    assert done.err == ""
+    return done.out.strip()
+
+
+CONFINED = [
+    "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)); ",
+    "import ctypes; assert ctypes.CDLL(None).prctl(38, 1, 0, 0, 0) == 0; ",  # PR_SET_NO_NEW_PRIVS
+    "import os; os.nice(1); ",
+]
+
+
+@pytest.mark.parametrize("first", CONFINED)
+def test_who_is_confined_otherwise_is_not_served(pair: tuple[Seat, Seat], folder: Path, first: str) -> None:
+    """A sandbox's command must not be carried out outside of it, wherever it asks; and it keeps nobody else from being served."""
+    seat = warm(pair[0], folder)
+    socket = address.socket_path(seat.env)
+    assert (probe(seat), probe(seat, socket=socket)) == ("True", "True")
+    assert (probe(seat, first), probe(seat, first, socket=socket)) == ("False", "False")
+    where = f"{first}import os; from gitcoord.warm import address; print(address.socket_path(os.environ))"
+    assert ran(begin(seat, program=[sys.executable, "-c", where])).out.strip() not in {"", socket}  # it may have one of its own
+
+
+@pytest.mark.parametrize(
+    "extra", [{"PYTHONPATH": "/x"}, {"CI": "true"}, {address.SWITCH: "0"}], ids=lambda extra: next(iter(extra))
+)
+def test_a_variable_that_says_no_is_heard(pair: tuple[Seat, Seat], folder: Path, extra: dict[str, str]) -> None:
+    seat = warm(pair[0], folder)
+    assert probe(replace(seat, extra={**seat.extra, **extra})) == "False"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["run --claim slot:x true", "--session ada -C . --op 1 run -- true", "task done 1 --proof true", "task done 1 --proof=true"],
+)
+def test_a_command_that_has_children_of_its_caller_s_begins_by_itself(pair: tuple[Seat, Seat], folder: Path, line: str) -> None:
+    assert probe(warm(pair[0], folder), words=("gitcoord", *line.split())) == "False"
+
+
+def test_a_session_belongs_to_who_started_the_caller(pair: tuple[Seat, Seat], folder: Path) -> None:
     ada, _ = pair
-    seat = warm(ada, folder)
-    probe = "import os; from gitcoord.warm import client; print(client.is_served(['gitcoord', 'status'], os.environ))"
-    plain = [sys.executable, "-c", probe]
-    limits = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)); "
-    bound = "import ctypes; assert ctypes.CDLL(None).prctl(38, 1, 0, 0, 0) == 0; "  # PR_SET_NO_NEW_PRIVS
-    assert ran(begin(seat, program=plain)).out == "True\n"
-    for first in (limits, bound, "import os; os.nice(1); "):
-        done = ran(begin(seat, program=[sys.executable, "-c", first + probe]))
-        assert (done.out, done.err) == ("False\n", ""), first
-    assert ran(begin(replace(seat, extra={**seat.extra, "PYTHONPATH": "/x"}), program=plain)).out == "False\n"
-    assert ran(begin(replace(seat, extra={**seat.extra, "CI": "true"}), program=plain)).out == "False\n"
+    assert ran(begin(warm(ada, folder), "start", "cleo", "--new")).code == 0
+    found = [one for one in Identity(ada.path / ".git").all() if one.session == "cleo"]
+    assert [one.pid for one in found] == [os.getpid()]
 
 
 def test_a_socket_that_nobody_answers_or_another_listens_at_costs_nothing(pair: tuple[Seat, Seat]) -> None:
@@ -242,6 +279,11 @@ def test_the_second_command_starts_it_and_the_setting_ends_it(pair: tuple[Seat, 
             assert ran(begin(seat, "whoami")).code == 0
         until(lambda: bool(server(seat)), "it was not started")
         assert "a warm process (pid" in ran(begin(seat, "doctor")).out
+        os.kill(server(seat), signal.SIGKILL)  # as a machine that goes down: its name stays
+        until(lambda: not server(seat), "it answers")
+        for _ in range(2):
+            assert ran(begin(seat, "whoami")).code == 0
+        until(lambda: bool(server(seat)), "it never came again")
         pid = server(seat)
         assert ran(begin(seat, "config", "warm", "false")).code == 0
         until(lambda: pid not in living(), "it goes on")
