@@ -29,7 +29,7 @@ _PASSING = (Unreachable, Unknown, NotInTime, NotWritten, GitFault, Alarm)  # the
 
 @dataclass(frozen=True)
 class Adopted:
-    """What one look gave: how many commands were adopted, and what was refused, each by its place and with the reason."""
+    """One look tells by this how many commands it adopted, and what it refused: each by its place and with the reason."""
 
     count: int = 0
     refused: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Adopted:
 
 @dataclass
 class _Found:
-    """What the branches carry that is new: commands in order, and what is refused.
+    """One look gathers here what the branches carry that is new: commands in order, and what is refused.
 
     `starting`: the branch of each session that starts with them; `newer`: by session, the commits after the last one that was
     adopted; `over`: sessions that ended long ago; `unfetched`: branches that could not be had.

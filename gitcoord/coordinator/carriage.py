@@ -1,4 +1,4 @@
-"""What a session says that may not push the branch: it rides on the work tree's own branch until another session adopts it."""
+"""A session that may not push the branch puts what it says onto its work tree's own branch, until another session adopts it."""
 
 from __future__ import annotations
 

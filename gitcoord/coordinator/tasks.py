@@ -28,7 +28,7 @@ from gitcoord.errors import NotHeld, NothingReady, NotInTime, Unknown, Unreachab
 
 
 class Added(NamedTuple):
-    """What adding tasks gave: the receipt, the numbers of the new tasks, and those of tasks that were there before."""
+    """Adding tasks gives the receipt, the numbers of the new tasks, and those of tasks that were there before."""
 
     receipt: Receipt
     numbers: tuple[int, ...]
@@ -52,7 +52,7 @@ class Next(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """What closing a task gave: the receipt, the task as it is now, and the leases that were freed."""
+    """Closing a task gives the receipt, the task as it is now, and the leases that it freed."""
 
     receipt: Receipt
     task: Task

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
 
 STANDS = timedelta(minutes=10)
-"""How old a carried claim may be when it is adopted: a lease for a session that has given up would only be in others' way."""
+"""An adopter refuses a carried claim that is older: a lease for a session that has given up would only be in others' way."""
 
 CARRIED: tuple[type[Command], ...] = (
     sessions.StartSession,
@@ -42,7 +42,7 @@ _ERRORS: tuple[type[GitcoordError], ...] = (BadInput, Held, NotHeld, NotInTime)
 
 
 class Carrier(NamedTuple):
-    """Who adopted a command, and where it stood: `ada claude/fix@<commit>`."""
+    """Names who adopted a command, and where it stood: `ada claude/fix@<commit>`."""
 
     adopter: str
     branch: str
@@ -135,7 +135,7 @@ def admit(command: Command, clock: Clock) -> None:
 
 
 def problem(state: State, event: Event) -> str | None:
-    """Why what an event says of its carrier isn't so, or None. Pure."""
+    """Return why what an event says of its carrier isn't so, or None. Pure."""
     if event.carried is None:
         return "it answers nothing that was carried" if isinstance(event, CarryAnswered) else None
     try:

@@ -160,7 +160,7 @@ Landing = Literal["committed", "queued", "unchanged"]
 
 @dataclass(frozen=True)
 class Receipt:
-    """What came of a writing command: its operation's id, its seq (0 while queued), its event's commit, and why it is queued."""
+    """A writing command gives back this: its operation's id, its seq (0 while queued), its event's commit, and why it is queued."""
 
     state: Landing
     id: str

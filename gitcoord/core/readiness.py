@@ -162,7 +162,7 @@ def circle_words(circle: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class Standing:
-    """How an open task stands for a session, or for anybody where there is none.
+    """An open task stands so for a session, or for anybody where there is none.
 
     - `blocked_by`: the open tasks that must be done first.
     - `lease`: the live lease on it; `mine`: it is the session's own.

@@ -283,7 +283,7 @@ class Proof(BaseModel):
 
 
 class TaskResult(BaseModel):
-    """What came of a task, or of its last phase."""
+    """The worker of a task, or of its last phase, tells by this what came of it."""
 
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
@@ -340,7 +340,7 @@ class TaskKey(Record):
 
 
 class TaskCounts(BaseModel):
-    """How many tasks were ever added to the branch, and how many of them are done or dropped."""
+    """Counts the tasks that were ever added to the branch, and those of them that are done or dropped."""
 
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 

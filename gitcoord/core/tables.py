@@ -89,7 +89,7 @@ class Table(Mapping[K, V], Generic[K, V]):
 
 @dataclass(frozen=True)
 class Signs:
-    """What of a session counts for all others, by the names that its record has for it."""
+    """Holds what all others go by of a session, under the names that its record has for it."""
 
     live: bool
     ended_at: datetime | None
@@ -102,7 +102,7 @@ class Register(Mapping[str, "Session"]):
 
     @abstractmethod
     def signs(self) -> Mapping[str, Signs]:
-        """What counts of each of them."""
+        """Return what counts of each of them."""
 
     @abstractmethod
     def fetch(self, keys: Sequence[str]) -> None:
@@ -115,7 +115,7 @@ class Roll(Table[str, "Session"]):
     __slots__ = ()
 
     def signs(self) -> list[tuple[str, Signs | Session]]:
-        """What counts of each: the record itself where it is at hand."""
+        """Return what counts of each: the record itself where it is at hand."""
         base = self._base
         known: Iterable[tuple[str, Signs | Session]] = base.signs().items() if isinstance(base, Register) else base.items()
         found = [(key, signs) for key, signs in known if key not in self._over]
@@ -249,7 +249,7 @@ class Mail(Table[str, "Message"]):
 
 
 class Outline(NamedTuple):
-    """What of an open task says when it can be done, by whom, and what it is called: all but its texts."""
+    """Holds what says when an open task can be done, by whom, and what it is called: all but its texts."""
 
     seq: int
     title: str

@@ -45,25 +45,8 @@ def _receiver(value: str | None) -> str | None:
 For = Annotated[Line | None, AfterValidator(_receiver)]
 
 
-class Card(BaseModel):
-    """A new task as its event has it. `phases`: the whole line, the first phase included."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, populate_by_name=True)
-
-    title: Subject
-    body: Text | None = None
-    priority: Priority = 2
-    needs: Needs = ()
-    files: Files = ()
-    to: For = Field(default=None, alias="for")
-    phases: Phases = ()
-    parent: TaskSeq | None = None
-    found_in: TaskSeq | None = None
-    key: Line | None = None
-
-
 class Change(BaseModel):
-    """What changes of a task: the fields that are there, each with its new value."""
+    """Says what changes of a task: the fields that are there, each with its new value."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, populate_by_name=True)
 
@@ -76,6 +59,13 @@ class Change(BaseModel):
     phases: Phases = ()
     parent: TaskSeq | None = None
     found_in: TaskSeq | None = None
+
+
+class Card(Change):
+    """Says what a new task is, as its event has it. `phases`: the whole line, the first phase included."""
+
+    title: Subject
+    key: Line | None = None
 
 
 # A card is JSON of one level: an object of texts, numbers and lists of them. What is between the texts has these characters only.

@@ -1,4 +1,4 @@
-"""What is asked about tasks: add some, change, close or reopen one; and what is decided then."""
+"""A session asks for something about tasks: to add some, to change, close or reopen one; `decide` says what comes of it."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class HandoffGiven(Given):
 
 
 class NextGiven(Given):
-    """What `next` takes."""
+    """An agent gives this to `next`."""
 
     role: Line | None = Field(default=None, description="As if you had it.")
     files: bool = Field(default=True, description="With its files.")
@@ -140,7 +140,7 @@ class NextGiven(Given):
 
 
 class TasksGiven(Given):
-    """What `tasks` takes."""
+    """An agent gives this to `tasks`."""
 
     action: Literal["list", "show", "add", "done", "drop", "reopen"] = "list"
     id: Id | None = Field(default=None, description="Its number.")
@@ -288,7 +288,7 @@ class HandoffTold(Told):
 
 
 class NextTold(Told):
-    """What `next` gives."""
+    """`next` answers with this."""
 
     outcome: Literal["held", "nothing"]
     task: dict[str, Any] | None
@@ -297,7 +297,7 @@ class NextTold(Told):
 
 
 class TasksTold(Told):
-    """What `tasks` gives."""
+    """`tasks` answers with this."""
 
     tasks: list[dict[str, Any]]
     more: int

@@ -1,4 +1,4 @@
-"""What lies in an outbox, as it is read: commands that wait, pushes that were begun, the notes of `state.json`."""
+"""Reads what lies in an outbox: commands that wait, pushes that were begun, the notes of `state.json`."""
 
 from __future__ import annotations
 

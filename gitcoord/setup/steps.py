@@ -1,4 +1,4 @@
-"""What a part of an installation is: it says beforehand what it would write, does it, and takes it away again."""
+"""A part of an installation says beforehand what it would write, does it, and takes it away again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Step(Protocol):
     """One part of an installation."""
 
     def plan(self, *, undo: bool = False) -> Sequence[InstallLine]:
-        """What `do` (or `undo`) would write, set or take away; looks, and changes nothing. Raises GitcoordError."""
+        """Return what `do` (or `undo`) would write, set or take away; looks, and changes nothing. Raises GitcoordError."""
 
     def do(self) -> Sequence[str]:
         """Does it; what was done, in words. Nothing where all is there already. Raises GitcoordError."""
@@ -36,7 +36,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person asked for, and where. `agents`: the coding agents meant, by name; None: those that are found."""
+    """Holds what a person asked for, and where. `agents`: the coding agents meant, by name; None: those that are found."""
 
     start: str
     environ: Mapping[str, str]

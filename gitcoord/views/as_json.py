@@ -61,7 +61,7 @@ def offer_line(value: Handoff) -> str:
 
 
 def file_words(text: str) -> str:
-    """What a task touches, as it is typed: a path, or TYPE:NAME."""
+    """Return what a task touches as it is typed: a path, or TYPE:NAME."""
     what = resource_of(text)
     prefix, colon, _ = what.name.partition(":")
     return what.name if what.type == "file" and not (colon and is_resource_type(prefix)) else text

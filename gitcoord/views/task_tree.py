@@ -72,7 +72,7 @@ def _line(standing: Standing, depth: int, tasks: Mapping[int, Outline], *, criti
 
 
 class Wave(NamedTuple):
-    """What so many workers could do at the same time, and what is left out because it shares a file with one of these."""
+    """So many workers could do these tasks at the same time; others are left out because they share a file with one of these."""
 
     chosen: tuple[Standing, ...]
     left: tuple[tuple[Standing, int], ...]

@@ -1,5 +1,5 @@
-"""What a process may do: two that differ in it can't stand in for each other. A command from a sandbox is never carried out by a
-process outside of it, nor one of another user's.
+"""The kernel says what a process may do: two that differ in it can't stand in for each other. A process carries out no command from
+a sandbox that it is not in itself, and none of another user's.
 """
 
 from __future__ import annotations

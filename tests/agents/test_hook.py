@@ -367,7 +367,7 @@ def test_a_call_that_is_not_for_us_loads_nothing_of_the_rest(ada: Seat, agent: A
     claude = agent(ada)
     claude.start()
     claude.settle()
-    claude.env = {"TOLD": str(told), "GITCOORD_WARM": "0"}  # what a process of its own loads
+    claude.env = {"TOLD": str(told)}
     claude.id = "another"  # one that was registered nowhere
     (ada.path / "src" / "deep").mkdir(parents=True)
     for place, loads in ((ada.path / "src" / "deep", "True"), (other.path, "False"), (ada.path.parent, "False")):
@@ -486,7 +486,7 @@ def test_a_prompt_and_an_edit_load_nothing_but_the_standard_library(ada: Seat, a
     told = ada.path.parent / "told"
     edit = {"tool_name": "Edit", "tool_input": {"file_path": str(ada.path / "x")}, "tool_use_id": "t"}
     for event, given in (("UserPromptSubmit", {"prompt": "x"}), ("PreToolUse", edit), ("PostToolUse", edit), ("Stop", {})):
-        claude.env = {"TOLD": str(told), "GITCOORD_WARM": "0"}  # what a process of its own loads
+        claude.env = {"TOLD": str(told)}
         ran = claude.run_python(code, claude.payload(event, **given))
         assert (ran.code, ran.out) == (0, "")
         assert told.read_text().split() == ["gitcoord"], event

@@ -17,6 +17,7 @@ from gitcoord.agents.mailbox import Mailbox
 from gitcoord.guard import cache
 from gitcoord.machine import processes
 from gitcoord.machine.identity import Binding, Identity
+from gitcoord.warm import address
 
 HOST = """
 import json, os, subprocess, sys
@@ -106,8 +107,8 @@ class Claude:
         return self.host.run([*PROGRAM, "hook", *words], stdin, self._variables, self.cwd)
 
     def run_python(self, code: str, payload: dict[str, Any]) -> Ran:
-        """Runs that code as the hook would run."""
-        return self.host.run([sys.executable, "-c", code], json.dumps(payload), self._variables, self.cwd)
+        """Runs that code as the hook would run, in a process of its own: in a fork of the warm one it would change nothing."""
+        return self.host.run([sys.executable, "-c", code], json.dumps(payload), {**self._variables, address.SWITCH: "0"}, self.cwd)
 
     def send(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Calls the hook; its answer."""

@@ -207,10 +207,10 @@ def run(host: str, commands: int, seed: int, folder: Path) -> Report:
     hook = place.remote / "hooks" / "update"
     hook.write_text(RULE)
     hook.chmod(0o755)
-    boss = place.seat("boss")
-    with boss.here() as found:
+    lead = place.seat("lead")
+    with lead.here() as found:
         found.coordinator.setup.init()
-        found.coordinator.sessions.start("boss")
+        found.coordinator.sessions.start("lead")
         found.coordinator.setup.set_shared("carry", "true")
     clouds = [place.cloud(number) for number in range(CLOUDS)]
     adopters = [place.seat(f"adopter-{number}") for number in range(ADOPTERS)]
@@ -226,8 +226,8 @@ def run(host: str, commands: int, seed: int, folder: Path) -> Report:
         child(work, place, seat, random.Random(f"{seed}-{number}"), commands // CLOUDS, records[number])
         for number, seat in enumerate(clouds)
     ]
-    helpers = [child(forge, place, forger, random.Random(seed))]
-    helpers += [child(carry_outside, place, clouds)] if host in {"nothing", "cut"} else []
+    beside = [child(forge, place, forger, random.Random(seed))]
+    beside += [child(carry_outside, place, clouds)] if host in {"nothing", "cut"} else []
     running = [child(adopt, seat) for seat in adopters]
     report = Report(host)
     while any(one.is_alive() for one in agents):
@@ -239,18 +239,18 @@ def run(host: str, commands: int, seed: int, folder: Path) -> Report:
         running[victim] = child(adopt, adopters[victim])
     if host in {"nothing", "cut"}:
         time.sleep(2.0)
-    for one in [*helpers, *running]:
+    for one in [*beside, *running]:
         one.kill()
         one.join()
     for _ in range(20):  # what a killed adopter left is sent by the next
-        for seat in (*adopters, boss):
+        for seat in (*adopters, lead):
             with seat.here() as found:
                 _, view = found.coordinator.branch.sync()
                 found.coordinator.adoption.try_adopt(view, [])
-        if _unadopted(boss, clouds) == 0:
+        if _unadopted(lead, clouds) == 0:
             break
     report.answered = [wait for record in records if record.exists() for wait in json.loads(record.read_text())]
-    _judge(report, boss, clouds, records)
+    _judge(report, lead, clouds, records)
     report.seconds = time.monotonic() - begun
     return report
 
@@ -261,23 +261,23 @@ def _spoken(seat: Seat) -> list[carrier.Carried]:
     return [found for text in texts for found in carrier.decode(text.lstrip("\n")) if isinstance(found, carrier.Carried)]
 
 
-def _events(boss: Seat) -> list[Any]:
-    return [good.event for good in _line(boss)]
+def _events(lead: Seat) -> list[Any]:
+    return [good.event for good in _line(lead)]
 
 
-def _line(boss: Seat) -> list[Good]:
-    with boss.here() as found:
+def _line(lead: Seat) -> list[Good]:
+    with lead.here() as found:
         return list(found.coordinator.log.line(found.coordinator.branch.view(fresh=True).checked))
 
 
-def _unadopted(boss: Seat, clouds: Sequence[Seat]) -> int:
-    ids = {event.id for event in _events(boss)}
+def _unadopted(lead: Seat, clouds: Sequence[Seat]) -> int:
+    ids = {event.id for event in _events(lead)}
     return sum(one.command.op not in ids for seat in clouds for one in _spoken(seat))
 
 
-def _judge(report: Report, boss: Seat, clouds: Sequence[Seat], records: Sequence[Path]) -> None:
+def _judge(report: Report, lead: Seat, clouds: Sequence[Seat], records: Sequence[Path]) -> None:
     """Say what came of it, and what should not have."""
-    line = _line(boss)
+    line = _line(lead)
     events = [good.event for good in line]
     dates = {good.event.id: good.committed_at for good in line}
     times = Counter(event.id for event in events)
@@ -309,12 +309,12 @@ def _judge(report: Report, boss: Seat, clouds: Sequence[Seat], records: Sequence
     report.adopted = len(carried)
     report.wrong += [f"adopted though nobody said it: {event.id}" for event in carried if event.id not in allowed]
     report.wrong += [f"a forged event: {event.id}" for event in events if event.id.startswith("FORGED")]
-    report.forged = sum(1 for line in git(boss.path, "ls-remote", "origin", "*forged*").splitlines() if line)
+    report.forged = sum(1 for line in git(lead.path, "ls-remote", "origin", "*forged*").splitlines() if line)
     late = [wait for wait in report.on_the_branch if wait > PROMISED]
     if late:
         report.wrong.append(f"{len(late)} claims were answered on the branch later than {PROMISED:.0f} s after they were asked")
     report.wrong += [f"no record of {one.stem}" for one in records if not one.exists()]
-    with boss.here() as found:
+    with lead.here() as found:
         verdict = found.coordinator.branch.verify(full=False)
         report.wrong += [f"verify: {one}" for one in verdict.problems]
 

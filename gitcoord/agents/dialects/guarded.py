@@ -114,7 +114,7 @@ class Windsurf(_Guarded):
         return fields.name(payload.get("agent_action_name"))
 
     def tool(self, payload: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        """What is about to be written."""
+        """Return the tool, which this agent does not name, and what it is given."""
         return "", fields.table(payload.get("tool_info"))
 
     def edits(self, tool: str, given: Mapping[str, Any]) -> bool:

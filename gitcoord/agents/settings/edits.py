@@ -251,7 +251,7 @@ class WholeJson:
         return json.dumps(self.value, indent=2) + "\n"
 
     def state(self, text: str) -> State:
-        """Whether it is as this version has it."""
+        """Return how the file stands to what this version writes."""
         if not text.strip():
             return "absent"
         if text.replace("\r\n", "\n") == self._text:

@@ -21,7 +21,7 @@ def look(found: Connection) -> Iterator[Finding]:
             yield Finding("ok", f"a warm process (pid {pid}) has the program loaded: commands and hooks begin in forks of it")
         else:
             yield Finding(
-                "ok", f"the warm process (pid {pid}) was loaded from what gitcoord was before: another one takes its place"
+                "ok", f"the warm process (pid {pid}) was loaded from an earlier installation: another one takes its place"
             )
     elif confinement.is_loose():
         yield Finding("ok", "no warm process now: the second command within two minutes starts one")
