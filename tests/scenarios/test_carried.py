@@ -130,6 +130,7 @@ def test_forged_carriers_are_refused_and_named_and_lose_nobody_else_s_events(
             "claude/real": [carrier.encode(said("ada", adas), "claude/real")],
             "claude/none": [carrier.encode(said("nobody", "01N"), "claude/none")],
             "claude/taken": [carrier.encode(start.model_copy(update={"session": "ada", "op": ids()}), "claude/taken")],
+            "claude/first": [carrier.encode(start.model_copy(update={"session": "late", "op": ids()}), "claude/other")],
             "claude/bytes": ["Coord-Carry: 1.!!!"],
             "claude/many": ["Coord-Carry: 1.e30"] * 65,
             "main-2": [carrier.encode(said("ada", adas), "main-2")],
@@ -154,7 +155,7 @@ def test_forged_carriers_are_refused_and_named_and_lose_nobody_else_s_events(
 
 
 def test_nothing_may_be_pushed_and_the_network_is_cut_it_waits_for_who_pushes_the_branch(
-    ada: Seat, file_remote: Remote, seats: Seats
+    ada: Seat, pair: tuple[Seat, Seat], file_remote: Remote, seats: Seats
 ) -> None:
     shut = cloud_of(seats, file_remote, "codex/shut", "nothing")
     ran = shut.run("start", "--json")
@@ -169,6 +170,8 @@ def test_nothing_may_be_pushed_and_the_network_is_cut_it_waits_for_who_pushes_th
     for seat in (shut, cut):  # as their makers' machines do it, outside of the agent's box
         git(seat.path, "push", "--quiet", "origin", "HEAD")
     assert ada.ok("sync")["adopted"] == 3
+    ran = pair[1].run("sync", "--json")  # looks through the same commits for the first time, and has nothing to say of them
+    assert (ran.json["adopted"], "not adopted" in ran.err) == (0, False), ran
     assert [one["subject"] for one in ada.ok("inbox")["messages"]] == ["from afar"]
     again = replace(cut, extra={})  # its own outbox could send it now: it is there already
     assert again.ok("sync")["unsent"] == 0
