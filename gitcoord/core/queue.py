@@ -283,8 +283,9 @@ def served(draft: Draft, session: str, held: Iterable[Resource]) -> None:
     """Takes the session's places out of the line that these leases serve. A shared one serves nobody who waits to be alone."""
     names = set(held)
     modes: tuple[Mode, ...] = ("exclusive", "shared")
-    has = {(lease.resource, lease.mode) for lease in draft.claims().values() if lease.claimed_by == session}
-    for seq, place in draft.waiting().items():
+    waiting = draft.waiting()
+    has = {(lease.resource, lease.mode) for lease in draft.claims().values() if lease.claimed_by == session} if waiting else set()
+    for seq, place in waiting.items():
         wanted = set(place.wanted)
         good = (
             one

@@ -92,6 +92,8 @@ def regain(draft: Draft, event: Event, regained: Sequence[str]) -> None:
 
 def regain_problem(state: State, session: str, regained: Sequence[str], committed_at: datetime) -> str | None:
     """Why the session can't take these again, or None: each is its own, over by the commit's date, and free."""
+    if not regained:
+        return None
     latest = leases.longest(state, committed_at)
     for entry in regained:
         fence, until, resource = RenewedLease.parse(entry)

@@ -221,7 +221,7 @@ def _sign_of_life(draft: Draft, event: Event) -> None:
     session = draft.session(event.session)
     if session is None or (event.run_id and session.run_id != event.run_id):
         return
-    marks = list(zip(session.taken, session.taken_at, strict=False))
+    marks = list(zip(session.taken, session.taken_at, strict=False)) if session.taken else []
     if isinstance(event, messages.MessageRead):
         done = {*event.messages, *event.shown}
         marks = [(key, at) for key, at in marks if key not in done] + [(key, event.at) for key in event.messages]

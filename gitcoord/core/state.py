@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -82,7 +83,7 @@ class Draft:
     def __init__(self, state: State) -> None:
         self.before = state
         self.branch: BranchRecord | None = state.branch
-        self._changes: dict[str, dict[Any, Any]] = {name: {} for name in TABLES}
+        self._changes: dict[str, dict[Any, Any]] = defaultdict(dict)
 
     @property
     def rules(self) -> SharedSettings:
@@ -162,12 +163,13 @@ class Draft:
         """The finished state; a change that changes nothing is no change."""
         touched: dict[str, frozenset[Any]] = {}
         tables: dict[str, Any] = {}
-        for name in TABLES:
+        for name, changes in self._changes.items():
             table = getattr(self.before, name)
-            real = {key: new for key, new in self._changes[name].items() if table.get(key) != new}
+            real = {key: new for key, new in changes.items() if table.get(key) != new}
             if real:
                 touched[name] = frozenset(real)
                 tables[name] = table.with_changes(real)
-        if self.branch != self.before.branch:
+        if self.branch is not self.before.branch and self.branch != self.before.branch:
             touched["branch"] = frozenset({""})
-        return replace(self.before, seq=seq, at=at, branch=self.branch, touched=touched, **tables)
+        changed = {"seq": seq, "at": at, "branch": self.branch, "touched": touched, **tables}
+        return State(**{**self.before.__dict__, **changed})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -21,10 +22,11 @@ _LAST_DATE = datetime(2150, 1, 1, tzinfo=UTC)  # of a commit: what is counted fr
 _LONGEST = 10 * 365 * 86400  # ten years, in seconds: longer is a typing error and near what datetime can't hold
 
 
+@lru_cache(maxsize=1024)
 def spell(instant: datetime) -> str:
     """The instant as `2025-11-15T10:00:00Z`."""
-    when = instant.astimezone(UTC)
-    return f"{when.year:04d}-{when.month:02d}-{when.day:02d}T{when.hour:02d}:{when.minute:02d}:{when.second:02d}Z"
+    when = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return f"{when.isoformat()[:19]}Z"
 
 
 def is_plausible(instant: datetime) -> bool:
@@ -48,7 +50,7 @@ def read_instant(value: object) -> datetime:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("a time without a zone")
-        instant = value.astimezone(UTC).replace(microsecond=0)
+        instant = value if value.tzinfo is UTC and not value.microsecond else value.astimezone(UTC).replace(microsecond=0)
     else:
         spelled = _INSTANT.fullmatch(value) if isinstance(value, str) else None
         if spelled is None:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
 from itertools import takewhile
 from types import TracebackType
-from typing import NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from gitcoord.errors import Damaged, GitcoordError, GitFault, NotWritten
 from gitcoord.git.process import Conversation
@@ -21,9 +22,14 @@ COMMIT_LIMIT = 1 << 20  # bytes of a commit object: a message text is at most 64
 BLOB_LIMIT = 2 << 20  # bytes of a record: no event can make a larger one, so larger ones are never inflated
 _LINES = {width: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % width, re.DOTALL) for width in (20, 32)}
 _WHO = re.compile(rb"(.*)<[^<>]*> (0|[1-9][0-9]{0,10}) [+-][0-9]{4}", re.DOTALL)
+_NAME_AND_DATE = rb"([^\n]*)<[^<>\n]*> (0|[1-9][0-9]{0,10}) [+-][0-9]{4}"
+_HEAD = re.compile(
+    rb"tree ([0-9a-f]+)(?:\nparent [0-9a-f]+)*\nauthor %b\ncommitter %b" % (_NAME_AND_DATE, _NAME_AND_DATE.replace(b"(", b"(?:", 1))
+)  # the head of a commit in which nothing else stands
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _USED_MODES = (b"40000", b"100644")  # links, programs and submodules are no records
 _AT_ONCE = 400  # names that a reading child is given at a time: what it answers is taken whole, or asked for again
+_TYPES = frozenset({"blob", "tree", "commit", "tag"})
 _DAMAGED = "git fsck, then gitcoord doctor"
 
 
@@ -124,6 +130,11 @@ class Objects:
         self._mend = mend
         self._readers: dict[str, Conversation] = {}
 
+    @cached_property
+    def _hash(self) -> Callable[[bytes], Any]:
+        """The repository's hash."""
+        return partial(getattr(hashlib, self._repo.hash_name), usedforsecurity=False)
+
     def __enter__(self) -> Objects:
         return self
 
@@ -200,10 +211,7 @@ class Objects:
         return self._oid(b"tree", data)
 
     def _oid(self, kind: bytes, data: bytes) -> Oid:
-        digest = hashlib.new(self._repo.hash_name, usedforsecurity=False)
-        digest.update(b"%b %d\0" % (kind, len(data)))
-        digest.update(data)
-        return digest.hexdigest()
+        return str(self._hash(b"%b %d\0%b" % (kind, len(data), data)).hexdigest())
 
     def is_here(self, oid: Oid) -> bool:
         """True if the object is in this repository."""
@@ -231,12 +239,11 @@ class Objects:
     def _content(self, child: Conversation, name: str) -> tuple[Oid, str, bytes]:
         """Name, type and bytes of an object, as the child gives it. Raises Damaged if the bytes don't give that name."""
         oid, kind, size = _header(child, name)
-        data = child.take(size)
-        if child.take(1) != b"\n":
+        data = child.take(size + 1)
+        if data[-1:] != b"\n":
             raise GitFault(f"git gave object {oid} with another size", hint="run the same command again")
-        digest = hashlib.new(self._repo.hash_name, f"{kind} {size}\0".encode(), usedforsecurity=False)
-        digest.update(data)
-        if digest.hexdigest() != oid:
+        data = data[:-1]
+        if self._oid(kind.encode(), data) != oid:
             raise Damaged(f"object {oid} of the branch is damaged in this clone", hint=_DAMAGED)
         return oid, kind, data
 
@@ -396,18 +403,19 @@ def _size(child: Conversation, name: str) -> tuple[str, int]:
 def _size_if_here(child: Conversation, name: str) -> tuple[str, int] | None:
     """Type and size of an object; None for one that isn't there, as the child says itself."""
     line = child.line().decode("ascii", "replace")
+    oid, _, rest = line.partition(" ")
+    kind, _, size = rest.partition(" ")
+    if oid == name and kind in _TYPES and size.isdecimal():
+        return kind, int(size)
     if line == f"{name} missing":
         return None
-    words = line.split(" ")
-    if len(words) != 3 or words[0] != name or not words[2].isdecimal() or words[1] not in {"blob", "tree", "commit", "tag"}:
-        raise GitFault(f"git answered {line[:80]!r} when it was asked for object {name}", hint="run the same command again")
-    return words[1], int(words[2])
+    raise GitFault(f"git answered {line[:80]!r} when it was asked for object {name}", hint="run the same command again")
 
 
 def _parents(commit: bytes) -> tuple[Oid, ...]:
     """The parents that stand in a commit, as git reads them: right behind its tree."""
-    lines = takewhile(lambda line: line.startswith(b"parent "), commit.split(b"\n")[1:])
-    return tuple(line[7:].decode("latin-1") for line in lines)
+    lines = takewhile(lambda line: line.startswith(b"parent "), commit.partition(b"\n\n")[0].split(b"\n")[1:])
+    return tuple([line[7:].decode("latin-1") for line in lines])
 
 
 def _commits(data: bytes) -> list[tuple[Oid, tuple[Oid, ...]]]:
@@ -428,11 +436,18 @@ def _parse(oid: Oid, parents: tuple[Oid, ...], data: bytes | None) -> Commit:
     if data is None:
         return Commit(oid, parents)
     head, _, body = data.partition(b"\n\n")
-    lines = head.split(b"\n")
-    author, authored_at = _who(lines, b"author ")
-    _, committed_at = _who(lines, b"committer ")
-    plain = not any(line.startswith(b"encoding ") for line in lines)
-    tree = lines[0].removeprefix(b"tree ").decode("ascii", "replace")
+    usual = _HEAD.fullmatch(head)
+    authored_at: datetime | None
+    committed_at: datetime | None
+    if usual is not None:
+        plain, tree, author = True, usual[1].decode("ascii"), usual[2].decode("utf-8", "replace").strip()
+        authored_at, committed_at = _date(usual[3]), _date(usual[4])
+    else:
+        lines = head.split(b"\n")
+        author, authored_at = _who(lines, b"author ")
+        _, committed_at = _who(lines, b"committer ")
+        plain = not any(line.startswith(b"encoding ") for line in lines)
+        tree = lines[0].removeprefix(b"tree ").decode("ascii", "replace")
     try:
         message = body.decode("utf-8") if plain and b"\0" not in body else None
     except UnicodeDecodeError:
@@ -447,4 +462,8 @@ def _who(lines: Sequence[bytes], role: bytes) -> tuple[str, datetime | None]:
     if match is None:
         return "", None
     name = match[1].decode("utf-8", "replace").strip()
-    return name, _EPOCH + timedelta(seconds=int(match[2]))
+    return name, _date(match[2])
+
+
+def _date(spelled: bytes) -> datetime:
+    return _EPOCH + timedelta(seconds=int(spelled))

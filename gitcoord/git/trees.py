@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from dataclasses import dataclass, field
+from itertools import accumulate, islice
+from operator import lt
 
 from gitcoord.git.objects import Objects
 from gitcoord.git.repo import Oid
@@ -35,37 +37,41 @@ class Strange(Exception):
 class Folder:
     """What lies right in one folder: its lines as git writes them, in git's order. Never changed in place."""
 
-    def __init__(self, keys: list[bytes], lines: list[bytes], below: dict[str, Folder] | None = None) -> None:
-        self._keys = keys  # what git sorts by: the names, those of folders with a slash behind
-        self._lines = lines
-        self.below = {} if below is None else below
+    __slots__ = ("_ends", "_keys", "below", "data")
+
+    def __init__(self, data: bytes = b"", keys: list[bytes] | None = None, ends: list[int] | None = None) -> None:
+        self.data = data
+        """The tree object."""
+        self._keys = keys or []  # what git sorts by: the names, those of folders with a slash behind
+        self._ends = ends or []  # where each line ends; like the names it is shared by folders that differ in objects only
+        self.below: dict[str, Folder] = {}
         """The folders in it that were looked at."""
 
     @staticmethod
     def parse(data: bytes, width: int) -> Folder:
         """The folder in a tree object. Raises Strange for one that git would not write."""
-        keys, lines, size = [], [], 0
-        for match in _LINE[width].finditer(data):
-            lines.append(match[0])
-            keys.append(match[2] + b"/" if match[1] == b"40000" else match[2])
-            size += len(match[0])
-        if size != len(data) or any(one >= two for one, two in pairwise(keys)):
+        lines = _LINE[width].findall(data)
+        keys = [name + b"/" if mode == b"40000" else name for _, mode, name in lines]
+        ends = [*accumulate(len(line) for line, _, _ in lines)]
+        if (ends[-1] if ends else 0) != len(data) or not all(map(lt, keys, islice(keys, 1, None))):
             raise Strange("it has a folder that git would not write")
-        return Folder(keys, lines)
+        return Folder(data, keys, ends)
 
-    @property
-    def data(self) -> bytes:
-        """The tree object."""
-        return b"".join(self._lines)
+    def _find(self, key: bytes) -> int:
+        """The number of the line with that key; -1 where there is none."""
+        at = bisect_left(self._keys, key)
+        return at if at < len(self._keys) and self._keys[at] == key else -1
+
+    def _line(self, at: int) -> bytes:
+        return self.data[self._ends[at - 1] if at else 0 : self._ends[at]]
 
     def line(self, name: str) -> bytes | None:
         """The line of that name; None where there is none."""
         raw = name.encode()
-        for key in (raw, raw + b"/"):
-            at = bisect_left(self._keys, key)
-            if at < len(self._keys) and self._keys[at] == key:
-                return self._lines[at]
-        return None
+        at = self._find(raw)
+        if at < 0:
+            at = self._find(raw + b"/")
+        return None if at < 0 else self._line(at)
 
     def names(self) -> list[str]:
         """All names in it."""
@@ -73,29 +79,41 @@ class Folder:
 
     def changed(self, lines: Mapping[str, bytes | None], below: Mapping[str, Folder]) -> Folder:
         """The folder with those lines in the place of what had their names (None: nothing)."""
-        kept = {name: folder for name, folder in self.below.items() if name not in lines}
-        new = Folder([*self._keys], [*self._lines], kept | dict(below))
+        new = Folder(self.data, self._keys, self._ends)
+        new.below = {name: folder for name, folder in self.below.items() if name not in lines} | dict(below)
         for name, line in lines.items():
             raw = name.encode()
-            for key in (raw, raw + b"/"):
+            key = None if line is None else raw + b"/" if line.startswith(_FOLDER) else raw
+            for there in (raw, raw + b"/"):
+                at = new._find(there)
+                if at >= 0 and (there != key or line is None or len(line) != len(new._line(at))):
+                    new._put(at, at + 1, [], b"")
+            if key is None or line is None:
+                continue
+            at = new._find(key)
+            if at >= 0:
+                new.data = new.data[: new._ends[at] - len(line)] + line + new.data[new._ends[at] :]
+            else:
                 at = bisect_left(new._keys, key)
-                if at < len(new._keys) and new._keys[at] == key:
-                    del new._keys[at], new._lines[at]
-            if line is not None:
-                key = raw + b"/" if line.startswith(_FOLDER) else raw
-                at = bisect_left(new._keys, key)
-                new._keys.insert(at, key)
-                new._lines.insert(at, line)
+                new._put(at, at, [key], line)
         return new
+
+    def _put(self, start: int, stop: int, keys: list[bytes], line: bytes) -> None:
+        """Puts a line, or none, in the place of those lines, in a folder that is being made."""
+        first, last = (self._ends[start - 1] if start else 0), (self._ends[stop - 1] if stop else 0)
+        more = first + len(line) - last
+        self.data = self.data[:first] + line + self.data[last:]
+        self._keys = self._keys[:start] + keys + self._keys[stop:]
+        self._ends = self._ends[:start] + [first + len(line)] * len(keys) + [end + more for end in self._ends[stop:]]
 
     def difference(self, other: Folder) -> str:
         """The first name at which two folders differ."""
-        differing = set(self._lines) ^ set(other._lines)
-        pairs = [*zip(self._keys, self._lines, strict=True), *zip(other._keys, other._lines, strict=True)]
-        return min(key for key, line in pairs if line in differing).decode("utf-8", "backslashreplace")
+        pairs = [(key, folder._line(at)) for folder in (self, other) for at, key in enumerate(folder._keys)]
+        count = Counter(line for _, line in pairs)
+        return min(key for key, line in pairs if count[line] == 1).decode("utf-8", "backslashreplace")
 
 
-_LINE = {width: re.compile(rb"([1-7][0-7]{4,5}) ([^\0/]+)\0.{%d}" % width, re.DOTALL) for width in (20, 32)}
+_LINE = {width: re.compile(rb"(([1-7][0-7]{4,5}) ([^\0/]+)\0.{%d})" % width, re.DOTALL) for width in (20, 32)}
 
 
 @dataclass(frozen=True)
@@ -148,7 +166,8 @@ class Trees:
                 lines[name] = line
             if line is not None:
                 compared.pages[name] = self._oid(line)
-        return replace(compared, root=self._look(old, new, _nested(expected), "", lines, compared))
+        root = self._look(old, new, _nested(expected), "", lines, compared)
+        return Compared(root, compared.differing, compared.pages)
 
     def _look(
         self, old: Folder, new: Folder, wanted: Wanted, path: str, lines: dict[str, bytes | None], compared: Compared
@@ -161,7 +180,7 @@ class Trees:
             if isinstance(what, dict):
                 before = self._below(old, name)
                 if line is None:
-                    self._look(before, Folder([], []), what, f"{here}/", {}, compared)
+                    self._look(before, Folder(), what, f"{here}/", {}, compared)
                 elif not line.startswith(_FOLDER):
                     raise Strange("{} is not a folder", here)
                 else:
@@ -211,7 +230,7 @@ class Trees:
         if name not in folder.below:
             line = folder.line(name)
             if line is None or not line.startswith(_FOLDER):
-                return Folder([], [])
+                return Folder()
             data = self._objects.contents([self._oid(line)])[0]
             folder.below[name] = Folder.parse(data or b"", self._objects.width)
         return folder.below[name]

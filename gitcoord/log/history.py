@@ -125,6 +125,8 @@ class Pruned(GitcoordError):
 class _LinePlace:
     """A good commit's place on its line. Two lines agree as far as the places are the same ones."""
 
+    __slots__ = ("_far", "before", "good", "seq")
+
     def __init__(self, good: Oid, seq: int, before: Self | None = None) -> None:
         self.good = good
         self.seq = seq
@@ -258,7 +260,7 @@ class History:
         told: list[Good] | None = [] if any(len(parents) > 1 for _, parents in names) else None
         for commit, root in self._read(names):
             parents = commit.parents or (NULL,)
-            parent = max(parents, key=lambda oid: places[oid].seq)  # max keeps the first of equals
+            parent = parents[0] if len(parents) == 1 else max(parents, key=lambda oid: places[oid].seq)  # the first of equals
             place = places[parent]
             if len(parents) > 1:
                 for other in parents:
@@ -361,7 +363,7 @@ class History:
     def _root(self, good: Oid) -> Folder:
         """The topmost folder of a good commit."""
         if good == NULL:
-            return Folder([], [])
+            return Folder()
         if self._top is None or self._top[0] != good:
             root = self._trees.roots([self.objects.commit(good).tree])[0]
             if root is None:

@@ -25,7 +25,7 @@ from gitcoord.core.values import is_event_kind, read_switch, read_whole
 
 SUBJECT_WIDTH = 72  # columns of a subject: what `git log --oneline` shows beside a name
 _SKIP = "[skip ci]"
-_TRAILER = re.compile(r"(Coord-[A-Za-z0-9-]+): (.*)", re.DOTALL)
+_TITLE = re.compile(r"Coord-[A-Za-z0-9-]+")
 _ESCAPED = re.compile(r"\\u\{([0-9A-F]{0,6})\}")
 _HEAD_FIELDS = {"id": "Id", "seq": "Seq", "session": "Session", "run_id": "Run"}
 _NOT_TRAILERS = frozenset({"id", "seq", "session", "run_id", "at"})
@@ -94,7 +94,7 @@ def unescape(text: str) -> str:
             raise Malformed("not a character")
         return chr(code)
 
-    return _ESCAPED.sub(char, text)
+    return _ESCAPED.sub(char, text) if "\\u{" in text else text
 
 
 _READ: dict[type, Callable[[str], Any]] = {bool: read_switch, int: read_whole, datetime: read_instant, str: unescape}
@@ -112,11 +112,6 @@ def _type_of(annotation: Any) -> type:
 
 
 @lru_cache(maxsize=64)
-def _readers(kind: type[Event]) -> dict[str, Callable[[str], Any]]:
-    return {name: _READ[_type_of(info.annotation)] for name, info in kind.model_fields.items()}
-
-
-@lru_cache(maxsize=64)
 def _fields(kind: type[Event]) -> dict[str, tuple[str, bool]]:
     """For each field that becomes a trailer: the trailer's name and whether it is repeated."""
     found = {}
@@ -126,6 +121,16 @@ def _fields(kind: type[Event]) -> dict[str, tuple[str, bool]]:
         title = kind.trailers.get(name) or name.replace("_", "-").title()
         found[name] = (f"Coord-{title}", get_origin(info.annotation) is tuple)
     return found
+
+
+@lru_cache(maxsize=64)
+def _plan(kind: type[Event]) -> list[tuple[str, str, bool, Callable[[str], Any]]]:
+    """How an event of that kind is read: for each field its trailer, whether that is repeated, and what reads its value."""
+    titles = {name: (f"Coord-{title}", False) for name, title in _HEAD_FIELDS.items()}
+    if kind is not UnknownEvent:
+        titles |= _fields(kind)
+    reads = {name: _READ[_type_of(info.annotation)] for name, info in kind.model_fields.items()}
+    return [(name, title, repeated, reads[name]) for name, (title, repeated) in titles.items()]
 
 
 def _value(value: Any) -> str:
@@ -172,26 +177,23 @@ def decode(message: str, *, at: datetime | None) -> Decoded:
         raise Malformed("it is no event of this branch")
     found: dict[str, list[str]] = {}
     for line in last.split("\n"):
-        match = _TRAILER.fullmatch(line)
-        if match is None:
+        title, gap, value = line.partition(": ")
+        if not (gap and _TITLE.fullmatch(title)):
             raise Malformed("it is no event of this branch")
-        unescape(match[2])  # also in a trailer that this program doesn't know
-        found.setdefault(match[1], []).append(match[2])
+        unescape(value)  # also in a trailer that this program doesn't know
+        found.setdefault(title, []).append(value)
     kind = _one(found, "Coord-Event")
     if kind is None or not is_event_kind(kind):
         raise Malformed("it names no event")
     cls = EVENTS.get(kind, UnknownEvent)
     values: dict[str, Any] = {"at": at}
-    titles = {name: (f"Coord-{title}", False) for name, title in _HEAD_FIELDS.items()}
     if cls is UnknownEvent:
         values["named"] = kind
-    else:
-        titles |= _fields(cls)
-        if cls.text:
-            values[cls.text] = _body(head)
-    for name, (title, repeated) in titles.items():
+    elif cls.text:
+        values[cls.text] = _body(head)
+    for name, title, repeated, read in _plan(cls):
         if title in found:
-            values[name] = _read(cls, name, title, found[title], repeated=repeated)
+            values[name] = _read(name, title, found[title], read, repeated=repeated)
     try:
         event = cls.model_validate(values, strict=True)
     except ValidationError as error:
@@ -199,10 +201,9 @@ def decode(message: str, *, at: datetime | None) -> Decoded:
     return Decoded(event, show(_one(found, "Coord-Writer") or "", 64))
 
 
-def _read(cls: type[Event], name: str, title: str, lines: list[str], *, repeated: bool) -> Any:
+def _read(name: str, title: str, lines: list[str], read: Callable[[str], Any], *, repeated: bool) -> Any:
     if len(lines) != 1 and not repeated:
         raise Malformed(f"it has {len(lines)} {title} lines")
-    read = _readers(cls)[name]
     try:
         return tuple(map(read, lines)) if repeated else read(lines[0])
     except Malformed:

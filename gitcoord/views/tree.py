@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from functools import cache, lru_cache
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -100,6 +101,7 @@ Sessions of work in several repositories coordinate here, with **gitcoord**. Wha
 """
 
 
+@lru_cache(maxsize=4096)
 def encode_name(name: str) -> str:
     """A name as one path component: percent-encoded one-to-one, or a prefix and a hash where that gets too long."""
     encoded = "".join(
@@ -116,6 +118,8 @@ def encode_name(name: str) -> str:
 
 def path_of(table: str, record: Any) -> str:
     """Where a record stands on the branch."""
+    if isinstance(record, Session | Heartbeat):  # nearly all that changes
+        return f"{table}/{record.session_id}.json"
     if isinstance(record, BranchRecord):
         return SETTINGS
     if isinstance(record, Claim):
@@ -131,10 +135,8 @@ def path_of(table: str, record: Any) -> str:
         return f"waiting/{record.seq}.json"
     if isinstance(record, Task):
         return _task_path(record)
-    if isinstance(record, TaskKey):
-        digest = key_digest(record.key)
-        return f"tasks/keys/{digest[:2]}/{digest}.json"
-    return f"{table}/{record.session_id}.json"
+    digest = key_digest(record.key)
+    return f"tasks/keys/{digest[:2]}/{digest}.json"
 
 
 def _task_path(record: Task) -> str:
@@ -185,6 +187,8 @@ def render(record: Record) -> bytes:
         spelled: list[str] = []
         text = _marked(record, mark, spelled).model_dump_json(indent=2, by_alias=True)
         text = re.sub(f'"{mark}([0-9]+)"', lambda found: spelled[int(found[1])], text)
+    elif text.isascii() and "\x7f" not in text:
+        return f"{text}\n".encode()  # of ASCII only that one can stand raw in what was just laid out
     # Within JSON only strings can hold these, and there an escape means the same.
     return (_RAW.sub(lambda found: _escape(found[0]), text) + "\n").encode()
 
@@ -218,9 +222,21 @@ class _Spelled(str):
     __slots__ = ()
 
 
+@cache
+def _models(kind: type[BaseModel]) -> tuple[str, ...]:
+    """The fields of such a record that can hold further models."""
+    return tuple(name for name, info in kind.model_fields.items() if _holds_models(info.annotation))
+
+
+def _holds_models(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return True
+    return any(map(_holds_models, get_args(annotation)))
+
+
 def _parts(model: BaseModel) -> Iterator[tuple[str, tuple[BaseModel, ...]]]:
     """The fields that hold further models, by name."""
-    for name in type(model).model_fields:
+    for name in _models(type(model)):
         value = getattr(model, name)
         if isinstance(value, BaseModel):
             yield name, (value,)
@@ -323,10 +339,11 @@ def changes(before: State, after: State) -> dict[str, Record | None]:
         new_table: Mapping[Any, Record] = getattr(after, table)
         for key in keys:
             old, new = old_table.get(key), new_table.get(key)
-            if old is not None and (new is None or path_of(table, old) != path_of(table, new)):
-                found.setdefault(path_of(table, old), None)
-            if new is not None:
-                found[path_of(table, new)] = new
+            here = None if new is None else path_of(table, new)
+            if old is not None and (before_it := path_of(table, old)) != here:
+                found.setdefault(before_it, None)
+            if here is not None:
+                found[here] = new
     return found
 
 
