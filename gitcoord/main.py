@@ -71,19 +71,30 @@ def keep_warm() -> None:
 
 def load() -> None:
     """Load all that a command or a hook may need."""
+    _without_plugins()
     import gitcoord.agents.hook.answer
+    import gitcoord.agents.hook.main
     import gitcoord.githooks.run
     import gitcoord.guard.fast
     import gitcoord.setup.doctor
     import gitcoord.statusline.main  # noqa: F401  # to have them loaded
-    from gitcoord.cli.app import COMMANDS, GROUPS, built
+    from gitcoord.cli.app import load_all
 
-    for name in ("", *GROUPS, *(name for names in COMMANDS.values() for name in names)):
-        built(name)
+    load_all()
+
+
+def _without_plugins() -> None:
+    """Have pydantic look for no plugins of its own. It would read what every installed package says of itself, which takes 25 ms,
+    and load whatever calls itself one into this program.
+    """
+    loader = type(sys)("pydantic.plugin._loader")
+    loader.get_plugins = tuple  # type: ignore[attr-defined]
+    sys.modules.setdefault(loader.__name__, loader)
 
 
 def by_itself() -> int:
     """Carry out the command line in this process; return its exit code."""
+    _without_plugins()
     if sys.argv[1:2] == ["hook"]:
         try:
             if "".join(sys.argv[2:3]) == "git":

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
 from gitcoord import __version__
 from gitcoord.cli import output
@@ -85,6 +86,44 @@ def built(asked: str = "") -> Callable[..., object]:
     """
     built_command: Callable[..., object] = typer.main.get_command(program(asked))
     return built_command
+
+
+_LATER = (
+    "gitcoord.coordinator.adoption",
+    "gitcoord.coordinator.handoffs",
+    "gitcoord.coordinator.messages",
+    "gitcoord.coordinator.verify",
+    "gitcoord.views.holdings",
+    "email.utils",
+    "filelock",
+    "typer._click.decorators",
+)
+"""What commands load when they come to need it."""
+
+
+def load_all() -> None:
+    """Load every command and all that one needs, and build what pydantic and typer build of a class or a parameter when it is first
+    used: a process that is forked from this one would do all that anew, each time.
+    """
+    for name in _LATER:
+        importlib.import_module(name)
+    for name in ("", *GROUPS, *_NAMES):
+        _prepare(built(name))
+    for model in _below(BaseModel):
+        if model.__module__.startswith("gitcoord."):
+            model.model_rebuild()
+
+
+def _prepare(command: object) -> None:
+    for parameter in getattr(command, "params", ()):
+        getattr(parameter, "get_runtime_param", lambda: None)()
+    for one in getattr(command, "commands", {}).values():
+        _prepare(one)
+
+
+def _below(base: type[BaseModel]) -> list[type[BaseModel]]:
+    """Return all classes that were made of that one."""
+    return [found for one in base.__subclasses__() for found in (one, *_below(one))]
 
 
 def command(name: str) -> Callable[..., object]:

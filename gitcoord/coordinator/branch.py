@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitcoord.coordinator.actor import Acting
 from gitcoord.coordinator.parts import Notices, Parts
-from gitcoord.coordinator.verify import Verdict, Verifier
 from gitcoord.core import clocks, leases, names, term
 from gitcoord.core.events import Clock
 from gitcoord.core.leases import due_renewals
@@ -28,8 +27,11 @@ from gitcoord.log.outcomes import View
 from gitcoord.statusline import note as status_note
 from gitcoord.views import board as board_view
 from gitcoord.views.attention import Item, attention
-from gitcoord.views.holdings import HistoryStep, Holdings, How
 from gitcoord.views.repository import of_repository
+
+if TYPE_CHECKING:
+    from gitcoord.coordinator.verify import Verdict
+    from gitcoord.views.holdings import Holdings, How
 
 _AGAIN = 2  # flushes more while something waits
 _BY_ITSELF = 2 / 3  # of a lease is left: then a sign of life that nobody else sends is worth a commit
@@ -300,6 +302,8 @@ class Branch:
 
     def history(self, resource: Resource) -> tuple[Holdings, datetime]:
         """Return who held that, or what overlaps it, and when, by the good events alone, and until when that is known."""
+        from gitcoord.views.holdings import HistoryStep, Holdings
+
         view = self.view()
         held = Holdings(about=resource)
         for good in self.parts.log.line(view.checked):
@@ -308,6 +312,8 @@ class Branch:
 
     def how_it_ended(self, resource: Resource, fence: int) -> How | None:
         """Return how the session's lease with that fence ended, by what this clone knows; None if it didn't, or can't be found."""
+        from gitcoord.views.holdings import HistoryStep, Holdings
+
         held = Holdings(about=resource)
         for good in self.parts.log.line(self.parts.log.view().checked):
             held.see(HistoryStep(good.commit, good.event, good.committed_at))
@@ -315,6 +321,8 @@ class Branch:
 
     def verify(self, *, full: bool = False) -> Verdict:
         """Replay the whole history and compare it with what lies on the branch; see `Verifier`."""
+        from gitcoord.coordinator.verify import Verifier
+
         return Verifier(self.parts.log).verify(self.view().checked, full=full)
 
 

@@ -1,27 +1,33 @@
-"""What a session can do: one small class a subject, composed."""
+"""What a session can do: one small class a subject, composed.
+
+A subject is loaded when somebody asks for it: a command needs two or three of them, and its start is nearly all of its time.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from gitcoord.coordinator.actor import Acting, Actor
-from gitcoord.coordinator.adoption import Adoption
 from gitcoord.coordinator.branch import Branch
-from gitcoord.coordinator.briefings import Briefings
 from gitcoord.coordinator.carriage import Carriage
-from gitcoord.coordinator.claims import Claims
 from gitcoord.coordinator.commands import Commands
-from gitcoord.coordinator.handoffs import Handoffs
-from gitcoord.coordinator.messages import Messages
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
-from gitcoord.coordinator.setup import Setup
-from gitcoord.coordinator.tasks import Tasks
-from gitcoord.coordinator.unread import Unread
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.outcomes import View
 from gitcoord.machine.identity import Identity
+
+if TYPE_CHECKING:
+    from gitcoord.coordinator.adoption import Adoption
+    from gitcoord.coordinator.briefings import Briefings
+    from gitcoord.coordinator.claims import Claims
+    from gitcoord.coordinator.handoffs import Handoffs
+    from gitcoord.coordinator.messages import Messages
+    from gitcoord.coordinator.setup import Setup
+    from gitcoord.coordinator.tasks import Tasks
 
 
 class Coordinator:
@@ -33,16 +39,62 @@ class Coordinator:
         acting = Acting(actor)
         self.branch = Branch(parts, acting, self.notices, last)
         self.carriage = Carriage(parts, acting, self.notices, self.branch)
-        self.adoption = Adoption(parts, acting, self.branch)
         commands = Commands(parts, self.notices, self.branch, self.carriage)
         self.sessions = Sessions(parts, acting, self.notices, self.branch, commands)
-        shared = (parts, acting, self.notices, self.branch, commands, self.sessions)
-        self.setup = Setup(parts, acting, self.branch, commands, self.sessions)
-        self.claims = Claims(*shared)
-        self.messages = Messages(*shared, Unread(*shared))
-        self.handoffs = Handoffs(*shared)
-        self.tasks = Tasks(*shared, self.claims)
-        self.briefings = Briefings(parts, acting, self.branch)
+        self._shared = (parts, acting, self.notices, self.branch, commands, self.sessions)
+
+    @cached_property
+    def adoption(self) -> Adoption:
+        """Return what takes over what sessions say that may not push."""
+        from gitcoord.coordinator.adoption import Adoption
+
+        parts, acting, _, branch, _, _ = self._shared
+        return Adoption(parts, acting, branch)
+
+    @cached_property
+    def setup(self) -> Setup:
+        """Return what opens a branch, and changes what all share."""
+        from gitcoord.coordinator.setup import Setup
+
+        parts, acting, _, branch, commands, sessions = self._shared
+        return Setup(parts, acting, branch, commands, sessions)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """Return what asks for leases and gives them back."""
+        from gitcoord.coordinator.claims import Claims
+
+        return Claims(*self._shared)
+
+    @cached_property
+    def messages(self) -> Messages:
+        """Return what sends messages, and takes those for the session."""
+        from gitcoord.coordinator.messages import Messages
+        from gitcoord.coordinator.unread import Unread
+
+        return Messages(*self._shared, Unread(*self._shared))
+
+    @cached_property
+    def handoffs(self) -> Handoffs:
+        """Return what passes work on."""
+        from gitcoord.coordinator.handoffs import Handoffs
+
+        return Handoffs(*self._shared)
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        """Return what says what there is to do."""
+        from gitcoord.coordinator.tasks import Tasks
+
+        return Tasks(*self._shared, self.claims)
+
+    @cached_property
+    def briefings(self) -> Briefings:
+        """Return what tells a session what it should know."""
+        from gitcoord.coordinator.briefings import Briefings
+
+        parts, acting, _, branch, _, _ = self._shared
+        return Briefings(parts, acting, branch)
 
     def acting_as(self, actor: Actor, *, identity: Identity | None = None) -> Coordinator:
         """Return a coordinator of the same parts that acts as that actor, and adds to the same notices. `identity`: who sits in the

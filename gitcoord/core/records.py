@@ -413,10 +413,10 @@ class BranchRecord(Record):
     format: int = FORMAT
     format_used: int = FORMAT
     opened_at: Instant | None = None
-    settings: SharedSettings = SharedSettings()
+    settings: SharedSettings = Field(default_factory=SharedSettings)
     ignored: tuple[Ignored, ...] = ()
     repositories: dict[str, str] = Field(default_factory=dict)  # of a hub: the first commit of each, by its name
-    tasks: TaskCounts = TaskCounts()
+    tasks: TaskCounts = Field(default_factory=TaskCounts)
 
     @property
     def grace(self) -> timedelta:

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from time import monotonic
 
 from gitcoord.errors import Alarm, Damaged, GitFault, Refused, Unknown, Unreachable
@@ -419,6 +418,8 @@ def newest_date(trace: Iterable[str]) -> datetime | None:
             method = match[1]
         elif (match := _DATE.search(line)) and method != "CONNECT":
             stamp = match[1]
+    from email.utils import parsedate_to_datetime  # here: only a remote that is asked by HTTP says its time
+
     try:
         return parsedate_to_datetime(stamp).astimezone(UTC) if stamp else None
     except (TypeError, ValueError, OverflowError):

@@ -27,8 +27,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
-
 from gitcoord.core.events import Command
 from gitcoord.core.sessions import StartSession
 from gitcoord.core.times import read_instant, spell
@@ -203,6 +201,8 @@ class Outbox:
     @contextlib.contextmanager
     def lock(self, seconds: float) -> Iterator[bool]:
         """The outbox's one lock, waited for at most `seconds`: True inside if it was had. Only speed depends on it."""
+        from filelock import FileLock, Timeout  # here: who only looks needs no lock
+
         lock = FileLock(self.path / "lock", mode=0o600)
         with contextlib.suppress(OSError):
             files.touch(self.path / "lock")  # what stands in its place is set aside

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitcoord.core.events import Receipt
 from gitcoord.core.names import Resource, is_resource_type, resource_of, show
@@ -12,7 +12,9 @@ from gitcoord.core.readiness import Overview, Standing
 from gitcoord.core.records import Claim, Handoff, Message, Record, Task
 from gitcoord.core.tables import Outline, outline
 from gitcoord.core.times import spell
-from gitcoord.views.holdings import Holding, Wait
+
+if TYPE_CHECKING:
+    from gitcoord.views.holdings import Holding, Wait
 
 
 def record(value: Record) -> dict[str, Any]:

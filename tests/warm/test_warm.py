@@ -293,3 +293,38 @@ def test_the_second_command_starts_it_and_the_setting_ends_it(pair: tuple[Seat, 
         assert "it is switched off" in ran(begin(seat, "doctor")).out
     finally:
         client.end(seat.env)
+
+
+DAILY = (
+    "whoami|status|claim a|renew a|check a|inbox|send broadcast hello|heartbeat write|claims|tasks|task add t|next|release --all|"
+    "handoffs|log|board|briefing|sync"
+)
+NEW_IN_FORKS = f"""
+import os, sys
+from gitcoord import main
+main.load()
+before, told = set(sys.modules), os.dup(1)
+null = os.open(os.devnull, os.O_RDWR)
+for line in {DAILY!r}.split("|"):
+    if os.fork():
+        os.wait()
+        continue
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    sys.argv = ["gitcoord", *line.split()]
+    try:
+        code = main.by_itself()
+    except SystemExit as end:
+        code = end.code
+    os.write(told, f"{{line}}: {{code}} {{sorted(set(sys.modules) - before)}}\\n".encode())
+    os._exit(0)
+"""
+
+
+def test_a_fork_has_nothing_left_to_load(pair: tuple[Seat, Seat]) -> None:
+    """What isn't loaded beforehand is loaded in every fork anew: a claim took three times as long."""
+    ada, _ = pair
+    done = subprocess.run([sys.executable, "-c", NEW_IN_FORKS], cwd=ada.path, env=cold(ada).env, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == DAILY.split("|"), done.stderr
+    assert [line for line in lines if not line.endswith(": 0 []")] == []

@@ -60,8 +60,9 @@ def claim(
         for entry in held.taken:
             fence, holder, why, what = entry.split(" ", 3)
             say(f"took {what} over from {holder} (fence {fence}, {why})")
-        for text in coordinator.tasks.blocked_among(wanted):
-            say(f"warning: {text}")
+        if any(one.type == "task" for one in wanted):
+            for text in coordinator.tasks.blocked_among(wanted):
+                say(f"warning: {text}")
         for name in missing(found, wanted):
             say(f"warning: there is no {name} here: it is held as the name of a file to come")
         lines = [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in held.claims]
