@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from zlib import crc32
 
 from gitcoord.warm import confinement
+
+TYPE_CHECKING = False  # `typing`'s own, without loading it
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SWITCH = "GITCOORD_WARM"
 """The variable that decides for one process, whatever the clone's setting is: `0` for no; a folder's absolute path for yes, with

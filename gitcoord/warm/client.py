@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` without what makes enumerations of it
 import _socket
-import array
 import marshal
 import os
 import struct
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from gitcoord.warm import address
+
+TYPE_CHECKING = False  # `typing`'s own, without loading it
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 COLD = frozenset({"run", "mcp", "relay", "listen", "watch", "demo", "statusline", "install", "uninstall", "doctor", "config"})
 """Commands that begin by themselves: they own a terminal or children, stay for long, change the installation or look at it."""
@@ -69,7 +70,7 @@ def _asked(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[_socket.soc
         os.umask(umask)
         what = (address.start_text(environ), list(argv), dict(os.environb), umask, ignored, os.getppid())
         asked = marshal.dumps(what)
-        handles = array.array("i", [0, 1, 2, *given]).tobytes()
+        handles = struct.pack(f"{3 + len(given)}i", 0, 1, 2, *given)
         line.sendmsg([struct.pack("=Q", len(asked))], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, handles)])
         line.sendall(asked)
         answer = exactly(line, 5)
@@ -160,8 +161,10 @@ def _follow(line: _socket.socket, pid: int, ignored: Sequence[int]) -> int:
 
 
 def _kill(pid: int, number: int) -> None:
-    with suppress(OSError):
+    try:  # noqa: SIM105  # contextlib takes a millisecond to load
         os.kill(pid, number)
+    except OSError:
+        pass  # it has ended
 
 
 def exactly(line: _socket.socket, count: int) -> bytes:
@@ -182,11 +185,13 @@ def wish(argv: Sequence[str], environ: Mapping[str, str]) -> None:
     """Start a warm process if this was the second command within two minutes that could have used one."""
     if os.path.isabs(environ.get(address.SWITCH, "")):
         return  # whoever names a folder has started one there
-    with suppress(Exception):  # the command is done: then the next one begins by itself, too
+    try:
         path = address.socket_path(environ) if _may(argv, environ) else ""
         # A name may lie there without anybody behind it: it was killed, or the machine went down.
         if path and not find(environ) and _is_second(path):
             start(environ)
+    except Exception:  # noqa: S110
+        pass  # the command is done: then the next one begins by itself, too
 
 
 def _is_second(path: str) -> bool:
@@ -243,7 +248,9 @@ def end(environ: Mapping[str, str]) -> None:
     path = address.socket_path(environ)
     if path:
         line = _connect(path)
-        with suppress(OSError):
+        try:  # noqa: SIM105  # as in `_kill`
             os.unlink(path)
+        except OSError:
+            pass  # there is none
         if line is not None:
             line.close()  # it looks up, finds its name gone, and ends

@@ -592,6 +592,12 @@ def test_hot_paths_load_nothing_but_the_standard_library(face: str) -> None:
     assert found & HEAVY == set()
 
 
+def test_a_command_comes_to_its_warm_process_by_few_modules() -> None:
+    """Each of these takes milliseconds, on the way of every command and hook."""
+    assert loads("gitcoord.warm.client") & {"array", "collections", "contextlib", "dataclasses", "enum", "re", "typing"} == set()
+
+
 def test_what_loads_more_is_seen_to_load_more() -> None:
+    assert "contextlib" in loads("gitcoord.machine.files")
     assert "pydantic" in third_parties(loads("gitcoord.core.records"))
     assert third_parties(loads("gitcoord.errors")) == set()
