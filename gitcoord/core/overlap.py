@@ -48,7 +48,7 @@ class Nearby(Generic[T]):
     def _place(self, resource: Resource) -> _Place:
         if resource.type != "file":
             return ("", str(resource))
-        return ("file", *takewhile(lambda part: not _is_glob(part), _parts(spelled(resource.name, fold=self._fold))))
+        return ("file", *takewhile(lambda part: not _is_glob(part), parts(spelled(resource.name, fold=self._fold))))
 
     def to(self, resource: Resource) -> list[T]:
         """Return what may meet that resource, in the order in which it was given; all that does is among it."""
@@ -76,7 +76,7 @@ def within(inner: Resource, outer: Resource, *, fold: bool = False) -> bool:
     if inner.type != "file" or outer.type != "file":
         return False
     literal = spelled(inner.name, fold=fold).replace("*", "\0\0").replace("?", "\0")
-    return _is_under(_parts(literal), _parts(spelled(outer.name, fold=fold)))
+    return _is_under(parts(literal), parts(spelled(outer.name, fold=fold)))
 
 
 def _is_under(inner: tuple[str, ...], outer: tuple[str, ...]) -> bool:
@@ -103,7 +103,8 @@ def spelled(name: str, *, fold: bool) -> str:
     return ucd_3_2_0.normalize("NFC", folded)
 
 
-def _parts(path: str) -> tuple[str, ...]:
+def parts(path: str) -> tuple[str, ...]:
+    """Return the names between the slashes; none for the root."""
     return () if path in {".", ""} else tuple(part for part in path.split("/") if part not in {"", "."})
 
 
@@ -112,7 +113,7 @@ def _is_glob(path: str) -> bool:
 
 
 def _paths_meet(one: str, other: str) -> bool:
-    first, second = _parts(one), _parts(other)
+    first, second = parts(one), parts(other)
     if not _is_glob(one) and not _is_glob(other):
         shorter = min(len(first), len(second))
         return first[:shorter] == second[:shorter]

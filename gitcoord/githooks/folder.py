@@ -20,7 +20,7 @@ from typing import Literal
 
 from gitcoord.errors import GitcoordError
 from gitcoord.machine import files
-from gitcoord.machine.agents import SESSION_VARIABLES
+from gitcoord.machine.agents import MARKS, OUTER, SESSION_VARIABLES
 
 EVENTS = ("post-commit", "post-checkout", "post-merge", "post-rewrite")
 """The hooks that tell what happened."""
@@ -35,8 +35,13 @@ ALL = (*EVENTS, *GUARDS, *TRAILERS)
 
 _TEXTS = {**dict.fromkeys(EVENTS, "tell"), **dict.fromkeys(GUARDS, "guard"), **dict.fromkeys(TRAILERS, "trailers")}
 """For each event the text that is installed under its name; a text knows the event by the name that it is called by."""
+_GROUND = "ground"
+"""What all three texts begin with: functions that find their way, and who sits here."""
+_GROUND_GOES_HERE = b": gitcoord_installation_puts_the_ground_here\n"
 _AGENTS_GO_HERE = b"        ${gitcoord_installation_puts_the_agents_variables_here-} \\\n"
 """A line of the text `tell`, which stands for nothing where it is left as it is."""
+_AGENT_IS_NAMED_HERE = b"    gitcoord_agent=? # the installation has the agent's variables noted here\n"
+"""A line of `ground`: where it is left as it is, nobody knows who sits there."""
 
 State = Literal["absent", "installed", "edited", "foreign", "shadowed"]
 Way = Literal["folder", "config", "shared", "lefthook"]
@@ -218,8 +223,9 @@ def _kept(folder: Path, event: str) -> Path:
 
 def _shim(event: str, program: str) -> bytes:
     """The hook as it is installed: with the agents' variables, the program's place, and a digest by which any version knows it."""
+    text = _template(_TEXTS[event]).replace(_GROUND_GOES_HERE, _template(_GROUND), 1)
     agents = "".join(f'        "{name}=${name}" \\\n' for name in SESSION_VARIABLES)
-    text = _template(_TEXTS[event]).replace(_AGENTS_GO_HERE, agents.encode(), 1)
+    text = text.replace(_AGENTS_GO_HERE, agents.encode(), 1).replace(_AGENT_IS_NAMED_HERE, _naming().encode(), 1)
     if os.path.isabs(program) and "\n" not in program:
         quoted = b"'" + os.fsencode(program).replace(b"'", b"'\\''") + b"'"
         text = text.replace(_PROGRAM + b"''", _PROGRAM + quoted, 1)
@@ -227,8 +233,18 @@ def _shim(event: str, program: str) -> bytes:
     return _MARKER.sub(lambda marker: marker[1] + b" " + digest + b"\n", text)
 
 
+def _naming() -> str:
+    """Return the lines of shell that note what the calling agent is known by, as `machine.agents.agent_ids` has it. An agent that only
+    says that it is there is not known.
+    """
+    values = {name: f"${{{OUTER[name]}:-${name}}}" if name in OUTER else f"${name}" for name in SESSION_VARIABLES}
+    noted = "".join(f'    gitcoord_note_agent {name} "{value}"\n' for name, value in values.items())
+    marks = "".join(f"${name}" for name in MARKS)
+    return f'    gitcoord_agent=\n{noted}    [ -n "$gitcoord_agent" ] || [ -z "{marks}" ] || gitcoord_agent=?\n'
+
+
 def _template(name: str) -> bytes:
-    """One of the three texts of `hooks/`, as it stands in the repository."""
+    """One of the texts of `hooks/`, as it stands in the repository."""
     packaged = resources.files("gitcoord") / "_hooks" / name
     if packaged.is_file():
         return packaged.read_bytes()

@@ -1,11 +1,16 @@
 """What is held of the files, as last seen: a short list beside the clone's memory, for hooks that can't wait for the branch to be
-read. Losing it costs the next guard a look at the branch.
+read, and the same as a text for hooks that can't even wait for Python. Losing them costs the next guard a look at the branch.
+
+A hook that is a shell script can't compare what the memory and the text say of the commit whose view they are. So the text names a
+second name (a hard link) of the memory file that it belongs to. The memory is always written anew: if the two names don't lead to one
+file any more, the text is of another view.
 
 Loads the standard library only.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +20,7 @@ from typing import Any
 
 from gitcoord.core.guard import GuardedLease
 from gitcoord.core.names import Resource
+from gitcoord.guard import pathspecs
 from gitcoord.machine import files, processes
 
 STALE_AFTER = 60.0
@@ -22,6 +28,9 @@ STALE_AFTER = 60.0
 
 _MEMORY = "checked-"  # how the clone's memory is called, and this list beside it
 _LIST = "held-"
+_SAME = "view-"  # how its second name begins
+_FIRST = "gitcoord leases 1"  # begins the text: what a newer program writes in another way has another number
+_LAST = "end"
 _STAMP = "looked"
 
 
@@ -52,6 +61,7 @@ class LeaseCache:
 
 def note(memory: Path, good: str, leases: Iterable[GuardedLease], grace: timedelta, repo: str, *, fold: bool = False) -> None:
     """Notes the leases on files in the view of that commit. `memory`: the file of the clone's memory; `repo`: see `LeaseCache`."""
+    leases = list(leases)
     rows = [
         [one.claimed_by, one.mode, one.fence, one.expires_at.timestamp(), one.resource.name]
         for one in leases
@@ -62,6 +72,30 @@ def note(memory: Path, good: str, leases: Iterable[GuardedLease], grace: timedel
             _beside(memory),
             files.sealed({"good": good, "grace": grace.total_seconds(), "repo": repo, "fold": fold, "leases": rows}),
         )
+        _note_text(memory, good, pathspecs.lines(leases, now=datetime.now(UTC), grace=grace, repo=repo, fold=fold))
+
+
+def _note_text(memory: Path, good: str, lines: Iterable[str]) -> None:
+    """Note the lines for shell scripts, if the memory is of that commit's view. Raises OSError, also where a file can have only one
+    name: then there is no text.
+    """
+    prefix = memory.stem.replace(_MEMORY, _SAME, 1)
+    same, text = memory.with_name(f"{prefix}-{good[:16]}"), _beside(memory).with_suffix(".txt")
+    aside = memory.with_name(f".{same.name}.{os.urandom(6).hex()}")
+    os.link(memory, aside)
+    try:
+        # A branch that was never read where it lives is always looked at.
+        if files.read(aside, _good) != good or not aside.stat().st_mtime:
+            return
+        os.replace(aside, same)
+    finally:
+        aside.unlink(missing_ok=True)  # it stays where both names led to one file already
+    data = "\n".join([f"{_FIRST} {same.name}", *lines, _LAST, ""]).encode("ascii")
+    if files.read_bytes(text) != data:
+        files.write(text, data)
+    for other in memory.parent.glob(f"{prefix}-*"):
+        if other != same:
+            other.unlink(missing_ok=True)
 
 
 def is_kept(memory: Path) -> bool:
@@ -75,11 +109,15 @@ def read(folder: Path) -> LeaseCache | None:
     if len(memories) != 1:  # of two remotes or branches only the settings can tell which counts
         return None
     with suppress(OSError):
-        good = files.read(memories[0], lambda value: str(files.unsealed(value)["good"]))
+        good = files.read(memories[0], _good)
         noted = files.read(_beside(memories[0]), _lease_cache)
         if good and noted is not None and noted.good == good:
             return replace(noted, read_at=memories[0].stat().st_mtime)
     return None
+
+
+def _good(remembered: Any) -> str:
+    return str(files.unsealed(remembered)["good"])
 
 
 def _lease_cache(noted: Any) -> LeaseCache:
