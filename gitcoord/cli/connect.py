@@ -16,6 +16,7 @@ from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import secrecy
 from gitcoord.core.names import hint_from_root, parse_id, show, show_text
 from gitcoord.errors import BadInput, GitcoordError, mask
+from gitcoord.guard import keep
 from gitcoord.views import quoting
 
 PLAIN_LINES = 40  # lines of a list when nobody looks at it: agents read it, and pay for every line
@@ -124,6 +125,7 @@ def connection(*, heard: bool = True, about_secrets: secrecy.Manner | None = Non
         found.note_warmth()
         try:
             yield found
+            keep.follow(found.memory.path, found.coordinator.branch)
         finally:
             _warn(found)
             for warning in found.left_behind():

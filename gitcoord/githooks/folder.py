@@ -234,8 +234,8 @@ def _shim(event: str, program: str) -> bytes:
 
 
 def _naming() -> str:
-    """Return the lines of shell that note what the calling agent is known by, as `machine.agents.agent_ids` has it. An agent that only
-    says that it is there is not known.
+    """Return the lines of shell that note what the calling agent is known by, as `machine.agents.agent_ids` has it. An agent that
+    only says that it is there is not known.
     """
     values = {name: f"${{{OUTER[name]}:-${name}}}" if name in OUTER else f"${name}" for name in SESSION_VARIABLES}
     noted = "".join(f'    gitcoord_note_agent {name} "{value}"\n' for name, value in values.items())

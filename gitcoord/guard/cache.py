@@ -1,9 +1,9 @@
 """What is held of the files, as last seen: a short list beside the clone's memory, for hooks that can't wait for the branch to be
 read, and the same as a text for hooks that can't even wait for Python. Losing them costs the next guard a look at the branch.
 
-A hook that is a shell script can't compare what the memory and the text say of the commit whose view they are. So the text names a
-second name (a hard link) of the memory file that it belongs to. The memory is always written anew: if the two names don't lead to one
-file any more, the text is of another view.
+A hook that is a shell script can't compare what the memory and the text say of the commit whose view they are. So the text names
+a second name (a hard link) of the memory file that it belongs to. The memory is always written anew: if the two names don't lead to
+one file any more, the text is of another view.
 
 Loads the standard library only.
 """
@@ -80,7 +80,7 @@ def _note_text(memory: Path, good: str, lines: Iterable[str]) -> None:
     name: then there is no text.
     """
     prefix = memory.stem.replace(_MEMORY, _SAME, 1)
-    same, text = memory.with_name(f"{prefix}-{good[:16]}"), _beside(memory).with_suffix(".txt")
+    same, text = memory.with_name(f"{prefix}-{good[:16]}"), _text(memory)
     aside = memory.with_name(f".{same.name}.{os.urandom(6).hex()}")
     os.link(memory, aside)
     try:
@@ -98,9 +98,27 @@ def _note_text(memory: Path, good: str, lines: Iterable[str]) -> None:
             other.unlink(missing_ok=True)
 
 
+def renew_text(folder: Path, seen: LeaseCache) -> None:
+    """Note the text anew where it isn't of the view that was read: an older program has left none, and one may have been lost."""
+    with suppress(OSError):
+        [memory] = folder.glob(f"{_MEMORY}*.json")
+        first = (files.read_bytes(_text(memory)) or b"").partition(b"\n")[0].decode("utf-8", "replace")
+        same = memory.with_name(first.rpartition(" ")[2]) if first.startswith(f"{_FIRST} {_SAME}") else None
+        if same is None or not same.exists() or not same.samefile(memory):
+            note(memory, seen.good, seen.leases, seen.grace, seen.repo, fold=seen.fold)
+
+
 def is_kept(memory: Path) -> bool:
     """Whether there is such a list: somebody here is guarded."""
     return _beside(memory).exists()
+
+
+def is_of(memory: Path, good: str) -> bool:
+    """Return True if the list is of that commit's view."""
+    with suppress(OSError):
+        noted = files.read(_beside(memory), _lease_cache)
+        return noted is not None and noted.good == good
+    return False
 
 
 def read(folder: Path) -> LeaseCache | None:
@@ -139,6 +157,10 @@ def take_turn(folder: Path) -> bool:
 def refreshing(work_tree: str) -> list[str]:
     """The program that looks after the branch in the background."""
     return processes.of_ours("-C", work_tree, "sync", "--quiet")
+
+
+def _text(memory: Path) -> Path:
+    return _beside(memory).with_suffix(".txt")
 
 
 def _beside(memory: Path) -> Path:

@@ -51,6 +51,7 @@ def is_allowed(words: Sequence[str], environ: Mapping[str, str]) -> bool:
         now = datetime.now(UTC)
         if in_the_way(seen.leases, targets, session=binding.session if binding else "", now=now, grace=seen.grace, fold=seen.fold):
             return False
+    cache.renew_text(folder, seen)
     if abs(time.time() - seen.read_at) > cache.STALE_AFTER and cache.take_turn(folder):
         processes.detach(cache.refreshing(tree), {**environ, "GITCOORD_HOOK": "1"})
     return True

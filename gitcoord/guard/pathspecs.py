@@ -1,8 +1,9 @@
 """The leases on files as a few lines for the hooks in `hooks/`: whose they are, and where they lie, as git's own pathspecs.
 
-A shell can't apply the guard's rule (`core.guard`). With these lines it need not: git says whether anything staged lies there. What
-they name is never less than what the leases cover, so a "no" is the rule's "no"; after a "yes" the program looks. Loads the standard
-library only.
+A shell can't apply the guard's rule (`core.guard`). With these lines it need not: git says whether anything staged lies there.
+What they name is never less than what the leases cover, so a "no" is the rule's "no"; after a "yes" the program looks.
+
+Loads the standard library only.
 """
 
 from __future__ import annotations
@@ -55,5 +56,5 @@ def _is_plain(part: str) -> bool:
 
 
 def _exactly(path: str) -> str:
-    """Return a pattern that nothing else matches. Its backslashes make it one: of a plain name git also takes all that lies below."""
+    """Return a pattern that matches nothing else. Its backslashes make it one: a plain name would mean all below it, too."""
     return "\\" + path[0] + "".join(f"\\{char}" if char in "[\\" else char for char in path[1:])

@@ -105,6 +105,11 @@ class EventLog:
         checked = self._fetched(checked)
         return View(checked, self._history.state_at(checked.good, checked.seq))
 
+    @property
+    def at_hand(self) -> tuple[Oid, State] | None:
+        """Return the good commit that this process read or wrote last, and the state after it; None before the first."""
+        return self._history.current
+
     def refresh(self, seconds: float) -> View:
         """The branch as it is now. Raises Unreachable, NotInitialised, Rewritten."""
         end = monotonic() + seconds

@@ -199,6 +199,11 @@ class History:
         numbered = f"\nCoord-Seq: {known.seq}\n" in f"{message}\n"
         return numbered and known.tip in {known.good, *(bad.commit for bad in known.unmended)}
 
+    @property
+    def current(self) -> tuple[Oid, State] | None:
+        """Return the good commit that this process read or wrote last, and the state after it; None before the first."""
+        return self._current
+
     def remember(self, good: Oid, state: State) -> None:
         """Keeps the state after a commit that was just written."""
         self._current = (good, state)

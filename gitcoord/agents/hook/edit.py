@@ -12,7 +12,7 @@ from gitcoord.agents.hook.start import connected
 from gitcoord.core import leases
 from gitcoord.core.names import Resource
 from gitcoord.errors import NotInitialised
-from gitcoord.guard import cache, check, targets, words
+from gitcoord.guard import check, keep, targets, words
 from gitcoord.guard.check import Asked
 from gitcoord.views import quoting
 
@@ -35,14 +35,7 @@ def guard(here: Here, occasion: Occasion) -> NotedAnswer:
     except NotInitialised:
         return NotedAnswer()
     if said.state is not None:
-        cache.note(
-            found.memory.path,
-            said.good,
-            said.state.claims.values(),
-            said.state.rules.grace,
-            coordinator.actor.namespace,
-            fold=coordinator.branch.folds(said.state),
-        )
+        keep.note(found.memory.path, coordinator.branch, said.good, said.state)
     if said.outcome == "allowed":
         notes.to_claim(here, targets.targets(ground(here, coordinator.actor.namespace), occasion.paths, occasion.place))
         return NotedAnswer()

@@ -14,7 +14,7 @@ from gitcoord.agents.hook.place import Here
 from gitcoord.agents.mailbox import Mailbox
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.coordinator.briefings import touched
-from gitcoord.guard import cache
+from gitcoord.guard import keep
 from gitcoord.machine import whereabouts
 from gitcoord.machine.agents import LOGIN_SHELLS, NAMELESS
 
@@ -49,14 +49,7 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> NotedAnswer:
         whereabouts.note(occasion.agent_id, here.near.work_tree, here.environ)
         mailbox.set_claims(on=found.settings.autoclaim)
         view = coordinator.branch.view(fresh=False)
-        cache.note(
-            found.memory.path,
-            view.checked.good,
-            view.state.claims.values(),
-            view.state.rules.grace,
-            coordinator.actor.namespace,
-            fold=coordinator.branch.folds(view.state),
-        )
+        keep.note(found.memory.path, coordinator.branch, view.checked.good, view.state)
     here.background(now=not arrived.known)
     return NotedAnswer(HookAnswer(context=arrived.text), lambda: arrival.shown(coordinator, arrived)) if takes else NotedAnswer()
 

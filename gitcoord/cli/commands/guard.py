@@ -16,7 +16,7 @@ from gitcoord.cli.connect import answer, options, say, tell
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import leases
 from gitcoord.errors import BadInput, GitcoordError, NoRepository, NotInitialised
-from gitcoord.guard import cache, check
+from gitcoord.guard import cache, check, keep
 from gitcoord.guard import words as guard_words
 from gitcoord.guard.check import Asked, GuardAnswer
 from gitcoord.machine import processes
@@ -122,15 +122,7 @@ def _look_after(found: Connection, said: GuardAnswer) -> None:
     """Leaves the next guard a short list, and has an old view refreshed in the background."""
     if said.state is None or said.now is None:
         return
-    repo = found.coordinator.actor.namespace
-    cache.note(
-        found.memory.path,
-        said.good,
-        said.state.claims.values(),
-        said.state.rules.grace,
-        repo,
-        fold=found.coordinator.branch.folds(said.state),
-    )
+    keep.note(found.memory.path, found.coordinator.branch, said.good, said.state)
     if said.stale and os.environ.get("GITCOORD") != "0" and cache.take_turn(found.memory.path.parent):
         processes.detach(cache.refreshing(found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
 

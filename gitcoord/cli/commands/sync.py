@@ -14,7 +14,7 @@ from gitcoord.cli.connect import answer, connection, options, say
 from gitcoord.connection.collect import collect
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core.times import spell
-from gitcoord.guard import cache
+from gitcoord.guard import cache, keep
 
 
 def sync(
@@ -36,8 +36,7 @@ def sync(
             tidy(found)
         # Where somebody is guarded here, the next one has a short way.
         if view is not None and (agents or cache.is_kept(found.memory.path)):
-            repo, fold = found.coordinator.actor.namespace, found.coordinator.branch.folds(view.state)
-            cache.note(found.memory.path, view.checked.good, view.state.claims.values(), view.state.rules.grace, repo, fold=fold)
+            keep.note(found.memory.path, found.coordinator.branch, view.checked.good, view.state)
         left = len(found.coordinator.parts.submitter.unsent())
         record = {
             "unsent": left,
