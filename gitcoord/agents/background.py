@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gitcoord.agents import lines
 from gitcoord.agents.mailbox import Letter, Mailbox
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import guard, leases
@@ -65,6 +66,8 @@ def look_after(coordinator: Coordinator, repo: Repository, settings: Settings) -
     one, and whether an agent is there.
     """
     found = seats(repo.common_dir)
+    if settings.touches:
+        lines.note(coordinator, repo, [seat.binding.session for seat in found])
     errors, view = coordinator.branch.sync(if_due=True, look=bool(found))
     if view is None:
         return errors, None, bool(found)

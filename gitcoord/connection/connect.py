@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitcoord import __version__
 from gitcoord.coordinator.actor import Actor
@@ -47,6 +48,9 @@ from gitcoord.settings import Settings
 from gitcoord.views import lazy
 from gitcoord.views.projection import TreeProjection
 from gitcoord.warm import address
+
+if TYPE_CHECKING:
+    from gitcoord.git.edits import Edits
 
 
 def utc_now() -> datetime:
@@ -314,7 +318,19 @@ def connect(
             used=used,
             spools=(temporary(environ), temporary({"TMPDIR": "/tmp"})) if at is None else (),  # noqa: S108  # owner-checked
             coordinator=Coordinator(
-                Parts(log, submitter, outbox, identity, now, seconds, boxed, rest, repo if settings.hub else None, carriers),
+                Parts(
+                    log,
+                    submitter,
+                    outbox,
+                    identity,
+                    now,
+                    seconds,
+                    boxed,
+                    rest,
+                    repo if settings.hub else None,
+                    carriers,
+                    partial(_edits, repo, code) if settings.touches else None,
+                ),
                 replace(actor, cached=cached, heard=heard, about_secrets=about_secrets),
             ),
         )
@@ -326,6 +342,13 @@ def connect(
             text = f"it is done, as event {landed}, but git failed before all of the answer was there: {fault.message}"
             raise Unknown(text, hint="gitcoord status shows what came of it", data={"seq": landed}) from fault
         facts.keep()
+
+
+def _edits(repo: Repository, remote: str) -> Edits | None:
+    """What the work tree has changed since it left the default branch."""
+    from gitcoord.git import edits  # here: few commands ask for it
+
+    return edits.look(repo, remote)
 
 
 @contextmanager

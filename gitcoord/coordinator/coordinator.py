@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gitcoord.coordinator.messages import Messages
     from gitcoord.coordinator.setup import Setup
     from gitcoord.coordinator.tasks import Tasks
+    from gitcoord.coordinator.touched import Touched
 
 
 class Coordinator:
@@ -87,6 +88,14 @@ class Coordinator:
         from gitcoord.coordinator.tasks import Tasks
 
         return Tasks(*self._shared, self.claims)
+
+    @cached_property
+    def touched(self) -> Touched:
+        """Return what says which lines the caller has changed."""
+        from gitcoord.coordinator.touched import Touched
+
+        parts, acting, _, _, _, _ = self._shared
+        return Touched(parts, acting)
 
     @cached_property
     def briefings(self) -> Briefings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gitcoord.git.carriers import Heads
 from gitcoord.git.repo import Oid
@@ -13,6 +13,9 @@ from gitcoord.log.eventlog import EventLog
 from gitcoord.machine.identity import Identity
 from gitcoord.outbox.store import Outbox
 from gitcoord.outbox.submit import Submitter
+
+if TYPE_CHECKING:
+    from gitcoord.git.edits import Edits
 
 
 class Notices:
@@ -66,6 +69,9 @@ class Beginning(Protocol):
 
 class CarrierBranches(Protocol):
     """The branches of the user's repository and its remote that may carry commands; see `git/carriers`."""
+
+    where: str
+    """The remote's name."""
 
     @property
     def branch(self) -> str:
@@ -123,6 +129,7 @@ class Parts:
       then.
     - `beginning`: says which repository this is, where several share the branch; None where only this one has it.
     - `carriers`: the branches that may carry commands; None where there is no remote.
+    - `edits`: tells what the work tree has changed since it left the default branch; None where that is not to be said.
     """
 
     log: EventLog
@@ -135,6 +142,7 @@ class Parts:
     rest: Callable[[float], None] | None = None
     beginning: Beginning | None = None
     carriers: CarrierBranches | None = None
+    edits: Callable[[], Edits | None] | None = None
 
     def sleep(self, seconds: float) -> None:
         """Pass those seconds, in which only others act."""

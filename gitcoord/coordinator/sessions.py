@@ -287,13 +287,24 @@ class Sessions:
             self.current(RecordHeartbeat),
             op=op,
             typed=lines,
-            **{**lines, "branch": self.acting.actor.branch or None},
+            **{**lines, **self._place(), "branch": self.acting.actor.branch or None},
         )
         if event is not None and event.lapsed:
             self.notices.add(f"this heartbeat has no effect: {event.lapsed}")
         if isinstance(event, HeartbeatRecorded):
             self.commands.tell_regained(event.regained, event)
         return receipt
+
+    def _place(self) -> dict[str, Any]:
+        """Return where the caller's work stands and which lines it has changed, as a heartbeat says it; nothing where git can't
+        tell.
+        """
+        from gitcoord.coordinator.touched import Touched  # here: only a heartbeat needs it
+
+        with contextlib.suppress(GitcoordError):
+            own = Touched(self.parts, self.acting).own()
+            return {} if own is None else own.said
+        return {}
 
     def take_place(self, previous: str, *, op: str = "") -> Superseded:
         """Take the place of a silent session. `op`: the caller's own id for it. Raises Held while that session counts as alive."""

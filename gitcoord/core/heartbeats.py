@@ -13,9 +13,10 @@ from pydantic import Field
 from gitcoord.core import renewals, trespasses
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.names import LINE_LIMIT
-from gitcoord.core.records import CodeBranch, CommitId, Count, Heartbeat, Line
+from gitcoord.core.records import CodeBranch, CommitId, Count, Heartbeat, Line, TouchedFile, Touches
 from gitcoord.core.sessions import lapse
 from gitcoord.core.times import Instant
+from gitcoord.core.touches import Touch
 
 if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
@@ -55,6 +56,8 @@ class RecordHeartbeat(Command):
     commit: CommitId | None = None
     blocked_by: Line | None = None
     folded: int = 0
+    base: CommitId | None = None
+    touches: Touches = ()
     committed: tuple[Line, ...] = ()  # which files were committed when: see `trespasses`
 
 
@@ -62,7 +65,12 @@ class HeartbeatRecorded(Event):
     """A session said what it does; what was over and is nobody's is its own again."""
 
     kind: ClassVar[str] = "heartbeat.recorded"
-    trailers: ClassVar[dict[str, str]] = {"files_touched": "File", "next_action": "Next", "estimated_completion": "Eta"}
+    trailers: ClassVar[dict[str, str]] = {
+        "files_touched": "File",
+        "next_action": "Next",
+        "estimated_completion": "Eta",
+        "touches": "Lines",
+    }
 
     action: Line | None = None
     target: Line | None = None
@@ -77,6 +85,8 @@ class HeartbeatRecorded(Event):
     folded: Count = 0
     touched: Annotated[tuple[trespasses.TouchedEntry, ...], Field(max_length=trespasses.AT_ONCE)] = ()
     regained: renewals.Regained = ()
+    base: CommitId | None = None
+    touches: Touches = ()
 
     @property
     def is_work(self) -> bool:
@@ -108,6 +118,13 @@ class HeartbeatRecorded(Event):
             said["blocked_by"] = self.blocked_by  # a new action is no longer blocked by the old thing
         if self.files_touched:
             said["files_touched"] = self.files_touched
+        if self.base is not None:
+            since = {touched.path: touched.since for touched in old.touches} if old is not None else {}
+            said["base"] = self.base
+            said["touches"] = tuple(
+                TouchedFile(path=touch.path, lines=touch.lines, since=since.get(touch.path, self.at))
+                for touch in map(Touch.parse, self.touches)
+            )
         said["timestamp"] = self.at if old is None else max(old.timestamp, self.at)
         fresh = Heartbeat(session_id=self.session, timestamp=self.at)
         draft.put("heartbeats", self.session, (old or fresh).model_copy(update=said))
@@ -126,7 +143,9 @@ class HeartbeatRecorded(Event):
         )
 
     def problem(self, state: State, committed_at: datetime) -> str | None:
-        """What it takes again is its own, and free, and it names only leases on what was committed."""
+        """What it takes again is its own, and free; it names only leases on what was committed, and lines of a commit."""
+        if self.touches and self.base is None:
+            return "it names lines, and not the commit whose lines they are"
         wrong = renewals.regain_problem(state, self.session, self.regained, committed_at)
         return wrong or trespasses.problem(state, self.session, self.touched, self.files_touched)
 
@@ -143,5 +162,6 @@ def decide_heartbeat(state: State, command: RecordHeartbeat, clock: Clock) -> Ev
     touched = () if late else trespasses.touched(state, command.session, named)
     return HeartbeatRecorded(
         id=command.op, seq=state.seq + 1, session=command.session, run_id=command.run_id, at=command.at,
-        files_touched=files, folded=command.folded, regained=regained, lapsed=late, touched=touched, **said,
+        files_touched=files, folded=command.folded, regained=regained, lapsed=late, touched=touched, base=command.base,
+        touches=command.touches if command.base is not None else (), **said,
     )  # fmt: skip

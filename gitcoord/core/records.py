@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from gitcoord.core import addresses, names, values
+from gitcoord.core import addresses, names, touches, values
 from gitcoord.core.entries import LeaseRef
 from gitcoord.core.names import Resource
 from gitcoord.core.times import Instant
@@ -43,9 +43,20 @@ CodeBranch = Annotated[str, _checked(names.is_code_branch, "a branch that git ta
 RepoName = Annotated[str, _checked(names.is_repo, "a repository's name")]
 CommitId = Annotated[str, _checked(values.is_oid, "a commit's full name")]
 Detail = Annotated[str, _checked(names.is_detail, "a detail of the form key=value")]
+TouchEntry = Annotated[str, _checked(touches.is_touch, "a file and its lines")]
 IgnoredEntry = Annotated[str, _checked(names.is_ignored, "a commit's full name and one plain line")]
 Asked = Annotated[str, _checked(lambda value: not value or values.is_digest(value), "the digest of a request")]
 """The digest of a request (`digest`); "" where the operation's id is unique by itself."""
+
+
+def _bounded(entries: tuple[str, ...]) -> tuple[str, ...]:
+    if not touches.are_bounded(entries):
+        raise ValueError("more than one event may say of lines")
+    return entries
+
+
+Touches = Annotated[tuple[TouchEntry, ...], AfterValidator(_bounded)]
+"""Which lines of which files a session has changed, as an event says it."""
 
 
 class Record(BaseModel):
@@ -354,8 +365,26 @@ class TaskCounts(BaseModel):
         return self.added - self.done - self.dropped
 
 
+class TouchedFile(BaseModel):
+    """A file that a session has changed: where, in lines of the commit that it began from, and since when (see `touches`)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    path: str
+    lines: str
+    since: Instant
+
+    @property
+    def touch(self) -> touches.Touch:
+        """Return it as a touch."""
+        return touches.Touch.parse(f"{self.path}:{self.lines}")
+
+
 class Heartbeat(Record):
-    """`heartbeats/<session>.json`: the newest one; the earlier ones are the history."""
+    """`heartbeats/<session>.json`: the newest one; the earlier ones are the history.
+
+    `base`: the commit of the default branch that the work began from; `touches`: what was changed since, in its lines.
+    """
 
     session_id: SessionName
     timestamp: Instant
@@ -369,6 +398,8 @@ class Heartbeat(Record):
     branch: str | None = None
     commit: str | None = None
     blocked_by: str | None = None
+    base: str | None = None
+    touches: tuple[TouchedFile, ...] = ()
 
 
 class Ignored(BaseModel):

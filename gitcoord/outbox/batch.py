@@ -23,6 +23,7 @@ from gitcoord.core.leases import holding
 from gitcoord.core.names import LINE_LIMIT, branch_or_none, is_session_name, show
 from gitcoord.core.sessions import StartSession
 from gitcoord.core.times import read_instant
+from gitcoord.core.touches import are_bounded, is_touch
 from gitcoord.core.trespasses import committed
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import Alarm, GitcoordError, GitFault, NotInTime, NotWritten, Refused, Unknown, Unreachable
@@ -343,7 +344,10 @@ def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHear
     if not usable or not is_session_name(session):
         return None
     usable.sort(key=lambda pair: pair[0])
-    last = usable[-1][1]
+    entries = [entry for _, entry in usable]
+    last = next((entry for entry in reversed(entries) if entry.get("action")), entries[-1])
+    place = next((entry for entry in reversed(entries) if entry.get("commit")), last)
+    lines: dict[str, Any] = next((entry for entry in reversed(entries) if entry.get("base")), {})
     files: dict[str, None] = {}
     commits: list[str] = []
     for at, entry in reversed(usable):
@@ -356,16 +360,24 @@ def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHear
         value = last.get(key)
         return show(secrecy.hide(str(value)), LINE_LIMIT) if value else None
 
-    branch = str(last.get("branch") or "")
+    branch = str(place.get("branch") or "")
     try:
         return RecordHeartbeat(
             op=op, session=session, run_id=str(last.get("run_id", "")), at=usable[-1][0], action=line("action"),
             target=line("target"), files_touched=tuple(files)[:FILES_LIMIT],
-            branch=branch_or_none(branch) if not secrecy.find(branch) else None, commit=oid_or_none(str(last.get("commit") or "")),
-            folded=len(usable), committed=tuple(commits[:FILES_LIMIT]),
+            branch=branch_or_none(branch) if not secrecy.find(branch) else None, commit=oid_or_none(str(place.get("commit") or "")),
+            folded=len(usable), committed=tuple(commits[:FILES_LIMIT]), base=oid_or_none(str(lines.get("base") or "")),
+            touches=_touches(lines.get("touches")),
         )  # fmt: skip
     except ValidationError:
         return None
+
+
+def _touches(entries: object) -> tuple[str, ...]:
+    """What a hook noted of lines, as far as an event may say it. What looks like a secret in a file's name is hidden."""
+    kept = [secrecy.hide(str(entry)) for entry in entries] if isinstance(entries, list) else []
+    kept = [entry for entry in kept if is_touch(entry)]
+    return tuple(kept) if are_bounded(kept) else ()
 
 
 def _record(outcome: Done) -> dict[str, Any]:

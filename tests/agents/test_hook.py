@@ -300,7 +300,7 @@ def test_two_hook_files_for_one_event_do_the_work_once(ada: Seat, agent: Agent) 
     claude.hook("UserPromptSubmit", prompt="go on", prompt_id="p-2")
     claude.settle()
     with ada.here() as found:
-        spooled = [record["action"] for _, record in found.outbox.spooled().get("claude-main", [])]
+        spooled = [record.get("action") for _, record in found.outbox.spooled().get("claude-main", [])]
     told = spooled.count("prompted") or int(
         ada.git("log", "-1", "--format=%(trailers:key=Coord-Folded,valueonly)", "origin/coordination")
     )

@@ -157,3 +157,25 @@ def test_no_event_names_a_lease_that_no_file_of_it_meets() -> None:
         said = story.problem(story.event(HeartbeatRecorded, "bob", touched=(touched,), files_touched=files)) or ""
         assert wrong in said
         assert bool(wrong) == bool(said)
+
+
+def test_lines_are_told_with_their_base_and_since_when_each_file_was_changed(story: Story) -> None:
+    story.beat("ann", "edited", base=COMMIT, commit=COMMIT, touches=("a.py:12-40,?", "new.py:+,?"))
+    story.wait(minutes(3)).beat("ann", progress="1%")  # what isn't said stays
+    story.wait(minutes(2)).beat("ann", base=COMMIT, commit="1" * 40, touches=("a.py:12-41",))
+    beat = story.state.heartbeats["ann"]
+    assert [(one.path, one.lines, one.since) for one in beat.touches] == [("a.py", "12-41", T0)]
+    assert (beat.base, beat.commit) == (COMMIT, "1" * 40)
+    story.beat("ann", base="1" * 40)
+    assert story.state.heartbeats["ann"].touches == ()
+
+
+def test_lines_without_the_commit_whose_lines_they_are_are_refused(story: Story) -> None:
+    event = HeartbeatRecorded(
+        id="x" * 26, seq=story.state.seq + 1, session="ann", run_id=story.state.sessions["ann"].run_id, at=T0, touches=("a.py:1",)
+    )
+    assert story.state.seq
+    assert event.problem(story.state, T0) == "it names lines, and not the commit whose lines they are"
+    for wrong in (("a.py",), tuple(f"{number}:1" for number in range(65)), (f"{'x' * 400}:1",) * 11):
+        with pytest.raises(ValueError, match=r"touches"):
+            HeartbeatRecorded(**{**dict(event), "touches": wrong})

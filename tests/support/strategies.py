@@ -66,6 +66,10 @@ asked = st.builds(
 
 oids = st.integers(0, 2**160 - 1).map(lambda number: f"{number:040x}")
 touched = st.builds(lambda fence, holder, what: f"{fence} {holder} {what}", fences, session_names, resources)
+touches = st.builds(
+    lambda path, lines: f"{path}:{lines}",
+    lines.filter(lambda text: 0 < len(text) < 400), st.sampled_from(("12-40,88", "3+,?", "+", "-", "*", "0+,9,>", "<,?")),
+)  # fmt: skip
 repositories = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?", fullmatch=True).filter(
     lambda name: not name.endswith((".claim", ".d", ".lock"))
 )
@@ -95,6 +99,8 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "branch": st.none() | code_branches,
     "commit": st.none() | oids,
     "root": oids,
+    "base": st.none() | oids,
+    "touches": st.lists(touches, max_size=2).map(tuple),
     "touched": st.lists(touched, max_size=3).map(tuple),
     "type": words,
     "priority": words,

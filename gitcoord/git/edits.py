@@ -1,0 +1,83 @@
+"""What a work tree has changed since it left the default branch, committed or not, line by line.
+
+git is asked with an index of our own, a copy: to be asked, it may want to write the one that it is given. Nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gitcoord.git.hunks import FileChange, compared, merge_base
+from gitcoord.git.repo import NULL, OID, Oid, Repository
+
+_UNTRACKED = 2000  # new files that are looked at: where there are more, somebody forgot to ignore them
+_DEFAULTS = ("HEAD", "main", "master")
+
+
+@dataclass(frozen=True)
+class Edits:
+    """What a work tree has changed: since which commit, where it stands, in which files, and which of these are not committed."""
+
+    base: Oid
+    commit: Oid
+    changes: tuple[FileChange, ...]
+    uncommitted: frozenset[str]
+
+
+def default_commit(repo: Repository, remote: str) -> Oid:
+    """Return where the default branch is, as far as this clone knows; without a remote, that of a branch that is called so."""
+    remotes = [remote] if remote else repo.remotes
+    places = [f"refs/remotes/{name}/{branch}" for name in remotes for branch in _DEFAULTS]
+    if not remotes:
+        own = repo.setting("init.defaultbranch")
+        places = [f"refs/heads/{branch}" for branch in (*([own] if own else []), *_DEFAULTS[1:])]
+
+    def parse(data: bytes) -> list[str]:
+        lines = data.decode("utf-8", "replace").splitlines()
+        if len(lines) != len(places) or not data.endswith(b"\n"):
+            raise ValueError("some are missing")
+        return lines
+
+    feed = "".join(f"{place}^{{commit}}\n" for place in places).encode()
+    found = (line.partition(" ")[0] for line in repo.reading("cat-file", "--batch-check", stdin=feed, parse=parse))
+    return next((oid for oid in found if OID.fullmatch(oid)), NULL)
+
+
+def look(repo: Repository, remote: str) -> Edits | None:
+    """Return what this work tree has changed; None where that can't be told: there is no work tree, nothing is committed, or the
+    commit that it began from isn't here. Raises GitFault.
+    """
+    commit = repo.oid_of("HEAD^{commit}") if repo.work_tree else NULL
+    default = default_commit(repo, remote) if commit else NULL
+    base = merge_base(repo, commit, default) if default else NULL
+    if not base:
+        return None
+    with tempfile.TemporaryDirectory(prefix="gitcoord-") as folder:
+        index = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+        try:
+            shutil.copyfile(os.path.join(repo.git_dir, "index"), index["GIT_INDEX_FILE"])
+        except FileNotFoundError:
+            return None
+        changes = compared(repo, ("diff",), (base,), extra=index)
+        open_ = changes if commit == base else compared(repo, ("diff",), (commit,), extra=index)
+    new = _untracked(repo)
+    known = {change.to or change.path for change in changes}
+    added = [FileChange(path, "A") for path in new if path not in known]
+    uncommitted = frozenset(path for change in (*open_, *added) for path in (change.path, change.to) if path)
+    return Edits(base, commit, (*changes, *added), uncommitted)
+
+
+def _untracked(repo: Repository) -> Sequence[str]:
+    """The new files of the work tree that git would add."""
+
+    def parse(data: bytes) -> list[str]:
+        if data and not data.endswith(b"\0"):
+            raise ValueError("it ends in the middle")
+        return data.decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+    found = repo.reading("ls-files", "--others", "--exclude-standard", "-z", parse=parse)
+    return [path for path in found if not path.endswith("/")] if len(found) <= _UNTRACKED else []
