@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -333,3 +336,52 @@ def test_a_fork_has_nothing_left_to_load(pair: tuple[Seat, Seat]) -> None:
     lines = done.stdout.splitlines()
     assert [line.partition(":")[0] for line in lines] == DAILY.split("|"), done.stderr
     assert [line for line in lines if not line.endswith(": 0 []")] == []
+
+
+CHOICES = (
+    "whoami", "status", "inbox", "check src/api.py", "claims", "claim {}.py", "claim taken.py", "renew {}.py", "release {}.py",
+    "heartbeat write {}", "log --limit 1", "send broadcast {}", "tasks", "nonsense", "claim", "board", "peers",
+    "history file {}.py", "release nobody.py",
+)  # fmt: skip
+
+
+def said(one: Ran, name: str) -> tuple[int, list[str]]:
+    """Its exit code and its words; names of this run's own, numbers and times left out."""
+    words = re.sub(rf"{name}|[0-9]+", "", one.out + one.err).split()
+    return one.code, [word for word in words if word.isalpha()]
+
+
+def test_killed_at_any_moment_it_changes_no_answer(pair: tuple[Seat, Seat], pytestconfig: pytest.Config) -> None:
+    """The warm process dies and comes again all the time; each command answers, and does, what one that begins by itself does."""
+    ada, ben = pair
+    ben.ok("claim", "taken.py")
+    count, dice, over, killed = pytestconfig.getoption("--warm-kills"), random.Random(1624), threading.Event(), [0]
+    with warm_process() as folder:
+        seat = warm(ada, folder)
+
+        def kill() -> None:
+            moments = random.Random(1625)
+            while not over.wait(moments.random() * 0.4):
+                if pid := server(seat):
+                    os.kill(pid, signal.SIGKILL)
+                    killed[0] += 1
+                    client.start(seat.env)
+                    while not server(seat) and not over.wait(0.01):
+                        pass
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            for number in range(count):
+                line = dice.choice(CHOICES)
+                answers = []
+                for start, name in ((seat, f"w{number}"), (cold(ada), f"c{number}")):
+                    if line in {"renew {}.py", "release {}.py", "history file {}.py"}:  # there is something to do
+                        cold(ada).ok("claim", f"{name}.py")
+                    answers.append(said(ran(begin(start, *line.format(name).split())), name))
+                assert answers[0] == answers[1], line
+        finally:
+            over.set()
+            killer.join()
+    assert killed[0] > count // 50
+    assert ada.run("verify").code == 0
