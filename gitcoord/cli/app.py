@@ -35,7 +35,7 @@ def _root(context: typer.Context, version: Annotated[bool, typer.Option("--versi
 COMMANDS: dict[str, tuple[str, ...]] = {
     DAILY: (
         "start", "status", "briefing", "heartbeat", "claim", "renew", "release", "check", "run", "request", "respond", "send",
-        "inbox", "ask", "reply", "listen", "handoff", "take", "tasks", "next", "end",
+        "inbox", "ask", "reply", "listen", "handoff", "take", "tasks", "next", "trial", "land", "end",
     ),
     LOOK: ("claims", "handoffs", "peers", "whoami", "board", "log", "history", "verify", "statusline"),
     KEEP: ("install", "uninstall", "init", "sync", "config", "guard", "doctor", "mcp", "relay", "demo"),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gitcoord import __version__
 from gitcoord.coordinator.actor import Actor
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.coordinator.parts import Parts
+from gitcoord.coordinator.parts import Parts, TrialGround
 from gitcoord.core import names, secrecy
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, Damaged, GitcoordError, GitFault, Unknown
@@ -307,6 +307,12 @@ def connect(
         submitter = Submitter(outbox=outbox, log=log, now=now, sleep=sleep, seconds=seconds, wall=time.time)
         code = choose_remote(repo, settings) if settings.hub else remote
         carriers = Carriers(repo, code) if code else None
+
+        def ground(folder: str, tick: Callable[[], None]) -> TrialGround:
+            from gitcoord.git.scratch import Scratch
+
+            return Scratch(repo, code, folder, tick, seconds)
+
         actor = find_actor(repo, settings, identity, environ, session, client or {})
         found = Connection(
             repo=repo,
@@ -330,6 +336,7 @@ def connect(
                     repo if settings.hub else None,
                     carriers,
                     partial(_edits, repo, code) if settings.touches else None,
+                    ground,
                 ),
                 replace(actor, cached=cached, heard=heard, about_secrets=about_secrets),
             ),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gitcoord.coordinator.setup import Setup
     from gitcoord.coordinator.tasks import Tasks
     from gitcoord.coordinator.touched import Touched
+    from gitcoord.coordinator.trials import Trials
 
 
 class Coordinator:
@@ -96,6 +97,13 @@ class Coordinator:
 
         parts, acting, _, _, _, _ = self._shared
         return Touched(parts, acting)
+
+    @cached_property
+    def trials(self) -> Trials:
+        """Return what tries branches together before they land."""
+        from gitcoord.coordinator.trials import Trials
+
+        return Trials(*self._shared)
 
     @cached_property
     def briefings(self) -> Briefings:

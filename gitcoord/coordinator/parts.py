@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from gitcoord.git.carriers import Heads
-from gitcoord.git.repo import Oid
+from gitcoord.git.repo import Head, Oid
 from gitcoord.log.eventlog import EventLog
 from gitcoord.machine.identity import Identity
 from gitcoord.outbox.store import Outbox
@@ -16,6 +16,7 @@ from gitcoord.outbox.submit import Submitter
 
 if TYPE_CHECKING:
     from gitcoord.git.edits import Edits
+    from gitcoord.git.scratch import Merged, Standing
 
 
 class Notices:
@@ -119,6 +120,51 @@ class CarrierBranches(Protocol):
         ...
 
 
+class TrialGround(Protocol):
+    """A repository of our own where branches are merged before they land; see `git/scratch`."""
+
+    where: str
+    """For people: the remote's name."""
+    tree: str
+    """The folder with the files."""
+
+    def head(self) -> Head:
+        """Return where the user's work tree stands."""
+        ...
+
+    def look(self, branches: Iterable[str]) -> Standing:
+        """Return where the default branch and these branches are, their commits brought here. Raises Unreachable, BadInput."""
+        ...
+
+    def has(self, commit: Oid, tip: Oid) -> bool:
+        """Return True if the tip has that commit behind it."""
+        ...
+
+    def is_same(self, one: Oid, other: Oid) -> bool:
+        """Return True if two commits have the same files."""
+        ...
+
+    def merge(self, base: Oid, commits: Sequence[Oid]) -> Merged:
+        """Merge these commits onto the base, one after the other."""
+        ...
+
+    def merge_to_land(self, base: Oid, commit: Oid, message: str) -> Merged:
+        """Merge that commit onto the base as the user would."""
+        ...
+
+    def check_out(self, commit: Oid) -> None:
+        """Write the files of that commit, and nothing else."""
+        ...
+
+    def push(self, branch: str, expected: Oid, new: Oid) -> bool:
+        """Move the remote's branch from exactly `expected` to `new`; return False where it is elsewhere by now."""
+        ...
+
+
+Ground = Callable[[str, Callable[[], None]], TrialGround]
+"""Makes a trial ground in a folder; `tick` is called while git works there, and may raise."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """The real parts that every subject of a coordinator works with.
@@ -130,6 +176,7 @@ class Parts:
     - `beginning`: says which repository this is, where several share the branch; None where only this one has it.
     - `carriers`: the branches that may carry commands; None where there is no remote.
     - `edits`: tells what the work tree has changed since it left the default branch; None where that is not to be said.
+    - `ground`: makes a place where branches are merged before they land; None where nobody needs one.
     """
 
     log: EventLog
@@ -143,6 +190,7 @@ class Parts:
     beginning: Beginning | None = None
     carriers: CarrierBranches | None = None
     edits: Callable[[], Edits | None] | None = None
+    ground: Ground | None = None
 
     def sleep(self, seconds: float) -> None:
         """Pass those seconds, in which only others act."""

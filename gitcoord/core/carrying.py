@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from gitcoord.core import claims, handover, heartbeats, messages, names, releases, sessions, task_commands
+from gitcoord.core import claims, handover, heartbeats, messages, names, releases, sessions, task_commands, trials
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.names import LINE_LIMIT, show
 from gitcoord.core.records import Count, Line
@@ -34,6 +34,7 @@ CARRIED: tuple[type[Command], ...] = (
     task_commands.ChangeTask,
     task_commands.CloseTask,
     task_commands.ReopenTask,
+    trials.RecordTrial,
     claims.AcquireClaims,
 )
 """What may be carried: what can wait, and claims."""

@@ -45,6 +45,7 @@ CommitId = Annotated[str, _checked(values.is_oid, "a commit's full name")]
 Detail = Annotated[str, _checked(names.is_detail, "a detail of the form key=value")]
 TouchEntry = Annotated[str, _checked(touches.is_touch, "a file and its lines")]
 IgnoredEntry = Annotated[str, _checked(names.is_ignored, "a commit's full name and one plain line")]
+Digest = Annotated[str, _checked(values.is_digest, "a digest")]
 Asked = Annotated[str, _checked(lambda value: not value or values.is_digest(value), "the digest of a request")]
 """The digest of a request (`digest`); "" where the operation's id is unique by itself."""
 
@@ -378,6 +379,35 @@ class TouchedFile(BaseModel):
     def touch(self) -> touches.Touch:
         """Return it as a touch."""
         return touches.Touch.parse(f"{self.path}:{self.lines}")
+
+
+class Trial(Record):
+    """`trials/<seq>.json`: branches that were about to land, merged, and what came of a command there. The newest few are kept.
+
+    `incoming`, `left_out` and `culprits` name branches as `core/landing` spells them, in the order in which they were merged.
+    """
+
+    id: Id
+    seq: Count
+    session_id: SessionName
+    timestamp: Instant
+    repo: str | None = None  # where several repositories share the branch: which one it was
+    onto: str
+    base: str
+    incoming: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    program: str
+    digest: str
+    exit_code: int = 0
+    base_exit: int = 0
+    seconds: int = 0
+    runs: int = 0
+    culprits: tuple[str, ...] = ()
+
+    @property
+    def green(self) -> bool:
+        """Return True if the command succeeded on all of them together."""
+        return self.exit_code == 0
 
 
 class Heartbeat(Record):

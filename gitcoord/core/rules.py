@@ -26,6 +26,7 @@ from gitcoord.core import (
     succession,
     task_commands,
     tasks,
+    trials,
 )
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.state import Draft, State
@@ -55,6 +56,7 @@ _DECIDE: dict[type[Command], Callable[[State, Any, Clock], Event | None]] = {
     task_commands.CloseTask: task_commands.decide_close,
     task_commands.ReopenTask: task_commands.decide_reopen,
     next_task.TakeNext: next_task.decide_next,
+    trials.RecordTrial: trials.decide_trial,
 }
 
 COMMANDS: dict[str, type[Command]] = {command.kind: command for command in _DECIDE}
@@ -90,6 +92,7 @@ EVENTS: dict[str, type[Event]] = {
         tasks.TaskClosed,
         tasks.TaskReopened,
         carrying.CarryAnswered,
+        trials.TrialDone,
     )
 }
 """Every event this program understands, by its kind."""
@@ -172,7 +175,7 @@ def _is_used(state: State, event: Event) -> bool:
     """Whether a record stands under the event's id, or under one that it would give to what it makes."""
     if not event.makes:  # it can't get into anybody's way, and looking for an id means to list all that is kept
         return False
-    made = max(len(getattr(event, "taken", ())) + 1, len(getattr(event, "touched", ())))
+    made = max(len(getattr(event, "taken", ())) + 1, *(len(getattr(event, name, ())) for name in ("touched", "culprits")))
     return event.id in state.messages or event.id in state.handoffs or any(f"{event.id}.{n}" in state.messages for n in range(made))
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Task,
         TaskKey,
         Ticket,
+        Trial,
     )
 
 
@@ -60,6 +61,7 @@ class State:
     handoffs: Table[str, Handoff] = field(default_factory=_table)
     tasks: TaskTable = field(default_factory=_plan)
     task_keys: Table[str, TaskKey] = field(default_factory=_table)
+    trials: Table[int, Trial] = field(default_factory=_table)
     touched: Mapping[str, frozenset[Any]] = field(default_factory=dict)
 
     @property
@@ -74,7 +76,7 @@ class State:
         return replace(self, branch=self.branch.folding) if self.branch is not None else self
 
 
-TABLES = ("sessions", "heartbeats", "claims", "waiting", "messages", "handoffs", "tasks", "task_keys")
+TABLES = ("sessions", "heartbeats", "claims", "waiting", "messages", "handoffs", "tasks", "task_keys", "trials")
 
 
 class Draft:
@@ -158,6 +160,11 @@ class Draft:
         """All handoffs as they stand."""
         merged: dict[str, Handoff | None] = {**self.before.handoffs, **self._changes["handoffs"]}
         return {key: handoff for key, handoff in merged.items() if handoff is not None}
+
+    def trials(self) -> dict[int, Trial]:
+        """All trials as they stand, by their seq."""
+        merged: dict[int, Trial | None] = {**self.before.trials, **self._changes["trials"]}
+        return {key: trial for key, trial in merged.items() if trial is not None}
 
     def state(self, *, seq: int, at: datetime) -> State:
         """The finished state; a change that changes nothing is no change."""

@@ -16,6 +16,7 @@ from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Message
 from gitcoord.core.releases import ClaimReleased
 from gitcoord.core.tasks import TaskClosed
+from gitcoord.core.trials import TrialDone
 from gitcoord.errors import BadInput
 from gitcoord.relay.redact import inert, redact
 
@@ -103,6 +104,8 @@ def _words(event: Event) -> set[str]:
         return {*(["work_completed"] if event.done is not None else []), *(["handoff"] if event.next_phase or event.to else [])}
     if isinstance(event, TaskClosed):
         return {"handoff"} if event.goes_on else {"work_completed"} if event.status == "done" else set()
+    if isinstance(event, TrialDone):
+        return {"alert"} if event.exit_code else set()
     return {"handoff"} if event.kind.startswith("handoff.") else set()
 
 

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gitcoord.core.events import Receipt
+from gitcoord.core.landing import Incoming
 from gitcoord.core.names import Resource, is_resource_type, resource_of, show
 from gitcoord.core.readiness import Overview, Standing
-from gitcoord.core.records import Claim, Handoff, Message, Record, Task
+from gitcoord.core.records import Claim, Handoff, Message, Record, Task, Trial
 from gitcoord.core.tables import Outline, outline
 from gitcoord.core.times import spell
 
@@ -67,6 +68,19 @@ def file_words(text: str) -> str:
     what = resource_of(text)
     prefix, colon, _ = what.name.partition(":")
     return what.name if what.type == "file" and not (colon and is_resource_type(prefix)) else text
+
+
+def incoming(entry: str) -> dict[str, str]:
+    """A branch that is about to land."""
+    commit, session, branch = Incoming.parse(entry)
+    return {"session": session, "branch": branch, "commit": commit}
+
+
+def trial(value: Trial) -> dict[str, Any]:
+    """What came of a trial."""
+    lists = {name: [incoming(one) for one in getattr(value, name)] for name in ("incoming", "left_out", "culprits")}
+    end = "green" if value.green else "base_red" if value.base_exit else "red"
+    return {"outcome": end, **record(value), **lists}
 
 
 def _outlined(value: Outline, status: str, standing: Standing | None) -> dict[str, Any]:

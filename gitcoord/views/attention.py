@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import inbox, leases, queue, records, requests, trespasses
+from gitcoord.core import inbox, leases, queue, records, requests, trespasses, trials
 from gitcoord.core.addresses import TO_ALL, is_group, reaches
 from gitcoord.core.branch import way_back
+from gitcoord.core.landing import Incoming
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Claim, Message
@@ -34,9 +35,9 @@ class Item:
 
 
 def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), me: str = "") -> list[Item]:
-    """Everything that needs somebody: a raised format, files that another committed, the questions that `me` should answer, other
-    unanswered messages, who waits for whom, bad commits, overlapping work, work handed over, silent holders, leases that are over.
-    `bad`: commits (name, reason) behind which no good one stands yet.
+    """Everything that needs somebody: a raised format, files that another committed, branches that are red together, the questions
+    that `me` should answer, other unanswered messages, who waits for whom, bad commits, overlapping work, work handed over, silent
+    holders, leases that are over. `bad`: commits (name, reason) behind which no good one stands yet.
     """
     young = state.messages.waiting(lambda keys: not_made_before(keys, now - UNANSWERED_WITHIN))  # ids tell their age
     notes = sorted((one for one in young if not one.is_over(now)), key=lambda one: (one.seq, one.id))
@@ -45,6 +46,7 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), 
     return [  # people and questions first: what is over is in nobody's way
         *_raised(state),
         *_trespassed(state, now, notes),
+        *_red(state, now),
         *_unanswered(state, now, [one for one in notes if one.id in own]),
         *(one for one in others if one.kind == "unanswered"),
         *_waiting(state),
@@ -120,6 +122,15 @@ def _trespassed(state: State, now: datetime, notes: Iterable[Message]) -> list[I
             what = f"{note.details.get('file')}{f' ({commit})' if commit else ''}"
             text = f"{note.sender} committed {what}, which {note.to} holds"
             found.append(Item("trespass", text, (note.sender, note.to), lease.partition(" ")[2]))
+    return found
+
+
+def _red(state: State, now: datetime) -> list[Item]:
+    """Branches that were tried together before they land, and are red."""
+    found = []
+    for trial in trials.standing(state, now):
+        people = tuple(dict.fromkeys(Incoming.parse(one).session for one in trial.culprits))
+        found.append(Item("red", trials.verdict(trial), people or (trial.session_id,)))
     return found
 
 

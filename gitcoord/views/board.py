@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TypeVar
 
-from gitcoord.core import leases
+from gitcoord.core import leases, trials
 from gitcoord.core.handoffs import ANYONE
 from gitcoord.core.inbox import notices
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import show, unblank
 from gitcoord.core.readiness import overview
-from gitcoord.core.records import Claim, Handoff, Message, Session, Task
+from gitcoord.core.records import Claim, Handoff, Message, Session, Task, Trial
 from gitcoord.core.retention import not_made_before
 from gitcoord.core.sessions import standing
 from gitcoord.core.state import State
@@ -103,6 +103,9 @@ def render(state: State) -> str:
         parts += ["## 📋 Tasks", "", *_tasks(state, now), ""]
     offers = sorted((one for one in state.handoffs.values() if one.status == "open"), key=lambda one: one.seq)
     parts += ["## 📦 Ready To Pick Up", "", *_bounded(offers, partial(_offer, now), "offers"), ""]
+    tried = trials.newest(state)
+    if tried:
+        parts += ["## 🧪 Trials", "", *_bounded(tried, partial(_trial, now), "trials", 5), ""]
     pinned = notices(state, now)
     if pinned:
         parts += ["## 📌 Notices", "", *_bounded(pinned, partial(_notice, now), "notices"), ""]
@@ -221,6 +224,10 @@ def _few(files: tuple[str, ...]) -> str:
 
 def _message(one: Message) -> str:
     return f"- **{one.timestamp:%H:%M}** {one.sender} → {'all' if one.to == TO_ALL else inert(one.to)}: {inert(one.subject)}"
+
+
+def _trial(now: datetime, trial: Trial) -> str:
+    return f"- {inert(trials.verdict(trial), 240)} (by {trial.session_id} at {_clock(trial.timestamp, now)})"
 
 
 def _notice(now: datetime, one: Message) -> str:

@@ -32,6 +32,7 @@ def of_repository(state: State, repo: str) -> State:
                 if one.sender in here or one.to in here or one.to in (TO_ALL, f"repo:{repo}")
             }
         ),
+        trials=Table({key: one for key, one in state.trials.items() if one.repo == repo}),
         handoffs=Table(
             {
                 key: one

@@ -28,6 +28,7 @@ from gitcoord.core.records import (
     Task,
     TaskKey,
     Ticket,
+    Trial,
 )
 from gitcoord.core.state import TABLES, State
 from gitcoord.core.tables import Mail, Roll, Table, TaskTable
@@ -59,9 +60,9 @@ _RAW = re.compile(f"(?!\n){UNSAFE.pattern}")  # JSON is laid out with newlines
 _KINDS: dict[str, type[Record]] = {
     "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "waiting": Ticket,
     "messages": Message, "handoffs": Handoff, "branch": BranchRecord, "tasks": Task,
-    "task_keys": TaskKey,
+    "task_keys": TaskKey, "trials": Trial,
 }  # fmt: skip
-_EAGER = ("heartbeats", "claims", "waiting", "handoffs")
+_EAGER = ("heartbeats", "claims", "waiting", "handoffs", "trials")
 _ROOTS = {*_EAGER, "messages", "sessions", "tasks"}
 
 README_TEXT = """\
@@ -89,6 +90,7 @@ Readable with git alone:
 | messages/ | what waits: direct/, role/, cap/, repo/ by receiver; to all by day: broadcast/; what was read, by day: read/ |
 | handoffs/ | work that is ready to pick up |
 | tasks/ | what there is to do: open/ by number; what is done or dropped, by day: closed/; whose ids elsewhere are known: keys/ |
+| trials/ | the newest trials: branches that were merged before they landed, and what a command said to that |
 | gitcoord.json | the format and the shared settings |
 """
 
@@ -133,6 +135,8 @@ def path_of(table: str, record: Any) -> str:
         return f"handoffs/{record.id}.json"
     if isinstance(record, Ticket):
         return f"waiting/{record.seq}.json"
+    if isinstance(record, Trial):
+        return f"trials/{record.seq}.json"
     if isinstance(record, Task):
         return _task_path(record)
     digest = key_digest(record.key)
@@ -386,6 +390,7 @@ def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None,
         messages=Mail(StoredMessages(messages.oid, listing, read, lambda data: _read("messages", data), facts) if messages else {}),
         handoffs=Table(tables["handoffs"]),
         tasks=TaskTable(StoredTasks(plan.oid, listing, read, lambda data: _read("tasks", data), facts) if plan else {}),
+        trials=Table(tables["trials"]),
         task_keys=Table(StoredKeys(plan.oid, listing, read, lambda data: _read("task_keys", data)) if plan else {}),
     )
 
@@ -409,7 +414,7 @@ def _key(record: Record) -> Any:
         return record.session_id
     if isinstance(record, Message | Handoff):
         return record.id
-    if isinstance(record, Ticket | Task):
+    if isinstance(record, Ticket | Task | Trial):
         return record.seq
     if isinstance(record, TaskKey):
         return record.key

@@ -580,6 +580,86 @@ class NothingNext(TypedDict):
     hint: str
 
 
+class LandingBranch(TypedDict):
+    """A branch that is about to land."""
+
+    session: str
+    branch: str
+    commit: str
+
+
+class TrialShown(TypedDict):
+    """What came of a trial."""
+
+    outcome: Literal["green", "red", "base_red"]
+    id: str
+    seq: Seq
+    session_id: Annotated[str, Field(description="The session that held it.")]
+    timestamp: Time
+    repo: Annotated[str | None, Field(description="The repository of a hub that it was held in.")]
+    onto: Annotated[str, Field(description="The default branch.")]
+    base: Annotated[str, Field(description="The newest commit of that branch.")]
+    incoming: Annotated[list[LandingBranch], Field(description="The branches that were merged, in that order.")]
+    left_out: Annotated[list[LandingBranch], Field(description="The branches that conflict with those before them.")]
+    program: Annotated[str, Field(description="The name of the command, without its arguments.")]
+    digest: str
+    exit_code: int
+    base_exit: Annotated[int, Field(description="What the command ended with on the default branch alone; 0 unless that is red.")]
+    seconds: int
+    runs: Annotated[int, Field(description="How often the command was run.")]
+    culprits: Annotated[list[LandingBranch], Field(description="Those that are red together.")]
+
+
+class TrialConflict(TypedDict):
+    """A branch that can't be merged. `with`: the branch that it conflicts with; null for the default branch."""
+
+    session: str
+    branch: str
+    commit: str
+    with_: Annotated[LandingBranch | None, Field(alias="with")]
+    files: list[str]
+
+
+class TrialHeld(TrialShown):
+    """trial"""
+
+    conflicts: list[TrialConflict]
+    not_pushed: Annotated[list[str], Field(description="Branches of live sessions that the remote doesn't have.")]
+    known: Annotated[bool, Field(description="The branch knew it already: nothing was run.")]
+    state: State
+    commit: Commit
+
+
+class NothingTried(TypedDict):
+    """trial, if there is nothing that can be merged"""
+
+    outcome: Literal["nothing", "conflict"]
+    onto: str
+    base: str
+    conflicts: list[TrialConflict]
+    not_pushed: list[str]
+    incoming: list[LandingBranch]
+    culprits: list[LandingBranch]
+    known: bool
+
+
+class HasLanded(TypedDict):
+    """land"""
+
+    outcome: Literal["landed", "there", "red", "conflict"]
+    onto: str
+    session: str
+    branch: str
+    commit: Annotated[str, Field(description="What was to land.")]
+    before: Annotated[str, Field(description="Where the default branch was.")]
+    now: Annotated[str, Field(description="Where it is.")]
+    pushed: Annotated[str | None, Field(description="What was pushed; null if nothing was, or by your own command.")]
+    trial: TrialShown | None
+    known: bool
+    files: Annotated[list[str], Field(description="The files in which it conflicts.")]
+    released: list[str]
+
+
 class TaskSums(TypedDict):
     """All tasks at a glance."""
 
@@ -602,6 +682,7 @@ class Status(TypedDict):
     over: list[Claim]
     waiting: list[TicketInStatus | WaitsFor]
     tasks: TaskSums
+    trials: list[TrialShown]
     handoffs: list[Handoff]
     messages: list[MessageShown]
     notices: list[MessageShown]
@@ -806,12 +887,13 @@ ANSWERS: dict[str, Any] = {
     "claims": Claims, "config": SettingChanged | SettingList | Setting, "demo": Demo, "doctor": Doctor, "end": Receipt,
     "guard": Guard, "handoff": Offered, "handoffs": Handoffs, "heartbeat": Receipt, "history": History,
     "hooks install": Hooks, "hooks status": Hooks, "hooks uninstall": Hooks, "inbox": Mail, "init": Init | Removed,
-    "install": Install, "listen": Mail | Announced, "log": Log | LogEntry,
+    "install": Install, "land": HasLanded, "listen": Mail | Announced, "log": Log | LogEntry,
     "next": NextTaken | NextShown | NothingNext, "peers": Peers, "relay": Relay, "release": Released,
     "renew": Held, "reply": Replied, "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt,
     "start": Start, "status": Status, "statusline": StatusLine, "sync": Sync, "take": Taken | PlaceTaken, "task add": TaskSaid,
     "task done": TaskClosedNow, "task drop": TaskClosedNow, "task edit": TaskSaid, "task import": TasksImported | TasksToImport,
-    "task reopen": TaskSaid, "task show": TaskPage, "tasks": TaskList | TaskTree | TaskWave, "uninstall": Uninstall,
+    "task reopen": TaskSaid, "task show": TaskPage, "tasks": TaskList | TaskTree | TaskWave, "trial": TrialHeld | NothingTried,
+    "uninstall": Uninstall,
     "verify": Verify, "whoami": WhoAmI, "error": Error,
 }  # fmt: skip
 """The answer of each command, by its name; `mcp` has none. Every command may give an `error` instead."""

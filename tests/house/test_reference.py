@@ -187,7 +187,7 @@ def test_what_is_set_for_a_clone_or_for_all_is_described() -> None:
 
 # --- JSON ------------------------------------------------------------------------------------------------------------------
 
-TOLD_WITH_MORE = {"claim", "next", "run", "guard", "doctor", "install"}
+TOLD_WITH_MORE = {"claim", "next", "run", "guard", "doctor", "install", "trial", "land"}
 """Commands that answer with keys of their own also where they fail."""
 
 PLAYED = """
@@ -240,6 +240,17 @@ ben$ gitcoord task show 2
 ben$ gitcoord tasks --all
 ben$ gitcoord tasks --tree
 ben$ gitcoord tasks --plan 2
+ben$ gitcoord trial -- true
+ben$ git switch -q -c form
+ben$ git commit -q --allow-empty -m "nothing"
+ben$ gitcoord trial -- true
+ben$ git mv docs/intro.md docs/welcome.md
+ben$ git commit -q -m "another name"
+ben$ gitcoord trial -- false
+ben$ gitcoord trial -- test -d .git
+ben$ gitcoord land -- false
+ben$ gitcoord land -- test -d .git
+ben$ gitcoord land
 ada$ gitcoord log
 ada$ gitcoord history src/api.py
 ada$ gitcoord board
@@ -284,6 +295,9 @@ def test_the_answers_of_all_commands_fit_their_schemas(file_remote, seats, tmp_p
         before, separated, behind = line.partition(" -- ")
         if before.startswith("gitcoord ask "):  # it waits for what the lines below do
             asking = stage.seats[session].start(*shlex.split(before)[1:], "--json")
+            continue
+        if before.startswith("git "):
+            stage.seats[session].git(*shlex.split(before)[1:])
             continue
         ran = stage.seats[session].run(*shlex.split(before)[1:], "--json", *shlex.split(separated + behind))
         told = ran.out.splitlines() or ran.err.splitlines()[-1:]

@@ -102,6 +102,7 @@ def test_no_command_changes_the_repository(file_remote: Remote, tmp_path: Path, 
         ("peers",),
         ("check", "y"),
         ("sync",),
+        ("trial", "--", "true"),
     ):
         assert seat.run(*words).code == 0, words
     seat.ok("release", "--all")

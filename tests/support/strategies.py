@@ -78,6 +78,8 @@ ignored = st.builds(lambda oid, why: f"{oid} {why or 'x'}", oids, lines.filter(l
 code_branches = st.sampled_from(("main", "feature/x", "ü", "a;b", "v1.0", "x" * 250))
 words = st.sampled_from(("note", "question", "normal", "urgent", "some_later_word"))
 
+incoming = st.builds(lambda oid, who, branch: f"{oid} {who} {branch}", oids, session_names, code_branches)
+
 numbers = st.integers(1, 2**53)
 _parts = {
     "body": texts, "priority": st.integers(0, 4),
@@ -94,6 +96,11 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "cards": st.lists(cards, min_size=1, max_size=3).map(tuple),
     "change": changes,
     "task": numbers,
+    "incoming": st.lists(incoming, min_size=1, max_size=3).map(tuple),
+    "left_out": st.lists(incoming, max_size=3).map(tuple),
+    "culprits": st.lists(incoming, max_size=3).map(tuple),
+    "onto": code_branches,
+    "digest": st.just("0123456789abcdef" * 2),
     "proof_commit": st.none() | oids,
     "ignored": st.lists(ignored, max_size=3).map(tuple),
     "branch": st.none() | code_branches,
@@ -173,6 +180,10 @@ def fields(kind: type[Event]) -> dict[str, st.SearchStrategy[Any]]:
             found[name] = st.lists(renewed, min_size=1, max_size=3).map(tuple)
         elif name == "repo" and kind.kind == "repository.joined":
             found[name] = repositories
+        elif name == "repo" and kind.kind == "trial.done":
+            found[name] = st.none() | repositories
+        elif name == "base" and kind.kind == "trial.done":
+            found[name] = oids
         elif name == "taken" and kind.kind == "claim.passed":
             found[name] = st.lists(taken, min_size=1, max_size=3).map(tuple)
         elif name == "to" and kind.kind == "task.closed":

@@ -10,7 +10,7 @@ import typer
 from gitcoord.cli.connect import answer, connection, options, others_words, out, table
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.branch import Status
-from gitcoord.core import inbox, leases, queue, readiness
+from gitcoord.core import inbox, leases, queue, readiness, trials
 from gitcoord.core.names import show
 from gitcoord.core.sessions import standing, standing_and_way
 from gitcoord.core.times import spell
@@ -63,6 +63,7 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
             ),
         ],
         "tasks": as_json.sums(readiness.overview(state, now.as_of)),
+        "trials": [as_json.trial(one) for one in trials.newest(state)],
         "handoffs": [as_json.record(one) for one in state.handoffs.values() if everything or one.status == "open"],
         "messages": [as_json.message(one) for one in notes],
         "notices": [as_json.message(one) for one in inbox.notices(state, now.as_of)],
@@ -135,6 +136,11 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
         out(f"tasks: {every.words()}")
         for task in every.first[:3]:
             out(f"  ready: #{task.seq} {show(task.title, 100)}" + (f" (for {task.to})" if task.to else ""))
+    tried = trials.newest(state)
+    if tried:
+        out("")
+        for trial in tried[:3]:
+            out(f"trial: {show(trials.verdict(trial), 160)} ({trial.session_id}, {spell(trial.timestamp)})")
     ready = [one for one in state.handoffs.values() if one.status == "open"]
     if ready:
         out("")

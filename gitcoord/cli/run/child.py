@@ -33,6 +33,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.noted: list[int] = []
+        self.came = 0  # the first that was sent to end it, also after it was passed on; 0: none
         self.asking = True  # until the command is there: a second signal then ends the waiting for an answer
         self._before: dict[int, Any] = {}
 
@@ -57,6 +58,8 @@ class Signals:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asking and number in ENDING and self.ending:
             raise KeyboardInterrupt
+        if number in ENDING and not self.came:
+            self.came = number
         self.noted.append(number)
 
     def settle(self) -> None:
@@ -122,8 +125,15 @@ class Child:
         signals: Signals,
         marks: ProcessMarks,
         kill_after: float,
+        output: int | None = None,
+        alone: bool = True,
     ) -> None:
-        """Starts it. Raises OSError."""
+        """Starts it. Raises OSError.
+
+        - `output`: the descriptor that it prints to, where that isn't standard output.
+        - `alone`: False where it is one of several: it reads nothing, and the terminal stays with this process, so that an
+          interrupt there ends them all.
+        """
         self.code: int | None = None
         self.left_behind = False
         self._signals = signals
@@ -135,13 +145,18 @@ class Child:
         self._terminal = _terminal()
         self._stopping_self = False
         self._later: list[int] = []
+        self._in_front = alone
         try:
-            self._process = subprocess.Popen(list(words), cwd=folder, env={**environ, **marks.environ}, process_group=0)
+            self._process = subprocess.Popen(
+                list(words), cwd=folder, env={**environ, **marks.environ}, process_group=0, stdout=output,
+                stdin=None if alone else subprocess.DEVNULL,
+            )  # fmt: skip
         except OSError:
             self._close_terminal()
             raise
         self.group = self._process.pid
-        self._hand_over()
+        if alone:
+            self._hand_over()
         try:
             self._reaper = subprocess.Popen(
                 [sys.executable, "-I", "-S", reaper.__file__, str(self.group), str(kill_after), marks.command],
@@ -248,7 +263,8 @@ class Child:
         elif number in TELLING:
             os.kill(self._process.pid, number)
         elif number == signal.SIGCONT:
-            self._hand_over()
+            if self._in_front:
+                self._hand_over()
             reaper.send(self.group, signal.SIGCONT)
 
     # --- the terminal: the command's group has it as long as it runs in the foreground, as a shell would do it ---------
