@@ -18,13 +18,14 @@ from gitcoord.core import guard, leases
 from gitcoord.core.guard import Target
 from gitcoord.core.leases import AT_ONCE as LEASES
 from gitcoord.core.leases import LeaseRef, held_by, held_now
-from gitcoord.core.names import Resource, is_resource_name
+from gitcoord.core.names import Resource, branch_or_none, is_resource_name
 from gitcoord.core.overlap import covers
 from gitcoord.core.records import Claim
 from gitcoord.errors import GitcoordError, Held
 from gitcoord.git import changes, discovery
 from gitcoord.git.repo import Repository
 from gitcoord.log.outcomes import View
+from gitcoord.machine import files
 from gitcoord.machine.identity import Binding, Identity
 from gitcoord.outbox import reading
 from gitcoord.settings import Settings
@@ -33,6 +34,7 @@ from gitcoord.views.briefing import BriefedUpTo
 
 _LETTERS = 8  # messages in a mailbox: no more is taken until some are shown
 _TTL = 1800  # seconds of a lease that is claimed for an edit
+_LOOK = 60.0  # seconds between two looks who will collide
 _NONCE = "0" * 32  # the hook that shows it puts its own marks around it
 _WAS_DIRTY = "dirty"  # stands for the commit where the file was seen changed: from then on it is over once it is clean
 
@@ -72,7 +74,28 @@ def look_after(coordinator: Coordinator, repo: Repository, settings: Settings) -
     if view is None:
         return errors, None, bool(found)
     attend(coordinator, repo, settings, found, view)
+    foretell(coordinator, repo, found, view)
     return errors, coordinator.log.view(), bool(found)
+
+
+def foretell(coordinator: Coordinator, repo: Repository, found: Sequence[Seat], view: View) -> None:
+    """Look once a minute who will collide with each of them, and write it down: what is written is told by its next hook."""
+    remote = coordinator.parts.carriers.where if coordinator.parts.carriers is not None else ""
+    for seat in found:
+        known = view.state.sessions.get(seat.binding.session)
+        if known is None or known.run_id != seat.binding.run_id or not files.take_turn(seat.mailbox.folder / "foretold", _LOOK):
+            continue
+        with suppress(GitcoordError, OSError):
+            tree = discovery.work_tree(seat.git_dir) or repo.work_tree
+            there = repo if tree == repo.work_tree else Repository.find(tree, repo.environ)
+            actor = replace(
+                coordinator.actor, session=seat.binding.session, run_id=seat.binding.run_id, agent=seat.binding.agent,
+                branch=branch_or_none(there.branch),
+            )  # fmt: skip
+            own = None if coordinator.parts.edits is None else lines.looking(there, remote)
+            acting = coordinator.acting_as(actor, identity=seat.identity, edits=own)
+            if acting.foretelling.tell(view, acting.foretelling.look(view)):
+                _tell(acting, seat, ())
 
 
 def attend(coordinator: Coordinator, repo: Repository, settings: Settings, found: Sequence[Seat], view: View) -> None:

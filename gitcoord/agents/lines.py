@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +31,11 @@ def note(coordinator: Coordinator, repo: Repository, attended: Iterable[str]) ->
             changed = _look(coordinator, repo, tree, found[0]) if tree else None
             for binding in found if changed is not None else []:
                 _leave(identity, binding, changed)
+
+
+def looking(repo: Repository, remote: str) -> Callable[[bool], edits.Edits | None]:
+    """Return what tells what that work tree has changed, with True only what is staged or committed."""
+    return lambda staged: edits.look(repo, remote, staged=staged)
 
 
 def _look(coordinator: Coordinator, repo: Repository, tree: str, binding: Binding) -> Changed | None:

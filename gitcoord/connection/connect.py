@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gitcoord import __version__
 from gitcoord.coordinator.actor import Actor
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.coordinator.parts import Parts, TrialGround
+from gitcoord.coordinator.parts import Merging, Parts, TrialGround
 from gitcoord.core import names, secrecy
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, Damaged, GitcoordError, GitFault, Unknown
@@ -303,6 +303,7 @@ def connect(
             keeper=Timekeeper(outbox.path / "clock.json", folder / f"seen-{name}.json") if remote else Undoubted(),
             host=_host(settings),
         )
+        verdicts = Facts(folder / "merges.json", kept=4_000, worth=1)
         seconds = settings.deadline if seconds is None else min(seconds, settings.deadline)
         submitter = Submitter(outbox=outbox, log=log, now=now, sleep=sleep, seconds=seconds, wall=time.time)
         code = choose_remote(repo, settings) if settings.hub else remote
@@ -337,6 +338,8 @@ def connect(
                     carriers,
                     partial(_edits, repo, code) if settings.touches else None,
                     ground,
+                    None if boxed else partial(_merger, repo, code, str(folder / "merges.git")),
+                    verdicts,
                 ),
                 replace(actor, cached=cached, heard=heard, about_secrets=about_secrets),
             ),
@@ -349,13 +352,21 @@ def connect(
             text = f"it is done, as event {landed}, but git failed before all of the answer was there: {fault.message}"
             raise Unknown(text, hint="gitcoord status shows what came of it", data={"seq": landed}) from fault
         facts.keep()
+        verdicts.keep()
 
 
-def _edits(repo: Repository, remote: str) -> Edits | None:
+def _edits(repo: Repository, remote: str, staged: bool) -> Edits | None:
     """What the work tree has changed since it left the default branch."""
     from gitcoord.git import edits  # here: few commands ask for it
 
-    return edits.look(repo, remote)
+    return edits.look(repo, remote, staged=staged)
+
+
+def _merger(repo: Repository, remote: str, folder: str) -> Merging:
+    """What tells which commits can't be merged."""
+    from gitcoord.git.merges import Merges  # here: few commands ask for it
+
+    return Merges(repo, remote, folder)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ A subject is loaded when somebody asks for it: a command needs two or three of t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from gitcoord.coordinator.adoption import Adoption
     from gitcoord.coordinator.briefings import Briefings
     from gitcoord.coordinator.claims import Claims
+    from gitcoord.coordinator.foretelling import Foretelling
     from gitcoord.coordinator.handoffs import Handoffs
     from gitcoord.coordinator.messages import Messages
     from gitcoord.coordinator.setup import Setup
     from gitcoord.coordinator.tasks import Tasks
     from gitcoord.coordinator.touched import Touched
     from gitcoord.coordinator.trials import Trials
+    from gitcoord.git.edits import Edits
 
 
 class Coordinator:
@@ -91,6 +94,13 @@ class Coordinator:
         return Tasks(*self._shared, self.claims)
 
     @cached_property
+    def foretelling(self) -> Foretelling:
+        """Return what looks who will collide, and tells them."""
+        from gitcoord.coordinator.foretelling import Foretelling
+
+        return Foretelling(*self._shared)
+
+    @cached_property
     def touched(self) -> Touched:
         """Return what says which lines the caller has changed."""
         from gitcoord.coordinator.touched import Touched
@@ -113,11 +123,14 @@ class Coordinator:
         parts, acting, _, branch, _, _ = self._shared
         return Briefings(parts, acting, branch)
 
-    def acting_as(self, actor: Actor, *, identity: Identity | None = None) -> Coordinator:
-        """Return a coordinator of the same parts that acts as that actor, and adds to the same notices. `identity`: who sits in the
-        work tree of that actor, where it is another one.
+    def acting_as(
+        self, actor: Actor, *, identity: Identity | None = None, edits: Callable[[bool], Edits | None] | None = None
+    ) -> Coordinator:
+        """Return a coordinator of the same parts that acts as that actor, and adds to the same notices. `identity`, `edits`: who
+        sits in the work tree of that actor and what is changed in it, where it is another one.
         """
         parts = self.parts if identity is None else replace(self.parts, identity=identity)
+        parts = parts if edits is None else replace(parts, edits=edits)
         return Coordinator(parts, actor, notices=self.notices, last=self.branch.last)
 
     @property

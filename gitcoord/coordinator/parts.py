@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +16,8 @@ from gitcoord.outbox.submit import Submitter
 
 if TYPE_CHECKING:
     from gitcoord.git.edits import Edits
+    from gitcoord.git.hunks import FileChange
+    from gitcoord.git.merges import Pair, Tips, Verdict
     from gitcoord.git.scratch import Merged, Standing
 
 
@@ -165,6 +167,51 @@ Ground = Callable[[str, Callable[[], None]], TrialGround]
 """Makes a trial ground in a folder; `tick` is called while git works there, and may raise."""
 
 
+class Merging(Protocol):
+    """Tells which commits can't be merged, in a repository of our own; see `git/merges`."""
+
+    @property
+    def lack(self) -> str:
+        """Return why nothing can be merged here; "" where all is well."""
+        ...
+
+    def known(self, names: Iterable[str]) -> Tips:
+        """Return where those branches were, as far as this clone knows."""
+        ...
+
+    def tips(self, names: Iterable[str], seconds: float) -> Tips:
+        """Return where those branches of the remote are now. Raises Unreachable."""
+        ...
+
+    def fetch(self, tips: Mapping[str, Oid], seconds: float) -> None:
+        """Have these branches of the remote here. Raises Unreachable."""
+        ...
+
+    def absent(self, commits: Iterable[Oid]) -> frozenset[Oid]:
+        """Return those of the commits that are not here."""
+        ...
+
+    def is_behind(self, commit: Oid, tip: Oid) -> bool:
+        """Return True if the tip has the commit behind it."""
+        ...
+
+    def changed(self, old: Oid, new: Oid) -> list[FileChange]:
+        """Return what differs from one commit to the other. Raises GitFault."""
+        ...
+
+    def base(self, first: Oid, second: Oid) -> Oid:
+        """Return the newest commit behind both; NULL where there is none here."""
+        ...
+
+    def diff(self, old: Oid, new: Oid, path: str, limit: int) -> str:
+        """Return what differs in that file, at most so many bytes of it. Raises GitFault."""
+        ...
+
+    def judge(self, pairs: Sequence[Pair]) -> dict[Pair, Verdict]:
+        """Return for each pair whether git can merge it. Raises GitFault."""
+        ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """The real parts that every subject of a coordinator works with.
@@ -175,8 +222,11 @@ class Parts:
       then.
     - `beginning`: says which repository this is, where several share the branch; None where only this one has it.
     - `carriers`: the branches that may carry commands; None where there is no remote.
-    - `edits`: tells what the work tree has changed since it left the default branch; None where that is not to be said.
+    - `edits`: tells what the work tree has changed since it left the default branch, with True what of
+      that is staged or committed; None where it is not to be said.
     - `ground`: makes a place where branches are merged before they land; None where nobody needs one.
+    - `merger`: makes what tells which commits can't be merged; None where it can't be had.
+    - `verdicts`: what was found out of pairs of commits, by their names.
     """
 
     log: EventLog
@@ -189,8 +239,10 @@ class Parts:
     rest: Callable[[float], None] | None = None
     beginning: Beginning | None = None
     carriers: CarrierBranches | None = None
-    edits: Callable[[], Edits | None] | None = None
+    edits: Callable[[bool], Edits | None] | None = None
     ground: Ground | None = None
+    merger: Callable[[], Merging] | None = None
+    verdicts: MutableMapping[str, str] = field(default_factory=dict)
 
     def sleep(self, seconds: float) -> None:
         """Pass those seconds, in which only others act."""

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from gitcoord.coordinator.actor import Acting
+from gitcoord.coordinator.actor import Acting, Actor
 from gitcoord.coordinator.parts import Parts
 from gitcoord.core import secrecy, touches
 from gitcoord.core.names import file_in
@@ -36,9 +36,12 @@ class Touched:
     parts: Parts
     acting: Acting
 
-    def own(self) -> Changed | None:
-        """Return what the caller's work tree has changed; None where that can't be told or is not to be said. Raises GitFault."""
-        edits = self.parts.edits() if self.parts.edits is not None else None
+    def own(self, *, staged: bool = False) -> Changed | None:
+        """Return what the caller's work tree has changed; None where that can't be told or is not to be said. Raises GitFault.
+
+        - `staged`: of what is not committed, only what a commit would take now.
+        """
+        edits = self.parts.edits(staged) if self.parts.edits is not None else None
         return None if edits is None else self.changed(edits)
 
     def changed(self, edits: Edits) -> Changed:
@@ -46,12 +49,13 @@ class Touched:
         may say.
         """
         every = [touch for change in edits.changes for touch in touches_of(change, uncommitted=edits.uncommitted)]
-        named = touches.each_named(every, self._name)
+        named = touches.each_named(every, lambda path: spell_path(self.acting.actor, path))
         return Changed(edits.base, edits.commit, touches.bounded([one for one in named if touches.is_touch(one.entry)]))
 
-    def _name(self, path: str) -> str:
-        """Spell a file as claims do; nobody typed its name, so what looks like a secret in it is hidden."""
-        return file_in(self.acting.actor.namespace, secrecy.hide(unicodedata.normalize("NFC", path)))
+
+def spell_path(actor: Actor, path: str) -> str:
+    """Spell a file as claims do. Nobody typed its name, so what looks like a secret in it is hidden."""
+    return file_in(actor.namespace, secrecy.hide(unicodedata.normalize("NFC", path)))
 
 
 def touches_of(change: FileChange, *, uncommitted: frozenset[str] = frozenset()) -> list[Touch]:

@@ -432,6 +432,37 @@ class Heartbeat(Record):
     touches: tuple[TouchedFile, ...] = ()
 
 
+class ForetoldFile(BaseModel):
+    """A file in which two sessions will collide, and where, in lines of the commit that both come from ("": not told)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    path: str
+    lines: str = ""
+
+
+class Foretold(Record):
+    """`conflicts/<session>+<session>.json`: two sessions that will collide; with one session, it and the default branch (`branch`).
+
+    `commits`: where the two were; `foretold_by`: the session whose machine looked.
+    """
+
+    id: str
+    seq: int
+    sessions: tuple[SessionName, ...]
+    kind: Literal["certain", "likely"]
+    commits: tuple[str, ...]
+    branch: str | None = None
+    files: tuple[ForetoldFile, ...] = ()
+    foretold_at: Instant
+    foretold_by: SessionName
+
+    @property
+    def key(self) -> str:
+        """Its place in the state: no session's name holds a plus."""
+        return "+".join(self.sessions)
+
+
 class Ignored(BaseModel):
     """A bad commit that a later good one passed over: which, why, and the seq of the good one."""
 

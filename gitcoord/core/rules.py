@@ -11,6 +11,7 @@ from gitcoord.core import (
     carrying,
     claims,
     clocks,
+    foretold,
     handover,
     heartbeats,
     leases,
@@ -57,6 +58,7 @@ _DECIDE: dict[type[Command], Callable[[State, Any, Clock], Event | None]] = {
     task_commands.ReopenTask: task_commands.decide_reopen,
     next_task.TakeNext: next_task.decide_next,
     trials.RecordTrial: trials.decide_trial,
+    foretold.ForetellConflict: foretold.decide_foretell,
 }
 
 COMMANDS: dict[str, type[Command]] = {command.kind: command for command in _DECIDE}
@@ -93,6 +95,7 @@ EVENTS: dict[str, type[Event]] = {
         tasks.TaskReopened,
         carrying.CarryAnswered,
         trials.TrialDone,
+        foretold.ConflictForetold,
     )
 }
 """Every event this program understands, by its kind."""
@@ -208,6 +211,7 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
         _sign_of_life(draft, event)
     carrying.apply(draft, event)
     retention.apply(draft, event.removed, event.abandoned, event.at)
+    foretold.apply(draft, event)
     if event.granted:
         queue.grant(draft, event.granted, fence=event.seq, at=committed_at)
     if event.ignored and draft.branch is not None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gitcoord.core.records import (
         BranchRecord,
         Claim,
+        Foretold,
         Handoff,
         Heartbeat,
         Message,
@@ -62,6 +63,7 @@ class State:
     tasks: TaskTable = field(default_factory=_plan)
     task_keys: Table[str, TaskKey] = field(default_factory=_table)
     trials: Table[int, Trial] = field(default_factory=_table)
+    conflicts: Table[str, Foretold] = field(default_factory=_table)
     touched: Mapping[str, frozenset[Any]] = field(default_factory=dict)
 
     @property
@@ -76,7 +78,7 @@ class State:
         return replace(self, branch=self.branch.folding) if self.branch is not None else self
 
 
-TABLES = ("sessions", "heartbeats", "claims", "waiting", "messages", "handoffs", "tasks", "task_keys", "trials")
+TABLES = ("sessions", "heartbeats", "claims", "waiting", "messages", "handoffs", "tasks", "task_keys", "trials", "conflicts")
 
 
 class Draft:
@@ -165,6 +167,11 @@ class Draft:
         """All trials as they stand, by their seq."""
         merged: dict[int, Trial | None] = {**self.before.trials, **self._changes["trials"]}
         return {key: trial for key, trial in merged.items() if trial is not None}
+
+    def conflicts(self) -> dict[str, Foretold]:
+        """All that is foretold as it stands."""
+        merged: dict[str, Foretold | None] = {**self.before.conflicts, **self._changes["conflicts"]}
+        return {key: record for key, record in merged.items() if record is not None}
 
     def state(self, *, seq: int, at: datetime) -> State:
         """The finished state; a change that changes nothing is no change."""

@@ -28,8 +28,10 @@ class Edits:
     uncommitted: frozenset[str]
 
 
-def default_commit(repo: Repository, remote: str) -> Oid:
-    """Return where the default branch is, as far as this clone knows; without a remote, that of a branch that is called so."""
+def default_branch(repo: Repository, remote: str) -> tuple[str, Oid]:
+    """Return the default branch and where it is, as far as this clone knows; without a remote the branch that is called so. Both
+    are "" where there is none.
+    """
     remotes = [remote] if remote else repo.remotes
     places = [f"refs/remotes/{name}/{branch}" for name in remotes for branch in _DEFAULTS]
     if not remotes:
@@ -43,16 +45,20 @@ def default_commit(repo: Repository, remote: str) -> Oid:
         return lines
 
     feed = "".join(f"{place}^{{commit}}\n" for place in places).encode()
-    found = (line.partition(" ")[0] for line in repo.reading("cat-file", "--batch-check", stdin=feed, parse=parse))
-    return next((oid for oid in found if OID.fullmatch(oid)), NULL)
+    words = (line.split(" ")[0] for line in repo.reading("cat-file", "--batch-check", stdin=feed, parse=parse))
+    place, commit = next(((place, oid) for place, oid in zip(places, words, strict=True) if OID.fullmatch(oid)), ("", NULL))
+    if place.endswith("/HEAD"):
+        done = repo.run("symbolic-ref", "-q", place)
+        place = done.stdout.decode("utf-8", "replace").strip() if done.ok else place
+    return place.removeprefix("refs/heads/").removeprefix(f"refs/remotes/{remote}/"), commit
 
 
-def look(repo: Repository, remote: str) -> Edits | None:
+def look(repo: Repository, remote: str, *, staged: bool = False) -> Edits | None:
     """Return what this work tree has changed; None where that can't be told: there is no work tree, nothing is committed, or the
-    commit that it began from isn't here. Raises GitFault.
+    commit that it began from isn't here. `staged`: of what is not committed, only what a commit would take now. Raises GitFault.
     """
     commit = repo.oid_of("HEAD^{commit}") if repo.work_tree else NULL
-    default = default_commit(repo, remote) if commit else NULL
+    default = default_branch(repo, remote)[1] if commit else NULL
     base = merge_base(repo, commit, default) if default else NULL
     if not base:
         return None
@@ -62,9 +68,10 @@ def look(repo: Repository, remote: str) -> Edits | None:
             shutil.copyfile(os.path.join(repo.git_dir, "index"), index["GIT_INDEX_FILE"])
         except FileNotFoundError:
             return None
-        changes = compared(repo, ("diff",), (base,), extra=index)
-        open_ = changes if commit == base else compared(repo, ("diff",), (commit,), extra=index)
-    new = _untracked(repo)
+        command = ("diff", "--cached") if staged else ("diff",)
+        changes = compared(repo, command, (base,), extra=index)
+        open_ = changes if commit == base else compared(repo, command, (commit,), extra=index)
+    new = () if staged else _untracked(repo)
     known = {change.to or change.path for change in changes}
     added = [FileChange(path, "A") for path in new if path not in known]
     uncommitted = frozenset(path for change in (*open_, *added) for path in (change.path, change.to) if path)

@@ -20,9 +20,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from gitcoord.errors import GitcoordError, GitFault, Unreachable
+from gitcoord.errors import Damaged, GitcoordError, GitFault, Unreachable
 from gitcoord.git import environment, process
 from gitcoord.git.answers import fault
+from gitcoord.git.edits import default_branch
 from gitcoord.git.environment import with_config
 from gitcoord.git.hub import CREDENTIALS
 from gitcoord.git.hunks import OFFLINE, FileChange, between, merge_base
@@ -154,10 +155,35 @@ class Merges:
 
     # --- where the branches are ------------------------------------------------------------------------------------------------
 
+    def known(self, names: Iterable[str]) -> Tips:
+        """Return where those branches were when they were fetched last, and the default branch as this clone has it; without a
+        remote where they are.
+        """
+        asked = sorted(set(names))
+        places = [f"refs/heads/{name}" if not self._remote else f"refs/remotes/{self._remote}/{name}" for name in asked]
+        theirs = self._commits(self._repo, places)
+        ours = self._commits(self.home, [f"{_HERE}{name}" for name in asked])
+        found = {name: mine or other for name, mine, other in zip(asked, ours, theirs, strict=True)}
+        default, commit = default_branch(self._repo, self._remote)
+        return Tips({name: oid for name, oid in found.items() if oid}, default, commit)
+
+    def _commits(self, repo: Repository, names: Sequence[str]) -> list[Oid]:
+        """The commits that those names stand for; NULL for one that stands for none."""
+
+        def parse(data: bytes) -> list[Oid]:
+            lines = data.decode("utf-8", "replace").split("\n")
+            words = [line.split(" ") for line in lines[:-1]]
+            if len(words) != len(names):
+                raise ValueError("some are missing")
+            return [word[0] if len(word) == 3 and word[1] == "commit" and OID.fullmatch(word[0]) else NULL for word in words]
+
+        feed = "".join(f"{name}^{{commit}}\n" for name in names).encode("utf-8", "surrogateescape")
+        return repo.reading("cat-file", "--batch-check", stdin=feed, parse=parse) if names else []
+
     def tips(self, names: Iterable[str], seconds: float) -> Tips:
         """Return where those branches of the remote are now. Raises Unreachable."""
         if not self._remote:
-            return Tips({}, "", NULL)
+            return self.known(names)
         refs = ["HEAD", *sorted({f"refs/heads/{name}" for name in names})]
         done = self._connect("ls-remote", "--symref", refs=refs, seconds=seconds)
         if not done.ok:
@@ -176,7 +202,7 @@ class Merges:
 
     def fetch(self, tips: Mapping[str, Oid], seconds: float) -> None:
         """Have these branches of the remote here. Raises Unreachable."""
-        lacking = self.absent(tips.values())
+        lacking = self.absent(tips.values()) if self._remote else frozenset()
         names = sorted(name for name, oid in tips.items() if oid in lacking)
         if not names:
             return
@@ -213,13 +239,29 @@ class Merges:
         feed = "".join(f"{oid}^{{commit}}\n" for oid in asked).encode()
         return self.home.reading("cat-file", "--batch-check", stdin=feed, parse=parse)
 
-    def base(self, first: Oid, second: Oid) -> Oid:
-        """Return the newest commit behind both; NULL where there is none here."""
-        return merge_base(self.home, first, second)
+    def is_behind(self, commit: Oid, tip: Oid) -> bool:
+        """Return True if the tip has the commit behind it; False for a commit that isn't here."""
+        with suppress(Damaged):
+            return self.home.is_ancestor(commit, tip)
+        return False
 
     def changed(self, old: Oid, new: Oid) -> list[FileChange]:
         """Return what differs from one commit to the other. Raises GitFault."""
         return between(self.home, old, new)
+
+    def diff(self, old: Oid, new: Oid, path: str, limit: int) -> str:
+        """Return what differs in that file, as a patch without its head; at most so many bytes of it. Raises GitFault."""
+        words = ("diff-tree", "-r", "-p", "-M", "--no-color", "--no-ext-diff", "--no-textconv", old, new, "--", path)
+        done = self.home.run("--literal-pathspecs", *words, extra=OFFLINE)
+        if not done.ok:
+            raise fault(("diff-tree",), done)
+        text = done.stdout[: 2 * limit].decode("utf-8", "replace")
+        at = text.find("\n@@ ")
+        return text[at + 1 :][:limit] if at >= 0 else ""
+
+    def base(self, first: Oid, second: Oid) -> Oid:
+        """Return the newest commit behind both; NULL where there is none here."""
+        return merge_base(self.home, first, second)
 
     # --- merging -----------------------------------------------------------------------------------------------------------
 

@@ -158,6 +158,13 @@ class TasksGiven(Given):
     next_phase: Line | None = None
 
 
+class ConflictsGiven(Given):
+    """An agent gives this to `conflicts`."""
+
+    session: Line | None = Field(default=None, description="With that one alone.")
+    everyone: bool = Field(default=False, description="Not only yours.")
+
+
 # --- what they give ----------------------------------------------------------------------------------------------------
 
 
@@ -294,6 +301,13 @@ class NextTold(Told):
     task: dict[str, Any] | None
     claims: list[Lease]
     why: list[dict[str, Any]]
+
+
+class ConflictsTold(Told):
+    """`conflicts` answers with this."""
+
+    conflicts: list[dict[str, Any]]
+    unknown: list[str]
 
 
 class TasksTold(Told):

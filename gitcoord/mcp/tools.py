@@ -22,7 +22,7 @@ from gitcoord.mcp import answers, schemas
 from gitcoord.mcp import handoff as handoff_tools
 from gitcoord.mcp import tasks as task_tools
 from gitcoord.mcp.answers import ToolAnswer
-from gitcoord.views import as_json
+from gitcoord.views import as_json, collisions
 
 _LISTED = 50  # entries of each list in a status: what an agent can bear
 _SAID = 10  # of them in its words
@@ -330,6 +330,24 @@ def tasks(at: At, given: schemas.TasksGiven) -> ToolAnswer:
     return task_tools.carry_out(at.found, given, at.resources(given.files or []))
 
 
+def conflicts(at: At, given: schemas.ConflictsGiven) -> ToolAnswer:
+    """Says who will collide."""
+    coordinator = at.coordinator
+    view = coordinator.branch.view()
+    only = names.parse_session(given.session) if given.session else ""
+    looked = coordinator.foretelling.look(view, only=only, everyone=given.everyone)
+    me = coordinator.actor.session
+    if coordinator.actor.run_id:
+        coordinator.foretelling.tell(view, looked)
+    lines = [f"{one.kind}: {collisions.line(one, me)}" for one in looked.collisions[:_LISTED]]
+    record = {
+        "conflicts": [as_json.collision(one, me) for one in looked.collisions[:_LISTED]], "unknown": list(looked.unknown),
+        "origin": answers.ORIGIN,
+    }  # fmt: skip
+    ours = [f"{len(looked.collisions)} found"] if lines else ["nothing collides, as far as can be told"]
+    return ToolAnswer(record, [*ours, *looked.unknown], lines)
+
+
 EVERY = (
     Tool(
         "status", "Who does what",
@@ -381,6 +399,11 @@ EVERY = (
         "tasks", "Tasks",
         "What there is to do: list, show, add what you find, or say that your task is done.",
         schemas.TasksGiven, schemas.TasksTold, tasks,
+    ),
+    Tool(
+        "conflicts", "Who will collide",
+        "Whose changes conflict with yours, pushed or not, and in which lines. Look before you push; ask who goes first.",
+        schemas.ConflictsGiven, schemas.ConflictsTold, conflicts, repeatable=True,
     ),
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from gitcoord.core import names
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.events import Event
+from gitcoord.core.foretold import ConflictForetold
 from gitcoord.core.leases import TakenLease
 from gitcoord.core.messages import TYPES, MessageSent
 from gitcoord.core.names import Resource
@@ -24,10 +25,10 @@ LINE = 400  # characters of a line in a chat
 _TEXT = 240  # of them for what was said
 AGAIN = "(again?) "
 
-DEFAULT = ("work_started", "work_completed", "handoff", "alert", "notice", "takeover", "unanswered")
+DEFAULT = ("work_started", "work_completed", "handoff", "alert", "notice", "takeover", "unanswered", "conflict")
 """What is told if nothing else is asked for: beginnings and ends of work, and what needs somebody. No heartbeat."""
 
-_WORDS = frozenset({*TYPES, "takeover", "unanswered", "all", "default", "none"})
+_WORDS = frozenset({*TYPES, "takeover", "unanswered", "conflict", "all", "default", "none"})
 _KIND = re.compile(r"[a-z*]{1,32}\.[a-z_*]{1,32}", re.ASCII)
 
 
@@ -106,6 +107,8 @@ def _words(event: Event) -> set[str]:
         return {"handoff"} if event.goes_on else {"work_completed"} if event.status == "done" else set()
     if isinstance(event, TrialDone):
         return {"alert"} if event.exit_code else set()
+    if isinstance(event, ConflictForetold):
+        return {"conflict"} if event.verdict != "none" else set()
     return {"handoff"} if event.kind.startswith("handoff.") else set()
 
 

@@ -13,6 +13,7 @@ from gitcoord.core.readiness import Overview, Standing
 from gitcoord.core.records import Claim, Handoff, Message, Record, Task, Trial
 from gitcoord.core.tables import Outline, outline
 from gitcoord.core.times import spell
+from gitcoord.views.collisions import CollisionLike
 
 if TYPE_CHECKING:
     from gitcoord.views.holdings import Holding, Wait
@@ -44,6 +45,17 @@ def message(value: Message, *, redelivered: bool = False) -> dict[str, Any]:
 def receipt(value: Receipt) -> dict[str, Any]:
     """What came of a writing command."""
     return {"state": value.state, "id": value.id, "seq": value.seq or None, "commit": value.commit or None}
+
+
+def collision(value: CollisionLike, me: str) -> dict[str, Any]:
+    """Two sessions that collide. `with`: the one that isn't `me`, None for the default branch, which `branch` names."""
+    others = [name for name in value.sessions if name != me]
+    return {
+        "kind": value.kind, "with": others[-1] if others and not (value.branch and me not in value.sessions) else None,
+        "sessions": list(value.sessions), "branch": value.branch or None,
+        "files": [{"path": place.path, "lines": place.lines or None} for place in value.files], "commits": list(value.commits),
+        "uncommitted": value.uncommitted, "since": spell(value.since) if value.since is not None else None,
+    }  # fmt: skip
 
 
 def offer_line(value: Handoff) -> str:

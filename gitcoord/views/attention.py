@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import inbox, leases, queue, records, requests, trespasses, trials
+from gitcoord.core import foretold, inbox, leases, queue, records, requests, trespasses, trials
 from gitcoord.core.addresses import TO_ALL, is_group, reaches
 from gitcoord.core.branch import way_back
 from gitcoord.core.landing import Incoming
@@ -35,9 +35,9 @@ class Item:
 
 
 def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), me: str = "") -> list[Item]:
-    """Everything that needs somebody: a raised format, files that another committed, branches that are red together, the questions
-    that `me` should answer, other unanswered messages, who waits for whom, bad commits, overlapping work, work handed over, silent
-    holders, leases that are over. `bad`: commits (name, reason) behind which no good one stands yet.
+    """Everything that needs somebody: a raised format, files that another committed, who will collide, branches that are red
+    together, the questions that `me` should answer, other unanswered messages, who waits for whom, bad commits, overlapping work,
+    work handed over, silent holders, leases that are over. `bad`: commits (name, reason) behind which no good one stands yet.
     """
     young = state.messages.waiting(lambda keys: not_made_before(keys, now - UNANSWERED_WITHIN))  # ids tell their age
     notes = sorted((one for one in young if not one.is_over(now)), key=lambda one: (one.seq, one.id))
@@ -47,6 +47,7 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), 
         *_raised(state),
         *_trespassed(state, now, notes),
         *_red(state, now),
+        *_foretold(state, me),
         *_unanswered(state, now, [one for one in notes if one.id in own]),
         *(one for one in others if one.kind == "unanswered"),
         *_waiting(state),
@@ -68,6 +69,15 @@ def _raised(state: State) -> list[Item]:
         return []
     text = f"the branch's format was raised to {rules.format}: older programs only read it. It can be taken back: {way_back(rules)}"
     return [Item("format", text)]
+
+
+def _foretold(state: State, me: str) -> list[Item]:
+    """Who will collide: first with `me`, then what is certain."""
+    records = sorted(state.conflicts.values(), key=lambda one: (me not in one.sessions, one.kind != "certain", one.seq))
+    return [
+        Item("conflict", foretold.line(one, me), one.sessions, f"file:{one.files[0].path}" if one.files else None)
+        for one in records
+    ]
 
 
 def _waiting(state: State) -> list[Item]:

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gitcoord.core import handoffs, inbox, leases
+from gitcoord.core import foretold, handoffs, inbox, leases
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import Resource, show, unblank
 from gitcoord.core.overlap import overlaps
@@ -28,9 +28,13 @@ HISTORY = 10  # messages to all, and lines of a chat, that are told as history
 LETTER = 800  # bytes of a message's text that an agent is given unasked
 LATELY = timedelta(days=1)  # how long ago a session may have ended to be told of in a first briefing
 KEPT = 1000  # names of sessions that are remembered as having been there
-ALL = frozenset({"own", "over", "handoffs", "messages", "notices", "tasks", "near", "sessions", "claims", "ended", "history"})
-CONCERNS = frozenset({"handoffs", "near"})
-"""What concerns a session beside its messages: what is handed to it, and claims near its work; not who comes and goes."""
+ALL = frozenset(
+    {"own", "over", "conflicts", "handoffs", "messages", "notices", "tasks", "near", "sessions", "claims", "ended", "history"}
+)
+CONCERNS = frozenset({"conflicts", "handoffs", "near"})
+"""What concerns a session beside its messages: what it will collide with, what is handed to it, claims near its work; not who comes
+and goes.
+"""
 NEAR = 100  # paths that a claim is held against: a branch that changes more is near to everything
 
 _NAME, _SUBJECT, _TEXT = 80, 160, 240  # bytes of what somebody chose, said in a line, said at length
@@ -138,6 +142,7 @@ def _sections(
     return [
         _Section("own", "You hold:", tuple(_claim(one, mine=True) for one in own), 8),
         _Section("over", "Over, and no longer yours (gitcoord renew takes it again):", tuple(_gone(one) for one in gone), 4),
+        _Section("conflicts", "Will collide with yours (gitcoord conflicts):", _foretold(state, session, since), 10),
         _Section("handoffs", "Handed over, yours to take:", tuple(_offer(one) for one in offers), 20),
         _Section("messages", "Unread, to you:", tuple(_message(one, _TEXT) for one in unread), 20),
         _Section("notices", "Notices:", tuple(_message(one, _TEXT) for one in sorted(notices, key=lambda one: one.seq)), 10),
@@ -161,6 +166,13 @@ def _ready(state: State, me: Session | None, now: datetime) -> tuple[str, ...]:
         return ()
     ready = [one.task for one in Look(state, me, now).ready() if not one.mine or one.offered]
     return tuple(f"#{one.seq} {_cut(one.title, _SUBJECT)}" + (f" ({_cut(one.phase, 40)})" if one.phase else "") for one in ready)
+
+
+def _foretold(state: State, session: str, since: int) -> tuple[str, ...]:
+    """Whom the session will collide with, what is certain first."""
+    records = [one for one in state.conflicts.values() if session in one.sessions and one.seq > since] if session else []
+    records.sort(key=lambda one: (one.kind != "certain", one.seq))
+    return tuple(f"#{one.seq} {_cut(foretold.line(one, session), _TEXT)}" for one in records)
 
 
 def _said_lately(state: State, session: str, now: datetime) -> list[Message]:

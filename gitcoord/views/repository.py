@@ -33,6 +33,7 @@ def of_repository(state: State, repo: str) -> State:
             }
         ),
         trials=Table({key: one for key, one in state.trials.items() if one.repo == repo}),
+        conflicts=Table({key: one for key, one in state.conflicts.items() if here.issuperset(one.sessions)}),
         handoffs=Table(
             {
                 key: one

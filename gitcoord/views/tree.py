@@ -20,6 +20,7 @@ from gitcoord.core.names import UNSAFE
 from gitcoord.core.records import (
     BranchRecord,
     Claim,
+    Foretold,
     Handoff,
     Heartbeat,
     Message,
@@ -60,9 +61,9 @@ _RAW = re.compile(f"(?!\n){UNSAFE.pattern}")  # JSON is laid out with newlines
 _KINDS: dict[str, type[Record]] = {
     "sessions": Session, "heartbeats": Heartbeat, "claims": Claim, "waiting": Ticket,
     "messages": Message, "handoffs": Handoff, "branch": BranchRecord, "tasks": Task,
-    "task_keys": TaskKey, "trials": Trial,
+    "task_keys": TaskKey, "trials": Trial, "conflicts": Foretold,
 }  # fmt: skip
-_EAGER = ("heartbeats", "claims", "waiting", "handoffs", "trials")
+_EAGER = ("heartbeats", "claims", "waiting", "handoffs", "trials", "conflicts")
 _ROOTS = {*_EAGER, "messages", "sessions", "tasks"}
 
 README_TEXT = """\
@@ -91,6 +92,7 @@ Readable with git alone:
 | handoffs/ | work that is ready to pick up |
 | tasks/ | what there is to do: open/ by number; what is done or dropped, by day: closed/; whose ids elsewhere are known: keys/ |
 | trials/ | the newest trials: branches that were merged before they landed, and what a command said to that |
+| conflicts/ | who will collide with whom, and in which lines, as far as it was foretold |
 | gitcoord.json | the format and the shared settings |
 """
 
@@ -122,6 +124,8 @@ def path_of(table: str, record: Any) -> str:
     """Where a record stands on the branch."""
     if isinstance(record, Session | Heartbeat):  # nearly all that changes
         return f"{table}/{record.session_id}.json"
+    if isinstance(record, Foretold):
+        return f"conflicts/{record.key}.json"
     if isinstance(record, BranchRecord):
         return SETTINGS
     if isinstance(record, Claim):
@@ -391,6 +395,7 @@ def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None,
         handoffs=Table(tables["handoffs"]),
         tasks=TaskTable(StoredTasks(plan.oid, listing, read, lambda data: _read("tasks", data), facts) if plan else {}),
         trials=Table(tables["trials"]),
+        conflicts=Table(tables["conflicts"]),
         task_keys=Table(StoredKeys(plan.oid, listing, read, lambda data: _read("task_keys", data)) if plan else {}),
     )
 
@@ -408,7 +413,7 @@ def _below(folders: list[tuple[str, str]], listing: Listing) -> list[tuple[str, 
 
 
 def _key(record: Record) -> Any:
-    if isinstance(record, Claim):
+    if isinstance(record, Claim | Foretold):
         return record.key
     if isinstance(record, Session | Heartbeat):
         return record.session_id

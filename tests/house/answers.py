@@ -660,6 +660,55 @@ class HasLanded(TypedDict):
     released: list[str]
 
 
+class CollisionPlace(TypedDict):
+    """A file in which two collide."""
+
+    path: str
+    lines: Annotated[str | None, Field(description="12-40,88, in lines of the commit that both come from; null: the whole file.")]
+
+
+class CollisionShown(TypedDict):
+    """Two sessions that collide, or one and the default branch."""
+
+    kind: Literal["certain", "likely", "near"]
+    with_: Annotated[str | None, Field(alias="with", description="The other session; null for the default branch.")]
+    sessions: list[str]
+    branch: Annotated[str | None, Field(description="The default branch; null for two sessions.")]
+    files: list[CollisionPlace]
+    commits: list[str]
+    uncommitted: bool
+    since: Time | None
+
+
+class Conflicts(TypedDict):
+    """conflicts"""
+
+    conflicts: list[CollisionShown]
+    unknown: Annotated[list[str], Field(description="What could not be told, and why.")]
+    brief: NotRequired[Annotated[str, Field(description="With --brief: the text.")]]
+
+
+class ForetoldPlace(TypedDict):
+    """A file in which two will collide."""
+
+    path: str
+    lines: str
+
+
+class ForetoldShown(TypedDict):
+    """What was foretold of two sessions, or of one and the default branch."""
+
+    id: str
+    seq: Seq
+    sessions: list[str]
+    kind: Literal["certain", "likely"]
+    commits: list[str]
+    branch: str | None
+    files: list[ForetoldPlace]
+    foretold_at: Time
+    foretold_by: str
+
+
 class TaskSums(TypedDict):
     """All tasks at a glance."""
 
@@ -683,6 +732,7 @@ class Status(TypedDict):
     waiting: list[TicketInStatus | WaitsFor]
     tasks: TaskSums
     trials: list[TrialShown]
+    conflicts: list[ForetoldShown]
     handoffs: list[Handoff]
     messages: list[MessageShown]
     notices: list[MessageShown]
@@ -884,7 +934,8 @@ class Error(TypedDict):
 
 ANSWERS: dict[str, Any] = {
     "ask": Asked, "board": Board | BoardWritten, "briefing": Briefing, "check": Check, "claim": Held | NotHeld | Claims,
-    "claims": Claims, "config": SettingChanged | SettingList | Setting, "demo": Demo, "doctor": Doctor, "end": Receipt,
+    "claims": Claims, "config": SettingChanged | SettingList | Setting,
+    "conflicts": Conflicts, "demo": Demo, "doctor": Doctor, "end": Receipt,
     "guard": Guard, "handoff": Offered, "handoffs": Handoffs, "heartbeat": Receipt, "history": History,
     "hooks install": Hooks, "hooks status": Hooks, "hooks uninstall": Hooks, "inbox": Mail, "init": Init | Removed,
     "install": Install, "land": HasLanded, "listen": Mail | Announced, "log": Log | LogEntry,

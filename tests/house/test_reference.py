@@ -240,6 +240,8 @@ ben$ gitcoord task show 2
 ben$ gitcoord tasks --all
 ben$ gitcoord tasks --tree
 ben$ gitcoord tasks --plan 2
+ben$ gitcoord conflicts
+ben$ gitcoord conflicts --brief ada ben
 ben$ gitcoord trial -- true
 ben$ git switch -q -c form
 ben$ git commit -q --allow-empty -m "nothing"

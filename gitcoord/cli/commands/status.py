@@ -64,6 +64,7 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
         ],
         "tasks": as_json.sums(readiness.overview(state, now.as_of)),
         "trials": [as_json.trial(one) for one in trials.newest(state)],
+        "conflicts": [as_json.record(one) for one in sorted(state.conflicts.values(), key=lambda one: one.seq)],
         "handoffs": [as_json.record(one) for one in state.handoffs.values() if everything or one.status == "open"],
         "messages": [as_json.message(one) for one in notes],
         "notices": [as_json.message(one) for one in inbox.notices(state, now.as_of)],
