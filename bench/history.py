@@ -9,114 +9,20 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from pure_branch import Story
+from long_branch import STEP, Sparing, Writer, tell
 from remotes import Remote
 
 from bench.measure import Row, at_most, middle, ms, turns
 from bench.one_command import PROGRAM
 from bench.places import GIT, Place
-from gitcoord import __version__
-from gitcoord.core import retention
-from gitcoord.core.events import Clock, Command, Event
-from gitcoord.core.state import State
-from gitcoord.git.objects import NewCommit, Objects
-from gitcoord.git.repo import NULL, Repository
-from gitcoord.log import wire
-from gitcoord.views.projection import TreeProjection
 
 LIVE = 20  # sessions there at the end of both histories
-AT_ONCE = 5000  # commits in one fast-import
-STEP = timedelta(seconds=20)
-
-
-class Writer:
-    """Writes a story's events to a branch, the board with every commit or with the last one of a batch."""
-
-    def __init__(self, bare: Path, env: dict[str, str], *, boards: bool) -> None:
-        self._repo = Repository.find(str(bare), {**env, "GIT_DIR": str(bare)})
-        self._objects = Objects(self._repo)
-        self._boards, self._tip, self._waiting = boards, NULL, list[NewCommit]()
-        self._projection, self._before = TreeProjection(), State()
-
-    def add(self, story: Story) -> None:
-        """Writes the story's newest event."""
-        happened, state = story.past.pop(), story.state
-        changes = self._projection.changes(self._before, state)
-        files = {path: None if one is None else self._projection.render(one) for path, one in changes.items()}
-        self._before = state
-        first = state.seq == 1
-        if self._boards or first or len(self._waiting) + 1 == AT_ONCE:
-            files |= self._projection.pages(state, first=first)
-        message = wire.encode(happened.event, writer=__version__, skip_ci=True)
-        name = happened.event.session
-        self._waiting.append(NewCommit(message, name, f"{name}@localhost", happened.event.at, happened.committed_at, files))
-        if len(self._waiting) == AT_ONCE:
-            self.flush()
-
-    def flush(self, state: State | None = None) -> None:
-        """Writes what waits, and moves the branch; with the state, the last commit has the board."""
-        if self._waiting:
-            if state is not None:
-                last = self._waiting[-1]
-                self._waiting[-1] = replace(last, changes={**last.changes, **self._projection.pages(state, first=False)})
-            self._tip = self._objects.write_chain(self._tip, self._tip, self._waiting)[-1]
-            self._waiting.clear()
-            self._repo.ask("update-ref", "refs/heads/coordination", self._tip)
-
-
-class Sparing(Story):
-    """A story that doesn't judge again what the rules decided, and looks only now and then for what may leave the tree: at most
-    64 records leave with a commit, and each commit brings one or two.
-    """
-
-    def decide(self, command: Command, clock: Clock | None = None) -> Event | None:
-        """What the command makes happen."""
-        looks = retention.sweep
-        if self.state.seq % 24:
-            retention.sweep = lambda *_: ((), ())
-        try:
-            return super().decide(command, clock)
-        finally:
-            retention.sweep = looks
-
-    def problem(self, event: Event, committed_at: datetime | None = None) -> str | None:
-        """Nothing: the measured program judges every one of them."""
-        return None
-
-
-def tell(bare: Path, env: dict[str, str], *, events: int, past: int, live: int, boards: bool = False) -> None:
-    """A history of that many events on which `past` sessions came and went before the `live` ones of the end."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    story = Sparing.of(now=now - events * STEP - timedelta(minutes=5))
-    writer = Writer(bare, env, boards=boards)
-    writer.add(story)
-    generations = [(f"old-{number}", events // (past + live)) for number in range(past)]
-    for name, share in generations:
-        story.start(name)
-        writer.add(story)
-        for turn in range(max(0, share - 2)):
-            story.wait(STEP)
-            _work(story, name, turn)
-            writer.add(story)
-        story.wait(STEP)
-        story.end(name)
-        writer.add(story)
-    names = [f"now-{number:02}" for number in range(live)]
-    for name in names:
-        story.start(name)
-        writer.add(story)
-    turn = 0
-    while story.state.seq < events:
-        story.wait(STEP)
-        _work(story, names[turn % live], turn // live)
-        writer.add(story)
-        turn += 1
-    writer.flush(story.state)
 
 
 def tell_mail(bare: Path, env: dict[str, str], *, count: int) -> None:
@@ -143,19 +49,6 @@ def tell_mail(bare: Path, env: dict[str, str], *, count: int) -> None:
     writer.flush(story.state)
 
 
-def _work(story: Story, name: str, turn: int) -> None:
-    """One event of a session's day."""
-    kind = turn % 8
-    if kind == 1:
-        story.claim(name, f"src/{name}/module_{turn // 8 % 50}.py", phase="BUILD", reason="the landing page needs it")
-    elif kind == 6 and story.holds(name):
-        story.release(name, *sorted(story.holds(name)))
-    elif kind == 4:
-        story.send(name, "broadcast", f"{name}: module {turn} is done", message="All tests pass. Next is the one after it.")
-    else:
-        story.beat(name, "committed", target="module", files_touched=(f"src/{name}/module_{turn // 8 % 50}.py",))
-
-
 def _seat(place: Place, name: str, events: int, past: int) -> tuple[Path, dict[str, str], Remote]:
     """A clone of a remote with such a history, in which the session `now-00` acts."""
     remote = place.remote("file")
@@ -171,21 +64,20 @@ def run(place: Place, events: int) -> Iterator[Row]:
     def ours(where: Path, how: dict[str, str], *words: str) -> None:
         subprocess.run([*PROGRAM, *words], cwd=where, env=how, check=True, capture_output=True, timeout=900)
 
-    # A fresh clone reads the whole history before its first command: that is what a replay costs, too.
-    first, used = _measured([*PROGRAM, "status"], clone, env)
+    yield from _first_looks(place, events)
+    ours(clone, env, "sync")
     ours(small, small_env, "status")
     log = [GIT, "log", "--raw", "-r", "--no-abbrev", "--format=fuller", "refs/remotes/origin/coordination"]
     plain = middle(turns({"log": lambda _: place.git(clone, *log[1:])}, 3, warm=1)["log"])
     text = len(place.git(clone, *log[1:]).encode())
     beside = f"{plain:.1f} s git log --raw"
-    what = f"P7 first status in a fresh clone, {events:,} events"
-    yield at_most(what, f"{first:.1f} s", beside, first / plain, 6, ours_s=first, log_s=plain)
-    memory = "P7 its memory against the log's text"
-    yield at_most(memory, f"{used >> 20} MB", f"{text >> 20} MB", used / text, 4, rss=used, text=text)
+    used = 0
     for words in (["verify"], ["board", "--from-history", "--output", str(place.folder / "board.md")]):
         seconds, used = _measured([*PROGRAM, *words], clone, env)
-        what = f"P7 {' '.join(words[:2])}"
-        yield at_most(what, f"{seconds:.1f} s, {used >> 20} MB", beside, seconds / plain, 6, ours_s=seconds, rss=used, log_s=plain)
+        what = f"P7 {' '.join(words[:2])}, {events:,} events"
+        yield at_most(what, f"{seconds:.1f} s, {used >> 20} MB", beside, seconds / plain, 4, ours_s=seconds, rss=used, log_s=plain)
+    memory = "P7 the memory of that against the log's text"
+    yield at_most(memory, f"{used >> 20} MB", f"{text >> 20} MB", used / text, 4, rss=used, text=text)
     for words in (["claim", "x{}"], ["status"], ["inbox", "--peek"]):
         taken = turns(
             {
@@ -199,6 +91,31 @@ def run(place: Place, events: int) -> Iterator[Row]:
         yield at_most(what, ms(long_), f"{ms(short)} with 100 events", long_ / short, 1.2, long_s=long_, short_s=short)
     yield _mail(place, small, small_env, events // 10)
     yield from _bytes(place)
+
+
+def _first_looks(place: Place, events: int) -> Iterator[Row]:
+    """The first `status` of fresh clones, with the fetch that it does (which brings nothing new); and how long it stays unverified,
+    from its beginning, while the history is checked in the background.
+    """
+    taken: dict[int, list[float]] = {100: [], events: []}
+    verified = 0.0
+    for count, past in ((100, 2), (events, 1000)):
+        remote = place.remote("file")
+        tell(remote.path, place.env, events=count, past=past, live=LIVE)
+        for number in range(3):
+            clone, env = place.clone(remote, f"first-{count}-{number}"), place.outbox(f"first-{count}-{number}")
+            asked: dict[str, Any] = {"cwd": clone, "env": env, "check": True, "capture_output": True, "timeout": 900}
+            begun = time.perf_counter()
+            subprocess.run([*PROGRAM, "status"], **asked)
+            taken[count].append(time.perf_counter() - begun)
+            while b'"unverified": true' in subprocess.run([*PROGRAM, "status", "--json"], **asked).stdout:
+                time.sleep(0.5)  # the next one is measured alone
+            verified = time.perf_counter() - begun
+    long_, short = middle(taken[events]), middle(taken[100])
+    what = f"P7 first status in a fresh clone, {events:,} events"
+    yield at_most(what, ms(long_), f"{ms(short)} with 100 events", long_ / short, 2, long_s=long_, short_s=short)
+    what = f"P7 until it is verified, {events:,} events"
+    yield Row(what, f"{verified:.1f} s", f"{ms(short)} with 100 events", verified / short, "", None, {"verified_s": verified})
 
 
 def _mail(place: Place, small: Path, small_env: dict[str, str], count: int) -> Row:

@@ -172,6 +172,21 @@ class NotInTime(GitcoordError):
     name = "not_in_time"
 
 
+class Doubtful(NotInTime):
+    """The tree at the tip, whose history is not checked yet, holds what no good commit can have brought: nothing of it is shown."""
+
+    name = "doubtful"
+
+    def __init__(
+        self,
+        message: str = "what lies at the branch's tip can't be shown before its history is checked",
+        *,
+        hint: str = "gitcoord sync",
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, data=data)
+
+
 class NothingReady(NotInTime):
     """No task is ready for the session; `data["why"]` says of each what keeps it."""
 

@@ -16,6 +16,7 @@ from clones import FORK_SERVER, Clock, Clone, Seat, Seats
 from environment import seal
 from forkserver import ForkServer
 from gits import git
+from long_branch import tell
 from remotes import KINDS, Remote, RemoteFactory, create_bare
 from warmth import warm_process
 
@@ -214,6 +215,21 @@ def pair(file_remote: Remote, tmp_path: Path, clone: Clone) -> tuple[Seat, Seat]
 def lookers(remotes: RemoteFactory, tmp_path_factory: pytest.TempPathFactory) -> tuple[Seat, Seat]:
     """Such a pair for all tests of a module that leave nothing behind."""
     return _make_pair(remotes.make("file"), tmp_path_factory.mktemp("lookers"), _clone)
+
+
+@pytest.fixture(scope="session")
+def long_history(sealed_process: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bare repository with a branch that isn't checked at once: 1,700 events, `now-00` and `now-01` are there at its end."""
+    path = create_bare(tmp_path_factory.mktemp("long") / "long.git")
+    tell(path, dict(os.environ), events=1700, past=10, live=2)
+    return path
+
+
+@pytest.fixture
+def long_remote(file_remote: Remote, long_history: Path) -> Remote:
+    """A remote with that branch, for one test alone."""
+    shutil.copytree(long_history, file_remote.path, dirs_exist_ok=True)
+    return file_remote
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from gitcoord import __version__
 from gitcoord.cli import output
 from gitcoord.cli.connect import options, say, take_globals, tell
 from gitcoord.core.names import show
-from gitcoord.errors import BadInput, GitcoordError, GitFault, NotWritten, Unknown
+from gitcoord.errors import BadInput, Doubtful, GitcoordError, GitFault, NotWritten, Unknown
 from gitcoord.machine import reports
 
 DAILY = "Every day"
@@ -159,7 +159,11 @@ def _run(argv: Sequence[str], rest: list[str]) -> int:
     try:
         rest += take_globals(argv)
         asked = rest[0] if rest and rest[0] in _NAMES else ""
-        result = built(asked)(args=list(rest), prog_name="gitcoord", standalone_mode=False)
+        try:
+            result = built(asked)(args=list(rest), prog_name="gitcoord", standalone_mode=False)
+        except Doubtful:  # what the tip shows is no branch of ours: only what is checked can be shown
+            options.wait_for_check()
+            result = built(asked)(args=list(rest), prog_name="gitcoord", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except GitFault as error:
         return tell(_unknown(error) if options.op else error)

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gitcoord.cli import output
+from gitcoord.cli.progress import Progress
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import secrecy
 from gitcoord.core.names import hint_from_root, parse_id, show, show_text
 from gitcoord.errors import BadInput, GitcoordError, mask
 from gitcoord.guard import keep
 from gitcoord.views import quoting
+from gitcoord.views.briefing import UNVERIFIED
 
 PLAIN_LINES = 40  # lines of a list when nobody looks at it: agents read it, and pay for every line
 
@@ -45,6 +47,12 @@ class Globals:
     """What serves agents: another face, handed in by whoever starts the program."""
     glance: Callable[..., int] | None = None
     """What shows a session's lot in a line: another face, too."""
+    unverified: bool = False
+    """Whether what is shown comes of a history that is not checked yet."""
+    checked: bool = False
+    """Whether this run waits for the check of the history, whatever it is asked for."""
+    progress: Progress | None = None
+    """What shows what is waited for."""
     below: bool = False
     """Whether the caller stands in a folder below the root: a path from the root needs `:/` in front there."""
 
@@ -64,6 +72,19 @@ class Globals:
         """Note who reads what is printed, and where the caller stands."""
         self.agent = bool(found.coordinator.actor.agent)
         self.below = bool(here_and_root(found)[0])
+
+    def show_waits(self, progress: Progress) -> Progress | None:
+        """Let it show what is waited for, where that is read by a person; return it then."""
+        self.progress = None if self.json or self.quiet or os.environ.get("GITCOORD_HOOK") else progress
+        return self.progress
+
+    def mark_unverified(self) -> None:
+        """Note that what is shown is not checked yet."""
+        self.unverified = True
+
+    def wait_for_check(self) -> None:
+        """Show only what is checked, from here on."""
+        self.checked, self.unverified = True, False
 
     def mark(self, nonce: str) -> None:
         """Note what the marks around others' words are made of from here on; "" where they have ended."""
@@ -107,10 +128,14 @@ def take_globals(argv: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def connection(*, heard: bool = True, about_secrets: secrecy.Manner | None = None) -> Iterator[Connection]:
+def connection(
+    *, heard: bool = True, about_secrets: secrecy.Manner | None = None, unverified: bool = False, shows: bool = True
+) -> Iterator[Connection]:
     """The connection to the branch of the repository that the caller stands in; its warnings are told at the end.
 
     - `heard`: False leaves the session's warnings for its next command.
+    - `shows`: False where what is waited for is not shown: the command goes on in the background of something else.
+    - `unverified`: the command may show what is not checked yet, and calls `mark_unverified` before it does.
     - `about_secrets`: what is done with what looks like a secret; None: as the options have it.
     """
     start = os.path.abspath(options.path or ".") if options.path else _here()
@@ -119,7 +144,8 @@ def connection(*, heard: bool = True, about_secrets: secrecy.Manner | None = Non
     manner = about_secrets or ("allow" if options.allow_secret else "refuse")
     with connect(
         start, os.environ, session=options.session or None, cached=options.cached, heard=heard and not options.quiet,
-        about_secrets=manner,
+        about_secrets=manner, unverified=unverified and not options.checked,
+        waits=options.show_waits(Progress(say)) if shows else None,
     ) as found:  # fmt: skip
         options.note_reader(found)
         found.note_warmth()
@@ -162,7 +188,9 @@ def here_and_root(found: Connection) -> tuple[str, str]:
 def say(text: str) -> None:
     """Words for people, on stderr."""
     if not options.quiet or text.startswith(("error:", "hint:")):
-        print(show(mask(text), 2000), file=sys.stderr)
+        text = show(mask(text), 2000)
+        if options.progress is None or not options.progress.print(text):
+            print(text, file=sys.stderr)
 
 
 def out(text: str) -> None:
@@ -207,10 +235,20 @@ def ours(text: str) -> None:
         out(text)
 
 
+def mark_unverified(found: Connection) -> None:
+    """Make the answer say that the history is not checked yet, if that is so: with a key in JSON, else with its first line."""
+    last = found.coordinator.branch.last
+    if last is None or not last.unverified:
+        return
+    options.mark_unverified()
+    if not (options.json or options.quiet):
+        out(UNVERIFIED)
+
+
 def answer(record: Mapping[str, Any], *lines: str) -> None:
     """The answer of a command: one JSON object, or lines for people."""
     if options.json:
-        print(json.dumps(record, ensure_ascii=True))
+        print(json.dumps({**record, "unverified": True} if options.unverified else record, ensure_ascii=True))
     elif not options.quiet:
         for line in lines:
             out(line)

@@ -9,7 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,8 +33,8 @@ from gitcoord.git.tip import LocalTip, Tip
 from gitcoord.git.urls import hub_url, push_url
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.history import Bad, Checked
-from gitcoord.log.outcomes import Undoubted
-from gitcoord.machine import files
+from gitcoord.log.outcomes import Begun, Undoubted, Unseen, Waits
+from gitcoord.machine import files, processes
 from gitcoord.machine.agents import THREADED, agent_name
 from gitcoord.machine.facts import Facts, SortedFacts
 from gitcoord.machine.identity import Identity, owner, seated
@@ -63,9 +63,22 @@ _HUB = "hub"  # how its tip is called, where a remote's name stands else
 
 
 def _checked(value: Any) -> Checked:
+    return _as_checked(files.unsealed(value))
+
+
+def _begun(value: Any) -> Begun:
     record = files.unsealed(value)
+    return Begun(_as_checked(record), int(record["done"]), int(record["total"]), str(record["alarm"]))
+
+
+def _as_checked(record: Mapping[str, Any]) -> Checked:
     bad = tuple(Bad(str(oid), str(reason), int(seq)) for oid, reason, seq in record["bad"])
     return Checked(str(record["tip"]), str(record["good"]), int(record["seq"]), bad)
+
+
+def _as_record(checked: Checked) -> dict[str, Any]:
+    bad = [(one.commit, one.reason, one.seq) for one in checked.bad]
+    return {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad}
 
 
 @dataclass(frozen=True)
@@ -87,13 +100,46 @@ class CloneMemory:
 
     def save(self, checked: Checked) -> None:
         """Remembers it, if there is room."""
-        bad = [(one.commit, one.reason, one.seq) for one in checked.bad]
         at = self.read_at()
         with suppress(OSError):
             files.private_folder(self.path.parent)
-            record = {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad}
-            files.write_json(self.path, files.sealed(record))
+            files.write_json(self.path, files.sealed(_as_record(checked)))
             self._date(at.timestamp() if at else 0.0)
+
+    @property
+    def lock(self) -> Path:
+        """The lock of whoever does a long check."""
+        return self.path.with_suffix(".lock")
+
+    @property
+    def _way(self) -> Path:
+        """The file that says how far a long check is."""
+        return self.path.with_name(self.path.name.replace("checked-", "checking-", 1))
+
+    def begun(self) -> Begun | None:
+        """Return how far the check of the history is; None where none is under way."""
+        return files.read(self._way, _begun)
+
+    def note_begun(self, begun: Begun) -> None:
+        """Notes how far it is, if there is room."""
+        record = {**_as_record(begun.checked), "done": begun.done, "total": begun.total, "alarm": begun.alarm}
+        with suppress(OSError):
+            files.private_folder(self.path.parent)
+            files.write_json(self._way, files.sealed(record))
+
+    def end_check(self) -> None:
+        """Forgets that: it is done."""
+        with suppress(OSError):
+            self._way.unlink(missing_ok=True)
+
+    @contextmanager
+    def turn(self, waits: Callable[[], object]) -> Iterator[None]:
+        """Check while no other process of this clone does; where nothing can be written, at the same time."""
+        with ExitStack() as stack:
+            with suppress(OSError):
+                files.private_folder(self.path.parent)
+                stack.enter_context(files.turn(self.lock, waits))
+            yield
 
     def note_read(self, at: datetime) -> None:
         """Notes when the branch was read where it lives."""
@@ -109,6 +155,20 @@ class CloneMemory:
     def _date(self, stamp: float) -> None:
         with suppress(OSError):
             os.utime(self.path, (stamp, stamp))
+
+
+def _begins_check(lock: Path, start: str, environ: Mapping[str, str]) -> Callable[[], None]:
+    """Return what has the history of that clone checked in the background, unless a process is at it, by that lock."""
+    place = os.path.abspath(start)
+
+    def begin() -> None:
+        with suppress(OSError):
+            files.private_folder(lock.parent)
+            if not files.is_taken(lock):
+                program = processes.of_ours(place, first="from gitcoord.connection.checking import go; go()")
+                processes.detach(program, {**environ, "GITCOORD_HOOK": "1"})
+
+    return begin
 
 
 @dataclass(frozen=True)
@@ -242,9 +302,11 @@ def connect(
     session: str | None = None,
     cached: bool = False,
     heard: bool = True,
+    unverified: bool = False,
     about_secrets: secrecy.Manner = "hide",
     seconds: float | None = None,
     rest: Callable[[float], None] | None = None,
+    waits: Waits | None = None,
     hooked: bool = False,
     client: Mapping[str, str] | None = None,
     at: Path | None = None,
@@ -254,8 +316,10 @@ def connect(
 ) -> Iterator[Connection]:
     """Connect with the repository that `start` lies in. Raises NoRepository outside of one.
 
-    - `session`: the session that the caller named; `cached`, `heard`, `about_secrets`: see `Actor`.
-    - `seconds`: how long one answer of the remote is waited for at most, where that is less than the settings have.
+    - `session`: the session that the caller named; `cached`, `heard`, `unverified`, `about_secrets`: see `Actor`.
+    - `seconds`: how long one answer of the remote is waited for at most, where that is less than the settings have. Such a caller
+      waits no longer for a check of the history either: that is done in the background.
+    - `waits`: shows what is waited for.
     - `rest`: see `Parts`.
     - `hooked`: the variables that git sets for its hooks may name the repository, too.
     - `client`: what the agent is known by that speaks for itself, where its variables are not set.
@@ -302,6 +366,9 @@ def connect(
             facts=facts,
             keeper=Timekeeper(outbox.path / "clock.json", folder / f"seen-{name}.json") if remote else Undoubted(),
             host=_host(settings),
+            waits=waits or Unseen(),
+            background=(lambda: None) if boxed else _begins_check(memory.lock, start, environ),
+            patience=seconds,
         )
         verdicts = Facts(folder / "merges.json", kept=4_000, worth=1)
         seconds = settings.deadline if seconds is None else min(seconds, settings.deadline)
@@ -341,7 +408,7 @@ def connect(
                     None if boxed else partial(_merger, repo, code, str(folder / "merges.git")),
                     verdicts,
                 ),
-                replace(actor, cached=cached, heard=heard, about_secrets=about_secrets),
+                replace(actor, cached=cached, heard=heard, unverified=unverified, about_secrets=about_secrets),
             ),
         )
         try:

@@ -17,6 +17,7 @@ class Actor:
     - `named`: the caller said which session it speaks for.
     - `cached`: the caller wants what this clone knows, without a fetch.
     - `heard`: False if this caller's warnings are shown to nobody: then they are left for the next command.
+    - `unverified`: the caller marks what is shown before its history is checked, and may be given that.
     - `about_secrets`: what is done with what looks like a secret.
     """
 
@@ -35,6 +36,7 @@ class Actor:
     named: bool = False
     cached: bool = False
     heard: bool = True
+    unverified: bool = False
     about_secrets: secrecy.Manner = "hide"
 
     @property

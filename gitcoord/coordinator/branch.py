@@ -50,6 +50,7 @@ class Status:
     bad: tuple[Bad, ...]
     read_at: datetime | None
     seq: int
+    unverified: bool = False
 
 
 class Branch:
@@ -71,8 +72,10 @@ class Branch:
         if fresh is False or (self.acting.actor.cached and fresh is None):
             return self.known()
         try:
-            self._view = self.parts.log.refresh(self.parts.seconds)
+            self._view = self.parts.log.refresh(self.parts.seconds, unverified=self.acting.actor.unverified)
             self.parts.outbox.note_reach(reached=True, now=self.parts.now())
+            if self._view.unverified:  # nothing is sent, settled or told of by what nobody has checked
+                return self._view
             if self.parts.submitter.sendable():  # the remote is back: what waited goes first
                 self.parts.submitter.flush()
                 self._view = self.parts.log.refresh(self.parts.seconds)
@@ -97,7 +100,7 @@ class Branch:
 
     def last_view(self) -> View:
         """Return the view that was read last, else what this clone knows."""
-        return self._view or self.parts.log.view()
+        return self._view or self.parts.log.view(unverified=self.acting.actor.unverified)
 
     def remember(self, view: View) -> None:
         """Go by that view from here on."""
@@ -200,7 +203,7 @@ class Branch:
 
     def glance(self, view: View) -> None:
         """Note what a status line shows, if that view was just read on the remote."""
-        if view.read_at is not None:
+        if view.read_at is not None and not view.unverified:
             status_note.note(self.parts.identity, view.state, self.time_of(view), view.read_at)
 
     def sync(self, *, if_due: bool = False, look: bool = False) -> tuple[list[GitcoordError], View | None]:
@@ -255,7 +258,7 @@ class Branch:
         bad = view.checked.unmended
         items = attention(state, now, [(one.commit, one.reason) for one in bad], self.acting.session)
         self.glance(view)
-        return Status(now, view.checked.tip, state, tuple(items), bad, view.read_at, view.checked.seq)
+        return Status(now, view.checked.tip, state, tuple(items), bad, view.read_at, view.checked.seq, view.unverified)
 
     def board(self, *, at: str | None = None, from_history: bool = False) -> str:
         """Return the board of the tip, of an earlier event (`at`), or rebuilt from the history alone."""

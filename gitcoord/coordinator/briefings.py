@@ -49,12 +49,14 @@ class Briefings:
             near=near,
             seen=seen,
             read_at=view.read_at,
+            unverified=view.unverified,
             limit=limit,
         )
 
     def note_shown(self, told: Briefing) -> None:
         """Note that the session was shown that briefing. Call it afterwards: better told twice than never."""
-        if self.acting.session:
+        last = self.branch.last
+        if self.acting.session and not (last is not None and last.unverified):
             noted = {"seq": told.seen.seq, "run_id": told.seen.run_id, "live": sorted(told.seen.live)}
             self.parts.identity.note_briefed(self.acting.session, noted)
 

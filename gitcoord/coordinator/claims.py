@@ -39,6 +39,7 @@ from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, Held, NotHeld, NotInTime, Unknown, Unreachable
+from gitcoord.log.outcomes import View
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,23 @@ class Claims:
         receipt, event = self.commands.submit(claims.AcquireClaims, self.sessions.current(claims.AcquireClaims), op=op, **asked)
         if wait is None or isinstance(event, claims.ClaimAcquired | renewals.ClaimRenewed):
             return self._leases(receipt, event, resources, again=bool(op))
-        last = ""
         view = self.parts.log.view()
         if view.checked.seq < receipt.seq:
             view = self.parts.log.refresh(self.parts.seconds)
+        with self.parts.log.waits.during("your turn", told=True):
+            return self._stand_in_line(resources, asked, view, end, told, stop)
+
+    def _stand_in_line(
+        self,
+        resources: Sequence[Resource],
+        asked: dict[str, Any],
+        view: View,
+        end: float,
+        told: Callable[[str], None],
+        stop: Callable[[], bool],
+    ) -> Leases:
+        """Wait until what is asked for is free for the session, and take it. Raises NotInTime, KeyboardInterrupt."""
+        last = ""
         watcher = Watcher(self.parts.log, self.parts.outbox, self.parts.sleep, self.parts.seconds, self.parts.submitter.clock)
         for now in chain([view], watcher.views(view, end - self.parts.submitter.clock(), stop)):
             view = now

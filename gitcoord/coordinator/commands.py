@@ -72,6 +72,7 @@ class Commands:
         - `fields`: the command's own fields; `session` and `run_id` among them replace those of the caller.
         """
         clocks.check_date(self.parts.now())
+        self.parts.log.ensure()
         if kind not in (rules.OpenBranch, rules.JoinHub):
             self._check_name(caller, can_wait=kind.deferrable)
         given = {"session": caller.session, "run_id": caller.run_id, "op": op or self.parts.outbox.next_id(), **fields}

@@ -67,7 +67,7 @@ def read_instant(value: object) -> datetime:
     return instant
 
 
-Instant = Annotated[datetime, BeforeValidator(read_instant), PlainSerializer(spell, when_used="json")]
+Instant = Annotated[datetime, BeforeValidator(read_instant), PlainSerializer(spell, return_type=str, when_used="json")]
 """An aware UTC datetime with whole seconds, spelled RFC 3339 with `Z` in every record."""
 
 

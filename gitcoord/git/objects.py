@@ -305,6 +305,14 @@ class Objects:
 
         return self._reading(*words, parse=parse)
 
+    def has_more_than(self, count: int, tip: Oid, known: Oid = NULL) -> bool:
+        """Return True if the tip has more than so many commits that `known` hasn't, as far as they are here; also where some of
+        its history isn't.
+        """
+        new = [tip, *([f"^{known}"] if known and self.is_here(known) else [])]
+        listed = self._reading("rev-list", f"--max-count={count + 1}", *new, "--", parse=lambda data: data.count(b"\n"))
+        return listed > count or self._repo.is_cut(*new)
+
     def is_behind(self, commit: Oid, tip: Oid) -> bool:
         """True if the tip has the commit behind it, or is it."""
         return self._repo.is_ancestor(commit, tip)
@@ -333,6 +341,11 @@ class Objects:
             if data is not None and parents != _parents(data):
                 raise GitFault(f"git names other parents of commit {oid[:12]} than it has", hint=_DAMAGED)
         return [_parse(oid, parents, data) for (oid, parents), data in zip(names, raw, strict=True)]
+
+    def newest(self, oid: Oid) -> Commit:
+        """A commit that was not read before, as `commits` gives it. Raises Damaged for one that isn't there."""
+        data = self.read([oid], COMMIT_LIMIT)[0]
+        return _parse(oid, () if data is None else _parents(data), data)
 
     def commit(self, oid: Oid) -> Commit:
         """A commit that was read before. Raises Damaged when it isn't in this clone any more."""

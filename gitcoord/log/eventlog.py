@@ -28,10 +28,22 @@ from gitcoord.errors import (
 from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Oid, own_ref
 from gitcoord.git.tip import Swap, Tip
-from gitcoord.log import wire
+from gitcoord.log import firstlook, wire
 from gitcoord.log.entries import CommitEntry, Names, read
 from gitcoord.log.history import BAD_KEPT, Checked, Good, History, Projection, Pruned
-from gitcoord.log.outcomes import ClockKeeper, Done, InFlight, Memory, Outcome, Undoubted, View, used
+from gitcoord.log.longcheck import LongCheck
+from gitcoord.log.outcomes import (
+    ClockKeeper,
+    Done,
+    InFlight,
+    Memory,
+    Outcome,
+    Undoubted,
+    Unseen,
+    View,
+    Waits,
+    used,
+)
 
 PATIENCE = 3  # times the deadline that a command goes on while others are faster: a crowd is no reason to give up
 
@@ -51,6 +63,11 @@ class EventLog:
     """What this clone knows of objects by their names."""
     keeper: ClockKeeper = field(default_factory=Undoubted)
     host: str | None = None
+    waits: Waits = field(default_factory=Unseen)
+    background: Callable[[], None] = lambda: None
+    patience: float | None = None
+    """Both: see `LongCheck`."""
+    long_check: LongCheck = field(init=False)
     _history: History = field(init=False)
     _landed: dict[str, dict[Oid, Done]] = field(default_factory=dict, init=False)  # by operation: a chosen id may stand twice
     _searched: set[tuple[str, Oid]] = field(default_factory=set, init=False)  # operations, up to which tip they were looked for
@@ -64,6 +81,7 @@ class EventLog:
 
     def __post_init__(self) -> None:
         self._history = History(self.objects, self.projection, self.facts)
+        self.long_check = LongCheck(self.objects, self.memory, self.waits, self.background, self.patience)
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -82,26 +100,38 @@ class EventLog:
     def _known_here(self) -> Checked:
         """Return the tip that is remembered, or else the one that was fetched here, though no command has looked at it yet."""
         known = self._remembered()
-        if known.good:
-            return known
+        return known if known.good else self._tried(known)
+
+    def _tried(self, known: Checked, tip: Oid | None = None) -> Checked:
         with suppress(Alarm):  # the remote may have been set right since
-            return self._fetched(known)
+            return self._fetched(known, tip)
         return known
 
-    def _fetched(self, known: Checked) -> Checked:
+    def ensure(self) -> None:
+        """Check what was fetched here, where nothing of it is known yet: whoever is about to write waits for that first."""
+        if not self.memory.load().good:
+            self._known_here()
+
+    def _read_tip(self, seconds: float) -> Oid:
+        with self.waits.during(f"the branch on {self.tip.where}"):
+            return self.tip.read(seconds)
+
+    def _fetched(self, known: Checked, tip: Oid | None = None) -> Checked:
         """What was fetched here, checked beyond what is known; only the latter where nothing was fetched, or no branch of ours."""
-        tip = self.tip.local()
+        tip = self.tip.local() if tip is None else tip
         checked = self._look_through(tip, known) if tip else known
         return checked if checked.good else known
 
-    def view(self) -> View:
-        """The branch as remembered here, without asking the remote."""
+    def view(self, *, unverified: bool = False) -> View:
+        """The branch as remembered here, without asking the remote. `unverified`: what is not checked yet may be shown."""
         checked = self._remembered()
         try:
             if checked.tip:
                 return View(checked, self._history.state_at(checked.good, checked.seq))
         except Pruned:  # all is checked again, and what was good must still be there
             checked = replace(checked, tip=NULL, bad=())
+        if unverified and not checked.good and (found := self._first_look(self.tip.local(), checked, NULL)):
+            return replace(found, read_at=None)
         checked = self._fetched(checked)
         return View(checked, self._history.state_at(checked.good, checked.seq))
 
@@ -110,15 +140,24 @@ class EventLog:
         """Return the good commit that this process read or wrote last, and the state after it; None before the first."""
         return self._history.current
 
-    def refresh(self, seconds: float) -> View:
-        """The branch as it is now. Raises Unreachable, NotInitialised, Rewritten."""
+    def refresh(self, seconds: float, *, unverified: bool = False) -> View:
+        """The branch as it is now. `unverified`: where checking its history takes long, what its tip shows may be shown before.
+        Raises Unreachable, NotInitialised, Rewritten.
+        """
         end = monotonic() + seconds
-        known = self._known_here()
+        known = self._remembered()
+        fetched = NULL if known.good else self.tip.local()
+        later = unverified and bool(fetched) and self.long_check.is_long(fetched, known)
+        if fetched and not later:
+            known = self._tried(known, fetched)
         try:
-            checked = self._seen(self.tip.read(seconds), known)
+            tip = self._read_tip(seconds)
+            if unverified and (found := self._first_look(tip, known, fetched)):
+                return found
+            checked = self._seen(tip, self._tried(known, fetched) if later else known)
         except Rewritten:
             # A mirror may lag behind what was seen elsewhere: only the second look in a row counts.
-            checked = self._seen(self.tip.read(max(2.0, end - monotonic())), self._known_here())
+            checked = self._seen(self._read_tip(max(2.0, end - monotonic())), self._known_here())
         self.memory.note_read(self.now())
         self.keeper.note(checked.good, checked.seq)
         return View(checked, self._history.state_at(checked.good, checked.seq), self.now())
@@ -162,13 +201,24 @@ class EventLog:
 
     def _look_through(self, tip: Oid, known: Checked) -> Checked:
         """What the tip has beyond what is known, remembered if it is a branch of ours."""
-        checked = self._history.check(tip, known, self._note)
-        self._read.add((known.tip, tip))
+        checked, start = self.long_check.check(self._history, tip, known, self._note)
+        self._read.add((start.tip, tip))
         if checked != known and checked.good:
-            checked = replace(checked, bad=checked.bad[-BAD_KEPT:])
-            self.memory.save(checked)
             self.tip.keep(checked.tip)
         return checked
+
+    def _first_look(self, tip: Oid, known: Checked, behind: Oid) -> View | None:
+        """Return what the tip shows before its history is checked; None where that is waited for. Whoever knows the branch is not
+        shown a tip's own word. `behind`: the tip that was fetched before, which it must have behind it.
+        """
+        said = self.long_check.goes_first(tip, known) if tip and not known.good else None
+        if said is None or (behind not in (NULL, tip) and not self.objects.is_behind(behind, tip)):
+            return None
+        state = firstlook.state(self.objects, self.projection, self.facts, said)
+        if state is None:
+            return None
+        self.long_check.background()
+        return View(Checked(tip, said.commit, said.seq), state, self.now(), unverified=True)
 
     def _note(self, good: Good) -> None:
         if good.event.id in self._wanted:
@@ -180,7 +230,8 @@ class EventLog:
 
     def replay(self, tip: Oid, seen: Callable[[Good], None]) -> Checked:
         """Checks the whole history again from the root, telling each good commit."""
-        return History(self.objects, self.projection).check(tip, Checked(), seen)
+        with self.waits.during("the check of the whole history") as advance:
+            return History(self.objects, self.projection).check(tip, Checked(), seen, lambda _, done, total: advance(done, total))
 
     def entries(self, checked: Checked, names: Names | None = None, *, newest_first: bool = False) -> Iterator[CommitEntry]:
         """Yield the commits behind the tip (or only those named), oldest first: good ones with their event, bad ones with why.
@@ -276,7 +327,7 @@ class EventLog:
         the commands that have come meanwhile, none of them ever sent: when a race was lost they go along. A refusal that rests
         on an old view is confirmed on a fresh one before it is told.
         """
-        end = monotonic() + seconds
+        end = self._waited() + seconds
         give_up = end + (PATIENCE - 1) * seconds
         outcomes: dict[str, Outcome] = {}
         pending = list(commands)
@@ -313,11 +364,11 @@ class EventLog:
                     if fresh:
                         outcomes |= refused
                         break
-                    if monotonic() >= end:
+                    if self._waited() >= end:
                         raise Unreachable(f"{self.tip.where} was not reached in time", hint="try again")
                     view, fresh = self._refreshed(pending, end)
                     continue
-                if monotonic() >= end:
+                if self._waited() >= end:
                     raise NotInTime(
                         f"{self.contention} others were faster; gave up after {PATIENCE * seconds:.0f} s",
                         hint="run the same command again",
@@ -332,7 +383,7 @@ class EventLog:
                     self.contention += 1
                     notes.lost()
                     # A lost race is no silence: the branch moves, and one's turn comes. The deadline is for waiting.
-                    end = min(give_up, monotonic() + seconds)
+                    end = min(give_up, self._waited() + seconds)
                     view, fresh = self._overtaken(pending, end)
                     pending += more()
                     self._wanted |= {command.op for command in pending}
@@ -351,8 +402,12 @@ class EventLog:
             outcomes |= {command.handle: error for command in pending if command.handle not in outcomes}
         return outcomes
 
+    def _waited(self) -> float:
+        """The seconds that count for a deadline: what a check of the history took was no waiting for the remote."""
+        return monotonic() - self.long_check.spent
+
     def _refreshed(self, pending: Sequence[Command], end: float) -> tuple[View, bool]:
-        seconds = max(1.0, end - monotonic())
+        seconds = max(1.0, end - self._waited())
         try:
             return self.refresh(seconds), True
         except NotInitialised:
@@ -441,7 +496,9 @@ class EventLog:
         withdrawn = notes.sending(base, {command.handle: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
         if withdrawn:
             return withdrawn
-        if self.tip.swap(base, oids[-1], max(1.0, end - monotonic()), sending=sending) is not Swap.WON:
+        with self.waits.during(f"the push to {self.tip.where}"):
+            swap = self.tip.swap(base, oids[-1], max(1.0, end - self._waited()), sending=sending)
+        if swap is not Swap.WON:
             return None
         for (_, event, _, _), oid in zip(chain, oids, strict=True):
             self._land(Done(event, oid, event.seq))

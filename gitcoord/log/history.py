@@ -61,8 +61,9 @@ class Projection(Protocol):
         *,
         seq: int,
         at: datetime,
+        wary: bool = False,
     ) -> State:
-        """The state in a good tree."""
+        """The state in a good tree; `wary`: in one that nobody has checked: each record is read as strictly as a new one."""
         ...
 
     def replaced(self, state: State, records: Mapping[str, Record]) -> State:
@@ -116,6 +117,10 @@ class Good:
     writer: str
     committed_at: datetime
     pages: Mapping[str, Oid]
+
+
+Reached = Callable[[Checked | None, int, int], None]
+"""Is told what a check that ends there comes to (None where other commits stand beside it), and how many of how many are done."""
 
 
 class Pruned(GitcoordError):
@@ -208,8 +213,11 @@ class History:
         """Keeps the state after a commit that was just written."""
         self._current = (good, state)
 
-    def check(self, tip: Oid, known: Checked, seen: Callable[[Good], None] | None = None) -> Checked:
-        """Check what `tip` has beyond `known`, and tell each good commit to `seen`, in order.
+    def check(
+        self, tip: Oid, known: Checked, seen: Callable[[Good], None] | None = None, reached: Reached | None = None
+    ) -> Checked:
+        """Check what `tip` has beyond `known`, and tell each good commit to `seen`, in order, and now and then to `reached` how far
+        this is.
 
         Raises Rewritten when the tip doesn't descend from the known one, or doesn't have on its line what was known as good, and
         Divided when two lines of good commits were merged.
@@ -225,7 +233,7 @@ class History:
             inside = {oid for oid, _ in names}
             outside = {parent for _, parents in names for parent in parents} - inside
             base = self._places(known, outside - {known.tip})
-            checked = self._walk(tip, known, names, seen, known.tip, base) if base is not None else None
+            checked = self._walk(tip, known, names, seen, known.tip, base, reached) if base is not None else None
             if checked is not None:
                 return checked
         # The known tip was pruned from this clone, or what is remembered says too little of a line that was merged.
@@ -253,6 +261,7 @@ class History:
         seen: Callable[[Good], None] | None,
         before: Oid,
         base: Mapping[Oid, _LinePlace],
+        reached: Reached | None = None,
     ) -> Checked | None:
         """Check those commits, which stand on `known`, and on older commits whose places are in `base`. `before`: the tip that this
         clone had seen, for the alarm's words. None where the line doesn't go by the known tip: then only the whole history says in
@@ -263,8 +272,11 @@ class History:
         reasons: dict[Oid, str] = {}
         # Nobody is told of events that turn out to be one of two lines.
         told: list[Good] | None = [] if any(len(parents) > 1 for _, parents in names) else None
-        for commit, root in self._read(names):
+        last, straight = known.tip or NULL, True
+        for number, (commit, root) in enumerate(self._read(names), 1):
             parents = commit.parents or (NULL,)
+            straight = straight and parents == (last,)
+            last = commit.oid
             parent = parents[0] if len(parents) == 1 else max(parents, key=lambda oid: places[oid].seq)  # the first of equals
             place = places[parent]
             if len(parents) > 1:
@@ -284,6 +296,10 @@ class History:
             else:
                 places[commit.oid] = place
                 reasons[commit.oid] = show(verdict, REASON_LIMIT)  # it may quote the commit; it goes to every screen and board
+            if reached is not None and number % _AT_ONCE == 0:
+                place, bad_ones = places[commit.oid], [Bad(oid, reason, places[oid].seq) for oid, reason in reasons.items()]
+                upto = Checked(commit.oid, place.good, place.seq, (*known.bad, *bad_ones))
+                reached(upto if straight else None, number, len(names))
         first = tip
         while first in followed:
             first = followed[first]

@@ -1,8 +1,12 @@
-"""What the event log needs from others, and what it gives them: a view of the branch, and the outcome of a command."""
+"""What the event log needs from others, and what it gives them: a view of the branch, and the outcome of a command.
+
+`Begun` is part of both: a check that takes long is gone on with by the next process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,12 +17,43 @@ from gitcoord.errors import (
     BadInput,
     GitcoordError,
 )
-from gitcoord.git.repo import Oid
+from gitcoord.git.repo import NULL, Oid
 from gitcoord.log.history import Checked
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A check of the history that is under way, or was ended before it was done: what it has come to, and how far it is.
+
+    `alarm`: the tip at which it ended with an alarm, so that whoever looks next must meet that, too.
+    """
+
+    checked: Checked
+    done: int
+    total: int
+    alarm: Oid = NULL
+
+
 class Memory(Protocol):
-    """Where a clone remembers the last tip that it checked."""
+    """Where a clone remembers the last tip that it checked, and how far it has come with a long check."""
+
+    def begun(self) -> Begun | None:
+        """Return how far the check of the history is; None where none is under way."""
+        ...
+
+    def note_begun(self, begun: Begun) -> None:
+        """Notes how far it is."""
+        ...
+
+    def end_check(self) -> None:
+        """Forgets that: it is done."""
+        ...
+
+    def turn(self, waits: Callable[[], object]) -> AbstractContextManager[None]:
+        """Check while no other process of this clone does. `waits` is called again and again while another one has its turn, and
+        returns something else as long as that one gets on.
+        """
+        ...
 
     def load(self) -> Checked:
         """What is remembered; an empty one if nothing is."""
@@ -39,6 +74,27 @@ class Memory(Protocol):
     def read_at(self) -> datetime | None:
         """When the truth was last read; None when that isn't known."""
         ...
+
+
+Advance = Callable[[int, int], None]
+"""Says how much of how much is done."""
+
+
+class Waits(Protocol):
+    """Whoever shows a person what this process waits for."""
+
+    def during(self, what: str, *, told: bool = False) -> AbstractContextManager[Advance]:
+        """Show that it waits for that, until the end of the context. `told`: it was said in words, too."""
+        ...
+
+
+class Unseen:
+    """Nobody looks: nothing is shown."""
+
+    @contextmanager
+    def during(self, what: str, *, told: bool = False) -> Iterator[Advance]:
+        """Shows nothing."""
+        yield lambda done, total: None
 
 
 class ClockKeeper(Protocol):
@@ -132,3 +188,5 @@ class View:
     checked: Checked
     state: State
     read_at: datetime | None = None
+    unverified: bool = False
+    """Whether the state is only what the tip's tree shows: its history is not checked yet."""

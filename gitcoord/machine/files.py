@@ -228,6 +228,49 @@ def locked(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
+@contextmanager
+def turn(lock: Path, waits: Callable[[], object], *, patience: float = 30.0) -> Iterator[None]:
+    """Do something long while no other process does it. `waits` is called again and again while another one has its turn; once it
+    has returned the same for `patience` seconds, that one counts as stopped and is waited for no longer.
+    """
+    import fcntl
+
+    handle = _open_to_write(lock)
+    try:
+        last, since = waits(), time.monotonic()
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.1)
+            except OSError:  # a file system without locks
+                break
+            if (now := waits()) != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > patience:
+                break
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_taken(lock: Path) -> bool:
+    """Return True if a process has its turn by that lock."""
+    import fcntl
+
+    handle = _open_to_write(lock)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 def update(path: Path, parse: Callable[[Any], T], change: Callable[[T | None], Any], *, durable: bool = False) -> None:
     """Change the value in the file: one process at a time reads, changes and writes it, so that none loses what another wrote.
 

@@ -114,6 +114,9 @@ def _branch(found: Connection) -> Iterator[Finding]:
         else:
             yield Finding("wrong", f"the remote can't be reached: {words}", "check the network and your access: git ls-remote")
         coordinator.notices.clear()
+    if view.unverified:
+        yield _checking(found)
+        return
     yield Finding(
         "ok",
         f"event {view.checked.seq} at {spell(view.state.at)}, {len(view.state.sessions)} sessions, {len(view.state.claims)} claims",
@@ -128,12 +131,21 @@ def _branch(found: Connection) -> Iterator[Finding]:
         yield Finding("wrong", words, "upgrade gitcoord")
 
 
+def _checking(found: Connection) -> Finding:
+    begun = found.memory.begun()
+    how = f"{begun.done:,} of {begun.total:,} events" if begun is not None and begun.total else "just begun"
+    what = f"the history is being checked in the background, {how}: until then what is shown is unverified, and writing waits"
+    return Finding("warning", what, "nothing to do: the next command goes on where it ends")
+
+
 def _around(found: Connection) -> Iterator[Finding]:
     """What stands around the branch: its remote's rules, and services that build what is pushed."""
     try:
         view = found.coordinator.branch.view()
     except GitcoordError:
         return  # told already
+    if view.unverified:
+        return  # its settings may be no settings
     if view.read_at is not None:
         yield from remote.look(found)
     yield from builds.look(found, skip_ci=view.state.rules.settings.skip_ci)

@@ -37,6 +37,9 @@ and goes.
 """
 NEAR = 100  # paths that a claim is held against: a branch that changes more is near to everything
 
+UNVERIFIED = "unverified: the history is still being checked, so any of this may be wrong; gitcoord doctor says how far it is"
+"""What stands before all that is shown of a branch whose history is not checked yet."""
+
 _NAME, _SUBJECT, _TEXT = 80, 160, 240  # bytes of what somebody chose, said in a line, said at length
 
 
@@ -86,12 +89,14 @@ def brief(
     near: Sequence[Resource] = (),
     seen: BriefedUpTo | None = None,
     read_at: datetime | None = None,
+    unverified: bool = False,
     limit: int = 0,
     only: Container[str] = ALL,
 ) -> Briefing:
     """The briefing of that session. `nonce`: what the marks are made of, new and random each time; `near`: what it works on, apart
     from what it holds and said it touched; `seen`: what it was told before, in this run of it (None: nothing); `read_at`: when the
-    branch was read where it lives (None: not now, this is what was known); `limit`: bytes, 0 for the usual ones; `only`: what
+    branch was read where it lives (None: not now, this is what was known); `unverified`: the history of that state is not checked
+    yet, so that any of it may be wrong; `limit`: bytes, 0 for the usual ones; `only`: what
     is told of, by the keys of the counts.
     """
     me = state.sessions.get(session)
@@ -107,6 +112,7 @@ def brief(
     since = f", new since event {seen.seq}" if seen is not None else ""
     read = f", branch read {spell(read_at)}" if read_at is not None else ", as this clone knew it last"
     head = f"gitcoord briefing for {show(session, 64) or 'nobody yet'}: event {state.seq} of {spell(state.at)}{since}{read}\n"
+    head += f"{UNVERIFIED}\n" if unverified else ""
     foot = "gitcoord inbox takes the messages; gitcoord handoffs and gitcoord status show the rest.\n"
     room = limit - len(head.encode()) - quoting.size(nonce) - len(foot.encode())
     lines = _fit(found, room, nonce)

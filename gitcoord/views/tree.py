@@ -33,6 +33,7 @@ from gitcoord.core.records import (
 )
 from gitcoord.core.state import TABLES, State
 from gitcoord.core.tables import Mail, Roll, Table, TaskTable
+from gitcoord.errors import Doubtful
 from gitcoord.views import strictjson
 from gitcoord.views.lazy import (
     Facts,
@@ -224,6 +225,14 @@ def _read(table: str, data: bytes) -> Record | None:
         return None
 
 
+def _parsed(table: str, data: bytes) -> Record:
+    """Return the record in a file of a tree that nobody has checked. Raises Doubtful."""
+    record = parse(table, data)
+    if record is None:
+        raise Doubtful
+    return record
+
+
 class _Spelled(str):
     """The JSON of a field that this program doesn't know: carried on as it is, never parsed and never laid out anew."""
 
@@ -364,12 +373,14 @@ def all_files(state: State) -> dict[str, Record]:
     return found
 
 
-def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None, *, seq: int, at: Any) -> State:
+def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None, *, seq: int, at: Any, wary: bool = False) -> State:
     """The state in a good tree. `root`: the tree's object; `listing` gives the entries of folders, `read` the bytes of files.
 
-    Messages are listed, and sessions read, when somebody asks. `facts`: what is known of objects by their names.
+    Messages are listed, and sessions read, when somebody asks. `facts`: what is known of objects by their names. `wary`: nobody has
+    checked this tree; a record that no good commit can have brought raises Doubtful, whenever it is come upon.
     """
     facts = {} if facts is None else facts
+    parsed = _parsed if wary else _read
     top = {entry.name: entry for entry in listing([root])[0]}
     eager = [(SETTINGS, top[SETTINGS].oid)] if SETTINGS in top else []
     eager += _below([(name, top[name].oid) for name in _EAGER if name in top and top[name].folder], listing)
@@ -378,25 +389,25 @@ def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None,
     for (path, _), data in zip(eager, read([oid for _, oid in eager]), strict=True):
         table = table_of(path)
         assert table is not None
-        record = _read(table, data or b"")
+        record = parsed(table, data or b"")
         if record is not None:
             tables[table][_key(record)] = record
-    messages, sessions, plan = top.get("messages"), top.get("sessions"), top.get("tasks")
+    mail, sessions, plan = top.get("messages"), top.get("sessions"), top.get("tasks")
     people = {entry.name.removesuffix(".json"): entry.oid for entry in listing([sessions.oid])[0]} if sessions else {}
     return State(
         seq=seq,
         at=at,
         branch=tables["branch"].get(""),
-        sessions=Roll(StoredSessions(people, read, lambda data: _read("sessions", data), facts)),
+        sessions=Roll(StoredSessions(people, read, lambda data: parsed("sessions", data), facts)),
         heartbeats=Table(tables["heartbeats"]),
         claims=Table(tables["claims"]),
         waiting=Table(tables["waiting"]),
-        messages=Mail(StoredMessages(messages.oid, listing, read, lambda data: _read("messages", data), facts) if messages else {}),
+        messages=Mail(StoredMessages(mail.oid, listing, read, lambda data: parsed("messages", data), facts) if mail else {}),
         handoffs=Table(tables["handoffs"]),
-        tasks=TaskTable(StoredTasks(plan.oid, listing, read, lambda data: _read("tasks", data), facts) if plan else {}),
+        tasks=TaskTable(StoredTasks(plan.oid, listing, read, lambda data: parsed("tasks", data), facts) if plan else {}),
         trials=Table(tables["trials"]),
         conflicts=Table(tables["conflicts"]),
-        task_keys=Table(StoredKeys(plan.oid, listing, read, lambda data: _read("task_keys", data)) if plan else {}),
+        task_keys=Table(StoredKeys(plan.oid, listing, read, lambda data: parsed("task_keys", data)) if plan else {}),
     )
 
 

@@ -26,6 +26,7 @@ State = Annotated[
 Seq = Annotated[int | None, Field(description="The number of the event; null while it waits on this machine.")]
 Commit = Annotated[str | None, Field(description="The commit on the branch; null while it waits on this machine.")]
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", description="RFC 3339, UTC.")]
+Unverified = Annotated[bool, Field(description="True if the history is not checked yet: the branch's tip may lie.")]
 
 
 # --- parts -------------------------------------------------------------------------------------------------------------
@@ -304,6 +305,7 @@ class Claims(TypedDict):
     over: Annotated[list[Claim], Field(description="Leases that are over, and that nobody has taken.")]
     waiting: list[TicketShown]
     ready: list[Handoff]
+    unverified: NotRequired[Unverified]
 
 
 class Check(TypedDict):
@@ -349,6 +351,7 @@ class Mail(TypedDict):
     messages: list[MessageSent | MessageShown]
     more: Annotated[int, Field(description="How many more are unread.")]
     origin: NotRequired[Annotated[str, Field(description="For coding agents: that others wrote the texts.")]]
+    unverified: NotRequired[Unverified]
 
 
 class Announced(TypedDict):
@@ -468,6 +471,7 @@ class TaskList(TypedDict):
 
     tasks: list[OpenTask | ClosedTask]
     counts: TaskCounts
+    unverified: NotRequired[Unverified]
 
 
 class TaskTree(TypedDict):
@@ -475,6 +479,7 @@ class TaskTree(TypedDict):
 
     tasks: list[OpenTask]
     critical: Annotated[list[int], Field(description="The longest way of tasks that wait for each other.")]
+    unverified: NotRequired[Unverified]
 
 
 class LeftOut(TypedDict):
@@ -489,6 +494,7 @@ class TaskWave(TypedDict):
 
     tasks: list[OpenTask]
     left: list[LeftOut]
+    unverified: NotRequired[Unverified]
 
 
 class TaskSaid(TypedDict):
@@ -737,12 +743,14 @@ class Status(TypedDict):
     messages: list[MessageShown]
     notices: list[MessageShown]
     attention: list[Item]
+    unverified: NotRequired[Unverified]
 
 
 class Board(TypedDict):
     """board"""
 
     board: str
+    unverified: NotRequired[Unverified]
 
 
 class BoardWritten(TypedDict):
@@ -750,6 +758,7 @@ class BoardWritten(TypedDict):
 
     output: str
     bytes: int
+    unverified: NotRequired[Unverified]
 
 
 class Briefing(TypedDict):
@@ -761,6 +770,7 @@ class Briefing(TypedDict):
     new: bool
     counts: dict[str, int]
     text: str
+    unverified: NotRequired[Unverified]
 
 
 class LogEntry(TypedDict):

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.cli.connect import answer, connection, options, others_words, out
+from gitcoord.cli.connect import answer, connection, mark_unverified, options, others_words, out
 from gitcoord.connection.connect import utc_now
 from gitcoord.core.times import parse_when
 from gitcoord.errors import BadInput
+from gitcoord.views.briefing import UNVERIFIED
 
 
 def board(
@@ -22,8 +23,13 @@ def board(
     """Print the status board."""
     if at is not None and not re.fullmatch(r"\d{1,9}|[0-9a-f]{7,64}", at):
         at = parse_when(at, now=utc_now(), ahead=False).isoformat()
-    with connection() as found:
+    with connection(unverified=at is None and not from_history) as found:
         text = found.coordinator.branch.board(at=at, from_history=from_history)
+        if output is None:
+            mark_unverified(found)
+        elif (last := found.coordinator.branch.last) is not None and last.unverified:
+            options.mark_unverified()
+            text = f"> {UNVERIFIED}\n\n{text}"
     if output is not None:
         try:
             output.write_bytes(text.encode())

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gitcoord.cli import output
-from gitcoord.cli.connect import answer, connection, options, out
+from gitcoord.cli.connect import answer, connection, mark_unverified, options, out
 from gitcoord.coordinator.briefings import touched
 from gitcoord.core.times import spell
 
@@ -16,10 +16,11 @@ def briefing(
     everything: Annotated[bool, typer.Option("--all", help="Everything again, not only what is new.")] = False,
 ) -> None:
     """Say what a starting session should know, in 4 KB at most; again: only what is new. Takes no message."""
-    with connection() as found:
+    with connection(unverified=True) as found:
         coordinator = found.coordinator
         told = coordinator.briefings.brief(touched(found.repo), everything=everything)
         if options.json:
+            mark_unverified(found)  # else the text itself says so
             read_at, me = found.memory.read_at(), coordinator.actor.session
             record = {
                 "session_id": me or None, "seq": told.seen.seq, "read_at": spell(read_at) if read_at else None,

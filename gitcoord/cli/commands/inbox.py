@@ -8,7 +8,7 @@ import typer
 
 from gitcoord.cli import output
 from gitcoord.cli.arguments import patience
-from gitcoord.cli.connect import answer, connection, options, others_words, say
+from gitcoord.cli.connect import answer, connection, mark_unverified, options, others_words, say
 from gitcoord.cli.mail import Room, Timeout, deliver, print_message, show_mail
 from gitcoord.coordinator.unread import TakenMail
 from gitcoord.core.names import word
@@ -40,7 +40,7 @@ def inbox(
         raise BadInput("--timeout says how long to --wait", hint="gitcoord inbox --wait --timeout 90s")
     if wait and (everything or sent):
         raise BadInput("--wait is for what is unread", hint="gitcoord inbox --wait")
-    with connection() as found:
+    with connection(unverified=(peek or everything or sent) and not wait) as found:
         coordinator = found.coordinator
         output.require()  # before anything is taken
         if not coordinator.actor.session:
@@ -53,6 +53,7 @@ def inbox(
         else:
             seconds = patience(coordinator, timeout) if wait else None
             mail = coordinator.messages.inbox(peek=peek or options.cached, wait=seconds, sender=sender, kind=kind)
+        mark_unverified(found)
         readers = {one.id: coordinator.messages.read_by(one) for one in mail.found} if sent else None
         nothing = "no unread messages" if not everything and not sent else "no messages"
         if everything or sent or peek or options.cached:

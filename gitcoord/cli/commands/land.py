@@ -44,7 +44,7 @@ def land(
         parse_duration(timeout)
     if command:
         check_command(command)
-    with Signals() as signals, connection() as found:
+    with Signals() as signals, connection(shows=False) as found:
         output = sys.stderr.fileno() if options.json else None
         series = Series(command or [], signals, below=here_and_root(found)[0], timeout=timeout, output=output)
         lane = Lane(found.coordinator)

@@ -31,7 +31,7 @@ def listen(
         seconds = parse_duration(timeout).total_seconds() if timeout else FOREVER
         announce.follow(seconds, go_on=follow, wake=wake or "")
         return
-    with connection() as found:
+    with connection(shows=False) as found:
         coordinator = found.coordinator
         output.require()
         coordinator.sessions.ensure()

@@ -31,7 +31,7 @@ def log(
     start = parse_when(since, now=utc_now(), ahead=False) if since and not number else None
     # Here the global option means "of this session".
     who = parse_session(options.session) if options.session else None
-    with connection() as found:
+    with connection(shows=not follow) as found:
         coordinator = found.coordinator
         wanted = resource(found, what) if what else None
         if follow:

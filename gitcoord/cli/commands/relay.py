@@ -106,7 +106,7 @@ def _relay(typed: Typed, *, once: bool) -> tuple[dict[str, Any], str]:
 
     reactions: list[Reaction] = []
     # What people say outside can't be asked back: a secret in it is hidden.
-    with _stoppable() as stop, connection(about_secrets="hide") as found:
+    with _stoppable() as stop, connection(about_secrets="hide", shows=False) as found:
         folder = found.outbox.path / "relay"
 
         def reaction(words: str, seconds: float) -> Reaction:

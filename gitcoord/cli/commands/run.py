@@ -104,7 +104,7 @@ def run(
     }  # fmt: skip
     course = _Course(keep_going)
     marks = ProcessMarks()
-    with Signals() as signals, connection() as found:
+    with Signals() as signals, connection(shows=False) as found:
         keeper = Keeper(found.coordinator)
         try:
             asked |= {"wait": patience(found.coordinator, timeout)} if wait else {}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.cli.connect import answer, connection, options, others_words, out, table
+from gitcoord.cli.connect import answer, connection, mark_unverified, options, others_words, out, table
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.branch import Status
 from gitcoord.core import inbox, leases, queue, readiness, trials
@@ -23,8 +23,9 @@ def status(
     repo: Annotated[str | None, typer.Option(metavar="NAME", help="Only what concerns that repository of a hub.")] = None,
 ) -> None:
     """Show who does what now: yours first."""
-    with connection() as found:
+    with connection(unverified=True) as found:
         now = found.coordinator.branch.status(repo=repo)
+        mark_unverified(found)
         if options.json:
             answer(_status(now, everything=everything))
         else:

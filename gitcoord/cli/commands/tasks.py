@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.cli.connect import answer, connection, options, others_words, out, table
-from gitcoord.coordinator.coordinator import Coordinator
+from gitcoord.cli.connect import answer, connection, mark_unverified, options, others_words, out, table
+from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.tasks import ListedTask
 from gitcoord.core.names import show
 from gitcoord.core.readiness import Standing
@@ -29,19 +29,20 @@ def tasks(
     """List what there is to do: what is ready comes first, in the order in which it is taken."""
     if (tree or plan) and (ready or everything or mine or (tree and plan)):
         raise BadInput("--tree and --plan stand alone", hint="gitcoord tasks --tree")
-    with connection() as found:
+    with connection(unverified=True) as found:
         coordinator = found.coordinator
         if tree:
-            _show_tree(coordinator)
+            _show_tree(found)
             return
         if plan:
-            _show_wave(coordinator, plan)
+            _show_wave(found, plan)
             return
         entries = [
             one
             for one in coordinator.tasks.listed(closed=everything)
             if (not ready or (one.standing is not None and one.standing.ready)) and (not mine or _is_mine(one))
         ]
+        mark_unverified(found)
         counts = coordinator.branch.last_view().state.rules.tasks
         if options.json:
             answer({"tasks": [as_json.entry(*one) for one in entries], "counts": counts.model_dump()})
@@ -51,8 +52,10 @@ def tasks(
         out(f"{counts.done} of {counts.added - counts.dropped} done, {counts.open} open")
 
 
-def _show_tree(coordinator: Coordinator) -> None:
+def _show_tree(found: Connection) -> None:
+    coordinator = found.coordinator
     look = coordinator.tasks.look(coordinator.branch.view().state)
+    mark_unverified(found)
     if options.json:
         every = [as_json.entry(None, look.standing(one)) for one in look.survey.tasks.values()]
         answer({"tasks": every, "critical": list(task_tree.critical(look.survey))})
@@ -62,9 +65,11 @@ def _show_tree(coordinator: Coordinator) -> None:
             out(line)
 
 
-def _show_wave(coordinator: Coordinator, workers: int) -> None:
+def _show_wave(found: Connection, workers: int) -> None:
+    coordinator = found.coordinator
     state = coordinator.branch.view().state
     wave = task_tree.wave(coordinator.tasks.look(state, anybody=True), workers, state.rules.settings)
+    mark_unverified(found)
     if options.json:
         left = [{"seq": one.task.seq, "shares_with": seq} for one, seq in wave.left]
         answer({"tasks": [as_json.entry(None, one) for one in wave.chosen], "left": left})

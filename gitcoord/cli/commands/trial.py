@@ -42,7 +42,7 @@ def trial(
     if timeout:
         parse_duration(timeout)
     check_command(command)
-    with Signals() as signals, connection() as found:
+    with Signals() as signals, connection(shows=False) as found:
         series = Series(
             command, signals, below=here_and_root(found)[0], timeout=timeout, output=sys.stderr.fileno() if options.json else None
         )

@@ -1,0 +1,95 @@
+"""The branch as the tree at its tip shows it, before anybody here has checked the history: a first look. It may be a lie.
+
+What is read is bounded like all that is new: sizes are asked for first, and records are read as strictly as those of a new commit.
+A tree that holds what no good commit can have brought is not shown at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from gitcoord.core.state import State
+from gitcoord.errors import Damaged, Doubtful
+from gitcoord.git.objects import BLOB_LIMIT, Objects, TreeLines
+from gitcoord.git.repo import Oid
+from gitcoord.log import wire
+from gitcoord.log.history import Projection
+
+_FAR_BACK = 100  # commits that are read to find one that says it is an event
+_FOLDER_LIMIT = 4 << 20  # bytes of one folder
+_BYTES = 64 << 20  # of all that one look reads
+_OBJECTS = 100_000
+_UNFIT = (Doubtful, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading records raises where they aren't what a good commit brings."""
+
+
+class Said(NamedTuple):
+    """What the newest commit that says it is an event says of itself. Nobody has checked it."""
+
+    commit: Oid
+    tree: Oid
+    seq: int
+    at: datetime
+
+
+def newest(objects: Objects, tip: Oid) -> Said | None:
+    """Return what the tip says of itself, or the nearest commit behind it that says anything; None where none does."""
+    oid = tip
+    for _ in range(_FAR_BACK):
+        try:
+            commit = objects.newest(oid)
+        except Damaged:  # a fetch with a depth stopped before it
+            break
+        if commit.message is not None and commit.committed_at is not None:
+            try:
+                return Said(oid, commit.tree, wire.decode(commit.message, at=commit.authored_at).event.seq, commit.committed_at)
+            except wire.Malformed:
+                pass
+        if not commit.parents:
+            break
+        oid = commit.parents[0]
+    return None
+
+
+def state(objects: Objects, projection: Projection, facts: MutableMapping[str, str], said: Said) -> State | None:
+    """Return the state that the tree of that commit shows; None where it can't be what a good commit made. What is read later on
+    raises Doubtful.
+    """
+    reader = _Wary(objects)
+    try:
+        found = projection.load(said.tree, reader.folders, reader.contents, facts, seq=said.seq, at=said.at, wary=True)
+        found.sessions.live()
+        found.tasks.open()
+    except _UNFIT:
+        return None
+    return found
+
+
+class _Wary:
+    """Reads objects that nobody has looked at before, up to a bound for all of them together. Raises Doubtful beyond it."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._bytes, self._count = _BYTES, _OBJECTS
+
+    def _take(self, oids: Sequence[Oid], kinds: set[str], limit: int) -> None:
+        """Makes sure that these objects may be read."""
+        self._count -= len(oids)
+        if self._count < 0:
+            raise Doubtful
+        for kind, size in self._objects.sizes(oids):
+            self._bytes -= size
+            if kind not in kinds or size > limit or self._bytes < 0:
+                raise Doubtful
+
+    def folders(self, oids: Sequence[Oid]) -> list[TreeLines]:
+        """What lies right in each of those trees."""
+        self._take(oids, {"tree"}, _FOLDER_LIMIT)
+        return self._objects.folders(oids)
+
+    def contents(self, oids: Sequence[Oid]) -> list[bytes | None]:
+        """The bytes of each of those files."""
+        self._take(oids, {"blob"}, BLOB_LIMIT)
+        return self._objects.contents(oids)
