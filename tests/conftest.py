@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """What takes long stands behind an option."""
     parser.addoption("--long", action="store_true", help="run also the tests that tests/house/long.txt names")
     parser.addoption("--race-rounds", type=int, default=1, help="how often each race of 32 sessions is run")
-    parser.addoption("--warm-kills", type=int, default=12, help="commands during which the warm process is killed again and again")
+    parser.addoption("--warm-kills", type=int, default=0, help="commands during which the warm process is killed again and again")
     parser.addoption("--every-step", action="store_true", help="kill -9 at every step where the default takes every other one")
     parser.addoption("--bombs", choices=("small", "full"), default="small", help="how large what lies in wait on the branch is")
     parser.addoption("--all-remotes", action="store_true", help="run also those kinds of remote that differ in little")

@@ -353,9 +353,11 @@ def said(one: Ran, name: str) -> tuple[int, list[str]]:
 
 def test_killed_at_any_moment_it_changes_no_answer(pair: tuple[Seat, Seat], pytestconfig: pytest.Config) -> None:
     """The warm process dies and comes again all the time; each command answers, and does, what one that begins by itself does."""
+    if not (count := pytestconfig.getoption("--warm-kills")):
+        pytest.skip("a storm: --warm-kills COMMANDS")
     ada, ben = pair
     ben.ok("claim", "taken.py")
-    count, dice, over, killed = pytestconfig.getoption("--warm-kills"), random.Random(1624), threading.Event(), [0]
+    dice, over, killed = random.Random(1624), threading.Event(), [0]
     with warm_process() as folder:
         seat = warm(ada, folder)
 
