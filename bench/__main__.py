@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import crowd, history, one_command, tasks, waiting
+from bench import crowd, day, history, one_command, tasks, waiting
 from bench.measure import Row
 from bench.places import Place, place
 
@@ -20,7 +20,7 @@ from bench.places import Place, place
 def main() -> int:
     """Measures what was asked for."""
     ask = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    together = "P1 and P2, P3 and P4, P6 to P8, W1 and W2 are measured together; P6t is P6 for tasks; W1 and W2 only if asked for"
+    together = "P1 and P2, P3 and P4, P6 to P8, W1 and W2 are measured together; P6t is P6 for tasks; D1 is a day of ten agents; W1 and W2 only if asked for"
     ask.add_argument("--only", default="", help=f"P1,P2,... ({together})")
     ask.add_argument("--json", type=Path, help="write the figures there, too")
     ask.add_argument("--quick", action="store_true", help="fewer rounds, 10,000 events instead of 100,000")
@@ -31,6 +31,7 @@ def main() -> int:
         "P6 P7 P8": lambda where: history.run(where, 10_000 if told.quick else 100_000),
         "P6t": lambda where: tasks.run(where, 1_000 if told.quick else 10_000, 5 if told.quick else 10),
         "T1": lambda _: tasks.plans(60 if told.quick else 200),
+        "D1": day.run,
         "W1 W2": lambda where: waiting.run(where, 1 if told.quick else 5, 5 if told.quick else 20),
     }
     wanted = set(told.only.split(",")) if told.only else set()
