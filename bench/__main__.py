@@ -12,18 +12,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import crowd, day, history, one_command, tasks, waiting
+from bench import crowd, curves, day, history, one_command, tasks, waiting
 from bench.measure import Row
 from bench.places import Place, place
+
+WHAT = (
+    "P1 and P2 (one command), P3 and P4 (crowds), P6, P7 and P8 (a long past), P6t (many tasks), T1 (plans), D1 (a day of ten "
+    "agents), C1 (more and more writers), C2 (a longer and longer past); only if asked for: W1 and W2 (waiting)"
+)
 
 
 def main() -> int:
     """Measures what was asked for."""
     ask = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    together = "P1 and P2, P3 and P4, P6 to P8, W1 and W2 are measured together; P6t is P6 for tasks; D1 is a day of ten agents; W1 and W2 only if asked for"
-    ask.add_argument("--only", default="", help=f"P1,P2,... ({together})")
+    ask.add_argument("--only", default="", help=f"parts of it, by commas: {WHAT}")
     ask.add_argument("--json", type=Path, help="write the figures there, too")
     ask.add_argument("--quick", action="store_true", help="fewer rounds, 10,000 events instead of 100,000")
+    ask.add_argument("--events", type=int, default=100_000, help="the longest past of C2")
     told = ask.parse_args()
     parts: dict[str, Callable[[Place], Iterator[Row]]] = {
         "P1 P2": lambda where: one_command.run(where, 6 if told.quick else 20),
@@ -31,7 +36,9 @@ def main() -> int:
         "P6 P7 P8": lambda where: history.run(where, 10_000 if told.quick else 100_000),
         "P6t": lambda where: tasks.run(where, 1_000 if told.quick else 10_000, 5 if told.quick else 10),
         "T1": lambda _: tasks.plans(60 if told.quick else 200),
-        "D1": day.run,
+        "D1": lambda where: day.run(where, 100 if told.quick else 20),
+        "C1": lambda where: curves.writers(where, 5 if told.quick else 10),
+        "C2": lambda where: curves.past(where, 10_000 if told.quick else told.events),
         "W1 W2": lambda where: waiting.run(where, 1 if told.quick else 5, 5 if told.quick else 20),
     }
     wanted = set(told.only.split(",")) if told.only else set()

@@ -128,10 +128,12 @@ def _ours(place: Place, seats: Sequence[tuple[Path, dict[str, str], str]]) -> li
     return [worker(*seat) for seat in seats]
 
 
-def gitcoord(place: Place, remote: Remote, name: str, *, outboxes: int, clones: int, limit: float = 240.0) -> Result:
-    """32 sessions on that many machines and clones, 10 claims each."""
+def gitcoord(
+    place: Place, remote: Remote, name: str, *, outboxes: int, clones: int, limit: float = 240.0, sessions: int = SESSIONS
+) -> Result:
+    """That many sessions on that many machines and clones, 10 claims each."""
     paths = [place.clone(remote, f"{name}-{number}") for number in range(clones)]
-    seats = [(paths[number % clones], place.outbox(f"{name}-{number % outboxes}"), f"s{number:02}") for number in range(SESSIONS)]
+    seats = [(paths[number % clones], place.outbox(f"{name}-{number % outboxes}"), f"s{number:02}") for number in range(sessions)]
     with connect(str(seats[0][0]), seats[0][1], session=seats[0][2]) as found:
         found.coordinator.setup.init()
 
@@ -142,12 +144,12 @@ def gitcoord(place: Place, remote: Remote, name: str, *, outboxes: int, clones: 
 
         return work
 
-    for begin in range(0, SESSIONS, 8):  # eight at a time: that they all come, not how fast, is what counts here
+    for begin in range(0, sessions, 8):  # eight at a time: that they all come, not how fast, is what counts here
         race([starter(*seat) for seat in seats[begin : begin + 8]], place.folder / "times" / f"{name}-start-{begin}", limit)
     return race(_ours(place, seats), place.folder / "times" / name, limit)
 
 
-def script(place: Place, remote: Remote, name: str, *, clones: int, limit: float) -> Result:
+def script(place: Place, remote: Remote, name: str, *, clones: int, limit: float, sessions: int = SESSIONS) -> Result:
     """The plain script under the same load."""
     paths = [place.clone(remote, f"{name}-{number}") for number in range(clones)]
     place.git(paths[0], *remote.flags, "push", "-q", remote.url, "HEAD:refs/heads/plain")
@@ -161,7 +163,7 @@ def script(place: Place, remote: Remote, name: str, *, clones: int, limit: float
 
         return work
 
-    return race([worker(number) for number in range(SESSIONS)], place.folder / "times" / name, limit)
+    return race([worker(number) for number in range(sessions)], place.folder / "times" / name, limit)
 
 
 def ideal(place: Place, remote: Remote, name: str, *, machines: int) -> Result:

@@ -49,7 +49,7 @@ def tell_mail(bare: Path, env: dict[str, str], *, count: int) -> None:
     writer.flush(story.state)
 
 
-def _seat(place: Place, name: str, events: int, past: int) -> tuple[Path, dict[str, str], Remote]:
+def seat(place: Place, name: str, events: int, past: int) -> tuple[Path, dict[str, str], Remote]:
     """A clone of a remote with such a history, in which the session `now-00` acts."""
     remote = place.remote("file")
     tell(remote.path, place.env, events=events, past=past, live=LIVE)
@@ -58,8 +58,8 @@ def _seat(place: Place, name: str, events: int, past: int) -> tuple[Path, dict[s
 
 def run(place: Place, events: int) -> Iterator[Row]:
     """The rows of P6, P7 and P8."""
-    clone, env, _ = _seat(place, "long", events, 1000)
-    small, small_env, _ = _seat(place, "short", 100, 2)
+    clone, env, _ = seat(place, "long", events, 1000)
+    small, small_env, _ = seat(place, "short", 100, 2)
 
     def ours(where: Path, how: dict[str, str], *words: str) -> None:
         subprocess.run([*PROGRAM, *words], cwd=where, env=how, check=True, capture_output=True, timeout=900)

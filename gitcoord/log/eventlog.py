@@ -359,7 +359,7 @@ class EventLog:
                     else:
                         outcomes[command.handle] = NotInTime("its caller was gone before it could be sent; nothing happened")
                     pending.remove(command)
-                chain, refused, _state = self._decide(view, pending)
+                chain, refused, _state = self._decide(view, pending, notes.at_work)
                 if not chain:
                     if fresh:
                         outcomes |= refused
@@ -431,13 +431,14 @@ class EventLog:
                 pending.remove(command)
 
     def _decide(
-        self, view: View, pending: Sequence[Command]
+        self, view: View, pending: Sequence[Command], at_work: Callable[[], None]
     ) -> tuple[list[tuple[Command, Event, State, State]], dict[str, Outcome], State]:
         """The chain of events on that view, and the answer for each command that makes none."""
         chain: list[tuple[Command, Event, State, State]] = []
         answers: dict[str, Outcome] = {}
         state = view.state
         for command in pending:
+            at_work()
             clock = self.clock()
             try:
                 event = rules.decide(state, command, clock)
@@ -477,17 +478,19 @@ class EventLog:
         before anything was sent.
         """
         base = view.checked.tip
-        commits = [
-            NewCommit(
-                message=self._message(event, after),
-                name=event.session,
-                email=self.email or f"{event.session}@localhost",
-                authored_at=event.at,
-                committed_at=after.at,
-                changes=self._files(before, after),
+        commits = []
+        for _, event, before, after in chain:
+            notes.at_work()
+            commits.append(
+                NewCommit(
+                    message=self._message(event, after),
+                    name=event.session,
+                    email=self.email or f"{event.session}@localhost",
+                    authored_at=event.at,
+                    committed_at=after.at,
+                    changes=self._files(before, after),
+                )
             )
-            for _, event, before, after in chain
-        ]
         if strangers := self._history.strangers(view.checked.good):
             first = {**dict.fromkeys(strangers), **commits[0].changes}
             commits[0] = replace(commits[0], changes=first)

@@ -144,6 +144,10 @@ class InFlight(Protocol):
         """
         ...
 
+    def at_work(self) -> None:
+        """Show that this process is alive: a crowd's chain takes it seconds in which it waits for no git."""
+        ...
+
     def lost(self) -> None:
         """The newest of them lost its race: it can't land any more."""
         ...

@@ -53,6 +53,10 @@ class _PushNotes:
         self.outbox.pulse()
         return frozenset(op for op in commits if not self.outbox.is_waiting(op))
 
+    def at_work(self) -> None:
+        """Shows those who wait that this process is alive."""
+        self.outbox.pulse()
+
     def lost(self) -> None:
         """Takes the newest note away: that push can't land any more."""
         self.outbox.land(self.names.pop())
@@ -111,6 +115,7 @@ class Batch:
         self._note_rule(batch, outcomes)
         untold = False
         for command in batch:
+            notes.at_work()
             outcome = outcomes.get(command.handle)
             mine = own is not None and command.handle == own.handle
             unheard = not mine and (command.handle in gone or caller_is_gone(command, self.now()))

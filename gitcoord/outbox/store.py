@@ -42,13 +42,16 @@ STALLED_AFTER = 3.0  # seconds without a pulse after which a submitter counts as
 _FOLDERS = ("outbox", "queued", "results", "refused", "pushes", "spool", "shown", "notes", "riding")
 _TRACES = (
     "lock",
+    "lock-past",
     "pulse",
+    "pulse-past",
     "looked",
     "state.json",
     "merge.lock",
     "clock.json",
     "carriers.json",
 )  # what says nothing where nothing was put
+_PULSES = {False: "pulse", True: "pulse-past"}
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED_KEPT = 20  # carriers that were refused and are shown
 _WORDS = 500  # characters of a remote's words that are noted
@@ -64,6 +67,7 @@ class Outbox:
     def __init__(self, path: Path, made: Sequence[Path] = ()) -> None:
         self.path = path
         self.made = tuple(made)
+        self._pulse = _PULSES[False]
         for name in _FOLDERS:
             files.private_folder(path / name)
 
@@ -199,32 +203,37 @@ class Outbox:
     # --- the lock ----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def lock(self, seconds: float) -> Iterator[bool]:
-        """The outbox's one lock, waited for at most `seconds`: True inside if it was had. Only speed depends on it."""
+    def lock(self, seconds: float, *, past: bool = False) -> Iterator[bool]:
+        """The outbox's one lock, waited for at most `seconds`: True inside if it was had. Only speed depends on it. `past`: another
+        lock, of those who go past a process that has the first one and is stopped; they have a pulse of their own.
+        """
         from filelock import FileLock, Timeout  # here: who only looks needs no lock
 
-        lock = FileLock(self.path / "lock", mode=0o600)
+        path, before = self.path / ("lock-past" if past else "lock"), self._pulse
+        lock = FileLock(path, mode=0o600)
         with contextlib.suppress(OSError):
-            files.touch(self.path / "lock")  # what stands in its place is set aside
+            files.touch(path)  # what stands in its place is set aside
         try:
             lock.acquire(timeout=max(0.0, seconds), poll_interval=0.01)
         except (Timeout, OSError):
             yield False
             return
         try:
+            self._pulse = _PULSES[past]
             yield True
         finally:
+            self._pulse = before
             lock.release()
 
     def pulse(self) -> None:
         """Shows that the submitter is alive."""
         with contextlib.suppress(OSError):
-            files.touch(self.path / "pulse")
+            files.touch(self.path / self._pulse)
 
-    def last_pulse(self) -> float:
+    def last_pulse(self, *, past: bool = False) -> float:
         """The time of the last pulse, as the file system has it; only its changes mean something."""
         try:
-            return (self.path / "pulse").stat().st_mtime
+            return (self.path / _PULSES[past]).stat().st_mtime
         except OSError:
             return 0.0
 

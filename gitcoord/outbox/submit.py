@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -43,6 +44,22 @@ class Queued:
 
 
 Result = Done | Queued
+
+
+class _Life:
+    """Tells for how long the pulse of whoever sends has been still."""
+
+    def __init__(self, pulse: Callable[[], float], clock: Callable[[], float]) -> None:
+        self._pulse, self._clock = pulse, clock
+        self._last, self._since = pulse(), clock()
+
+    def silence(self) -> float:
+        """Return the seconds since it was seen to move; 0.0 where it has moved since the last look."""
+        now = self._pulse()
+        if now != self._last:
+            self._last, self._since = now, self._clock()
+            return 0.0
+        return max(self._clock() - self._since, 1e-9)
 
 
 @dataclass
@@ -230,7 +247,7 @@ class Submitter:
     # --- one command -------------------------------------------------------------------------------------------------
 
     def _carry_out(self, command: Command, end: float) -> Outcome | None:
-        pulse, changed = self.outbox.last_pulse(), self.clock()
+        sender, past = self._life(), None
         give_up = end + (PATIENCE - 1) * self.seconds
         pause, longest = _TRY
         while True:
@@ -252,14 +269,22 @@ class Submitter:
                     self._gather()
                     fold_spool(self.outbox)
                     return self.batch.send(command, self._fresh(end)).get(command.handle)
-            if self.outbox.last_pulse() != pulse:
-                pulse, changed = self.outbox.last_pulse(), self.clock()
-                end = min(give_up, self.clock() + self.seconds)  # somebody is at work for us
-            if self.clock() - changed > STALLED_AFTER and self.outbox.is_waiting(command.handle):
-                # Whoever holds the lock shows no life: go without it, with nothing but one's own.
-                return self.batch.send(command, end, alone=True).get(command.handle)
+            if sender.silence() == 0.0:
+                end, past = min(give_up, self.clock() + self.seconds), None  # somebody is at work for us
+            elif sender.silence() > STALLED_AFTER and self.outbox.is_waiting(command.handle):
+                # Whoever holds the lock shows no life: go without it, with nothing but one's own. All who wait see that at the same
+                # moment: so one goes after the other.
+                past = past or self._life(past=True)
+                with self.outbox.lock(0.0, past=True) as had:
+                    if had or past.silence() > STALLED_AFTER:
+                        return self.batch.send(command, end, alone=True).get(command.handle)
+                if past.silence() == 0.0:
+                    end = min(give_up, self.clock() + self.seconds)
             self._listen(command.handle, min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
             pause = min(1.5 * pause, longest)
+
+    def _life(self, *, past: bool = False) -> _Life:
+        return _Life(partial(self.outbox.last_pulse, past=past), self.clock)
 
     def _listen(self, op: str, seconds: float) -> None:
         """Waits that long, or until the result is there."""

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clones import Clock, Seat, Seats, collect, file
+from clones import Clock, Seat, Seats, collect, file, until
 from remotes import Remote
 
 from gitcoord.connection.connect import Connection
@@ -33,6 +34,8 @@ from gitcoord.git.tip import Swap
 from gitcoord.log import wire
 from gitcoord.log.eventlog import EventLog
 from gitcoord.machine import processes
+from gitcoord.outbox import submit
+from gitcoord.outbox.batch import Batch
 from gitcoord.outbox.store import STALLED_AFTER, Outbox
 from gitcoord.outbox.submit import Submitter
 
@@ -201,6 +204,69 @@ def test_a_stopped_flusher_holds_nobody_up(pair: tuple[Seat, Seat], file_remote:
     assert ran.code in (0, 5, 9), ran
     held = {one["resource_name"] for one in ada.ok("claims")["claims"]}
     assert ran.code != 0 or "x" in held
+
+
+def test_those_who_go_past_a_stopped_flusher_go_one_after_the_other(
+    pair: tuple[Seat, Seat], file_remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All see at the same moment that it is stopped: sixty who then pushed at once got in each other's way until they gave up."""
+    ada, ben = pair
+    gate = file_remote.path / "hooks" / "pre-receive"
+    gate.write_text(f"#!/bin/sh\nif mkdir {file_remote.path}/first 2>/dev/null; then while [ ! -e go ]; do sleep 0.05; done; fi\n")
+    gate.chmod(0o755)
+    stuck = ada.start("claim", "x", "--json")
+    until((file_remote.path / "first").exists, "it never pushed")
+    os.kill(stuck.pid, signal.SIGSTOP)
+    real, guard, at_once, most = Batch.send, threading.Lock(), [0], [0]
+
+    def counted(self: Batch, own: Command | None, end: float, *, alone: bool = False) -> object:
+        with guard:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        try:
+            return real(self, own, end, alone=alone)
+        finally:
+            with guard:
+                at_once[0] -= 1
+
+    def send(number: int) -> None:
+        with ada.here() as found:
+            found.coordinator.claims.acquire(file(f"f{number}"))
+
+    monkeypatch.setattr(Batch, "send", counted)
+    monkeypatch.setattr(submit, "STALLED_AFTER", 0.3)
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        (file_remote.path / "go").touch()
+        os.kill(stuck.pid, signal.SIGCONT)
+    collect([stuck])
+    assert most == [1]
+    assert {f"f{number}" for number in range(4)} <= {one["resource_name"] for one in ben.ok("claims")["claims"]}
+
+
+def test_a_flusher_shows_life_before_each_command_that_it_decides(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd's batch takes a busy machine seconds, and those who wait must not take that for a stopped process."""
+    ada, _ = pair
+    with ada.here() as found:
+        box, real, seen = found.outbox, rules.decide, list[float]()
+
+        def decide(*args: Any) -> Any:
+            seen.append(box.last_pulse())
+            os.utime(box.path / "pulse", (0, 0))
+            return real(*args)
+
+        monkeypatch.setattr(rules, "decide", decide)
+        for number in range(3):
+            op, now = box.next_id(), found.coordinator.now()
+            box.put(SendMessage(op=op, session="ada", at=now, to="ben", subject=f"hello {number}"))
+        assert found.coordinator.parts.submitter.flush(seconds=20) == []
+    assert len(seen) >= 3
+    assert 0.0 not in seen
 
 
 def test_what_the_slow_process_may_still_send_has_no_certain_end(pair: tuple[Seat, Seat], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -498,7 +564,7 @@ def test_what_another_process_carried_out_meanwhile_is_not_called_given_up(
         now = found.coordinator.now()
         found.outbox.put(SendMessage(op=op, session="ada", at=now, to="ben", subject="hello"))
         monkeypatch.setattr(Outbox, "note_push", note_push)
-        monkeypatch.setattr(Outbox, "lock", lambda self, seconds: nullcontext(enter_result=True))
+        monkeypatch.setattr(Outbox, "lock", lambda self, seconds, past=False: nullcontext(enter_result=True))
         assert found.coordinator.parts.submitter.flush(seconds=20) == []
     assert raced == [op]
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["hello"]

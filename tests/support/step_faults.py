@@ -28,7 +28,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _CHANGES = {"os.rename": True, "os.remove": True, "os.rmdir": True, "os.mkdir": False}
 """What changes a folder, and whether its path must be there for that: taking away what isn't there is no step."""
 _GIT_WRITES = {"fast-import", "fetch", "push", "update-ref"}
-_NO_STATE = {"lock", "pulse"}  # files whose content means nothing
+_NO_STATE = {"lock", "lock-past", "pulse", "pulse-past"}  # files whose content means nothing
 
 
 def _label(event: str, args: tuple[Any, ...], places: tuple[str, ...]) -> str:
