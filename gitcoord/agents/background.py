@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitcoord.agents import lines
+from gitcoord.agents.hook import others
 from gitcoord.agents.mailbox import Letter, Mailbox
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import guard, leases
@@ -73,9 +74,22 @@ def look_after(coordinator: Coordinator, repo: Repository, settings: Settings) -
     errors, view = coordinator.branch.sync(if_due=True, look=bool(found))
     if view is None:
         return errors, None, bool(found)
+    _note_others(repo, view)
     attend(coordinator, repo, settings, found, view)
     foretell(coordinator, repo, found, view)
     return errors, coordinator.log.view(), bool(found)
+
+
+def _note_others(repo: Repository, view: View) -> None:
+    """Note which lines the live sessions have changed, for hooks that can't wait for the branch."""
+    beats = [view.state.heartbeats.get(session.session_id) for session in view.state.sessions.live()]
+    changes = (
+        others.Change(beat.session_id, touched.path, touched.lines, f"{touched.since:%H:%M} UTC")
+        for beat in beats
+        if beat is not None
+        for touched in beat.touches
+    )
+    others.note(files.own(repo.common_dir), changes)
 
 
 def foretell(coordinator: Coordinator, repo: Repository, found: Sequence[Seat], view: View) -> None:

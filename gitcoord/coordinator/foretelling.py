@@ -31,6 +31,7 @@ from gitcoord.git.repo import NULL, Oid
 from gitcoord.log.outcomes import View
 from gitcoord.machine.ids import digest
 
+_PUSHED = 50  # sessions that a push is held against
 _PATCH = 8192  # bytes of what one session changed in a file
 _TOLD = 8  # pairs that one look writes down
 _SHARED = frozenset({"certain", "likely"})
@@ -162,6 +163,30 @@ class Foretelling:
         order = {"certain": 0, "likely": 1, "near": 2}
         found.sort(key=lambda one: (order[one.kind], me not in one.sessions, one.sessions))
         return Looked(tuple(found), tuple(dict.fromkeys(unknown)), frozenset(clear))
+
+    def before_push(self, view: View, commits: Iterable[Oid]) -> list[Collision]:
+        """Return with whom these commits of the caller collide for certain, by what is known and here: nobody is asked. Raises
+        GitcoordError.
+        """
+        merging = self.parts.merger() if self.parts.merger is not None else None
+        if merging is None or merging.lack:
+            return []
+        here = {binding.session for binding in self.parts.identity.all()} | {self.acting.session}
+        sides = [
+            _side(session, view.state.heartbeats.get(session.session_id))
+            for session in view.state.sessions.live()
+            if session.session_id not in here and session.repo in (None, self.acting.actor.repo)
+        ]
+        placed, _, _, _ = self._placed(merging, sides, online=False)
+        placed = [side for side in placed if side.commit][:_PUSHED]
+        pairs = [(side, commit) for side in placed for commit in commits if commit]
+        verdicts = self._verdicts(merging, [Pair(side.commit, commit) for side, commit in pairs])
+        me = self.acting.session or "you"
+        return [
+            Collision("certain", (me, side.name), _places(verdict, self._spell), (commit, side.commit))
+            for side, commit in pairs
+            if (verdict := verdicts.get(_sorted(side.commit, commit))) is not None and verdict.outcome == "conflict"
+        ]
 
     def _sides(self, state: State, *, staged: bool) -> list[_Side]:
         """The live sessions of this repository that say where they stand. Those that sit in the caller's work tree are left out:

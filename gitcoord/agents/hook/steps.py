@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from gitcoord.agents.hook import notes
+from gitcoord.agents.hook import notes, others
 from gitcoord.agents.hook.event import NOTHING, HookAnswer, Occasion
 from gitcoord.agents.hook.notes import NotedAnswer, beat
 from gitcoord.agents.hook.place import Here, ground, is_first
@@ -37,6 +38,7 @@ _LOOK = 2.0  # seconds that a prompt and a stop wait for one look at the branch
 _PUT_OFF = 100  # notes of starts whose first prompt never came, or is still to come
 _ROOM = 4096  # bytes that one hook puts into an agent's context (protocol, section 9)
 _ENDS_SHOWN = 5  # leases that are about to run out, of which one hook tells
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 _ENDS_NOTHING = frozenset({"clear", "resume"})  # the agent's process goes on, under another id
 
 
@@ -154,7 +156,10 @@ def _after_edit(here: Here, occasion: Occasion, *, takes: bool) -> NotedAnswer:
         beat(here.binding, "edited", show(names[0], LINE_LIMIT), names)
         _tell_holders(here, here.binding, wanted)
     here.background()
-    return _show(here, here.binding) if takes and not occasion.subagent else NotedAnswer()
+    if not takes or occasion.subagent:
+        return NotedAnswer()
+    seated = [here.binding.session, *(binding.session for binding in here.identity.all())]
+    return _show(here, here.binding, also=others.told(here.shared, names, seated))
 
 
 def _tell_holders(here: Here, binding: Binding, wanted: list[Target]) -> None:
@@ -225,8 +230,10 @@ def _end(here: Here, binding: Binding, occasion: Occasion) -> NotedAnswer:
 # --- telling -----------------------------------------------------------------------------------------------------------
 
 
-def _show(here: Here, binding: Binding, *, asking: bool = False) -> NotedAnswer:
-    """Return what lies in the mailbox, between marks. `asking`: only questions, for which the agent shall go on."""
+def _show(here: Here, binding: Binding, *, asking: bool = False, also: Mapping[str, str] = NOTHING_MORE) -> NotedAnswer:
+    """Return what lies in the mailbox, between marks. `asking`: only questions, for which the agent shall go on; `also`: what else
+    is said once, by the keys under which that is noted.
+    """
     nonce = os.urandom(16).hex()
     who = show(binding.session, 64)
     head = (
@@ -237,7 +244,9 @@ def _show(here: Here, binding: Binding, *, asking: bool = False) -> NotedAnswer:
     foot = "Answer a question by: gitcoord reply NUMBER TEXT\n"
     room = _ROOM - len((head + foot).encode()) - quoting.size(nonce)
     outbox, mailbox = Path(binding.outbox), here.mailbox
-    ends = [] if asking else _ending(here, binding)
+    once = {key: text for key, text in also.items() if not here.mailbox.told(key)}
+    once |= {} if asking else {text: text for text in _ending(here, binding)}
+    ends = list(once.values())
     hand = mailbox.take(
         room - sum(len(line.encode()) + 3 for line in ends), shown=shown.known(outbox, binding.session), asking=asking
     )
@@ -245,7 +254,7 @@ def _show(here: Here, binding: Binding, *, asking: bool = False) -> NotedAnswer:
         mailbox.done(hand)
         return NotedAnswer()
     text = head + quoting.quoted([*(f"- {line}" for line in ends), *hand.lines], nonce) + (foot if hand.asks else "")
-    return NotedAnswer(HookAnswer(context=text, go_on=asking), lambda: _shown(here, binding, hand, ends))
+    return NotedAnswer(HookAnswer(context=text, go_on=asking), lambda: _shown(here, binding, hand, list(once)))
 
 
 def _ending(here: Here, binding: Binding) -> list[str]:
@@ -256,9 +265,9 @@ def _ending(here: Here, binding: Binding) -> list[str]:
     return [text for text in ends if text and not here.mailbox.told(text)][:_ENDS_SHOWN]
 
 
-def _shown(here: Here, binding: Binding, hand: Handful, ends: Sequence[str] = ()) -> None:
-    for text in ends:
-        here.mailbox.tell(text)
+def _shown(here: Here, binding: Binding, hand: Handful, once: Sequence[str] = ()) -> None:
+    for key in once:
+        here.mailbox.tell(key)
     if hand.ids:
         shown.note(Path(binding.outbox), binding.session, hand.ids)
         seen_at_a_glance.told(here.own.parent, binding.session, hand.ids)

@@ -8,18 +8,25 @@ import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gitcoord.agents.mailbox import Mailbox
 from gitcoord.cli.connect import answer, options, say, tell
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import leases
 from gitcoord.errors import BadInput, GitcoordError, NoRepository, NotInitialised
+from gitcoord.git import changes
 from gitcoord.guard import cache, check, keep
 from gitcoord.guard import words as guard_words
 from gitcoord.guard.check import Asked, GuardAnswer
 from gitcoord.machine import processes
+from gitcoord.outbox import spool
+from gitcoord.views import collisions
+
+if TYPE_CHECKING:
+    from gitcoord.coordinator.foretelling import Collision
 
 _SECONDS = 10.0  # all that a hook may take, whatever happens
 _STDIN = 1 << 24  # bytes: a push of a hundred thousand refs
@@ -41,6 +48,7 @@ def guard(
             asked = _asked(paths or [], staged=staged, push=push)
             with _connection() as found:
                 said = check.look(found.coordinator.branch, found.repo, found.settings, asked)
+                met = _collisions(found, asked) if push and said.outcome != "off" else []
                 _look_after(found, said)
     except (NoRepository, NotInitialised):  # not a place where anybody claims anything
         answer(_record(GuardAnswer()))
@@ -52,8 +60,12 @@ def guard(
         return
     for warning in found.coordinator.notices:
         say(f"warning: {warning}")
+    for one in met:
+        say(f"warning: this will conflict with {one.sessions[1]}'s branch in {collisions.places(one.files)}: gitcoord conflicts")
     if said.cut:
         say("warning: the guard looked at the newest commits of this push only")
+    if push and said.outcome == "warned":
+        _tell_holders(found, said)
     if said.outcome != "blocked":
         for line in guard_words.lines(said, why=not options.agent):
             say(f"warning: {line}")
@@ -125,6 +137,33 @@ def _look_after(found: Connection, said: GuardAnswer) -> None:
     keep.note(found.memory.path, found.coordinator.branch, said.good, said.state)
     if said.stale and os.environ.get("GITCOORD") != "0" and cache.take_turn(found.memory.path.parent):
         processes.detach(cache.refreshing(found.repo.work_tree), {**os.environ, "GITCOORD_HOOK": "1"})
+
+
+def _collisions(found: Connection, asked: Asked) -> list[Collision]:
+    """With whom what is pushed collides for certain, as far as is known here. It stops nothing, and neither does a fault."""
+    with contextlib.suppress(GitcoordError):
+        head = found.repo.head().commit
+        pushed = [one.local for one in changes.updates(asked.updates) if set(one.local) != {"0"}] if asked.updates else [head]
+        return found.coordinator.foretelling.before_push(found.coordinator.branch.view(fresh=False), dict.fromkeys(pushed))
+    return []
+
+
+def _tell_holders(found: Connection, said: GuardAnswer) -> None:
+    """Leave each holder of what is pushed a message, once for each of its leases: what others hold should not go by in silence."""
+    identity, me = found.coordinator.parts.identity, found.coordinator.actor.session
+    binding = identity.get(me) if me else None
+    for one in said.hindrances if binding is not None else ():
+        mailbox = Mailbox.of(identity.own, me)
+        once = f"pushed {one.lease.entry}"
+        if one.new or mailbox.told(once) or binding is None:
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            paths = ", ".join(one.paths[:3]) + (f" and {len(one.paths) - 3} more" if len(one.paths) > 3 else "")
+            text = (
+                f"Your lease on {one.lease.resource} (fence {one.lease.fence}) goes on. It was told that you hold it, and pushed."
+            )
+            spool.alert(binding, one.lease.claimed_by, f"{me} pushed {paths}, which you hold", text)
+            mailbox.tell(once)
 
 
 def _record(said: GuardAnswer) -> dict[str, Any]:
