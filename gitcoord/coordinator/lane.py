@@ -33,6 +33,7 @@ class Landed:
     now: str
     pushed: str = ""
     trial: Trial | None = None
+    known: bool = False
     receipt: Receipt | None = None
     conflict: Conflict | None = None
     farewell: Farewell | None = None
@@ -88,25 +89,26 @@ class Lane:
             attempt.tick()
             standing = ground.look(())
             base, onto = standing.base, standing.default
+            here = Landed("there", mine, onto, base, base)
             if ground.has(mine.commit, base):
-                return _Course(Landed("there", mine, onto, base, base))
+                return _Course(here)
             merged = ground.merge_to_land(base, mine.commit, f"Merge branch '{mine.branch}'")
             if not merged.commit:
-                conflict = Conflict(mine, None, merged.conflicts)
-                return _Course(Landed("conflict", mine, onto, base, base, conflict=conflict))
-            known = self._trials.known(base, [mine.commit], attempt) if attempt.words else None
-            runs, code = None, known.exit_code if known is not None else 0
-            if attempt.words and known is None:
-                runs = Runs(ground, base, attempt, self.keeper)
-                code = runs.at(merged.commit, mine.words)
+                return _Course(replace(here, end="conflict", conflict=Conflict(mine, None, merged.conflicts)))
+            runs, code = None, 0
+            if attempt.words:
+                known = self._trials.known(base, [mine.commit], attempt)
+                here = replace(here, trial=known, known=known is not None)
+                runs = Runs(ground, base, attempt, self.keeper) if known is None else None
+                code = runs.at(merged.commit, mine.words) if runs is not None else known.exit_code if known is not None else 0
             self._check_held(attempt)
             if code:
-                return _Course(Landed("red", mine, onto, base, base, trial=known), code, runs)
+                return _Course(replace(here, end="red"), code, runs)
             if push is not None:
                 if ground.look(()).base == base:
-                    return _Course(self._pushed_by(push, ground, Landed("landed", mine, onto, base, base, trial=known)), 0, runs)
+                    return _Course(self._pushed_by(push, ground, replace(here, end="landed")), 0, runs)
             elif ground.push(onto, base, merged.commit):
-                return _Course(Landed("landed", mine, onto, base, merged.commit, merged.commit, trial=known), 0, runs)
+                return _Course(replace(here, end="landed", now=merged.commit, pushed=merged.commit), 0, runs)
             attempt.told(f"{onto} has moved meanwhile: again, on its newest state")
 
     def _check_held(self, attempt: Attempt) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +21,7 @@ from gitcoord.core.landing import AT_ONCE, Candidate, Incoming
 from gitcoord.core.names import show
 from gitcoord.core.records import Trial
 from gitcoord.core.state import State
-from gitcoord.errors import BadInput, NoSession
+from gitcoord.errors import BadInput, GitcoordError, NoSession
 from gitcoord.machine import throwaway
 
 if TYPE_CHECKING:
@@ -72,13 +72,16 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a trial. `trial`: the record (None: nothing was run); `receipt`: None if the branch knew it already."""
+    """What came of a trial. `trial`: the record (None: nothing was run); `known`: the branch had it already; `receipt`: how far
+    telling the branch got (None: it wasn't told now).
+    """
 
     onto: str
     base: str
     conflicts: tuple[Conflict, ...] = ()
     not_pushed: tuple[str, ...] = ()
     trial: Trial | None = None
+    known: bool = False
     receipt: Receipt | None = None
 
 
@@ -182,7 +185,7 @@ class Trials:
     def _try(self, ground: TrialGround, tried: Tried, incoming: Sequence[Incoming], attempt: Attempt) -> Tried:
         known = self.known(tried.base, [one.commit for one in incoming], attempt)
         if known is not None:
-            return Tried(tried.onto, tried.base, tried.conflicts, tried.not_pushed, known)
+            return replace(tried, trial=known, known=True)
         told, onto = attempt.told, tried.onto
         told(f"trying on {onto} ({tried.base[:12]}), in this order: {', '.join(one.words for one in incoming)}")
         runs = Runs(ground, tried.base, attempt)
@@ -198,19 +201,29 @@ class Trials:
             tried, incoming, attempt.words, exit_code=code, base_exit=base_code, seconds=runs.seconds, runs=runs.count,
             culprits=tuple(map(str, culprits[: trials.TOGETHER])),
         )  # fmt: skip
-        return Tried(onto, tried.base, tried.conflicts, tried.not_pushed, trial, receipt)
+        return replace(tried, trial=trial, receipt=receipt)
 
-    def record(self, tried: Tried, incoming: Sequence[Incoming], words: Sequence[str], **came: Any) -> tuple[Receipt, Trial]:
-        """Tell the branch what came of a trial of these branches with that command; return the receipt and the record."""
+    def record(
+        self, tried: Tried, incoming: Sequence[Incoming], words: Sequence[str], **came: Any
+    ) -> tuple[Receipt | None, Trial]:  # fmt: skip
+        """Tell the branch what came of a trial of these branches with that command; return the receipt and the record. Where the
+        branch can't be told, a notice says so: what came of the trial is known all the same.
+        """
         said: dict[str, Any] = {
             "repo": self.repo or None, "onto": tried.onto, "base": tried.base, "incoming": tuple(map(str, incoming)),
             "left_out": tuple(str(one.branch) for one in tried.conflicts), "program": program(words),
             "digest": trials.digest(self.branch.last_view().state, words), **came,
         }  # fmt: skip
-        self.sessions.act_as_newest_run()
-        receipt, event = self.commands.submit(trials.RecordTrial, self.sessions.current(trials.RecordTrial), **said)
-        at = event.at if event is not None else self.parts.now()
-        return receipt, Trial(id=receipt.id, seq=receipt.seq, session_id=self.acting.session, timestamp=at, **said)
+        trial = Trial(id="untold", seq=0, session_id=self.acting.session, timestamp=self.parts.now(), **said)
+        try:
+            self.sessions.act_as_newest_run()
+            receipt, event = self.commands.submit(trials.RecordTrial, self.sessions.current(trials.RecordTrial), **said)
+        except GitcoordError as error:
+            self.notices.add(f"the others were not told what came of it: {error.message}")
+            return None, trial
+        if event is not None and event.lapsed:
+            self.notices.add(f"the others were not told what came of it: {event.lapsed}")
+        return receipt, trial.model_copy(update={"id": receipt.id, "seq": receipt.seq})
 
     def known(self, base: str, commits: Sequence[str], attempt: Attempt) -> Trial | None:
         """Return the trial of exactly these commits with that command, if the branch has one and it isn't to be run again."""

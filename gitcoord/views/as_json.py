@@ -92,7 +92,7 @@ def trial(value: Trial) -> dict[str, Any]:
     """What came of a trial."""
     lists = {name: [incoming(one) for one in getattr(value, name)] for name in ("incoming", "left_out", "culprits")}
     end = "green" if value.green else "base_red" if value.base_exit else "red"
-    return {"outcome": end, **record(value), **lists}
+    return {"outcome": end, **record(value), **lists, "seq": value.seq or None}
 
 
 def _outlined(value: Outline, status: str, standing: Standing | None) -> dict[str, Any]:

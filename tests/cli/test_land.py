@@ -122,6 +122,20 @@ def test_refused_by_the_remote_it_ends_with_7_and_the_lane_is_free(pair: tuple[S
     assert held(ben) == []
 
 
+def test_what_has_landed_is_said_also_if_nobody_can_be_told(pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path) -> None:
+    ada, _ = pair
+    mine = work(ada, "a", "a.txt")
+    place = file_remote.path / "hooks" / "update"
+    place.write_text(f"#!/bin/sh\ntest $1 = refs/heads/main -o ! -e {tmp_path}/shut || exit 1\n")
+    place.chmod(0o755)
+    ran = ada.run("land", "--json", "--", *SH, f"touch {tmp_path}/shut")
+    assert ran.code == 0, ran
+    assert (ran.json["outcome"], ran.json["pushed"]) == ("landed", mine)
+    assert main_of(file_remote, "--format=%H")[0] == mine
+    assert "the others were not told" in ran.err
+    assert "the lane was not given back" in ran.err
+
+
 def test_own_command_lands_in_place_of_the_push(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
     ada, ben = pair
     mine = work(ada, "a", "a.txt")

@@ -74,10 +74,10 @@ def _tell(landed: Landed) -> None:
     elif landed.end == "conflict" and landed.conflict is not None:
         lines = [f"{landed.conflict.words(onto)}: nothing was pushed"]
     elif landed.end == "red" and landed.trial is not None:
-        lines = [words(landed.trial, known=landed.receipt is None), "nothing was pushed"]
+        lines = [words(landed.trial, known=landed.known), "nothing was pushed"]
     else:
         if landed.trial is not None:
-            lines = [words(landed.trial, known=landed.receipt is None)]
+            lines = [words(landed.trial, known=landed.known)]
         lines += _pushed(landed)
     farewell = landed.farewell or Farewell()
     for one in farewell.released:
@@ -105,7 +105,7 @@ def _record(landed: Landed) -> dict[str, Any]:
         "outcome": landed.end, "onto": landed.onto, **as_json.incoming(str(landed.mine)), "before": landed.before,
         "now": landed.now, "pushed": landed.pushed or None,
         "trial": as_json.trial(landed.trial) if landed.trial is not None else None,
-        "known": landed.trial is not None and landed.receipt is None,
+        "known": landed.known,
         "files": list(conflict.files) if conflict is not None else [],
         "released": [str(one.resource) for one in (landed.farewell or Farewell()).released],
     }  # fmt: skip

@@ -77,7 +77,7 @@ def _tell(tried: Tried) -> None:
     if tried.trial is None:
         lines = ["nothing that can be merged is about to land" if tried.conflicts else f"nothing is about to land on {tried.onto}"]
     else:
-        lines = [words(tried.trial, known=tried.receipt is None)]
+        lines = [words(tried.trial, known=tried.known)]
         if tried.receipt is not None and tried.receipt.state == "queued":
             lines.append(f"not told to the others yet (queued: {tried.receipt.why})")
     lines += [one.words(tried.onto) for one in tried.conflicts]
@@ -102,7 +102,6 @@ def _record(tried: Tried) -> dict[str, Any]:
     common = {"onto": tried.onto, "base": tried.base, "conflicts": conflicts, "not_pushed": list(tried.not_pushed)}
     if tried.trial is None:
         return {"outcome": "conflict" if tried.conflicts else "nothing", **common, "incoming": [], "culprits": [], "known": False}
-    receipt = as_json.receipt(tried.receipt) if tried.receipt is not None else {"state": "unchanged", "commit": None}
-    return {**as_json.trial(tried.trial), **common, "known": tried.receipt is None, **receipt} | {
-        "id": tried.trial.id, "seq": tried.trial.seq or None,
-    }  # fmt: skip
+    told = as_json.receipt(tried.receipt) if tried.receipt is not None else {"state": "unchanged", "commit": None}
+    shown = as_json.trial(tried.trial)
+    return {**shown, **common, "known": tried.known, "state": told["state"], "commit": told["commit"]}
