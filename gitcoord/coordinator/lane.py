@@ -133,11 +133,11 @@ class Lane:
         done, runs = course.landed, course.runs
         trial, receipt = done.trial, None
         if runs is not None:
-            alone = Runs(ground, done.before, attempt)
+            alone = Runs(ground, done.before, attempt, before=runs.count)  # the lane is another's by now
             base_code = alone.on(()) if course.code else 0
             culprits = (str(done.mine),) if course.code and not base_code else ()
             receipt, trial = self._trials.record(
                 Tried(done.onto, done.before), [done.mine], attempt.words, exit_code=course.code, base_exit=base_code,
-                seconds=runs.seconds, runs=runs.count + alone.count, culprits=culprits,
+                seconds=runs.seconds, runs=alone.count, culprits=culprits,
             )  # fmt: skip
         return replace(done, trial=trial, receipt=receipt, farewell=farewell)

@@ -72,14 +72,18 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a trial. `trial`: the record (None: nothing was run); `known`: the branch had it already; `receipt`: how far
-    telling the branch got (None: it wasn't told now).
+    """What came of a trial.
+
+    - `not_pushed`, `on_default`: branches that the remote doesn't have; sessions that have named no branch but the default one.
+    - `trial`: the record; None where nothing was run. `known`: the branch had it already.
+    - `receipt`: how far telling the branch got; None where it wasn't told now.
     """
 
     onto: str
     base: str
     conflicts: tuple[Conflict, ...] = ()
     not_pushed: tuple[str, ...] = ()
+    on_default: tuple[str, ...] = ()
     trial: Trial | None = None
     known: bool = False
     receipt: Receipt | None = None
@@ -116,8 +120,10 @@ class Trials:
                 raise NoSession(f"no session is called {show(name, 70)}", hint="gitcoord peers")
         with self.ground(attempt.tick) as ground:
             standing, lined, missing = self._line_up(state, ground, only)
+            there = {session.session_id for session in state.sessions.live() if session.branch == standing.default}
+            on_default = sorted((there & set(only or there)) - {self.acting.session})
             incoming, conflicts = self._mergeable(ground, standing, lined, attempt.told)
-            tried = Tried(standing.default, standing.base, tuple(conflicts), tuple(missing))
+            tried = Tried(standing.default, standing.base, tuple(conflicts), tuple(missing), tuple(on_default))
             if not incoming:
                 return tried
             return self._try(ground, tried, incoming, attempt)
@@ -241,9 +247,12 @@ def program(words: Sequence[str]) -> str:
 class Runs:
     """The runs of one trial: each group of branches is merged, and the command is run on exactly that."""
 
-    def __init__(self, ground: TrialGround, base: str, attempt: Attempt, holding: Holding | None = None) -> None:
+    def __init__(
+        self, ground: TrialGround, base: str, attempt: Attempt, holding: Holding | None = None, *, before: int = 0
+    ) -> None:  # fmt: skip
+        """`before`: how often the command was run already."""
         self._ground, self._base, self._attempt, self._holding = ground, base, attempt, holding
-        self.count = 0
+        self.count = before
         self._begun = monotonic()
 
     @property

@@ -196,9 +196,13 @@ def standing(state: State, now: datetime) -> list[Trial]:
 
 
 def _settles(later: Trial, trial: Trial) -> bool:
-    """Return True if the later trial says more of what the earlier one found."""
-    same = (later.repo, later.onto, later.digest) == (trial.repo, trial.onto, trial.digest)
-    return same and set(trial.culprits) <= set(later.incoming)
+    """Return True if the later trial says more of what the earlier one found, or shows that a culprit has another commit."""
+    if (later.repo, later.onto) != (trial.repo, trial.onto):
+        return False
+    now = {one.branch: one.commit for one in map(Incoming.parse, later.incoming)}
+    if any(now.get(one.branch, one.commit) != one.commit for one in map(Incoming.parse, trial.culprits)):
+        return True
+    return later.digest == trial.digest and set(trial.culprits) <= set(later.incoming)
 
 
 def _has_moved(state: State, one: Incoming) -> bool:

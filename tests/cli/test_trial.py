@@ -122,18 +122,21 @@ def test_branch_that_conflicts_is_named_with_the_other_and_left_out(both: tuple[
     assert "2 branches" in ran.out
 
 
-def test_red_default_branch_is_said_first_and_nobody_is_blamed(both: tuple[Seat, Seat]) -> None:
+def test_red_default_branch_is_said_first_and_nobody_is_blamed(both: tuple[Seat, Seat], tmp_path: Path) -> None:
     ada, _ = both
     ran = ada.run("trial", "--json", "--", *SH, "exit 5")
     assert ran.code == 1
     assert (ran.json["outcome"], ran.json["base_exit"], ran.json["culprits"], ran.json["runs"]) == ("base_red", 5, [], 2)
-    assert "main itself is red" in ada.run("trial", "--", *SH, "exit 5").out
+    ran = ada.run("trial", "--", *SH, f"setsid sleep 600 & echo $! >> {tmp_path}/pids; exit 5")
+    assert "main itself is red" in ran.out
+    assert [pid for pid in (tmp_path / "pids").read_text().split() if alive(int(pid))] == []
 
 
 def test_with_nothing_about_to_land_nothing_is_run(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
     ada, _ = pair
     ran = ada.run("trial", "--json", "--", *SH, f"touch {tmp_path}/ran")
-    assert (ran.code, ran.json["outcome"]) == (0, "nothing")
+    assert (ran.code, ran.json["outcome"], ran.json["on_default"]) == (0, "nothing", ["ben"])
+    assert "on main itself as far as is known, so not tried: ben" in ran.err
     assert not (tmp_path / "ran").exists()
     assert ada.run("trial", "--", "no-such-command").code == 127
     assert ada.run("trial", "true").code == 2

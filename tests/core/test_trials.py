@@ -69,6 +69,9 @@ def test_red_pair_stands_until_one_of_it_has_another_commit(story: Story) -> Non
     assert standing(story)
     story.beat("bob", branch="bob-branch", commit="d" * 40)
     assert standing(story) == []
+    red(story)
+    red(story, incoming=(str(Incoming("e" * 40, "ann", "ann-branch")),), culprits=(), exit_code=0, digest="f" * 32)
+    assert standing(story) == []
 
 
 def test_red_pair_stands_until_a_later_trial_has_both_and_not_for_ever(story: Story) -> None:

@@ -631,6 +631,7 @@ class TrialHeld(TrialShown):
 
     conflicts: list[TrialConflict]
     not_pushed: Annotated[list[str], Field(description="Branches of live sessions that the remote doesn't have.")]
+    on_default: Annotated[list[str], Field(description="Sessions that have named no branch but the default one.")]
     known: Annotated[bool, Field(description="The branch knew it already: nothing was run.")]
     state: State
     commit: Commit
@@ -644,6 +645,7 @@ class NothingTried(TypedDict):
     base: str
     conflicts: list[TrialConflict]
     not_pushed: list[str]
+    on_default: list[str]
     incoming: list[LandingBranch]
     culprits: list[LandingBranch]
     known: bool

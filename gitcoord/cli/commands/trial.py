@@ -19,6 +19,7 @@ from gitcoord.core.times import parse_duration, spell
 from gitcoord.errors import BadInput
 from gitcoord.views import as_json
 
+_NAMED = 5  # sessions that are named in a line
 _RED = 1  # the exit code for what is red, and for what can't be merged at all
 
 
@@ -74,6 +75,10 @@ def _tell(tried: Tried) -> None:
     lines = []
     if tried.not_pushed:
         say(f"not pushed yet, so not tried: {', '.join(tried.not_pushed)}")
+    if tried.on_default:
+        more = f" and {len(tried.on_default) - _NAMED} more" if len(tried.on_default) > _NAMED else ""
+        who = ", ".join(tried.on_default[:_NAMED])
+        say(f"on {tried.onto} itself as far as is known, so not tried: {who}{more} (a heartbeat says which branch it is)")
     if tried.trial is None:
         lines = ["nothing that can be merged is about to land" if tried.conflicts else f"nothing is about to land on {tried.onto}"]
     else:
@@ -99,7 +104,13 @@ def _record(tried: Tried) -> dict[str, Any]:
         }
         for one in tried.conflicts
     ]  # fmt: skip
-    common = {"onto": tried.onto, "base": tried.base, "conflicts": conflicts, "not_pushed": list(tried.not_pushed)}
+    common = {
+        "onto": tried.onto,
+        "base": tried.base,
+        "conflicts": conflicts,
+        "not_pushed": list(tried.not_pushed),
+        "on_default": list(tried.on_default),
+    }
     if tried.trial is None:
         return {"outcome": "conflict" if tried.conflicts else "nothing", **common, "incoming": [], "culprits": [], "known": False}
     told = as_json.receipt(tried.receipt) if tried.receipt is not None else {"state": "unchanged", "commit": None}
