@@ -120,8 +120,8 @@ class Trials:
                 raise NoSession(f"no session is called {show(name, 70)}", hint="gitcoord peers")
         with self.ground(attempt.tick) as ground:
             standing, lined, missing = self._line_up(state, ground, only)
-            there = {session.session_id for session in state.sessions.live() if session.branch == standing.default}
-            on_default = sorted((there & set(only or there)) - {self.acting.session})
+            there = landing.on_branch(state, standing.default, repo=self.repo, only=only)
+            on_default = [name for name in there if name != self.acting.session]
             incoming, conflicts = self._mergeable(ground, standing, lined, attempt.told)
             tried = Tried(standing.default, standing.base, tuple(conflicts), tuple(missing), tuple(on_default))
             if not incoming:

@@ -82,6 +82,12 @@ def candidates(state: State, now: datetime, *, repo: str = "", only: Collection[
     return [*(_spoken_for(group) for branch, group in found.items() if branch not in offered), *offered.values()]
 
 
+def on_branch(state: State, branch: str, *, repo: str = "", only: Collection[str] = ()) -> list[str]:
+    """Return the live sessions (of that repository, among these) that are on that branch, as far as they have said."""
+    live = [one for one in state.sessions.live() if one.branch == branch and (not repo or one.repo == repo)]
+    return sorted(one.session_id for one in live if not only or one.session_id in only)
+
+
 def _readiness(session: Session) -> int:
     return READY if not session.live else RESTING if session.status in ("waiting", "idle") else AT_WORK
 

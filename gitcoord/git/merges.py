@@ -43,7 +43,7 @@ _PACKS = 60
 _ATTRIBUTES = 1 << 16  # bytes of a .gitattributes that are read
 _DRIVER = re.compile(r"(?<=\s)merge=(?!(?:text|binary|union)(?:\s|$))(\S+)")
 _UNSURE = "gitcoord-merge"
-_AS_EVERYWHERE = (
+AS_EVERYWHERE = (
     "-c", "merge.renames=true", "-c", "merge.directoryRenames=conflict", "-c", "diff.renames=true",
     "-c", "merge.conflictStyle=merge", "-c", "merge.renormalize=false",
 )  # fmt: skip
@@ -83,6 +83,30 @@ class Tips(NamedTuple):
     branches: dict[str, Oid]
     default: str
     default_commit: Oid
+
+
+LISTING = ("ls-remote", "--symref")
+"""How git is asked where branches of a remote are; `refs_of` says which, `read_tips` reads the answer."""
+
+
+def refs_of(names: Iterable[str]) -> list[str]:
+    """Return what is asked for: those branches, and which one is the default."""
+    return ["HEAD", *sorted({f"refs/heads/{name}" for name in names})]
+
+
+def read_tips(listed: bytes, refs: Sequence[str]) -> Tips:
+    """Return what git's list says of those refs."""
+    found: dict[str, Oid] = {}
+    default = ""
+    for line in listed.decode("utf-8", "replace").splitlines():
+        left, _, ref = line.partition("\t")
+        if left.startswith("ref: ") and ref == "HEAD":
+            default = environment.branch_of(left.removeprefix("ref: "))
+        elif OID.fullmatch(left):
+            found[ref] = left
+    head = found.pop("HEAD", NULL)
+    wanted = {ref.removeprefix("refs/heads/"): oid for ref, oid in found.items() if ref in refs}
+    return Tips(wanted, default, head)
 
 
 class Merges:
@@ -184,21 +208,11 @@ class Merges:
         """Return where those branches of the remote are now. Raises Unreachable."""
         if not self._remote:
             return self.known(names)
-        refs = ["HEAD", *sorted({f"refs/heads/{name}" for name in names})]
-        done = self._connect("ls-remote", "--symref", refs=refs, seconds=seconds)
+        refs = refs_of(names)
+        done = self._connect(*LISTING, refs=refs, seconds=seconds)
         if not done.ok:
             raise Unreachable(f"{self._remote} can't be reached: {done.words or 'no answer'}", hint=AWAY_HINT)
-        found: dict[str, Oid] = {}
-        default = ""
-        for line in done.stdout.decode("utf-8", "replace").splitlines():
-            left, _, ref = line.partition("\t")
-            if left.startswith("ref: ") and ref == "HEAD":
-                default = environment.branch_of(left.removeprefix("ref: "))
-            elif OID.fullmatch(left):
-                found[ref] = left
-        head = found.pop("HEAD", NULL)
-        wanted = {ref.removeprefix("refs/heads/"): oid for ref, oid in found.items() if ref in refs}
-        return Tips(wanted, default, head)
+        return read_tips(done.stdout, refs)
 
     def fetch(self, tips: Mapping[str, Oid], seconds: float) -> None:
         """Have these branches of the remote here. Raises Unreachable."""
@@ -291,7 +305,7 @@ class Merges:
 
     def _merge(self, pairs: Sequence[Pair], attributes: str) -> list[_Merged] | None:
         """Return what git's merges came to; None where git itself says that it can't merge one of them. Raises GitFault."""
-        rules = [*_AS_EVERYWHERE, "-c", f"core.attributesFile={self._rules_file(attributes)}"]
+        rules = [*AS_EVERYWHERE, "-c", f"core.attributesFile={self._rules_file(attributes)}"]
         talk = "--messages" if _UNSURE in attributes else "--no-messages"
         feed = "".join(f"{one} {two}\n" for one, two in pairs).encode()
         words = (*rules, "merge-tree", "--write-tree", "--stdin", "-z", "--name-only", talk)

@@ -16,9 +16,10 @@ from time import sleep
 from gitcoord.errors import BadInput, GitcoordError, GitFault, Unreachable
 from gitcoord.git import environment, hub, process
 from gitcoord.git.answers import fault
+from gitcoord.git.merges import AS_EVERYWHERE, LISTING, read_tips, refs_of
 from gitcoord.git.process import Finished
 from gitcoord.git.remote_tip import RemoteTip
-from gitcoord.git.repo import NO_LOG, NULL, OID, Head, Oid, Repository
+from gitcoord.git.repo import NO_LOG, NULL, Head, Oid, Repository
 from gitcoord.git.tip import AWAY_HINT, Swap
 from gitcoord.git.urls import push_url, unrewritten
 
@@ -30,7 +31,7 @@ _CARRIED = (*hub.CREDENTIALS, "user.", "merge.", "filter.", "lfs.", "core.autocr
 """What the user's repository says by itself of how it is reached, merged and written out."""
 _PROMISED = ("promisor", "partialclonefilter")
 _OURS = ("-c", "user.name=gitcoord", "-c", "user.email=gitcoord@localhost", "-c", "commit.gpgsign=false")
-_MERGING = ("-c", "merge.verifySignatures=false", "-c", "merge.ff=true", "-c", "rerere.enabled=false")
+_MERGING = (*AS_EVERYWHERE, "-c", "merge.verifySignatures=false", "-c", "merge.ff=true", "-c", "rerere.enabled=false")
 
 
 @dataclass(frozen=True)
@@ -138,17 +139,11 @@ class Scratch:
 
     def _listed(self, names: list[str]) -> tuple[str, dict[str, Oid]]:
         """Return the remote's default branch, and which of these branches it has."""
-        done = self._connect("ls-remote", "--symref", refs=["HEAD", *(f"refs/heads/{name}" for name in names)])
-        default, there = "", {}
-        for line in done.stdout.decode("utf-8", "replace").splitlines():
-            value, _, ref = line.partition("\t")
-            if ref == "HEAD" and value.startswith("ref: refs/heads/"):
-                default = value.removeprefix("ref: refs/heads/")
-            elif OID.fullmatch(value) and ref.startswith("refs/heads/"):
-                there[ref.removeprefix("refs/heads/")] = value
-        if not default:
-            raise BadInput(f"{self.where} doesn't say which branch is its default one", hint="git remote show origin")
-        return default, there
+        refs = refs_of(names)
+        tips = read_tips(self._connect(*LISTING, refs=refs).stdout, refs)
+        if not tips.default:
+            raise BadInput(f"{self.where} doesn't say which branch is its default one", hint=f"git remote show {self.where}")
+        return tips.default, tips.branches
 
     def _fetched(self, default: str, names: list[str]) -> dict[str, Oid]:
         wanted = list(dict.fromkeys([default, *names]))

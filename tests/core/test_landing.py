@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pure_branch import COMMIT, Story, days
 
-from gitcoord.core.landing import AT_WORK, READY, RESTING, Candidate, Incoming, candidates, in_turn, lane
+from gitcoord.core.landing import AT_WORK, READY, RESTING, Candidate, Incoming, candidates, in_turn, lane, on_branch
 
 
 def found(story: Story, **asked: object) -> dict[str, tuple[str, int]]:
@@ -44,7 +44,11 @@ def test_other_repositories_of_a_hub_do_not_count() -> None:
     story = Story.of()
     story.start("ann", branch="a", repo="shop")
     story.start("bob", branch="b", repo="library")
-    assert set(found(story, repo="shop")) == {"a"}
+    story.start("cat", branch="main", repo="shop")
+    story.start("dan", branch="main", repo="library")
+    assert set(found(story, repo="shop")) == {"a", "main"}
+    assert on_branch(story.state, "main", repo="shop") == ["cat"]
+    assert on_branch(story.state, "main", only=["dan"]) == ["dan"]
 
 
 def test_of_equals_the_one_whose_last_commit_is_the_oldest_lands_first() -> None:
