@@ -3,7 +3,8 @@
     python bench/agent_hook.py [ROUNDS]
 
 Needs the package installed beside the running Python. The cases take turns: nothing, a repository where nobody coordinates, one
-where nothing near is claimed, and the remote dead.
+where nothing near is claimed (by the shortest way; by the long one, begun by itself and in the warm process), and the remote dead.
+To reach: twice as long as nothing where nothing near is claimed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import time
 from pathlib import Path
 
 GIT = shutil.which("git") or "git"
-CASES = ("nothing", "not coordinated", "free", "remote dead")
+CASES = ("nothing", "not coordinated", "free", "remote dead", "free, long", "free, long, warm")
+LONG = ("free, long", "free, long, warm")
 
 
 def main() -> int:
@@ -32,12 +34,15 @@ def main() -> int:
     env |= {"HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(folder / "gitconfig")}
     (folder / "gitconfig").write_text("[user]\n\tname = Bench\n\temail = bench@example.org\n[init]\n\tdefaultBranch = main\n")
 
-    def run(where: Path, *words: str, stdin: str = "") -> None:
-        subprocess.run(words, cwd=where, env=env, check=True, capture_output=True, timeout=60, input=stdin.encode())
+    def run(where: Path, *words: str, stdin: str = "", warm: bool = False) -> None:
+        given = env if warm else {**env, "GITCOORD_WARM": "0"}
+        subprocess.run(words, cwd=where, env=given, check=True, capture_output=True, timeout=60, input=stdin.encode())
 
     def payload(where: Path, event: str) -> str:
         edit = {"tool_name": "Edit", "tool_input": {"file_path": str(where / "file.txt")}, "source": "startup"}
-        return json.dumps({"session_id": "bench", "cwd": str(where), "hook_event_name": event, **edit})
+        number = CASES.index(where.name)  # a session of another clone's is looked for there
+        agent = {"session_id": f"bench-{number}", "transcript_path": str(folder / ".claude" / "bench.jsonl"), "cwd": str(where)}
+        return json.dumps({**agent, "hook_event_name": event, **edit})
 
     try:
         clones = {}
@@ -54,13 +59,18 @@ def main() -> int:
                 run(clone, program, "claim", "elsewhere")
                 run(clone, program, "hook", stdin=payload(clone, "SessionStart"))
         shutil.rmtree(folder / "remote dead.git")
+        for _ in range(2):  # the second of them starts the warm process
+            run(clones["free, long, warm"], program, "whoami", warm=True)
+        time.sleep(2)
         taken: dict[str, list[float]] = {case: [] for case in CASES}
         for number in range(rounds + 2):
             for case in CASES:
                 words = [sys.executable, "-c", "pass"] if case == "nothing" else [program, "hook"]
                 where = clones.get(case, folder)
+                if case in LONG:
+                    shutil.rmtree(where / ".git" / "gitcoord" / "plain-edits", ignore_errors=True)
                 start = time.perf_counter()
-                run(where, *words, stdin=payload(where, "PreToolUse"))
+                run(where, *words, stdin=payload(where, "PreToolUse"), warm=case.endswith("warm"))
                 if number >= 2:  # two rounds to warm up
                     taken[case].append(time.perf_counter() - start)
         base = statistics.median(taken["nothing"])

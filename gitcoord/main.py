@@ -38,6 +38,8 @@ def _leave_the_checkout() -> None:
 def main() -> int:
     """Runs the program on the process's arguments; its exit code."""
     _leave_the_checkout()
+    if sys.argv[1:2] == ["hook"] and sys.argv[2:3] != ["git"] and _has_nothing_to_say():
+        return 0
     warm = _warm()
     code: int | None = warm.hand_over(sys.argv, os.environ) if warm else None
     if code is not None:
@@ -56,6 +58,16 @@ def _warm() -> "ModuleType | None":
     except Exception:
         return None
     return client
+
+
+def _has_nothing_to_say() -> bool:
+    """Do the step of an agent for which little need be loaded, and return True; what was read for that can be read again."""
+    try:
+        from gitcoord.agents.hook.main import is_nothing_to_say
+
+        return is_nothing_to_say(sys.argv[2:], os.environ)
+    except Exception:
+        return False  # any doubt: the long way
 
 
 def keep_warm() -> None:

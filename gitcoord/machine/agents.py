@@ -31,6 +31,8 @@ class Agent(NamedTuple):
     nameless: True if its commands find nothing that says whose they are: it has to name its session in each.
     late: True if not every start is told: then a prompt may be the first that is heard of a session. Its prompts' hooks find the
         first of `hook_marks`.
+    by_form: True if the form of what its hooks send before an edit decides how that is read: which fields there are, and not what
+        is in them.
     hook_has_id: True if its hooks, too, find the session's id in `variable`.
     hook_marks: the variables by which its hooks know that it called.
     rank: whose marks count: the agent's with the lowest rank. Agents run inside agents and find the outer ones' marks, too.
@@ -49,6 +51,7 @@ class Agent(NamedTuple):
     login_shell: bool = False
     nameless: bool = False
     late: bool = False
+    by_form: bool = False
     hook_has_id: bool = False
     hook_marks: tuple[str, ...] = ()
     rank: int = 0
@@ -65,7 +68,7 @@ AGENTS = {
     for agent in (
         Agent(
             "claude", "Claude Code", "claude-code", "CLAUDE_CODE_SESSION_ID", pid="CLAUDE_PID",
-            hook_has_id=True, hook_marks=("CLAUDECODE", "CLAUDE_CODE_SESSION_ID"),
+            by_form=True, hook_has_id=True, hook_marks=("CLAUDECODE", "CLAUDE_CODE_SESSION_ID"),
             rank=6,  # the last: Cursor, Copilot and Gemini set some of its variables, too
             programs=("claude",), in_project=(".claude",), in_home=(".claude",),
         ),

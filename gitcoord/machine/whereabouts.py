@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+
+TYPE_CHECKING = False  # `typing`'s own, without loading it
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _KEPT = 30 * 86400.0  # seconds: a session that is silent for longer has ended
 
@@ -29,7 +31,8 @@ def place(agent_id: str, environ: Mapping[str, str]) -> str:
 
 def note(agent_id: str, work_tree: str, environ: Mapping[str, str]) -> None:
     """Notes that the agent's session is in that work tree; forgets those that were noted long ago."""
-    from pathlib import Path  # here, as below: whoever only looks needs neither
+    from contextlib import suppress  # here: whoever only looks needs none of these
+    from pathlib import Path
 
     from gitcoord.machine import files
 
@@ -59,5 +62,7 @@ def forget(agent_id: str, environ: Mapping[str, str]) -> None:
     """Forgets the agent's session."""
     path = place(agent_id, environ)
     if path:
+        from contextlib import suppress
+
         with suppress(OSError):
             os.unlink(path)

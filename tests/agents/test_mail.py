@@ -346,7 +346,7 @@ def test_a_claim_of_what_it_edits_is_there_before_the_edit_and_gone_soon_after_t
     claude.run_python(PATIENT, claude.payload("PreToolUse", **given))
     assert leases(ben) == {"src/api.py": "claude-main"}
     (claude.seat.path / "src/api.py").write_text("changed")
-    run = claude.host.run(["git", "commit", "-qam", "changed"], "", claude._variables, claude.seat.path)
+    run = claude.host.run(["git", "commit", "-qam", "changed"], "", claude.variables, claude.seat.path)
     assert run.code == 0, run
     until(lambda: not leases(ben), "it was never given back")
 

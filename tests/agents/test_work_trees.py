@@ -44,7 +44,7 @@ def edit(claude: Claude, cwd: Path, path: Path, **more: str) -> Any:
 
 def typed(claude: Claude, cwd: Path, *words: str) -> Any:
     """A command that the agent types in that folder."""
-    ran = claude.host.run([*PROGRAM, *words, "--json"], "", claude._variables, cwd)
+    ran = claude.host.run([*PROGRAM, *words, "--json"], "", claude.variables, cwd)
     assert ran.code == 0, ran
     return json.loads(ran.out)
 

@@ -574,6 +574,21 @@ HEAVY = {"hashlib", "secrets", "ssl", "socket", "inspect", "argparse", "logging"
 """Modules of the standard library that a hook doesn't load where it begins: each costs it milliseconds (OpenSSL, mostly)."""
 
 
+HEAVIER = HEAVY | {
+    "re", "typing", "dataclasses", "enum", "json", "pathlib", "collections", "collections.abc", "contextlib", "functools",
+    "datetime", "subprocess", "shlex", "unicodedata",
+}  # fmt: skip
+"""What the shortest way of a hook doesn't load either: together they cost as much as Python's start."""
+
+
+@pytest.mark.parametrize("face", ["gitcoord.main", "gitcoord.agents.hook.main", "gitcoord.agents.hook.glance"])
+def test_the_shortest_way_loads_nearly_nothing(face: str) -> None:
+    found = loads(face)
+    assert face in found
+    assert third_parties(found) == set()
+    assert found & HEAVIER == set()
+
+
 @pytest.mark.parametrize(
     "face",
     [

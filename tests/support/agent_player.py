@@ -74,7 +74,8 @@ class Claude:
         return Path(self.seat.git("rev-parse", "--absolute-git-dir")) / "gitcoord"
 
     @property
-    def _variables(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """What its commands and hooks find in their environment."""
         # Its state apart, too: the ids of other tests' agents are the same.
         state = self.seat.outbox.parent / f"state-{self.seat.path.name}"
         outbox = {"GITCOORD_DESK": str(self.seat.outbox), "XDG_STATE_HOME": str(state)}
@@ -104,11 +105,11 @@ class Claude:
 
     def raw(self, stdin: str, *words: str) -> Ran:
         """Calls the hook with that on its standard input."""
-        return self.host.run([*PROGRAM, "hook", *words], stdin, self._variables, self.cwd)
+        return self.host.run([*PROGRAM, "hook", *words], stdin, self.variables, self.cwd)
 
     def run_python(self, code: str, payload: dict[str, Any]) -> Ran:
         """Runs that code as the hook would run, in a process of its own: in a fork of the warm one it would change nothing."""
-        return self.host.run([sys.executable, "-c", code], json.dumps(payload), {**self._variables, address.SWITCH: "0"}, self.cwd)
+        return self.host.run([sys.executable, "-c", code], json.dumps(payload), {**self.variables, address.SWITCH: "0"}, self.cwd)
 
     def send(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Calls the hook; its answer."""
@@ -155,7 +156,7 @@ class Claude:
         argv = [*PROGRAM, *words, "--json"]
         if self.hidden:
             argv = sandbox.inside(argv, shut=[str(self.seat.path / ".git"), str(self.seat.outbox.parent)], hidden=str(self.hidden))
-        ran = self.host.run(argv, "", self._variables, self.seat.path)
+        ran = self.host.run(argv, "", self.variables, self.seat.path)
         assert ran.code == 0, (words, ran)
         return ran.json
 

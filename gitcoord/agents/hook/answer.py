@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from gitcoord.agents.dialects.choose import choose
@@ -66,12 +67,29 @@ def answer(payload: Mapping[str, Any], named: str, environ: Mapping[str, str], o
         for here, part in places:  # all are done, also where something is said already: the first that has an answer gives it
             said = said.beside(steps.take(here, part, payload, takes=said.answer is NOTHING and dialect.takes(occasion)))
         _print(dialect.write(occasion, said.answer), said, out)
+        if dialect.row.by_form and said.answer is NOTHING and len(places) == 1:
+            _note_plain(*places[0], payload, named, environ)
     except (Exception, _TimeIsUp) as error:
         with contextlib.suppress(OSError):  # closed: it was answered
             _print(dialect.write(occasion, NOTHING), NotedAnswer(), out)
         _log(places[0][0], occasion, f"{type(error).__name__}: {error}")
     for notice in files.notices():
         _log(places[0][0], occasion, notice)
+
+
+def _note_plain(here: Here, occasion: Occasion, payload: Mapping[str, Any], named: str, environ: Mapping[str, str]) -> None:
+    """Leave the next edit a shorter way, where nothing was to be said about this one."""
+    if (
+        occasion.kind != "before-edit"
+        or len(occasion.paths) != 1
+        or here.binding is None
+        or here.own.parent != Path(here.near.git_dir)
+    ):
+        return
+    from gitcoord.agents.hook import glance
+
+    with contextlib.suppress(OSError):
+        glance.note(str(here.own), here.binding.session, dict(occasion.ids), occasion.paths[0], payload, named, environ)
 
 
 def _log(here: Here, occasion: Occasion, words: str) -> None:
