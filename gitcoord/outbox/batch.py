@@ -365,7 +365,8 @@ def fold(session: str, entries: Sequence[dict[str, Any]], op: str) -> RecordHear
         value = last.get(key)
         return show(secrecy.hide(str(value)), LINE_LIMIT) if value else None
 
-    branch = str(place.get("branch") or "")
+    on = next((entry for entry in reversed(entries) if "branch" in entry), last)  # what was changed is said without it
+    branch = str(on.get("branch") or "")
     try:
         return RecordHeartbeat(
             op=op, session=session, run_id=str(last.get("run_id", "")), at=usable[-1][0], action=line("action"),

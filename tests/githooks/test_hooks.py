@@ -714,3 +714,15 @@ def test_one_flush_is_started_and_one_more_makes_up_for_what_came_soon_after(wor
     os.utime(workplace.git_dir / "gitcoord" / "synced", (0, 0))
     workplace.commit("four")
     eventually(lambda: len(flushes()) == 3)
+
+
+def test_the_branch_of_a_commit_stays_where_its_lines_are_told_after_it() -> None:
+    """Who looks for a pushed branch that will conflict goes by it: a session without one was never found."""
+    committed = {"at": "2026-11-30T10:00:00Z", "action": "committed", "branch": "work", "commit": "a" * 40, "files": []}
+    lines = {"at": "2026-11-30T10:00:02Z", "base": "b" * 40, "commit": "c" * 40, "touches": ["src/api.py:20"]}
+    told = fold("ada", [committed, lines], "op1")
+    assert told is not None
+    assert (told.branch, told.commit, told.base, told.touches) == ("work", "c" * 40, "b" * 40, ("src/api.py:20",))
+    detached = fold("ada", [committed, {**committed, "at": "2026-11-30T10:00:01Z", "branch": ""}, lines], "op2")
+    assert detached is not None
+    assert detached.branch is None
