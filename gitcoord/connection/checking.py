@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
-from gitcoord.connection.connect import connect
+from gitcoord.connection.connect import as_record, connect
 from gitcoord.errors import GitcoordError, Unreachable
+
+
+def go_to() -> None:
+    """Check the history from its root up to a commit, for the process that reads what this prints. The program's arguments are the
+    clone's place and the commit.
+    """
+    with connect(sys.argv[1], os.environ, heard=False) as found:
+        print(json.dumps(as_record(found.coordinator.log.replay(sys.argv[2], lambda good: None))))
+    sys.exit(0)
 
 
 def go() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import json
 import os
 import re
 import socket
@@ -28,10 +29,11 @@ from gitcoord.git.carriers import Carriers
 from gitcoord.git.environment import holds_sockets, keep_ssh_open
 from gitcoord.git.objects import Objects
 from gitcoord.git.remote_tip import RemoteTip
-from gitcoord.git.repo import Repository
+from gitcoord.git.repo import Oid, Repository
 from gitcoord.git.tip import LocalTip, Tip
 from gitcoord.git.urls import hub_url, push_url
 from gitcoord.log.eventlog import EventLog
+from gitcoord.log.halves import Helper
 from gitcoord.log.history import Bad, Checked
 from gitcoord.log.outcomes import Begun, Undoubted, Unseen, Waits
 from gitcoord.machine import files, processes
@@ -76,7 +78,8 @@ def _as_checked(record: Mapping[str, Any]) -> Checked:
     return Checked(str(record["tip"]), str(record["good"]), int(record["seq"]), bad)
 
 
-def _as_record(checked: Checked) -> dict[str, Any]:
+def as_record(checked: Checked) -> dict[str, Any]:
+    """What was checked, as it is written down."""
     bad = [(one.commit, one.reason, one.seq) for one in checked.bad]
     return {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad}
 
@@ -103,7 +106,7 @@ class CloneMemory:
         at = self.read_at()
         with suppress(OSError):
             files.private_folder(self.path.parent)
-            files.write_json(self.path, files.sealed(_as_record(checked)))
+            files.write_json(self.path, files.sealed(as_record(checked)))
             self._date(at.timestamp() if at else 0.0)
 
     @property
@@ -122,7 +125,7 @@ class CloneMemory:
 
     def note_begun(self, begun: Begun) -> None:
         """Notes how far it is, if there is room."""
-        record = {**_as_record(begun.checked), "done": begun.done, "total": begun.total, "alarm": begun.alarm}
+        record = {**as_record(begun.checked), "done": begun.done, "total": begun.total, "alarm": begun.alarm}
         with suppress(OSError):
             files.private_folder(self.path.parent)
             files.write_json(self._way, files.sealed(record))
@@ -169,6 +172,27 @@ def _begins_check(lock: Path, start: str, environ: Mapping[str, str]) -> Callabl
                 processes.detach(program, {**environ, "GITCOORD_HOOK": "1"})
 
     return begin
+
+
+def _helps(start: str, environ: Mapping[str, str]) -> Helper | None:
+    """Return what has another process check the earlier half of a history; None where there is no processor for it."""
+    place = os.path.abspath(start)
+    if (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) < 2:
+        return None
+
+    @contextmanager
+    def help_with(commit: Oid) -> Iterator[Callable[[], Checked | None]]:
+        words = processes.of_ours(place, commit, first="from gitcoord.connection.checking import go_to; go_to()")
+        with processes.asked(words, {**environ, "GITCOORD_HOOK": "1"}) as answer:
+
+            def found() -> Checked | None:
+                with suppress(ValueError, KeyError, TypeError):
+                    return _as_checked(json.loads(answer()))
+                return None
+
+            yield found
+
+    return help_with
 
 
 @dataclass(frozen=True)
@@ -369,6 +393,7 @@ def connect(
             waits=waits or Unseen(),
             background=(lambda: None) if boxed else _begins_check(memory.lock, start, environ),
             patience=seconds,
+            helper=None if boxed else _helps(start, environ),
         )
         verdicts = Facts(folder / "merges.json", kept=4_000, worth=1)
         seconds = settings.deadline if seconds is None else min(seconds, settings.deadline)

@@ -272,7 +272,9 @@ class Branch:
             if limit(good):
                 last[:] = [good]
 
-        self.parts.log.replay(view.checked.tip, keep)
+        if at is not None or self.parts.log.replay_halves(view.checked.tip, keep) is None:
+            last.clear()
+            self.parts.log.replay(view.checked.tip, keep)
         if not last:
             raise NotInitialised(f"the branch has no event at {at}", hint="gitcoord log")
         return board_view.render(last[0].state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gitcoord.git.objects import BLOB_LIMIT
@@ -12,6 +13,9 @@ from gitcoord.views import board as board_view
 from gitcoord.views import tree
 
 _BOARDS = 500  # newest boards that are drawn again: drawing one takes ten times as long as replaying its event
+
+
+Replay = Callable[[Oid, Callable[[Good], None]], Checked | None]
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,18 @@ class Verifier:
         """Replays the whole history and compares it with what each commit changed, with the newest boards, and with the newest
         tree (`full`: with the board and the tree of every commit).
         """
+        found = None if full else self._verify(known, full=False, replay=self.log.replay_halves)
+        found = found or self._verify(known, full=full, replay=self.log.replay)
+        assert found is not None
+        return found
+
+    def _verify(self, known: Checked, *, full: bool, replay: Replay) -> Verdict | None:
         problems: list[Problem] = []
-        events = 0
         board_oid = ""
         last: list[Good] = []
 
         def look(good: Good) -> None:
-            nonlocal events, board_oid
-            events += 1
+            nonlocal board_oid
             board_oid = good.pages.get(tree.BOARD, board_oid)
             last[:] = [good]
             if full:
@@ -66,7 +74,9 @@ class Verifier:
                 if expected != board_oid:
                     problems.append(Problem(good.commit, "its board is not what its state gives", "display only"))
 
-        checked = self.log.replay(known.tip, look)
+        checked = replay(known.tip, look)
+        if checked is None:
+            return None
         for bad in checked.bad:
             mended = bad.seq < checked.seq
             effect = f"ignored; mended by event {bad.seq + 1}" if mended else "ignored; the next event mends it"
@@ -74,7 +84,7 @@ class Verifier:
         if last and not full:
             problems += self._compare_tree(last[0])
         commits = len(self.log.objects.range(known.tip) or [])
-        return Verdict(commits, events, tuple(problems), known.tip)
+        return Verdict(commits, checked.seq, tuple(problems), known.tip)
 
     def _compare_tree(self, good: Good) -> list[Problem]:
         """The whole tree of a good commit against the state that its history gives."""

@@ -28,7 +28,7 @@ from gitcoord.errors import (
 from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Oid, own_ref
 from gitcoord.git.tip import Swap, Tip
-from gitcoord.log import firstlook, wire
+from gitcoord.log import firstlook, halves, wire
 from gitcoord.log.entries import CommitEntry, Names, read
 from gitcoord.log.history import BAD_KEPT, Checked, Good, History, Projection, Pruned
 from gitcoord.log.longcheck import LongCheck
@@ -67,6 +67,8 @@ class EventLog:
     background: Callable[[], None] = lambda: None
     patience: float | None = None
     """Both: see `LongCheck`."""
+    helper: halves.Helper | None = None
+    """Another process's help with a whole history; None where there is none."""
     long_check: LongCheck = field(init=False)
     _history: History = field(init=False)
     _landed: dict[str, dict[Oid, Done]] = field(default_factory=dict, init=False)  # by operation: a chosen id may stand twice
@@ -227,6 +229,15 @@ class EventLog:
     def _land(self, done: Done) -> None:
         if done.event is not None:
             self._landed.setdefault(done.event.id, {}).setdefault(done.commit, done)
+
+    def replay_halves(self, tip: Oid, seen: Callable[[Good], None]) -> Checked | None:
+        """Checks the whole history with another process's help, telling each good commit of the later half. None where that can't
+        be done: then nothing counts that was told.
+        """
+        if self.helper is None:
+            return None
+        with self.waits.during("the check of the whole history") as advance:
+            return halves.check(self.objects, self.projection, tip, seen, self.helper, advance)
 
     def replay(self, tip: Oid, seen: Callable[[Good], None]) -> Checked:
         """Checks the whole history again from the root, telling each good commit."""

@@ -21,7 +21,7 @@ _FAR_BACK = 100  # commits that are read to find one that says it is an event
 _FOLDER_LIMIT = 4 << 20  # bytes of one folder
 _BYTES = 64 << 20  # of all that one look reads
 _OBJECTS = 100_000
-_UNFIT = (Doubtful, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+UNFIT = (Doubtful, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading records raises where they aren't what a good commit brings."""
 
 
@@ -34,10 +34,12 @@ class Said(NamedTuple):
     at: datetime
 
 
-def newest(objects: Objects, tip: Oid) -> Said | None:
-    """Return what the tip says of itself, or the nearest commit behind it that says anything; None where none does."""
+def newest(objects: Objects, tip: Oid, *, back: int = _FAR_BACK) -> Said | None:
+    """Return what the tip says of itself, or the nearest of so many commits, itself included, that says anything; None where none
+    does.
+    """
     oid = tip
-    for _ in range(_FAR_BACK):
+    for _ in range(back):
         try:
             commit = objects.newest(oid)
         except Damaged:  # a fetch with a depth stopped before it
@@ -62,7 +64,7 @@ def state(objects: Objects, projection: Projection, facts: MutableMapping[str, s
         found = projection.load(said.tree, reader.folders, reader.contents, facts, seq=said.seq, at=said.at, wary=True)
         found.sessions.live()
         found.tasks.open()
-    except _UNFIT:
+    except UNFIT:
         return None
     return found
 

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 GONE_AFTER = 1800.0
@@ -129,6 +129,21 @@ def detach(argv: Sequence[str], env: Mapping[str, str], *, wait: float = 0.0) ->
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(wait)
     child.returncode = 0  # it outlives this process on purpose; without this Python may warn about it
+
+
+@contextlib.contextmanager
+def asked(argv: Sequence[str], env: Mapping[str, str]) -> Iterator[Callable[[], bytes]]:
+    """Start a process, not in the work tree, that ends with the context; what is yielded waits for its end and returns what it has
+    printed.
+    """
+    import subprocess
+
+    null = subprocess.DEVNULL
+    with subprocess.Popen(list(argv), env=dict(env), cwd="/", stdin=null, stdout=subprocess.PIPE, stderr=null) as child:
+        try:
+            yield lambda: child.communicate()[0]
+        finally:
+            child.kill()
 
 
 _caller = 0

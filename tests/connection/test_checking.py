@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 
+import pytest
 from clones import Seats, until
 from remotes import Remote
 
@@ -34,3 +35,16 @@ def test_each_look_is_marked_until_the_history_is_checked_in_the_background(long
     told = ada.ok("status")
     assert (told.get("unverified"), told["seq"], memory.begun()) == (None, 1700, None)
     assert "unverified" not in ada.run("status").out
+
+
+def test_another_process_checks_the_earlier_half(long_remote: Remote, seats: Seats) -> None:
+    (ada,) = seats(long_remote, "ada")
+    middle = ada.git("rev-parse", "origin/coordination~700").strip()
+    with ada.here() as found:
+        helper = found.coordinator.log.helper
+    if helper is None:
+        pytest.skip("there is one processor here")
+    with helper(middle) as answer:
+        assert answer() == Checked(middle, middle, 1000)
+    with helper("0" * 40) as answer:
+        assert answer() is None
