@@ -227,8 +227,8 @@ class Branch:
             return [*map(self._plain, errors), error], None
 
     def _is_due(self) -> bool:
-        """Return True if a command waits, or if a session in the spool has been silent for its share of the budget or has a lease
-        to renew.
+        """Return True if a command waits, or if a session in the spool has pushed, has been silent for its share of the budget, or
+        has a lease to renew.
         """
         try:
             state = self.known().state
@@ -240,8 +240,10 @@ class Branch:
         settings = state.rules.settings
         heard = sum(1 for _, signs in state.sessions.signs() if now - signs.last_heartbeat < timedelta(hours=1))
         share = timedelta(seconds=max(settings.heartbeat_every, settings.heartbeat_share * heard))
-        for name in self.parts.outbox.spooled():
+        for name, entries in self.parts.outbox.spooled().items():
             session = state.sessions.get(name)
+            if any(entry.get("soon") for _, entry in entries):
+                return True
             if session is None or now - session.last_heartbeat >= share:
                 return True
             if due_renewals(state, name, now, Clock(now=now), left=_BY_ITSELF) or regained_by(state, name, now, Clock(now=now)):

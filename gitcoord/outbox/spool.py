@@ -26,7 +26,7 @@ def stamp(at: float | None = None) -> str:
 
 
 def heartbeat(binding: Binding, entry: Mapping[str, object]) -> None:
-    """Leaves an automatic heartbeat. Raises ValueError, OSError."""
+    """Leaves an automatic heartbeat; one with `soon` waits for nobody's budget. Raises ValueError, OSError."""
     folder = _folder(binding, "spool", binding.session)
     waiting = sorted(folder.glob("*.json"))
     name = ids.new_id(after=waiting[-1].stem if waiting else "")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from clones import Seat, snapshot
+from clones import Seat, snapshot, until
 from gits import Outcome, attempt, git
 from guards import Day, begin, commit, write
 from remotes import Remote, RemoteFactory
@@ -433,3 +433,20 @@ def test_both_offers_call_the_guard_as_the_hooks_do() -> None:
         assert f"  entry: gitcoord {words}\n" in text
         assert f"  stages: [{stage}]\n" in text
         assert f"gitcoord_run {words} 2>&1" in (ROOT / "hooks" / "guard").read_text()
+
+
+# --- what a push tells ----------------------------------------------------------------------------------------------------
+
+
+def test_a_push_tells_the_others_at_once_where_the_session_stands(day: Day) -> None:
+    """Two pushed branches can collide; the budget of a heartbeat, a minute and more, would be too late."""
+    day.ben.git("switch", "-q", "-c", "side")
+    write(day.ben, "free.txt", text="mine\n")
+    assert run(day, "commit", "-a", "-q", "-m", "mine").code == 0
+    assert run(day, "push", "-q", "origin", "side").code == 0
+
+    def told() -> bool:
+        beat = next(one["heartbeat"] for one in day.ada.ok("status")["sessions"] if one["session_id"] == "ben")
+        return beat is not None and (beat["branch"], beat["commit"]) == ("side", head(day))
+
+    until(told, "nobody was told")

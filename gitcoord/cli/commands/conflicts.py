@@ -29,6 +29,8 @@ def conflicts(
     """Show who will collide: certain, likely, near. Exit 3 if it is certain for you."""
     with connection() as found:
         coordinator = found.coordinator
+        if not coordinator.actor.cached and coordinator.parts.outbox.spooled():  # hooks noted where this session is: others need it
+            coordinator.branch.sync()
         view = coordinator.branch.view()
         if brief is not None:
             _brief(coordinator, view, (_known(view, brief[0]), _known(view, brief[1])))

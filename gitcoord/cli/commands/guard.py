@@ -17,11 +17,11 @@ from gitcoord.cli.connect import answer, options, say, tell
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import leases
 from gitcoord.errors import BadInput, GitcoordError, NoRepository, NotInitialised
-from gitcoord.git import changes
+from gitcoord.git import changes, environment
 from gitcoord.guard import cache, check, keep
 from gitcoord.guard import words as guard_words
 from gitcoord.guard.check import Asked, GuardAnswer
-from gitcoord.machine import processes
+from gitcoord.machine import background, files, processes
 from gitcoord.outbox import spool
 from gitcoord.views import collisions
 
@@ -66,6 +66,8 @@ def guard(
         say("warning: the guard looked at the newest commits of this push only")
     if push and said.outcome == "warned":
         _tell_holders(found, said)
+    if push and said.outcome not in {"blocked", "off"}:
+        _tell_push(found, asked)
     if said.outcome != "blocked":
         for line in guard_words.lines(said, why=not options.agent):
             say(f"warning: {line}")
@@ -146,6 +148,18 @@ def _collisions(found: Connection, asked: Asked) -> list[Collision]:
         pushed = [one.local for one in changes.updates(asked.updates) if set(one.local) != {"0"}] if asked.updates else [head]
         return found.coordinator.foretelling.before_push(found.coordinator.branch.view(fresh=False), dict.fromkeys(pushed))
     return []
+
+
+def _tell_push(found: Connection, asked: Asked) -> None:
+    """Have the others learn at once where this session stands: what is pushed can collide with what they push."""
+    me, head = found.coordinator.actor.session, found.repo.head()
+    binding = found.coordinator.parts.identity.get(me) if me else None
+    if binding is None or (asked.updates and head.commit not in {one.local for one in changes.updates(asked.updates)}):
+        return
+    with contextlib.suppress(GitcoordError, OSError, ValueError):
+        spool.heartbeat(binding, {"at": spool.stamp(), "branch": head.branch, "commit": head.commit, "soon": True})
+        environ = environment.outside(os.environ)
+        background.begin(files.own(found.repo.common_dir), found.repo.work_tree, environ, now=True)
 
 
 def _tell_holders(found: Connection, said: GuardAnswer) -> None:
