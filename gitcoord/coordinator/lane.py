@@ -16,6 +16,8 @@ from gitcoord.core.landing import Incoming
 from gitcoord.core.records import Trial
 from gitcoord.errors import BadInput, GitcoordError, NotHeld
 
+_TTL = 900  # seconds: long enough to merge a large project, and no longer than others can bear to wait behind a dead machine
+
 End = Literal["landed", "there", "red", "conflict"]
 """How it ended: it landed; it was there already; the command was red; it conflicts with the branch."""
 
@@ -76,7 +78,8 @@ class Lane:
                 return Landed("there", mine, standing.default, standing.base, standing.base)
             if push is None and self._coordinator.parts.carriers is None:
                 raise BadInput("there is no remote to push to", hint="gitcoord land --help")
-            self.keeper.take([landing.lane(standing.default, self._trials.repo)], told=attempt.told, **asked)
+            lane = landing.lane(standing.default, self._trials.repo)
+            self.keeper.take([lane], told=attempt.told, ttl_seconds=self._ttl(), **asked)
             losses: list[Loss] = []
             try:
                 course = self._on_the_newest(ground, attempt, mine, push)
@@ -110,6 +113,10 @@ class Lane:
             elif ground.push(onto, base, merged.commit):
                 return _Course(replace(here, end="landed", now=merged.commit, pushed=merged.commit), 0, runs)
             attempt.told(f"{onto} has moved meanwhile: again, on its newest state")
+
+    def _ttl(self) -> int:
+        """Return for how long the lane is held if this process dies."""
+        return min(_TTL, self._coordinator.branch.last_view().state.rules.settings.max_ttl)
 
     def _check_held(self, attempt: Attempt) -> None:
         """Make sure that the lane is held still. Raises NotHeld."""

@@ -21,6 +21,7 @@ from clones import PROGRAM, Ran, Seat, until
 from remotes import family, living
 from warmth import warm_process, why_none
 
+import gitcoord.cli
 from gitcoord.machine.identity import Identity
 from gitcoord.warm import address, client
 
@@ -387,3 +388,10 @@ def test_killed_at_any_moment_it_changes_no_answer(pair: tuple[Seat, Seat], pyte
             killer.join()
     assert killed[0] > count // 50
     assert ada.run("verify").code == 0
+
+
+def test_commands_that_start_another_program_begin_by_themselves() -> None:
+    files = (Path(gitcoord.cli.__file__).parent / "commands").glob("*.py")
+    owners = {path.stem for path in files if "gitcoord.cli.run" in path.read_text(encoding="utf-8")}
+    assert "run" in owners
+    assert owners <= client.COLD
