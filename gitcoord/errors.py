@@ -172,6 +172,12 @@ class NotInTime(GitcoordError):
     name = "not_in_time"
 
 
+class Unchecked(NotInTime):
+    """The history of the branch is still being checked, and this caller can't wait for that."""
+
+    name = "unchecked"
+
+
 class Doubtful(NotInTime):
     """The tree at the tip, whose history is not checked yet, holds what no good commit can have brought: nothing of it is shown."""
 

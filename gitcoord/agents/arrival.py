@@ -66,6 +66,17 @@ def arrive(
     return Arrived(coordinator.actor.session, known, intro + told.text, told)
 
 
+def not_yet(coordinator: Coordinator, files: Iterable[str]) -> str:
+    """Return what an agent is told that can't be registered yet: the history of the branch is still being checked, and what that
+    shows meanwhile is unverified.
+    """
+    intro = (
+        "You are no session yet: this clone is new, and gitcoord still checks the history of the branch on which sessions "
+        "coordinate. Run gitcoord start before you edit anything: it waits for the check.\n\n"
+    )
+    return intro + coordinator.briefings.brief(files, everything=True, limit=LIMIT - len(intro.encode())).text
+
+
 def shown(coordinator: Coordinator, arrived: Arrived) -> None:
     """Notes that it was told."""
     coordinator.briefings.note_shown(arrived.told)

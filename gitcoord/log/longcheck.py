@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from gitcoord.errors import Alarm, NotInTime, Rewritten
+from gitcoord.errors import Alarm, Rewritten, Unchecked
 from gitcoord.git.objects import Objects
 from gitcoord.git.repo import Oid
 from gitcoord.log import firstlook
@@ -131,7 +131,7 @@ class LongCheck:
         return begun.checked if begun is not None and further else known
 
     def _leave_to_background(self, known: Checked) -> None:
-        """Have a caller that can't wait for long wait for a check in the background. Raises NotInTime."""
+        """Have a caller that can't wait for long wait for a check in the background. Raises Unchecked."""
         if self.patience is None:
             return
         self.background()
@@ -140,7 +140,7 @@ class LongCheck:
             if monotonic() >= end:
                 begun = self.memory.begun()
                 how = f": {begun.done} of {begun.total} events" if begun is not None else ""
-                raise NotInTime(f"the history is being checked in the background{how}", hint="run it again; gitcoord doctor")
+                raise Unchecked(f"the history is being checked in the background{how}", hint="run it again; gitcoord doctor")
             self.sleep(0.1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -89,6 +90,23 @@ def test_started_in_a_clone_that_has_never_seen_the_branch_it_looks_at_the_remot
     assert agent(ada).start() == ""  # it asked a moment ago
     for asked in ada.outbox.parent.glob(f"state-{ada.path.name}/gitcoord/asked/*"):
         asked.unlink()
+    assert "You are session claude-main" in agent(ada).start()
+
+
+def test_in_a_new_clone_of_a_long_branch_it_is_told_so_and_registered_once_the_history_is_checked(
+    long_remote: Remote, seats: Seats, agent: Agent
+) -> None:
+    (ada,) = seats(long_remote, "ada")
+    with ada.here() as found:
+        memory = found.memory
+    memory.path.parent.mkdir(exist_ok=True)
+    with open(memory.lock, "wb") as file:  # somebody checks it, and takes longer than a hook may
+        fcntl.flock(file, fcntl.LOCK_EX)
+        told = agent(ada).start()
+        assert "You are no session yet" in told
+        assert "unverified: the history is still being checked" in told
+        assert memory.load().seq == 0
+    ada.ok("sync")
     assert "You are session claude-main" in agent(ada).start()
 
 

@@ -14,6 +14,7 @@ from gitcoord.agents.hook.place import Here
 from gitcoord.agents.mailbox import Mailbox
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.coordinator.briefings import touched
+from gitcoord.errors import Unchecked
 from gitcoord.guard import keep
 from gitcoord.machine import whereabouts
 from gitcoord.machine.agents import LOGIN_SHELLS, NAMELESS
@@ -22,12 +23,16 @@ _SECONDS = 2.0  # that a start waits for the remote, each time it asks it
 
 
 @contextmanager
-def connected(here: Here, agent: str, *, cached: bool = False, heard: bool = True) -> Iterator[Connection]:
+def connected(
+    here: Here, agent: str, *, cached: bool = False, heard: bool = True, unverified: bool = False
+) -> Iterator[Connection]:
     """Open what the clone coordinates by, for the agent's session, and wait for the remote no longer than a start may. `cached`: to
-    look once is enough; `heard`: whether what the session lost is shown to anybody.
+    look once is enough; `heard`: whether what the session lost is shown to anybody; `unverified`: see `Actor`.
     """
     session = here.binding.session if here.binding else here.sitting or None
-    with connect(here.near.work_tree, here.environ, session=session, cached=cached, heard=heard, seconds=_SECONDS) as found:
+    with connect(
+        here.near.work_tree, here.environ, session=session, cached=cached, heard=heard, unverified=unverified, seconds=_SECONDS
+    ) as found:
         actor = replace(found.coordinator.actor, agent=here.agent, agent_name=agent or None, owner=here.owner())
         yield replace(found, coordinator=found.coordinator.acting_as(actor, identity=here.identity))
 
@@ -39,9 +44,12 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> NotedAnswer:
         named = here.environ.get("GITCOORD_SESSION", "")
         program = _program(here) if occasion.agent in LOGIN_SHELLS else ""
         nameless = occasion.agent in NAMELESS
-        arrived = arrival.arrive(
-            coordinator, occasion.source, named=named, files=touched(found.repo), program=program, nameless=nameless
-        )
+        try:
+            arrived = arrival.arrive(
+                coordinator, occasion.source, named=named, files=touched(found.repo), program=program, nameless=nameless
+            )
+        except Unchecked:
+            return _not_yet(here, occasion) if takes else NotedAnswer()
         if arrived is None:
             return NotedAnswer()
         mailbox = Mailbox.of(here.own, arrived.session)
@@ -52,6 +60,13 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> NotedAnswer:
         keep.note(found.memory.path, coordinator.branch, view.checked.good, view.state)
     here.background(now=not arrived.known)
     return NotedAnswer(HookAnswer(context=arrived.text), lambda: arrival.shown(coordinator, arrived)) if takes else NotedAnswer()
+
+
+def _not_yet(here: Here, occasion: Occasion) -> NotedAnswer:
+    """What the agent is told whose session waits for the check of the history."""
+    with connected(here, occasion.agent, cached=True, unverified=True) as found:
+        text = arrival.not_yet(found.coordinator, touched(found.repo))
+    return NotedAnswer(HookAnswer(context=text))
 
 
 def _program(here: Here) -> str:
