@@ -153,7 +153,8 @@ class Trials:
         if head.branch != standing.default and head.commit and not (pushed and ground.has(head.commit, pushed)):
             commits[head.branch] = head.commit
             times[head.branch] = int(self.branch.time_now().timestamp())
-        missing = [one.branch for one in found if one.branch not in commits]
+        live = {session.session_id for session in state.sessions.live()}  # what has ended may have landed, and be gone
+        missing = [one.branch for one in found if one.branch not in commits and one.session in live]
         lined = [Incoming(commits[one.branch], one.session, one.branch) for one in landing.in_turn(found, times)]
         return standing, [one for one in lined if not ground.has(one.commit, standing.base)][:AT_ONCE], missing
 
@@ -166,7 +167,7 @@ class Trials:
         for one in lined:
             merged = ground.merge(standing.base, [*(before.commit for before in incoming), one.commit])
             if merged.commit:
-                if not ground.is_same(here, merged.commit):  # it may have landed as another commit
+                if merged.commit != here and not ground.is_same(here, merged.commit):  # it may have landed as another commit
                     incoming.append(one)
                     here = merged.commit
                 continue

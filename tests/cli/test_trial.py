@@ -133,11 +133,15 @@ def test_red_default_branch_is_said_first_and_nobody_is_blamed(both: tuple[Seat,
 
 
 def test_with_nothing_about_to_land_nothing_is_run(pair: tuple[Seat, Seat], tmp_path: Path) -> None:
-    ada, _ = pair
+    ada, ben = pair
     ran = ada.run("trial", "--json", "--", *SH, f"touch {tmp_path}/ran")
     assert (ran.code, ran.json["outcome"], ran.json["on_default"]) == (0, "nothing", ["ben"])
     assert "on main itself as far as is known, so not tried: ben" in ran.err
     assert not (tmp_path / "ran").exists()
+    work(ben, "b", "b.txt", push=False)
+    assert ada.run("trial", "--json", "--", "true").json["not_pushed"] == ["b"]
+    ben.ok("end")  # whose branch may have landed, and be gone
+    assert ada.run("trial", "--json", "--", "true").json["not_pushed"] == []
     assert ada.run("trial", "--", "no-such-command").code == 127
     assert ada.run("trial", "true").code == 2
     assert ada.run("trial", "--with", "nobody", "--", "true").code == 2
