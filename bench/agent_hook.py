@@ -40,7 +40,9 @@ def main() -> int:
 
     def payload(where: Path, event: str) -> str:
         edit = {"tool_name": "Edit", "tool_input": {"file_path": str(where / "file.txt")}, "source": "startup"}
-        number = CASES.index(where.name)  # a session of another clone's is looked for there
+        number = ("", *CASES).index(
+            where.name if where in clones.values() else ""
+        )  # a session of another clone's is looked for there
         agent = {"session_id": f"bench-{number}", "transcript_path": str(folder / ".claude" / "bench.jsonl"), "cwd": str(where)}
         return json.dumps({**agent, "hook_event_name": event, **edit})
 

@@ -40,7 +40,7 @@ _GROUND = "ground"
 _GROUND_GOES_HERE = b": gitcoord_installation_puts_the_ground_here\n"
 _AGENTS_GO_HERE = b"        ${gitcoord_installation_puts_the_agents_variables_here-} \\\n"
 """A line of the text `tell`, which stands for nothing where it is left as it is."""
-_AGENT_IS_NAMED_HERE = b"    gitcoord_agent=? # the installation has the agent's variables noted here\n"
+_AGENT_IS_NAMED_HERE = b"    gitcoord_agent='?' # the installation has the agent's variables noted here\n"
 """A line of `ground`: where it is left as it is, nobody knows who sits there."""
 
 State = Literal["absent", "installed", "edited", "foreign", "shadowed"]
@@ -240,7 +240,7 @@ def _naming() -> str:
     values = {name: f"${{{OUTER[name]}:-${name}}}" if name in OUTER else f"${name}" for name in SESSION_VARIABLES}
     noted = "".join(f'    gitcoord_note_agent {name} "{value}"\n' for name, value in values.items())
     marks = "".join(f"${name}" for name in MARKS)
-    return f'    gitcoord_agent=\n{noted}    [ -n "$gitcoord_agent" ] || [ -z "{marks}" ] || gitcoord_agent=?\n'
+    return f'    gitcoord_agent=\n{noted}    [ -n "$gitcoord_agent" ] || [ -z "{marks}" ] || gitcoord_agent=\'?\'\n'
 
 
 def _template(name: str) -> bytes:

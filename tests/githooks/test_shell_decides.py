@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from clones import Seat
+from clones import Seat, snapshot
 from gits import attempt, git
 from guards import Day, begin, commit, write
 from remotes import Remote
@@ -380,6 +380,19 @@ def test_the_trailers_are_those_of_the_program(settled: Callable[[list[str]], Ho
     hooks.ben.git("checkout", "-q", "--orphan", "new")
     compare("words\n", plain=False)
     assert not list(hooks.ben.path.rglob("ran"))
+
+
+def test_it_touches_nothing_of_the_users(hooks: Hooks) -> None:
+    hooks.day.claim("docs", see=False)
+    hooks.day.claim("src", by=hooks.ben)
+    hooks.ben.run("guard", "--staged")
+    hooks.stage("src/api.py")
+    message = hooks.ben.path.parent / "message"
+    message.write_text("words\n")
+    before = snapshot(hooks.ben.path)
+    assert hooks.allows()
+    assert hooks.call("commit-msg", str(message))
+    assert snapshot(hooks.ben.path) == before
 
 
 def test_a_guarded_commit_with_trailers_starts_no_program(hooks: Hooks) -> None:
