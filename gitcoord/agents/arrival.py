@@ -96,7 +96,7 @@ def _introduce(session: str, *, known: bool, local: bool, carried: bool, program
     return (
         f"You are session {show(session, 64)}{later}. Other sessions work on this repository: claim a file before you edit it "
         "(gitcoord claim PATH), release it when it is pushed, answer what they ask (gitcoord reply ID TEXT). "
-        f"More: gitcoord status, gitcoord --help{elsewhere}{name}\n\n"
+        f"More: gitcoord status, gitcoord help --all{elsewhere}{name}\n\n"
     )
 
 

@@ -13,8 +13,9 @@ import typer
 from pydantic import BaseModel
 
 from gitcoord import __version__
+from gitcoord.cli import help as help_of
 from gitcoord.cli import output
-from gitcoord.cli.connect import options, say, take_globals, tell
+from gitcoord.cli.connect import options, out, say, take_globals, tell
 from gitcoord.core.names import show
 from gitcoord.errors import BadInput, Doubtful, GitcoordError, GitFault, NotWritten, Unknown
 from gitcoord.machine import reports
@@ -60,7 +61,8 @@ def program(asked: str = "") -> typer.Typer:
     app = typer.Typer(
         name="gitcoord",
         help="Coding sessions coordinate through the git remote they already share. Bare `gitcoord` is `status`.",
-        epilog="Anywhere on the line: -C PATH, --session ID, --json, --cached, --op ID, --quiet, --allow-secret.",
+        epilog="Anywhere on the line: -C PATH, --session ID, --json, --cached, --op ID, --quiet, --allow-secret. "
+        "Every command: gitcoord help --all. More of one: gitcoord help COMMAND.",
         invoke_without_command=True,
         no_args_is_help=False,
         pretty_exceptions_enable=False,
@@ -158,7 +160,16 @@ def _shown(code: int, command: str) -> int:
 def _run(argv: Sequence[str], rest: list[str]) -> int:
     try:
         rest += take_globals(argv)
+        if rest[:1] == ["help"]:
+            told = help_of.words(rest[1:], dict.fromkeys(_NAMES))
+            if isinstance(told, str):
+                out(told)
+                return 0
+            rest[:] = told
         asked = rest[0] if rest and rest[0] in _NAMES else ""
+        if rest and rest[0] in {"--help", "-h"}:
+            _show_daily(everything="--all" in rest)
+            del rest[1:]
         try:
             result = built(asked)(args=list(rest), prog_name="gitcoord", standalone_mode=False)
         except Doubtful:  # what the tip shows is no branch of ours: only what is checked can be shown
@@ -186,9 +197,18 @@ def _run(argv: Sequence[str], rest: list[str]) -> int:
         )
     except Exception as error:  # the last line of defence: a traceback never reaches a user
         if hasattr(error, "format_message") and getattr(error, "exit_code", None) == 2:
-            return tell(BadInput(str(error.format_message()), hint="gitcoord --help"))
+            if rest and rest[0] not in _NAMES and not rest[0].startswith("-"):
+                return tell(help_of.unknown(rest[0]))
+            where = getattr(getattr(error, "ctx", None), "command_path", "gitcoord")
+            return tell(BadInput(str(error.format_message()), hint=f"{where} --help"))
         code = _bug(error)
         return 0 if rest[:1] == ["guard"] else code  # a bug of ours must not keep anybody from committing (guarantee G11)
+
+
+def _show_daily(*, everything: bool) -> None:
+    """Have the help of the program itself show the daily commands alone, or all of them."""
+    for name, one in getattr(built(""), "commands", {}).items():
+        one.hidden = not everything and name not in help_of.DAILY
 
 
 def _unknown(error: GitFault) -> Unknown:

@@ -211,11 +211,12 @@ def test_documents_call_only_commands_and_options_that_exist(path: Path) -> None
         for words in re.findall(r"\b(?:gitcoord|git coord) ([a-z][^#;|`]*)", line):
             # Behind `--` stands a command of the reader's own. In what the program prints, a comma or a quote may follow a word.
             name, *rest = (word.rstrip('",') for word in words.partition(" -- ")[0].split())
-            # `hook` is for programs: `entry` answers it before there are any commands.
-            assert (name,) in COMMANDS or name == "hook", line
+            # `hook` is for programs, and `help` is help: both are answered before there are any commands.
+            before = {"hook": {"--agent"}, "help": {"--all"}}
+            assert (name,) in COMMANDS or name in before, line
             known = (
-                {"--agent"}
-                if name == "hook"
+                before[name]
+                if name in before
                 else set(GLOBALS).union(*(_names(command) for where, command in COMMANDS.items() if where[0] == name))
             )
             assert {word for word in rest if word.startswith("--")} <= known, line
