@@ -18,7 +18,7 @@ from gitcoord.coordinator.branch import Branch
 from gitcoord.coordinator.commands import Commands
 from gitcoord.coordinator.parts import Merging, Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
-from gitcoord.coordinator.touched import Touched, spell_path
+from gitcoord.coordinator.touched import Touched, spell_path, touches_of
 from gitcoord.core import touches
 from gitcoord.core.foretold import AT_ONCE, ForetellConflict, key_of
 from gitcoord.core.names import file_in
@@ -158,7 +158,11 @@ class Foretelling:
                 found.append(
                     Collision("certain", (side.name,), _places(verdict, self._spell), (side.commit, default_commit), default)
                 )
-            elif verdict is not None and verdict.outcome == "clean":
+                continue
+            settled = verdict is not None and verdict.outcome == "clean"
+            ahead = [] if settled and side.is_all_committed else self._ahead(merging, side, default, default_commit)
+            found += ahead
+            if settled and not ahead:
                 clear.add((side.name,))
         order = {"certain": 0, "likely": 1, "near": 2}
         found.sort(key=lambda one: (order[one.kind], me not in one.sessions, one.sessions))
@@ -216,18 +220,21 @@ class Foretelling:
         """The sides with the commits that are here, the default branch and its commit, and what could not be had."""
         away: list[str] = []
         names = [side.branch for side in sides if side.branch]
-        tips, default, default_commit = merging.known(names)
-        if online:
-            try:
-                asked = merging.tips(names, self.parts.seconds)
-                wanted = dict(asked.branches)
-                if asked.default:
-                    wanted.setdefault(asked.default, asked.default_commit)
-                merging.fetch(wanted, self.parts.seconds)
-                tips, default, default_commit = asked.branches, asked.default, asked.default_commit
-            except Unreachable as error:
-                away.append(f"{error.message}; the branches are as they were seen last")
-        absent = merging.absent([*(side.told for side in sides), *tips.values()])
+        said = [side.told for side in sides]
+        try:
+            if not online:
+                raise Unreachable("nobody is asked")
+            tips, default, default_commit = merging.tips(names, self.parts.seconds)
+            wanted = {**tips, **({default: default_commit} if default else {})}
+            absent = merging.absent([*said, *wanted.values()])
+            missing = [name for name, oid in wanted.items() if oid in absent]
+            if missing:
+                merging.fetch(missing, self.parts.seconds)
+                absent = merging.absent([*said, *wanted.values()])
+        except Unreachable as error:
+            away += [f"{error.message}; the branches are as they were seen last"] if online else []
+            tips, default, default_commit = merging.known(names)
+            absent = merging.absent([*said, *tips.values()])
         placed = []
         for side in sides:
             tip = tips.get(side.branch, NULL) if side.branch != default else NULL
@@ -279,6 +286,23 @@ class Foretelling:
         told = all(side.base or not side.told for side in (one, two))
         same = one.commit == two.commit and bool(one.commit)
         return found, told and (same or (verdict is not None and verdict.outcome != "unknown"))
+
+    def _ahead(self, merging: Merging | None, side: _Side, default: str, commit: Oid) -> list[Collision]:
+        """Where the lines of that session meet what landed on the default branch since it left that."""
+        if merging is None or not side.touches or side.base == commit or not side.base:
+            return []
+        with suppress(GitFault):
+            if merging.absent([side.base]):
+                return []
+            landed = [touch for change in merging.changed(side.base, commit) for touch in touches_of(change)]
+            meetings = touches.meetings(side.touches, touches.each_named(landed, self._spell))
+            places = tuple(Place(one.path, touches.spelled(one.spans)) for one in meetings if one.kind == "likely")
+            if places:
+                paths = {place.path for place in places}
+                is_open = any(touch.path in paths and not touch.committed for touch in side.touches)
+                where = (side.commit or side.told, commit)
+                return [Collision("likely", (side.name,), places, where, default, uncommitted=is_open)]
+        return []
 
     def _collision(self, kind: Kind, one: _Side, two: _Side, places: tuple[Place, ...], commits: tuple[str, str]) -> Collision:
         other = one if two.name == self.acting.session else two

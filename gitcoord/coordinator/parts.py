@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -183,7 +183,7 @@ class Merging(Protocol):
         """Return where those branches of the remote are now. Raises Unreachable."""
         ...
 
-    def fetch(self, tips: Mapping[str, Oid], seconds: float) -> None:
+    def fetch(self, names: Iterable[str], seconds: float) -> None:
         """Have these branches of the remote here. Raises Unreachable."""
         ...
 

@@ -61,7 +61,7 @@ def spell_path(actor: Actor, path: str) -> str:
 def touches_of(change: FileChange, *, uncommitted: frozenset[str] = frozenset()) -> list[Touch]:
     """Return what is said of a file that differs; nothing of one whose content is the same."""
     path, to = change.path, change.to
-    spans = touches.joined(Span(hunk.at, hunk.gone) for hunk in change.hunks or ())
+    spans = touches.joined(Span(hunk.at, hunk.gone, f"{hunk.check:02x}") for hunk in change.hunks or ())
     whole = touches.WHOLE if change.hunks is None or change.status in "TU" else ""
     is_open = touches.UNCOMMITTED if not uncommitted.isdisjoint((path, to)) else ""
     marks = {"A": touches.ADDED, "D": touches.DELETED, "R": touches.MOVED}.get(change.status, "")

@@ -19,34 +19,42 @@ FILES = 64
 """Files that one heartbeat names; of more, the folders."""
 SIZE = 4096
 """Bytes of all that one heartbeat says of lines."""
-_SPANS = 24  # places of one file; where there are more, those that are nearest to each other count as one
+_SPANS = (24, 12, 6)  # places of one file, first; where there are more, those that are nearest to each other count as one
 
 ADDED, DELETED, MOVED, CAME, WHOLE, UNCOMMITTED = "+", "-", ">", "<", "*", "?"
 _MARKS = "+-><*?"
-_SPAN = re.compile(r"([1-9][0-9]{0,8})(?:-([1-9][0-9]{0,8})|(\+))?|(0\+)", re.ASCII)
+_SPAN = re.compile(r"(?:([1-9][0-9]{0,8})(?:-([1-9][0-9]{0,8})|(\+))?|(0\+))(?:=([0-9a-f]{2}))?", re.ASCII)
 
 Kind = Literal["certain", "likely", "near"]
 """How sure it is that two sessions collide: git says so; their lines meet; they change the same file."""
 
 
 class Span(NamedTuple):
-    """A place in a file: the `gone` lines behind its first `at` ones; 0 lines: what is put in there."""
+    """A place in a file: the `gone` lines behind its first `at` ones; 0 lines: what is put in there. `check`: a byte, in hex, by
+    which the same new lines are known ("": it isn't told).
+    """
 
     at: int
     gone: int
+    check: str = ""
 
     @property
     def end(self) -> int:
         """Return how many lines there are up to its end."""
         return self.at + self.gone
 
-    def __str__(self) -> str:
+    @property
+    def plain(self) -> str:
+        """Return it as people read it."""
         if not self.gone:
             return f"{self.at}+"
         return str(self.end) if self.gone == 1 else f"{self.at + 1}-{self.end}"
 
+    def __str__(self) -> str:
+        return f"{self.plain}={self.check}" if self.check else self.plain
 
-HunkLike = tuple[int, int, int, int]
+
+HunkLike = tuple[int, ...]
 """A place where two commits differ: behind so many old lines, so many old lines, behind so many new lines, so many new lines."""
 
 
@@ -102,10 +110,11 @@ class Touch:
 
 
 def _span(match: re.Match[str]) -> Span:
+    check = match[5] or ""
     if match[4]:
-        return Span(0, 0)
+        return Span(0, 0, check)
     first = int(match[1])
-    return Span(first, 0) if match[3] else Span(first - 1, int(match[2] or first) - first + 1)
+    return Span(first, 0, check) if match[3] else Span(first - 1, int(match[2] or first) - first + 1, check)
 
 
 def _are_marks(marks: str) -> bool:
@@ -132,7 +141,7 @@ def marked(*marks: str) -> str:
 
 
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Return the places in order; those between which no line is left are one."""
+    """Return the places in order; those between which no line is left are one, of which nobody knows what stands there."""
     found: list[Span] = []
     for span in sorted(spans):
         if found and span.at <= found[-1].end:
@@ -143,8 +152,11 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def bounded(touches: Sequence[Touch]) -> tuple[Touch, ...]:
-    """Return as much as one event may say: few places of a file, and where there are many files, their folders."""
-    kept = [replace(touch, spans=_few(touch.spans)) for touch in touches]
+    """Return as much as one event may say: few places of a file, then fewer and without their checks, then folders for files."""
+    kept = [replace(touch, spans=_few(touch.spans, _SPANS[0])) for touch in touches]
+    for places in _SPANS if len(kept) <= FILES else ():
+        if not are_bounded([touch.entry for touch in kept]):
+            kept = [replace(touch, spans=tuple(Span(*span[:2]) for span in _few(touch.spans, places))) for touch in kept]
     while long := next((touch for touch in kept if len(touch.entry) > LINE_LIMIT), None):
         kept = _folded(kept, _above(long.path))
     while not are_bounded([touch.entry for touch in kept]):
@@ -159,9 +171,9 @@ def _folded(touches: Sequence[Touch], folder: str) -> list[Touch]:
     return [*(touch for touch in touches if touch not in below), Touch(folder, marks=marked(WHOLE, mark))]
 
 
-def _few(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+def _few(spans: tuple[Span, ...], places: int) -> tuple[Span, ...]:
     found = list(spans)
-    while len(found) > _SPANS:
+    while len(found) > places:
         gaps = [two.at - one.end for one, two in pairwise(found)]
         at = gaps.index(min(gaps))
         found[at : at + 2] = [Span(found[at].at, found[at + 1].end - found[at].at)]
@@ -224,7 +236,7 @@ def _meet(one: Touch, other: Touch, *, same_goal: bool) -> Meeting | None:
         Span(min(mine.at, yours.at), max(mine.end, yours.end) - min(mine.at, yours.at))
         for mine in one.spans
         for yours in other.spans
-        if mine.at <= yours.end and yours.at <= mine.end
+        if mine.at <= yours.end and yours.at <= mine.end and not (mine.check and mine == yours)
     )
     return Meeting(one.path, "likely" if likely or spans else "near", spans)
 
@@ -248,10 +260,9 @@ def carried_over(touches: Sequence[Touch], changed: Mapping[str, tuple[str, Sequ
 
 def _moved(span: Span, hunks: Sequence[HunkLike]) -> Span:
     """The place in the new lines; where these differ inside of it, all of the difference is in it."""
-    at, end = span
-    end += at
+    at, end = span.at, span.end
     start, stop = at, end
-    for old, gone, new, count in sorted(hunks):
+    for old, gone, new, count, *_ in sorted(hunks):
         behind = old + gone
         if behind < at or (behind == at and gone):
             start = new + count + (at - behind)
@@ -261,12 +272,12 @@ def _moved(span: Span, hunks: Sequence[HunkLike]) -> Span:
             stop = new + count + (end - behind)
         elif old < end:
             stop = new + count
-    return Span(start, max(0, stop - start))
+    return Span(start, max(0, stop - start), span.check if stop - start == span.gone else "")
 
 
 def spelled(spans: Sequence[Span]) -> str:
     """Return places as people read them: `12-40,88`."""
-    return ",".join(map(str, spans))
+    return ",".join(span.plain for span in spans)
 
 
 def read_spans(text: str) -> tuple[Span, ...]:

@@ -32,6 +32,15 @@ def default_branch(repo: Repository, remote: str) -> tuple[str, Oid]:
     """Return the default branch and where it is, as far as this clone knows; without a remote the branch that is called so. Both
     are "" where there is none.
     """
+    place, commit = _default(repo, remote)
+    if place.endswith("/HEAD"):
+        done = repo.run("symbolic-ref", "-q", place)
+        place = done.stdout.decode("utf-8", "replace").strip() if done.ok else place
+    return place.removeprefix("refs/heads/").removeprefix(f"refs/remotes/{remote}/"), commit
+
+
+def _default(repo: Repository, remote: str) -> tuple[str, Oid]:
+    """The ref of the default branch and its commit; "" and NULL where there is none."""
     remotes = [remote] if remote else repo.remotes
     places = [f"refs/remotes/{name}/{branch}" for name in remotes for branch in _DEFAULTS]
     if not remotes:
@@ -46,11 +55,7 @@ def default_branch(repo: Repository, remote: str) -> tuple[str, Oid]:
 
     feed = "".join(f"{place}^{{commit}}\n" for place in places).encode()
     words = (line.split(" ")[0] for line in repo.reading("cat-file", "--batch-check", stdin=feed, parse=parse))
-    place, commit = next(((place, oid) for place, oid in zip(places, words, strict=True) if OID.fullmatch(oid)), ("", NULL))
-    if place.endswith("/HEAD"):
-        done = repo.run("symbolic-ref", "-q", place)
-        place = done.stdout.decode("utf-8", "replace").strip() if done.ok else place
-    return place.removeprefix("refs/heads/").removeprefix(f"refs/remotes/{remote}/"), commit
+    return next(((place, oid) for place, oid in zip(places, words, strict=True) if OID.fullmatch(oid)), ("", NULL))
 
 
 def look(repo: Repository, remote: str, *, staged: bool = False) -> Edits | None:
@@ -58,7 +63,7 @@ def look(repo: Repository, remote: str, *, staged: bool = False) -> Edits | None
     commit that it began from isn't here. `staged`: of what is not committed, only what a commit would take now. Raises GitFault.
     """
     commit = repo.oid_of("HEAD^{commit}") if repo.work_tree else NULL
-    default = default_branch(repo, remote)[1] if commit else NULL
+    default = _default(repo, remote)[1] if commit else NULL
     base = merge_base(repo, commit, default) if default else NULL
     if not base:
         return None

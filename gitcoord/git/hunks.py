@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -27,13 +28,14 @@ OFFLINE = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
 
 class Hunk(NamedTuple):
     """A place where two files differ: behind `at` lines of the old one, `gone` lines of it are `new` lines of the new one, which
-    stand behind `to` lines there.
+    stand behind `to` lines there. `check`: a byte by which the same new lines are known, and others almost always told apart.
     """
 
     at: int
     gone: int
     to: int
     new: int
+    check: int = -1
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,15 @@ def _patches(data: bytes, entries: Sequence[_Entry]) -> list[tuple[Hunk, ...] | 
 
 
 def _hunks(patch: bytes) -> tuple[Hunk, ...]:
-    found = []
+    found: list[Hunk] = []
+    check = 0
     for line in patch.split(b"\n"):
         match = _HUNK.match(line)
         if match:
             at, gone, to, new = int(match[1]), int(match[2] or b"1"), int(match[3]), int(match[4] or b"1")
-            found.append(Hunk(at - bool(gone), gone, to - bool(new), new))
+            check = 0
+            found.append(Hunk(at - bool(gone), gone, to - bool(new), new, check))
+        elif found and line.startswith((b"+", b"\\")):
+            check = zlib.crc32(line + b"\n", check)
+            found[-1] = found[-1]._replace(check=check & 0xFF)
     return tuple(found)

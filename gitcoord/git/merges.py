@@ -214,14 +214,12 @@ class Merges:
             raise Unreachable(f"{self._remote} can't be reached: {done.words or 'no answer'}", hint=AWAY_HINT)
         return read_tips(done.stdout, refs)
 
-    def fetch(self, tips: Mapping[str, Oid], seconds: float) -> None:
+    def fetch(self, names: Iterable[str], seconds: float) -> None:
         """Have these branches of the remote here. Raises Unreachable."""
-        lacking = self.absent(tips.values()) if self._remote else frozenset()
-        names = sorted(name for name, oid in tips.items() if oid in lacking)
-        if not names:
+        if not self._remote:
             return
         words = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"]
-        wanted = [f"+refs/heads/{name}:{_HERE}{name}" for name in names]
+        wanted = [f"+refs/heads/{name}:{_HERE}{name}" for name in sorted(names)]
         done = self._connect(*NO_LOG, *words, "--refmap=", refs=wanted, seconds=seconds)
         if not done.ok:
             raise Unreachable(f"{self._remote} can't be reached: {done.words or 'no answer'}", hint=AWAY_HINT)

@@ -11,6 +11,7 @@ from gitcoord.core import leases
 from gitcoord.core.names import show
 from gitcoord.core.state import State
 from gitcoord.core.times import spell
+from gitcoord.core.touches import spelled
 from gitcoord.views import collisions, quoting
 from gitcoord.views.collisions import CollisionLike
 
@@ -57,7 +58,7 @@ def _says(state: State, name: str) -> Iterator[str]:
             if text:
                 yield f"{name}, {label}: {_cut(text, _LONG)}"
         if beat.touches:
-            shown = ", ".join(f"{touched.path}:{touched.lines}" for touched in beat.touches[:_FILES])
+            shown = ", ".join(f"{touched.path}:{spelled(touched.touch.spans)}".rstrip(":") for touched in beat.touches[:_FILES])
             yield f"{name} changed {_cut(shown, _LONG)} since {spell(min(touched.since for touched in beat.touches))}"
     for lease in leases.held_by(state, name):
         what = lease.resource

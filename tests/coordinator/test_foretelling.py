@@ -138,6 +138,17 @@ def test_the_default_branch_counts_too(both: tuple[Seat, Seat]) -> None:
     assert _foretold(ada) == ["foretold: ada and main will collide in api.py"]
 
 
+def test_lines_that_are_not_committed_are_held_against_what_landed_meanwhile(both: tuple[Seat, Seat]) -> None:
+    ada, ben = both
+    _write(ada, 20)
+    _write(ben, 21)
+    _push(ben, "main")
+    assert _look(ada) == [("likely", None, [("api.py", "20-21")])]
+    assert "you and the branch main change the same lines: api.py:20-21, not committed yet" in ada.run("conflicts").out
+    _write(ada, 30)
+    assert _look(ada) == []
+
+
 def test_what_is_staged_counts_alone_where_that_is_asked(both: tuple[Seat, Seat]) -> None:
     ada, ben = both
     _write(ben, 12)

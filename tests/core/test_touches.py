@@ -22,7 +22,7 @@ def _kinds(one: list[str], other: list[str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "entry", ["src/api.py:12-40,88", "a:b.py:1,3-4,9+,?", "new.py:+", "old.py:-", "x:0+", "logo.png:*,?", "src/:*", "a:2,>"]
+    "entry", ["src/api.py:12-40,88", "a:b.py:1,3-4=0f,9+=a3,?", "new.py:+", "old.py:-", "x:0+", "logo.png:*,?", "src/:*", "a:2,>"]
 )
 def test_an_entry_reads_back_as_it_is_spelled(entry: str) -> None:
     assert str(Touch.parse(entry)) == entry
@@ -30,7 +30,25 @@ def test_an_entry_reads_back_as_it_is_spelled(entry: str) -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    ["", "a", "a:", ":1", "a:0", "a:1-1", "a:2-1", "a:1,2", "a:01", "a:1,1", "a:3,1", "a:?,+", "a:??", "a:x", "a\n:1"],
+    [
+        "",
+        "a",
+        "a:",
+        ":1",
+        "a:0",
+        "a:1-1",
+        "a:2-1",
+        "a:1,2",
+        "a:01",
+        "a:1,1",
+        "a:3,1",
+        "a:?,+",
+        "a:??",
+        "a:x",
+        "a\n:1",
+        "a:1=0",
+        "a:1=0F",
+    ],
 )
 def test_what_is_spelled_otherwise_is_none(entry: str) -> None:
     assert not touches.is_touch(entry)
@@ -57,6 +75,13 @@ def test_what_is_spelled_otherwise_is_none(entry: str) -> None:
 )
 def test_two_changes_of_a_file_are_likely_to_collide_where_they_meet(one: str, other: str, kind: str) -> None:
     assert _kinds([f"a:{one}"], [f"a:{other}"]) == _kinds([f"a:{other}"], [f"a:{one}"]) == {"a": kind}
+
+
+def test_the_same_change_of_both_is_no_quarrel() -> None:
+    assert _kinds(["a:12=0f,40=11"], ["a:12=0f,60=12"]) == {"a": "near"}
+    assert (
+        _kinds(["a:12=0f"], ["a:12=0e"]) == _kinds(["a:12=0f"], ["a:12"]) == _kinds(["a:12=0f"], ["a:12-13=0f"]) == {"a": "likely"}
+    )
 
 
 def test_what_both_deleted_or_moved_to_the_same_place_is_no_quarrel() -> None:

@@ -136,7 +136,7 @@ def test_nothing_is_left_in_the_user_s_repository(repo: Path, ours: Merges, tmp_
     before = _everything(repo)
     tips = ours.tips(["two", "nowhere"], 20.0)
     assert (tips.branches, tips.default) == ({"two": two}, "main")
-    ours.fetch(tips.branches, 20.0)
+    ours.fetch(list(tips.branches), 20.0)
     assert _outcomes(ours, (one, two)) == ["conflict"]
     assert ours.changed(one, two)
     assert _everything(repo) == before

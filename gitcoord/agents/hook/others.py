@@ -47,7 +47,8 @@ def _words(change: Change) -> str:
     how = next((word for mark, word in _HOW.items() if mark in touch.marks), "")
     what = f"{how} {path}" if how else f"is changing {path}"
     if touch.spans and not how:
-        what = f"is changing line{'' if touch.lines.isdigit() else 's'} {spelled(touch.spans)} of {path}"
+        lines = spelled(touch.spans)
+        what = f"is changing line{'' if lines.isdigit() else 's'} {lines} of {path}"
     open_ = "" if touch.committed else ", not committed yet"
     who = show(change.session, 64)
     return f'{who} {what}{open_}, since {change.since}: gitcoord ask {who} "who goes first?"'
