@@ -498,7 +498,8 @@ def test_a_prompt_and_an_edit_load_nothing_but_the_standard_library(ada: Seat, a
     claude.settle()
     code = (
         "import os, sys; before = set(sys.modules); from gitcoord.main import main; sys.argv = ['gitcoord', 'hook']; main(); "
-        "new = [name for name, module in sys.modules.items() if name not in before and module.__spec__]; "  # loaded from somewhere
+        # A name without a place was loaded from nowhere: it only keeps a library from looking for plugins.
+        "new = [name for name, one in sys.modules.items() if name not in before and getattr(one, '__spec__', None)]; "
         "tops = {name.partition('.')[0] for name in new} - sys.stdlib_module_names; "
         "print(*sorted(tops), file=open(os.environ['TOLD'], 'w'))"
     )
