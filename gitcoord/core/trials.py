@@ -161,14 +161,14 @@ def verdict(trial: Trial) -> str:
 def _verdict(trial: Trial | TrialDone) -> str:
     branches = [Incoming.parse(one) for one in trial.incoming]
     how = f"{trial.program}, exit {trial.exit_code}"
+    some = branches[0].words if len(branches) == 1 else f"{len(branches)} branches"
     if not trial.exit_code:
-        some = branches[0].words if len(branches) == 1 else f"{len(branches)} branches"
         return f"{trial.program} is green with {some} on {trial.onto}"
     if trial.base_exit:
         return f"{trial.onto} itself is red ({trial.program}, exit {trial.base_exit})"
     guilty = [Incoming.parse(one).words for one in trial.culprits]
     if not guilty:
-        return f"{len(branches)} branches are red on {trial.onto} ({how})"
+        return f"{some} {'is' if len(branches) == 1 else 'are'} red on {trial.onto} ({how})"
     if len(guilty) == 1:
         return f"{guilty[0]} is red on {trial.onto} ({how})"
     return f"{', '.join(guilty[:-1])} and {guilty[-1]} are red together on {trial.onto} ({how})"

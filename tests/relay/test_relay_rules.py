@@ -15,9 +15,11 @@ from chat import Discord, Ntfy, Service, SlackServer, in_turn
 from clones import Seat
 from hypothesis import given
 from hypothesis import strategies as st
+from pure_branch import Story
 
 from gitcoord.core.messages import MessageSent
 from gitcoord.core.names import UNSAFE
+from gitcoord.core.trials import TrialDone
 from gitcoord.errors import BadInput
 from gitcoord.relay.filter import Choice, line
 from gitcoord.relay.plan import Typed, make_plan
@@ -314,6 +316,15 @@ def test_plain_text_is_left_alone() -> None:
 
 
 # --- what is told ----------------------------------------------------------------------------------------------------
+
+
+def test_branches_that_are_red_together_are_told_if_nothing_else_is_asked_for() -> None:
+    story = Story.of("ada")
+    commit = "a" * 40
+    trial = {"onto": "main", "base": commit, "incoming": (f"{commit} ada login",), "program": "make", "digest": "0" * 32}
+    green, red = (story.event(TrialDone, "ada", **trial, exit_code=code) for code in (0, 2))
+    assert [Choice().takes(one, ()) for one in (green, red)] == [False, True]
+    assert line(red, red.headline()).endswith("trial: login (ada) is red on main (make, exit 2), by ada")
 
 
 @pytest.mark.parametrize("text", ["nonsense", "session:No Name", "resource:x", "!!alert", "claim.*;x", ""])
