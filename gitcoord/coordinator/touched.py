@@ -65,6 +65,8 @@ def touches_of(change: FileChange, *, uncommitted: frozenset[str] = frozenset())
     whole = touches.WHOLE if change.hunks is None or change.status in "TU" else ""
     is_open = touches.UNCOMMITTED if not uncommitted.isdisjoint((path, to)) else ""
     marks = {"A": touches.ADDED, "D": touches.DELETED, "R": touches.MOVED}.get(change.status, "")
+    if marks == touches.ADDED and change.blob:
+        spans = (Span(0, 0, change.blob[:2]),)
     if not (spans or whole or marks):
         return []
     found = [Touch(path, () if whole else spans, touches.marked(marks, whole if not marks or to else "", is_open))]

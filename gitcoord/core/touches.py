@@ -229,7 +229,8 @@ def _meet(one: Touch, other: Touch, *, same_goal: bool) -> Meeting | None:
     if all(DELETED in each for each in marks):
         return None  # both have it no more: nothing is left to quarrel about
     whole = WHOLE in marks[0] | marks[1] and all(touch.spans or WHOLE in touch.marks for touch in (one, other))
-    both_added = all({ADDED, CAME} & each for each in marks) and not all(CAME in each for each in marks)
+    same = bool(one.spans) and one.spans == other.spans and all(span.check for span in one.spans)
+    both_added = all({ADDED, CAME} & each for each in marks) and not same and not all(CAME in each for each in marks)
     both_moved = all(MOVED in each for each in marks) and not same_goal
     likely = whole or both_added or both_moved or any(DELETED in each for each in marks)
     spans = joined(
@@ -238,7 +239,7 @@ def _meet(one: Touch, other: Touch, *, same_goal: bool) -> Meeting | None:
         for yours in other.spans
         if mine.at <= yours.end and yours.at <= mine.end and not (mine.check and mine == yours)
     )
-    return Meeting(one.path, "likely" if likely or spans else "near", spans)
+    return Meeting(one.path, "likely" if likely or spans else "near", () if both_added else spans)
 
 
 def carried_over(touches: Sequence[Touch], changed: Mapping[str, tuple[str, Sequence[HunkLike] | None]]) -> list[Touch]:

@@ -43,6 +43,7 @@ class FileChange:
     """A file that differs: its old path, and git's letter for how (A, D, M, R, T, U).
 
     - `to`: its new path, where it was moved.
+    - `blob`: of a new file, what it holds; "" where that isn't an object yet.
     - `hunks`: where it differs; None where lines tell nothing: a binary file, a submodule, a link that was a file.
     """
 
@@ -50,6 +51,7 @@ class FileChange:
     status: str
     to: str = ""
     hunks: tuple[Hunk, ...] | None = ()
+    blob: Oid = NULL
 
 
 class _Entry(NamedTuple):
@@ -59,6 +61,7 @@ class _Entry(NamedTuple):
     status: str
     to: str
     module: bool
+    blob: Oid
 
 
 def between(repo: Repository, old: Oid, new: Oid) -> list[FileChange]:
@@ -78,10 +81,11 @@ def compared(
         words = (*command, *_AS_MERGED, *_PLAIN, "-U0", "--inter-hunk-context=0", f"--diff-filter={_WITH_PATCH}", *sides, "--")
         hunks = _asked(repo, words, env, lambda data: _patches(data, both))
     rest = iter(hunks)
-    return [
-        FileChange(entry.path, entry.status, entry.to, next(rest) if entry.status in _WITH_PATCH else None if entry.module else ())
-        for entry in entries
-    ]
+    found = []
+    for entry in entries:
+        where = next(rest) if entry.status in _WITH_PATCH else None if entry.module else ()
+        found.append(FileChange(entry.path, entry.status, entry.to, where, entry.blob))
+    return found
 
 
 def merge_base(repo: Repository, first: Oid, second: Oid) -> Oid:
@@ -120,7 +124,8 @@ def _entries(data: bytes) -> list[_Entry]:
         status = words[4][:1].decode("ascii")
         path = _path(next(rest, None))
         to = _path(next(rest, None)) if status in "RC" else ""
-        found.append(_Entry(path, status, to, _MODULE in (words[0][1:], words[1])))
+        blob = words[3].decode("ascii", "replace") if status == "A" and words[3].strip(b"0") else NULL
+        found.append(_Entry(path, status, to, _MODULE in (words[0][1:], words[1]), blob))
     return found
 
 

@@ -79,9 +79,10 @@ def test_two_changes_of_a_file_are_likely_to_collide_where_they_meet(one: str, o
 
 def test_the_same_change_of_both_is_no_quarrel() -> None:
     assert _kinds(["a:12=0f,40=11"], ["a:12=0f,60=12"]) == {"a": "near"}
-    assert (
-        _kinds(["a:12=0f"], ["a:12=0e"]) == _kinds(["a:12=0f"], ["a:12"]) == _kinds(["a:12=0f"], ["a:12-13=0f"]) == {"a": "likely"}
-    )
+    for other in ("a:12=0e", "a:12", "a:12-13=0f"):
+        assert _kinds(["a:12=0f"], [other]) == {"a": "likely"}
+    assert _kinds(["new:0+=0f,+"], ["new:0+=0f,+"]) == {"new": "near"}
+    assert _meet(["new:0+=0f,+"], ["new:0+=0e,+"]) == _meet(["new:+"], ["new:+"]) == [Meeting("new", "likely")]
 
 
 def test_what_both_deleted_or_moved_to_the_same_place_is_no_quarrel() -> None:
