@@ -7,17 +7,18 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from gitcoord.cli import complete
-from gitcoord.cli.connect import here_and_root
-from gitcoord.connection.connect import Connection
+from gitcoord.cli.connect import here_and_root, say
+from gitcoord.connection.connect import Connection, utc_now
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.core.names import Resource, is_resource_type, show
-from gitcoord.core.times import parse_duration
+from gitcoord.core.times import has_zone, parse_duration, parse_when, spell
 from gitcoord.errors import BadInput
 
 
@@ -115,6 +116,14 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[TYPE] NAME...", aut
 def seconds(text: str | None) -> int | None:
     """Return the seconds of a duration as it is typed; None where none is. Raises BadInput."""
     return int(parse_duration(text).total_seconds()) if text else None
+
+
+def when(text: str, *, ahead: bool) -> datetime:
+    """Return the instant that somebody typed, in the local time zone where it names none, which is said then. Raises BadInput."""
+    instant = parse_when(text, now=utc_now().astimezone(), ahead=ahead, local=datetime.astimezone)
+    if not has_zone(text):
+        say(f"note: {show(text, 40)} is {spell(instant)}, by this machine's time zone")
+    return instant
 
 
 def split_number(found: Connection, words: list[str]) -> tuple[Resource, str]:

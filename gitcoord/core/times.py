@@ -6,6 +6,7 @@ Everything below the faces gets the time as an argument; nothing here reads a cl
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated
@@ -16,6 +17,11 @@ from gitcoord.errors import BadInput
 
 _INSTANT = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})Z", re.ASCII)
 _DURATION = re.compile(r"([0-9]{1,9})\s*(s|m|h|d|seconds?|minutes?|hours?|days?)", re.ASCII)
+_DURATIONS = re.compile(rf"(?:{_DURATION.pattern}[ ]*)+", re.ASCII)
+_CLOCK = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?"
+_DAY = re.compile(rf"(?:(?P<day>today|yesterday|tomorrow)(?: (?:at )?(?P<late>{_CLOCK}))?|(?P<clock>{_CLOCK}))", re.ASCII)
+_DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
+_TIMES = "write 30m, 2h40m, 15:00, yesterday 9:00, 2025-11-15 or 2025-11-15T10:00:00Z"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _LAST_DATE = datetime(2150, 1, 1, tzinfo=UTC)  # of a commit: what is counted from it (ten years at most) is a time still
@@ -72,31 +78,75 @@ Instant = Annotated[datetime, BeforeValidator(read_instant), PlainSerializer(spe
 
 
 def parse_duration(text: str) -> timedelta:
-    """The duration in `90s`, `30m`, `4h`, `2d` (or `4 hours`). Raises BadInput."""
-    match = _DURATION.fullmatch(text.strip().lower())
-    if not match:
-        raise BadInput(f"{text!r} is not a duration", hint="write 90s, 30m, 4h or 2d")
-    seconds = int(match[1]) * _UNITS[match[2][0]]
+    """The duration in `90s`, `30m`, `2h40m`, `2d` (or `2 hours 40 minutes`): the larger unit first, each once. Raises BadInput."""
+    spelled = text.strip().lower()
+    parts = [(int(count), _UNITS[unit[0]]) for count, unit in _DURATION.findall(spelled)] if _DURATIONS.fullmatch(spelled) else []
+    units = [unit for _, unit in parts]
+    if not parts or units != sorted(set(units), reverse=True):
+        raise BadInput(f"{text!r} is not a duration", hint="write 90s, 30m, 2h40m or 2d")
+    seconds = sum(count * unit for count, unit in parts)
     if seconds > _LONGEST:
-        raise BadInput(f"{text!r} is longer than ten years", hint="write 90s, 30m, 4h or 2d")
+        raise BadInput(f"{text!r} is longer than ten years", hint="write 90s, 30m, 2h40m or 2d")
     return timedelta(seconds=seconds)
 
 
-def parse_when(text: str, *, now: datetime, ahead: bool) -> datetime:
-    """The instant in `text`: RFC 3339, or a duration counted from `now` (onwards if `ahead`, else back).
+def _as_utc(naive: datetime) -> datetime:
+    return naive.replace(tzinfo=UTC)
 
-    A time without a zone is UTC: the branch speaks UTC only. Raises BadInput.
+
+def parse_when(text: str, *, now: datetime, ahead: bool, local: Callable[[datetime], datetime] = _as_utc) -> datetime:
+    """The instant in `text`, as people write it. Raises BadInput.
+
+    - RFC 3339, or a date with or without a time; what has no zone is taken as `local` takes it.
+    - A duration counted from `now` (onwards if `ahead`, else back); `2h ago` and `in 2h` say it themselves.
+    - `15:00`: the next one if `ahead`, else the last one. `yesterday 9:00`, `today`, `tomorrow 17:30`: without a time, midnight.
+
+    `now`: aware, in the zone of the reader; `local`: that zone, given a time without one.
     """
-    if _DURATION.fullmatch(text.strip().lower()):
-        step = parse_duration(text)
-        return (now + step if ahead else now - step).replace(microsecond=0)
+    spelled, onwards = _step(text)
+    if _DURATIONS.fullmatch(spelled):
+        span = parse_duration(spelled)
+        return _plausible(now + span if (ahead if onwards is None else onwards) else now - span, text)
+    named = _DAY.fullmatch(spelled)
+    if named is not None:
+        day, clock = named["day"], named["clock"] or named["late"]
+        hour, minute, second = map(int, [*(clock or "0").split(":"), 0, 0][:3])
+        if hour < 24 and minute < 60 and second < 60:
+            date = now.date() + timedelta(days=_DAYS.get(day or "today", 0))
+            found = local(datetime(date.year, date.month, date.day, hour, minute, second))  # `local` knows the zone
+            if day is None and (found <= now if ahead else found > now):
+                date += timedelta(days=1 if ahead else -1)
+                found = local(datetime(date.year, date.month, date.day, hour, minute, second))
+            return _plausible(found, text)
     try:
         instant = datetime.fromisoformat(text.strip())
-        instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        return _plausible(local(instant) if instant.tzinfo is None else instant, text)
     except (ValueError, OverflowError):
-        raise BadInput(f"{text!r} is not a time", hint="write 30m, 4h or 2025-11-15T10:00:00Z") from None
+        raise BadInput(f"{text!r} is not a time", hint=_TIMES) from None
+
+
+def _step(text: str) -> tuple[str, bool | None]:
+    """Return the text without what says on which side of now it lies, and whether that is ahead; None where it doesn't say."""
+    spelled = " ".join(text.lower().split())
+    if spelled.startswith("in "):
+        return spelled[3:], True
+    return (spelled[:-4], False) if spelled.endswith(" ago") else (spelled, None)
+
+
+def has_zone(text: str) -> bool:
+    """Return True if the text says an instant without knowing where it is read: a duration, or a time with a zone."""
+    if _DURATIONS.fullmatch(_step(text)[0]):
+        return True
+    try:
+        return datetime.fromisoformat(text.strip()).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _plausible(instant: datetime, text: str) -> datetime:
+    instant = instant.astimezone(UTC)
     if not is_plausible(instant):
-        raise BadInput(f"{text!r} is not in the years 2000 to 2199", hint="write 30m, 4h or 2025-11-15T10:00:00Z")
+        raise BadInput(f"{text!r} is not in the years 2000 to 2199", hint=_TIMES)
     return instant.replace(microsecond=0)
 
 

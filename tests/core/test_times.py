@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
@@ -63,7 +64,9 @@ def test_aware_datetime_is_read_as_utc_in_whole_seconds() -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("90s", 90), ("30m", 1800), ("4h", 14400), ("2d", 172800), ("4 hours", 14400), ("1 hour", 3600), (" 30M ", 1800),
-     ("1 minute", 60), ("10 seconds", 10), ("1 day", 86400), ("0s", 0), ("007m", 420), ("3650d", 3650 * 86400)],
+     ("1 minute", 60),
+     ("2h40m", 9600), ("1d 6h", 108000), ("2 hours 40 minutes", 9600),
+     ("10 seconds", 10), ("1 day", 86400), ("0s", 0), ("007m", 420), ("3650d", 3650 * 86400)],
 )  # fmt: skip
 def test_duration_is_read(text: str, seconds: int) -> None:
     assert times.parse_duration(text) == timedelta(seconds=seconds)
@@ -71,7 +74,7 @@ def test_duration_is_read(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "5", "m", "-5m", "+5m", "1.5h", "5 fortnights", "1e3s", "5m5s", "5m\n5", "\u0665m", "1w", "NaN", "inf", "0x10s",
+    ["", "5", "m", "-5m", "+5m", "1.5h", "5 fortnights", "1e3s", "5m5m", "5s5m", "5m\n5", "\u0665m", "1w", "NaN", "inf", "0x10s",
      "3651d", "999999999d", "9" * 5000 + "s"],
     ids=lambda text: ascii(text[:12]),
 )  # fmt: skip
@@ -111,7 +114,48 @@ def test_time_is_read_as_people_write_it(text: str, ahead: bool, expected: datet
     assert times.parse_when(text, now=NOW, ahead=ahead) == expected
 
 
-@pytest.mark.parametrize("text", ["", "soon", "14:00", "2026-02-30", "2025-11-15T10:00:60Z", "0001-01-01T00:00:00+14:00", "3651d"])
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("text", "ahead", "expected"),
+    [
+        ("15:00", False, "2026-03-29T13:00:00Z"),  # summer time began that morning
+        ("15:00", True, "2026-03-30T13:00:00Z"),
+        ("21:00", False, "2026-03-28T20:00:00Z"),  # the last one was in winter time
+        ("21:00", True, "2026-03-29T19:00:00Z"),
+        ("yesterday 9:00", False, "2026-03-28T08:00:00Z"),
+        ("Yesterday", False, "2026-03-27T23:00:00Z"),
+        ("tomorrow at 17:30", True, "2026-03-30T15:30:00Z"),
+        ("2026-01-15", False, "2026-01-14T23:00:00Z"),
+        ("2026-01-15 10:00", False, "2026-01-15T09:00:00Z"),
+        ("2 hours ago", True, "2026-03-29T16:00:00Z"),
+        ("in 2h40m", False, "2026-03-29T20:40:00Z"),
+        ("2026-03-29T10:00:00Z", False, "2026-03-29T10:00:00Z"),
+    ],
+)
+def test_time_without_a_zone_is_that_of_the_reader(text: str, ahead: bool, expected: str) -> None:
+    now = datetime(2026, 3, 29, 20, tzinfo=BERLIN)
+    found = times.parse_when(text, now=now, ahead=ahead, local=lambda naive: naive.replace(tzinfo=BERLIN))
+    assert times.spell(found) == expected
+    assert times.has_zone(text) == (text.endswith(("ago", "m", "00Z")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "soon",
+        "24:00",
+        "9:60",
+        "yesterday 25:00",
+        "in 2h ago",
+        "2026-02-30",
+        "2025-11-15T10:00:60Z",
+        "0001-01-01T00:00:00+14:00",
+        "3651d",
+    ],
+)
 def test_other_time_is_bad_input(text: str) -> None:
     with pytest.raises(BadInput):
         times.parse_when(text, now=NOW, ahead=True)

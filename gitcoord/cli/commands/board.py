@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
+from gitcoord.cli.arguments import when
 from gitcoord.cli.connect import answer, connection, mark_unverified, options, others_words, out
-from gitcoord.connection.connect import utc_now
-from gitcoord.core.times import parse_when
 from gitcoord.errors import BadInput
 from gitcoord.views.briefing import UNVERIFIED
 
@@ -22,7 +21,7 @@ def board(
 ) -> None:
     """Print the status board."""
     if at is not None and not re.fullmatch(r"\d{1,9}|[0-9a-f]{7,64}", at):
-        at = parse_when(at, now=utc_now(), ahead=False).isoformat()
+        at = when(at, ahead=False).isoformat()
     with connection(unverified=at is None and not from_history) as found:
         text = found.coordinator.branch.board(at=at, from_history=from_history)
         if output is None:

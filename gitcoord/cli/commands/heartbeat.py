@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from gitcoord.cli.arguments import resource
+from gitcoord.cli.arguments import resource, when
 from gitcoord.cli.connect import answer, connection, options
-from gitcoord.connection.connect import utc_now
-from gitcoord.core.times import parse_when
 from gitcoord.views import as_json
 
 
@@ -29,10 +26,6 @@ def heartbeat(
         files = [resource(found, f"file:{path}").name for path in file or []]
         receipt = found.coordinator.sessions.heartbeat(
             op=options.op, action=action, target=target, phase=phase, progress=progress, next_action=next_action,
-            blocked_by=blocked_by, files_touched=tuple(files), estimated_completion=_when(eta, ahead=True) if eta else None,
+            blocked_by=blocked_by, files_touched=tuple(files), estimated_completion=when(eta, ahead=True) if eta else None,
         )  # fmt: skip
         answer(as_json.receipt(receipt), f"heartbeat {receipt.state}")
-
-
-def _when(text: str, *, ahead: bool) -> datetime:
-    return parse_when(text, now=utc_now(), ahead=ahead)

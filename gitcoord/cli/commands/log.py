@@ -10,12 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from gitcoord.cli import output
-from gitcoord.cli.arguments import resource
+from gitcoord.cli.arguments import resource, when
 from gitcoord.cli.connect import PLAIN_LINES, answer, connection, earlier, looked_at, options, others_words, out, say
-from gitcoord.connection.connect import utc_now
 from gitcoord.coordinator import watch
 from gitcoord.core.names import parse_session, show
-from gitcoord.core.times import parse_when, spell
+from gitcoord.core.times import spell
 from gitcoord.log.entries import LogEntry
 
 
@@ -28,7 +27,7 @@ def log(
     """Show what happened, oldest first; with --session SESSION only what that one did."""
     number = since is not None and re.fullmatch(r"#?\d{1,9}", since, re.ASCII)
     after = int(since.lstrip("#")) if since is not None and number else None
-    start = parse_when(since, now=utc_now(), ahead=False) if since and not number else None
+    start = when(since, ahead=False) if since and not number else None
     # Here the global option means "of this session".
     who = parse_session(options.session) if options.session else None
     with connection(shows=not follow) as found:

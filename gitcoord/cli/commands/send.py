@@ -7,12 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from gitcoord.cli import complete
-from gitcoord.cli.arguments import text_or_stdin
+from gitcoord.cli.arguments import text_or_stdin, when
 from gitcoord.cli.connect import answer, connection, options, say
-from gitcoord.connection.connect import utc_now
 from gitcoord.core.messages import SENT, TO_ALL
 from gitcoord.core.names import parse_line
-from gitcoord.core.times import parse_when
 from gitcoord.errors import BadInput
 from gitcoord.views import as_json
 
@@ -38,7 +36,7 @@ def send(
     with connection() as found:
         given: dict[str, Any] = {
             "type": kind, "details": details, "priority": "urgent" if urgent else "normal",
-            "expires_at": parse_when(expires, now=utc_now(), ahead=True) if expires else None,
+            "expires_at": when(expires, ahead=True) if expires else None,
             "in_reply_to": found.coordinator.messages.id_of(reply_to, any_receiver=True) if reply_to else None,
         }  # fmt: skip
         receipt = found.coordinator.messages.send(who, None if message is None else subject, text, op=options.op, **given)
