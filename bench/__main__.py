@@ -10,15 +10,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
-from bench import crowd, curves, day, foretell, history, one_command, tasks, waiting
+from bench import agent_hook, crowd, curves, day, foretell, history, hooks, one_command, tasks, waiting
 from bench.measure import Row
 from bench.places import Place, place
 
 WHAT = (
-    "P1 and P2 (one command), P3 and P4 (crowds), P6, P7 and P8 (a long past), P10 (conflicts), P6t (many tasks), T1 (plans), D1 "
-    "(a day of ten agents), C1 (more and more writers), C2 (a longer and longer past); only if asked for: W1 and W2 (waiting)"
+    "P1 and P2 (one command), P3 and P4 (crowds), P5 (hooks), P6, P7 and P8 (a long past), P10 (conflicts), P6t (many tasks), "
+    "T1 (plans), D1 (a day of ten agents), C1 (more and more writers), C2 (a longer and longer past); only if asked for: W1 and W2 "
+    "(waiting)"
 )
 
 
@@ -33,6 +35,7 @@ def main() -> int:
     parts: dict[str, Callable[[Place], Iterator[Row]]] = {
         "P1 P2": lambda where: one_command.run(where, 6 if told.quick else 20),
         "P3 P4": lambda where: crowd.run(where, 10 if told.quick else 15),
+        "P5": lambda _: chain(hooks.rows(8 if told.quick else 20), agent_hook.rows(8 if told.quick else 20)),
         "P6 P7 P8": lambda where: history.run(where, 10_000 if told.quick else 100_000),
         "P10": lambda where: foretell.run(where, 3 if told.quick else 7),
         "P6t": lambda where: tasks.run(where, 1_000 if told.quick else 10_000, 5 if told.quick else 10),

@@ -1,6 +1,6 @@
 """`gitcoord hook` before an edit against doing nothing: a Python that starts and ends. Ratios of one run, not seconds.
 
-    python bench/agent_hook.py [ROUNDS]
+    python -m bench.agent_hook [ROUNDS]
 
 Needs the package installed beside the running Python. The cases take turns: nothing, a repository where nobody coordinates, one
 where nothing near is claimed (by the shortest way; by the long one, begun by itself and in the warm process), and the remote dead.
@@ -17,16 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from bench.measure import Row, at_most, middle, ms
 
 GIT = shutil.which("git") or "git"
 CASES = ("nothing", "not coordinated", "free", "remote dead", "free, long", "free, long, warm")
 LONG = ("free, long", "free, long, warm")
 
 
-def main() -> int:
-    """Measures and prints a table."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+def measure(rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each call, by case."""
     program = str(Path(sys.executable).with_name("gitcoord"))
     folder = Path(tempfile.mkdtemp(prefix="gitcoord-bench-"))
     hidden = ("GIT_", "GITCOORD", "CLAUDE", "CODEX", "CURSOR", "GEMINI", "COPILOT", "AI_AGENT", "XDG_", "PYTHONDONTWRITEBYTECODE")
@@ -75,14 +77,32 @@ def main() -> int:
                 run(where, *words, stdin=payload(where, "PreToolUse"), warm=case.endswith("warm"))
                 if number >= 2:  # two rounds to warm up
                     taken[case].append(time.perf_counter() - start)
-        base = statistics.median(taken["nothing"])
-        print(f"{'case':<16} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} edits each)")
-        for case in CASES:
-            times = [1000 * one for one in taken[case]]
-            middle = statistics.median(times)
-            print(f"{case:<16} {middle:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {middle / 1000 / base:>6.2f}")
+        return taken
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    """The rows of P5 for an agent's hook."""
+    taken = measure(rounds)
+    bare = middle(taken["nothing"])
+    for what, case in (("nothing near is claimed", "free"), ("nobody coordinates there", "not coordinated")):
+        ours = middle(taken[case])
+        yield at_most(
+            f"P5 gitcoord hook before an edit, {what}", ms(ours), f"{ms(bare)} Python", ours / bare, 2, ours_s=ours, bare_s=bare
+        )
+
+
+def main() -> int:
+    """Measures and prints a table."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    taken = measure(rounds)
+    base = statistics.median(taken["nothing"])
+    print(f"{'case':<16} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} edits each)")
+    for case in CASES:
+        times = [1000 * one for one in taken[case]]
+        half = statistics.median(times)
+        print(f"{case:<16} {half:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {half / 1000 / base:>6.2f}")
     return 0
 
 

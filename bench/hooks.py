@@ -7,7 +7,7 @@ each commit, whatever is in it.
 
 To reach: 1.2 times with those that tell; 3 times with all, where nothing of others is staged.
 
-    python bench/hooks.py [ROUNDS]
+    python -m bench.hooks [ROUNDS]
 
 Needs the package installed beside the running Python (its `gitcoord` is what the hooks call). The cases take turns round by
 round, so that a machine that gets slower or faster meanwhile does so for all of them.
@@ -22,11 +22,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+from remotes import RemoteFactory
 
-from remotes import RemoteFactory  # the tests' servers: found by the line above
+from bench.measure import Row, at_most, middle, ms
 
 GIT = shutil.which("git") or "git"
 CASES = ("without hooks", "remote alive", "remote dead", "remote silent")
@@ -79,9 +80,8 @@ def rebases(clones: dict[str, Path], env: dict[str, str]) -> dict[str, list[floa
     return taken
 
 
-def main() -> int:
-    """Measures and prints a table."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+def measure(rounds: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Return the seconds of each commit, and those of each rebase, by case."""
     program = Path(sys.executable).with_name("gitcoord")
     folder = Path(tempfile.mkdtemp(prefix="gitcoord-bench-"))
     hidden = ("GIT_", "GITCOORD", "CLAUDE", "CODEX", "CURSOR", "GEMINI", "COPILOT", "AI_AGENT", "XDG_", "PYTHONDONTWRITEBYTECODE")
@@ -122,21 +122,41 @@ def main() -> int:
                     taken[case].append(time.perf_counter() - start)
                 time.sleep(0.4)  # what runs in the background has ended: one commit is measured, not its neighbour's hook
         rebased = rebases({"without hooks": clones["without hooks"], "all hooks": clones["all: remote alive"]}, env)
-        base = statistics.median(taken["without hooks"])
-        print(f"{'case':<18} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} commits each)")
-        for case in EVERY:
-            times = [1000 * one for one in taken[case]]
-            middle = statistics.median(times)
-            print(f"{case:<18} {middle:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {middle / 1000 / base:>6.2f}")
-        print(f"\n{'rebase of ' + str(REBASED):<24} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({TURNS} rebases each)")
-        plain = statistics.median(rebased["without hooks"])
-        for case, seconds in rebased.items():
-            times = [1000 * one for one in seconds]
-            middle = statistics.median(times)
-            print(f"{case:<24} {middle:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {middle / 1000 / plain:>6.2f}")
+        return taken, rebased
     finally:
         factory.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    """The rows of P5 for git's hooks."""
+    taken, rebased = measure(rounds)
+    for what, times, plain, limit in (
+        ("git commit, hooks that tell", taken["remote alive"], taken["without hooks"], 1.2),
+        ("git commit, guard and trailers too", taken["all: remote alive"], taken["without hooks"], 3.0),
+        ("git commit, guard, one's own file", taken["guard: own"], taken["without hooks"], 3.0),
+        (f"git rebase of {REBASED}, all hooks", rebased["all hooks"], rebased["without hooks"], 1.2),
+    ):
+        ours, bare = middle(times), middle(plain)
+        yield at_most(f"P5 {what}", ms(ours), f"{ms(bare)} without hooks", ours / bare, limit, ours_s=ours, bare_s=bare)
+
+
+def main() -> int:
+    """Measures and prints a table."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    taken, rebased = measure(rounds)
+    base = statistics.median(taken["without hooks"])
+    print(f"{'case':<18} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({rounds} commits each)")
+    for case in EVERY:
+        times = [1000 * one for one in taken[case]]
+        half = statistics.median(times)
+        print(f"{case:<18} {half:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {half / 1000 / base:>6.2f}")
+    print(f"\n{'rebase of ' + str(REBASED):<24} {'median ms':>10} {'min':>7} {'max':>7} {'ratio':>6}   ({TURNS} rebases each)")
+    plain = statistics.median(rebased["without hooks"])
+    for case, seconds in rebased.items():
+        times = [1000 * one for one in seconds]
+        half = statistics.median(times)
+        print(f"{case:<24} {half:>10.1f} {min(times):>7.1f} {max(times):>7.1f} {half / 1000 / plain:>6.2f}")
     return 0
 
 
