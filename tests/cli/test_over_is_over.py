@@ -41,8 +41,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ear
     """Runs the real command line in this process, by the clock of the test."""
     _, _, clock = earlier
     monkeypatch.setattr(context, "connect", partial(connect, now=clock, witness=clock))
-    for name in ("board", "heartbeat", "log", "send"):
-        monkeypatch.setattr(f"gitcoord.cli.commands.{name}.utc_now", clock)
+    monkeypatch.setattr("gitcoord.cli.arguments.utc_now", clock)
 
     def run(seat: Seat, *words: str) -> Ran:
         monkeypatch.chdir(seat.path)
