@@ -152,11 +152,8 @@ class Past:
         """Whether what both say of their lines is a likely conflict."""
         one, other = self.lines(two.base_of_one, two.one, whole=True), self.lines(two.base_of_other, two.other, whole=True)
         if not whole:  # what landed on a default branch (of two parents that is the larger side) is looked at, not told
-            is_landed = two.kind == "parents"
-            one, other = (
-                each if is_landed and len(each) >= len(rest) else touches.bounded(each)
-                for each, rest in ((one, other), (other, one))
-            )
+            longest = max(len(one), len(other)) if two.kind == "parents" else -1
+            one, other = (each if len(each) == longest else touches.bounded(each) for each in (one, other))
         old, new = two.base_of_one, two.base_of_other
         if old != new:
             if self.merges.base(old, new) != old:  # the other one is the older

@@ -127,10 +127,16 @@ class Foretelling:
         if merging is not None and merging.lack:
             unknown.append(f"nothing is certain here: {merging.lack}")
             merging = None
+        if self.parts.merger is None:
+            unknown.append("nothing is certain here: a sandbox may not write where it would be found out")
         default, default_commit = "", NULL
         if merging is not None:
-            sides, default, default_commit, away = self._placed(merging, sides, online=online)
-            unknown += away
+            try:
+                sides, default, default_commit, away = self._placed(merging, sides, online=online)
+                unknown += away
+            except GitFault as fault:
+                unknown.append(f"nothing is certain now: {fault.message}")
+                merging = None
         pairs = [
             (one, two)
             for number, one in enumerate(sides)
@@ -140,9 +146,12 @@ class Foretelling:
         alone = [side for side in sides if side.commit and default_commit and (everyone or (side.name == me and not only))]
         found: list[Collision] = []
         clear: set[tuple[str, ...]] = set()
-        verdicts = self._verdicts(
-            merging, [Pair(one.commit, two.commit) for one, two in pairs] + [Pair(one.commit, default_commit) for one in alone]
-        )
+        asked = [Pair(one.commit, two.commit) for one, two in pairs] + [Pair(one.commit, default_commit) for one in alone]
+        verdicts: dict[Pair, Verdict] = {}
+        try:
+            verdicts = self._verdicts(merging, asked)
+        except GitFault as fault:  # that is no verdict, neither this way nor that
+            unknown.append(f"nothing is certain now: {fault.message}")
         bases: dict[tuple[str, str], _Changed | None] = {}
         for one, two in pairs:
             verdict = verdicts.get(_sorted(one.commit, two.commit))

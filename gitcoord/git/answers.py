@@ -41,8 +41,11 @@ def is_named_bare(start: str, environ: Mapping[str, str]) -> bool:
 
 def fault(words: Sequence[str], done: Finished) -> GitFault:
     """Return the error for a git that died, stalled or answered short."""
+    named = [word for before, word in zip(("", *words), words, strict=False) if before != "-c" and not word.startswith("-")]
     return GitFault(
-        f"git {words[0]} failed: {done.how}", hint="run the same command again, or gitcoord doctor", stalled=not done.in_time
+        f"git {(named or words)[0]} failed: {done.how}",
+        hint="run the same command again, or gitcoord doctor",
+        stalled=not done.in_time,
     )
 
 

@@ -174,6 +174,27 @@ def test_with_an_older_git_the_lines_are_compared_all_the_same(both: tuple[Seat,
     assert "git 2.34.1 can't merge without a work tree" in ran.json["unknown"][0]
 
 
+def test_a_git_that_dies_gives_no_verdict_and_takes_none_back(both: tuple[Seat, Seat], tmp_path: Path) -> None:
+    ada, ben = both
+    _write(ada, 12)
+    _write(ben, 12)
+    _push(ada, "ada-work")
+    _push(ben, "ben-work")
+    ada.ok("heartbeat")
+    ben.ok("heartbeat")
+    assert _look(ada)[0][0] == "certain"
+    (ada.path / ".git/gitcoord/merges.json").unlink()
+    dying, real = tmp_path / "dying" / "git", git(ada.path, "--exec-path") + "/git"
+    dying.parent.mkdir()
+    dying.write_text(f'#!/bin/sh\ncase "$*" in *merge-tree*) kill -9 $$ ;; *) exec {real} "$@" ;; esac\n')
+    dying.chmod(0o755)
+    ada.extra["PATH"] = f"{dying.parent}{os.pathsep}{os.environ['PATH']}"
+    ran = ada.run("conflicts", "--json")
+    assert [one["kind"] for one in ran.json["conflicts"]] == ["likely"]
+    assert ran.json["unknown"][0].startswith("nothing is certain now: git merge-tree failed")
+    assert ada.ok("status")["conflicts"][0]["kind"] == "certain"
+
+
 def test_lines_are_not_told_where_that_is_not_wished(both: tuple[Seat, Seat]) -> None:
     ada, ben = both
     ben.ok("config", "touches", "false")
