@@ -138,6 +138,7 @@ class Merges:
         if self.lack:
             raise GitcoordError(self.lack, hint="install a newer git")
         made = replace(self._repo, git_dir=self._folder, common_dir=self._folder, work_tree="", branch="")
+        made.__dict__["config"] = self._repo.config  # how the user reaches the remote; ours says nothing of its own
         if self._is_full():
             shutil.rmtree(self._folder, ignore_errors=True)
         if not os.path.exists(os.path.join(self._folder, "HEAD")):
