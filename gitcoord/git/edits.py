@@ -32,15 +32,15 @@ def default_branch(repo: Repository, remote: str) -> tuple[str, Oid]:
     """Return the default branch and where it is, as far as this clone knows; without a remote the branch that is called so. Both
     are "" where there is none.
     """
-    place, commit = _default(repo, remote)
+    place, commit, _ = _standing(repo, remote)
     if place.endswith("/HEAD"):
         done = repo.run("symbolic-ref", "-q", place)
         place = done.stdout.decode("utf-8", "replace").strip() if done.ok else place
     return place.removeprefix("refs/heads/").removeprefix(f"refs/remotes/{remote}/"), commit
 
 
-def _default(repo: Repository, remote: str) -> tuple[str, Oid]:
-    """The ref of the default branch and its commit; "" and NULL where there is none."""
+def _standing(repo: Repository, remote: str) -> tuple[str, Oid, Oid]:
+    """The ref of the default branch and its commit, "" and NULL where there is none, and the work tree's own commit."""
     remotes = [remote] if remote else repo.remotes
     places = [f"refs/remotes/{name}/{branch}" for name in remotes for branch in _DEFAULTS]
     if not remotes:
@@ -49,22 +49,22 @@ def _default(repo: Repository, remote: str) -> tuple[str, Oid]:
 
     def parse(data: bytes) -> list[str]:
         lines = data.decode("utf-8", "replace").splitlines()
-        if len(lines) != len(places) or not data.endswith(b"\n"):
+        if len(lines) != len(places) + 1 or not data.endswith(b"\n"):
             raise ValueError("some are missing")
         return lines
 
-    feed = "".join(f"{place}^{{commit}}\n" for place in places).encode()
-    words = (line.split(" ")[0] for line in repo.reading("cat-file", "--batch-check", stdin=feed, parse=parse))
-    return next(((place, oid) for place, oid in zip(places, words, strict=True) if OID.fullmatch(oid)), ("", NULL))
+    feed = "".join(f"{place}^{{commit}}\n" for place in ("HEAD", *places)).encode()
+    words = [line.split(" ")[0] for line in repo.reading("cat-file", "--batch-check", stdin=feed, parse=parse)]
+    head, *found = (word if OID.fullmatch(word) else NULL for word in words)
+    return *next(((place, oid) for place, oid in zip(places, found, strict=True) if oid), ("", NULL)), head
 
 
 def look(repo: Repository, remote: str, *, staged: bool = False) -> Edits | None:
     """Return what this work tree has changed; None where that can't be told: there is no work tree, nothing is committed, or the
     commit that it began from isn't here. `staged`: of what is not committed, only what a commit would take now. Raises GitFault.
     """
-    commit = repo.oid_of("HEAD^{commit}") if repo.work_tree else NULL
-    default = _default(repo, remote)[1] if commit else NULL
-    base = merge_base(repo, commit, default) if default else NULL
+    _, default, commit = _standing(repo, remote) if repo.work_tree else ("", NULL, NULL)
+    base = NULL if not (default and commit) else commit if commit == default else merge_base(repo, commit, default)
     if not base:
         return None
     with tempfile.TemporaryDirectory(prefix="gitcoord-") as folder:

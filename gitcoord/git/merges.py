@@ -124,13 +124,26 @@ class Merges:
     @cached_property
     def lack(self) -> str:
         """Return why nothing can be merged here; "" where all is well."""
-        version = self._repo.version()
+        version = self._version()
         match = re.match(r"(\d+)\.(\d+)", version)
         if match is None:
             raise GitFault("git doesn't say which version it is", hint="git version")
         if (int(match[1]), int(match[2])) < NEEDED:
             return f"git {version} can't merge without a work tree: 2.39 or newer can"
         return "" if os.access(self._repo.common_dir, os.W_OK) else "the git folder can't be written"
+
+    def _version(self) -> str:
+        """Return git's version; of the same program it is asked once."""
+        program, path = os.stat(self._repo.git), os.path.join(self._folder, "version")
+        mark = f"{self._repo.git} {program.st_mtime_ns} {program.st_size} "
+        with suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as file:
+            noted = file.read(4096)
+            if noted.startswith(mark):
+                return noted.removeprefix(mark)
+        version = self._repo.version()
+        if os.path.exists(os.path.join(self._folder, "HEAD")):
+            _write(path, mark + version)
+        return version
 
     @cached_property
     def home(self) -> Repository:
