@@ -103,6 +103,7 @@ def test_no_command_changes_the_repository(file_remote: Remote, tmp_path: Path, 
         ("check", "y"),
         ("sync",),
         ("trial", "--", "true"),
+        ("conflicts", "--all"),
     ):
         assert seat.run(*words).code == 0, words
     seat.ok("release", "--all")
@@ -163,11 +164,27 @@ def test_init_remove_leaves_no_local_byte(file_remote: Remote, tmp_path: Path) -
     seat.ok("start", "ada")
     seat.ok("hooks", "install", "--git")
     seat.ok("claim", "x")
+    seat.ok("heartbeat", "building")
+    seat.ok("conflicts")
+    assert (path / ".git" / "gitcoord" / "merges.git").exists()
     seat.ok("init", "--remove")
     assert everything() == before
     assert not list((tmp_path / "outbox").glob("*"))
     git(file_remote.path, "update-ref", "-d", "refs/heads/coordination")  # it must have been there
-    for words in ("status", "board", "claims", "inbox", "check x", "log", "doctor", "whoami", "sync", "claim x", "status --cached"):
+    for words in (
+        "status",
+        "board",
+        "claims",
+        "inbox",
+        "check x",
+        "log",
+        "doctor",
+        "whoami",
+        "sync",
+        "claim x",
+        "conflicts",
+        "status --cached",
+    ):
         seat.run(*words.split())  # where nobody coordinates, a look leaves nothing either
         assert (everything(), list(path.glob(".git/gitcoord")), list((tmp_path / "outbox").glob("*"))) == (before, [], []), words
 
