@@ -145,7 +145,6 @@ class Past:
     def lines(self, base: str, commit: str, *, whole: bool) -> tuple[Touch, ...]:
         """What a session that made those commits says of its lines. `whole`: as if one event could say all."""
         every = [touch for change in self.merges.changed(base, commit) for touch in touches_of(change)]
-        every = [touch for touch in every if touches.is_touch(touch.entry)]
         return tuple(every) if whole else touches.bounded(every)
 
     def meet(self, two: Two, *, whole: bool) -> bool:

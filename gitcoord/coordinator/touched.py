@@ -50,7 +50,8 @@ class Touched:
         """
         every = [touch for change in edits.changes for touch in touches_of(change, uncommitted=edits.uncommitted)]
         named = touches.each_named(every, lambda path: spell_path(self.acting.actor, path))
-        return Changed(edits.base, edits.commit, touches.bounded([one for one in named if touches.is_touch(one.entry)]))
+        sayable = [touch for touch in named if touches.is_touch(f"{touch.path}:{touches.WHOLE}")]
+        return Changed(edits.base, edits.commit, touches.bounded(sayable))
 
 
 def spell_path(actor: Actor, path: str) -> str:

@@ -153,7 +153,7 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 def bounded(touches: Sequence[Touch]) -> tuple[Touch, ...]:
     """Return as much as one event may say: few places of a file, then fewer and without their checks, then folders for files."""
-    kept = [replace(touch, spans=_few(touch.spans, _SPANS[0])) for touch in touches]
+    kept = [_short(touch) for touch in touches]
     for places in _SPANS if len(kept) <= FILES else ():
         if not are_bounded([touch.entry for touch in kept]):
             kept = [replace(touch, spans=tuple(Span(*span[:2]) for span in _few(touch.spans, places))) for touch in kept]
@@ -162,6 +162,12 @@ def bounded(touches: Sequence[Touch]) -> tuple[Touch, ...]:
     while not are_bounded([touch.entry for touch in kept]):
         kept = _folded(kept, _fullest(kept))
     return tuple(kept)
+
+
+def _short(touch: Touch) -> Touch:
+    """The touch with as many places as fit on a line."""
+    found = (replace(touch, spans=_few(touch.spans, places)) for places in _SPANS)
+    return next((short for short in found if len(short.entry) <= LINE_LIMIT), replace(touch, spans=_few(touch.spans, _SPANS[-1])))
 
 
 def _folded(touches: Sequence[Touch], folder: str) -> list[Touch]:

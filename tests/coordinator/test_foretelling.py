@@ -127,6 +127,21 @@ def test_lines_of_different_bases_are_compared_as_they_stand_now(both: tuple[Sea
     assert _look(ada)[0] == ("near", "ben", [("api.py", None)])
 
 
+def test_a_file_that_is_changed_all_over_is_not_left_out(both: tuple[Seat, Seat]) -> None:
+    ada, ben = both
+    long = [f"line {number}\n" for number in range(1, 1001)]
+    for seat in both:
+        (seat.path / "api.py").write_text("".join(long))
+        seat.git("add", "-A")
+    _push(ada, "main")
+    ben.git("reset", "-q", "--hard")
+    ben.git("pull", "-q", "--rebase", "origin", "main")
+    (ada.path / "api.py").write_text("".join("x\n" if number % 4 == 0 else line for number, line in enumerate(long)))
+    (ben.path / "api.py").write_text("".join("y\n" if number == 500 else line for number, line in enumerate(long)))
+    ada.ok("heartbeat", "building")
+    assert _look(ben)[0][:2] == ("likely", "ada")
+
+
 def test_the_default_branch_counts_too(both: tuple[Seat, Seat]) -> None:
     ada, ben = both
     _write(ben, 12)

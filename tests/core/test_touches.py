@@ -144,6 +144,14 @@ def test_what_is_said_is_bounded_and_loses_no_file(places: list[tuple[int, int]]
     )
 
 
+def test_a_file_with_many_places_is_named_with_fewer_of_them() -> None:
+    path = "src/" + "long/" * 60 + "api.py"
+    spans = tuple(Span(1_000_000 + 10 * number, 5, "0f") for number in range(200))
+    (kept,) = touches.bounded([Touch(path, spans)])
+    assert (kept.path, kept.spans[0].at, kept.spans[-1].end) == (path, spans[0].at, spans[-1].end)
+    assert touches.is_touch(kept.entry)
+
+
 def test_lines_are_carried_over_to_another_commit() -> None:
     changed = {
         "a": ("a", [(2, 0, 2, 3), (9, 4, 12, 1)]),
