@@ -357,7 +357,7 @@ def test_killed_at_any_moment_it_changes_no_answer(pair: tuple[Seat, Seat], pyte
     if not (count := pytestconfig.getoption("--warm-kills")):
         pytest.skip("a storm: --warm-kills COMMANDS")
     ada, ben = pair
-    ben.ok("claim", "taken.py")
+    ben.ok("claim", "taken.py", "--ttl", "1d")  # on a busy machine two thousand commands take more than an hour
     dice, over, killed = random.Random(1624), threading.Event(), [0]
     with warm_process() as folder:
         seat = warm(ada, folder)
