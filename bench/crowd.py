@@ -28,6 +28,7 @@ from remotes import Remote
 from bench import plain
 from bench.measure import Row, percentile
 from bench.places import Place
+from gitcoord.cli.app import load_all
 from gitcoord.connection.connect import connect
 from gitcoord.core.names import Resource
 
@@ -57,6 +58,7 @@ class Result:
 
 def race(workers: Sequence[Callable[[Callable[[], None]], None]], folder: Path, limit: float) -> Result:
     """Lets the workers run at once. Each calls what it is given when an operation begins and again when it has ended."""
+    load_all()  # what a command loads when it comes to need it is its start, too
     folder.mkdir(parents=True)
     ready_read, ready_write = os.pipe()
     go_read, go_write = os.pipe()
