@@ -41,7 +41,7 @@ def past(place: Place, most: int) -> Iterator[Row]:
     """C2: a claim and a look behind that many events, in forks of the warm process."""
     with warm_process() as folder:
         first: dict[str, float] = {}
-        for events in [one for one in (*EVENTS, most) if one <= most]:
+        for events in sorted({one for one in (*EVENTS, most) if one <= most}):
             clone, env, _ = history.seat(place, f"past-{events}", events, events // 100)
             env = {**env, address.SWITCH: str(folder)}
 
