@@ -19,7 +19,7 @@ from gitcoord.cli import output
 from gitcoord.cli.connect import connection, options, say
 from gitcoord.core.names import show
 from gitcoord.core.records import Message
-from gitcoord.errors import BadInput, GitcoordError, NoSession, NotInTime, Unreachable
+from gitcoord.errors import BadInput, GitcoordError, GitFault, NoSession, NotInTime, Unknown, Unreachable
 from gitcoord.git import discovery
 from gitcoord.machine import processes
 from gitcoord.machine.agents import AGENTS, agent_ids
@@ -61,7 +61,7 @@ def follow(seconds: float, *, go_on: bool, wake: str) -> None:
                     tell(found, sitting)
                     if not go_on:
                         return
-            except (Unreachable, NoSession):
+            except (Unreachable, NoSession, GitFault, Unknown):
                 if not go_on:
                     raise
         time.sleep(min(_AGAIN, max(0.0, end - time.monotonic())))

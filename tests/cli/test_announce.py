@@ -6,8 +6,10 @@ import json
 import os
 import re
 import select
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -275,3 +277,24 @@ def test_who_can_not_be_woken_is_said(office: tuple[Seat, Seat], tmp_path: Path)
     told = ada.run("listen", "--wake", "codex")  # a person's session
     assert (told.code, "none of Codex's" in told.err) == (2, True)
     assert _calls(tmp_path / "calls") == []
+
+
+def test_a_git_that_dies_does_not_end_it(office: tuple[Seat, Seat], tmp_path: Path) -> None:
+    """Whoever relies on being told would never learn that nobody tells it any more."""
+    ada, ben = office
+    real, dying, deaths = shutil.which("git"), tmp_path / "dying", tmp_path / "deaths"
+    (tmp_path / "bin").mkdir()
+    git = tmp_path / "bin" / "git"
+    git.write_text(f'#!/bin/sh\nif [ -e {dying} ]; then echo x >>{deaths}; kill -9 $$; fi\nexec {real} "$@"\n')
+    git.chmod(0o755)
+    dying.touch()
+    ill = replace(ada, extra={**ada.extra, "PATH": f"{git.parent}{os.pathsep}{os.environ['PATH']}"})
+    with ill.start("listen", "--follow", "--announce") as monitor:
+        try:
+            until(lambda: deaths.exists() and len(deaths.read_text()) >= 8, "no git died")
+            dying.unlink()
+            ben.ok("send", "ada", "hello")
+            assert "hello" in _line(monitor)
+        finally:
+            monitor.terminate()
+            monitor.communicate(timeout=PATIENCE)
