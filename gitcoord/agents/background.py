@@ -84,7 +84,7 @@ def _note_others(repo: Repository, view: View) -> None:
     """Note which lines the live sessions have changed, for hooks that can't wait for the branch."""
     beats = [view.state.heartbeats.get(session.session_id) for session in view.state.sessions.live()]
     changes = (
-        others.Change(beat.session_id, touched.path, touched.lines, f"{touched.since:%H:%M} UTC")
+        others.LineChange(beat.session_id, touched.path, touched.lines, f"{touched.since:%H:%M} UTC")
         for beat in beats
         if beat is not None
         for touched in beat.touches

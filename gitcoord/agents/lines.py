@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitcoord.coordinator.coordinator import Coordinator
-from gitcoord.coordinator.touched import Changed
+from gitcoord.coordinator.touched import ChangedLines
 from gitcoord.errors import GitcoordError
 from gitcoord.git import discovery, edits
 from gitcoord.git.repo import Repository
@@ -38,14 +38,14 @@ def looking(repo: Repository, remote: str) -> Callable[[bool], edits.Edits | Non
     return lambda staged: edits.look(repo, remote, staged=staged)
 
 
-def _look(coordinator: Coordinator, repo: Repository, tree: str, binding: Binding) -> Changed | None:
+def _look(coordinator: Coordinator, repo: Repository, tree: str, binding: Binding) -> ChangedLines | None:
     there = repo if tree == repo.work_tree else Repository.find(tree, repo.environ)
     found = edits.look(there, coordinator.parts.carriers.where if coordinator.parts.carriers is not None else "")
     actor = replace(coordinator.actor, repo=binding.repo or coordinator.actor.repo)
     return None if found is None else coordinator.acting_as(actor).touched.changed(found)
 
 
-def _leave(identity: Identity, binding: Binding, changed: Changed | None) -> None:
+def _leave(identity: Identity, binding: Binding, changed: ChangedLines | None) -> None:
     """Leave it, unless it is what was left last."""
     if changed is None:
         return

@@ -26,7 +26,7 @@ from gitcoord.core.records import Heartbeat, Session
 from gitcoord.core.state import State
 from gitcoord.core.touches import Kind, Span, Touch
 from gitcoord.errors import GitcoordError, GitFault, Unreachable
-from gitcoord.git.merges import Clash, Pair, Verdict
+from gitcoord.git.merges import Clash, MergeVerdict, Pair
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log.outcomes import View
 from gitcoord.machine.ids import digest
@@ -147,7 +147,7 @@ class Foretelling:
         found: list[Collision] = []
         clear: set[tuple[str, ...]] = set()
         asked = [Pair(one.commit, two.commit) for one, two in pairs] + [Pair(one.commit, default_commit) for one in alone]
-        verdicts: dict[Pair, Verdict] = {}
+        verdicts: dict[Pair, MergeVerdict] = {}
         try:
             verdicts = self._verdicts(merging, asked)
         except GitFault as fault:  # that is no verdict, neither this way nor that
@@ -254,10 +254,10 @@ class Foretelling:
             placed.append(replace(side, commit=told or tip))
         return placed, default, default_commit, away
 
-    def _verdicts(self, merging: Merging | None, pairs: Iterable[Pair]) -> dict[Pair, Verdict]:
+    def _verdicts(self, merging: Merging | None, pairs: Iterable[Pair]) -> dict[Pair, MergeVerdict]:
         """What git says of these pairs; a pair that it has judged before is not asked for again."""
         wanted = list(dict.fromkeys(_sorted(*pair) for pair in pairs if pair.first and pair.second and pair.first != pair.second))
-        found: dict[Pair, Verdict] = {}
+        found: dict[Pair, MergeVerdict] = {}
         if merging is None:
             return found
         for pair in wanted:
@@ -270,7 +270,7 @@ class Foretelling:
                 self.parts.verdicts[" ".join(pair)] = _noted(verdict)
         return found | fresh
 
-    def _of_pair(self, one: _Side, two: _Side, verdict: Verdict | None, between: _Between) -> tuple[list[Collision], bool]:
+    def _of_pair(self, one: _Side, two: _Side, verdict: MergeVerdict | None, between: _Between) -> tuple[list[Collision], bool]:
         """What two sessions collide in, and whether all was looked at: what git says of their commits, then their lines."""
         commits = one.commit or one.told, two.commit or two.told
         found = []
@@ -422,7 +422,7 @@ def _sorted(one: Oid, two: Oid) -> Pair:
     return Pair(*sorted((one, two)))
 
 
-def _places(verdict: Verdict, spell: _Spell) -> tuple[Place, ...]:
+def _places(verdict: MergeVerdict, spell: _Spell) -> tuple[Place, ...]:
     return tuple(
         Place(spell(clash.path), touches.spelled(touches.joined(Span(first - 1, last - first + 1) for first, last in clash.lines)))
         for clash in verdict.files
@@ -434,14 +434,14 @@ def _entry(place: Place) -> str:
     return f"{place.path}:{place.lines or touches.WHOLE}"
 
 
-def _noted(verdict: Verdict) -> str:
+def _noted(verdict: MergeVerdict) -> str:
     return json.dumps([verdict.outcome, [[clash.path, clash.lines, clash.driver] for clash in verdict.files]])
 
 
-def _recalled(noted: str) -> Verdict | None:
+def _recalled(noted: str) -> MergeVerdict | None:
     try:
         outcome, files = json.loads(noted)
         clashes = tuple(Clash(str(path), tuple((int(a), int(b)) for a, b in lines), str(driver)) for path, lines, driver in files)
     except (TypeError, ValueError):
         return None
-    return Verdict(outcome, clashes) if outcome in ("clean", "conflict") else None
+    return MergeVerdict(outcome, clashes) if outcome in ("clean", "conflict") else None

@@ -41,7 +41,7 @@ class Landed:
     farewell: Farewell | None = None
 
 
-class _Course(NamedTuple):
+class _LaneTurn(NamedTuple):
     """How far it came while the lane was held. `code`: the command's exit code, `runs`: None where nothing was run."""
 
     landed: Landed
@@ -87,17 +87,17 @@ class Lane:
                 farewell = self.keeper.finish(losses.append, attempt.told)
             return self._recorded(ground, attempt, course, farewell)
 
-    def _on_the_newest(self, ground: TrialGround, attempt: Attempt, mine: Incoming, push: Callable[[], int] | None) -> _Course:
+    def _on_the_newest(self, ground: TrialGround, attempt: Attempt, mine: Incoming, push: Callable[[], int] | None) -> _LaneTurn:
         while True:
             attempt.tick()
             standing = ground.look(())
             base, onto = standing.base, standing.default
             here = Landed("there", mine, onto, base, base)
             if ground.has(mine.commit, base):
-                return _Course(here)
+                return _LaneTurn(here)
             merged = ground.merge_to_land(base, mine.commit, f"Merge branch '{mine.branch}'")
             if not merged.commit:
-                return _Course(replace(here, end="conflict", conflict=Conflict(mine, None, merged.conflicts)))
+                return _LaneTurn(replace(here, end="conflict", conflict=Conflict(mine, None, merged.conflicts)))
             runs, code = None, 0
             if attempt.words:
                 known = self._trials.known(base, [mine.commit], attempt)
@@ -106,12 +106,12 @@ class Lane:
                 code = runs.at(merged.commit, mine.words) if runs is not None else known.exit_code if known is not None else 0
             self._check_held(attempt)
             if code:
-                return _Course(replace(here, end="red"), code, runs)
+                return _LaneTurn(replace(here, end="red"), code, runs)
             if push is not None:
                 if ground.look(()).base == base:
-                    return _Course(self._pushed_by(push, ground, replace(here, end="landed")), 0, runs)
+                    return _LaneTurn(self._pushed_by(push, ground, replace(here, end="landed")), 0, runs)
             elif ground.push(onto, base, merged.commit):
-                return _Course(replace(here, end="landed", now=merged.commit, pushed=merged.commit), 0, runs)
+                return _LaneTurn(replace(here, end="landed", now=merged.commit, pushed=merged.commit), 0, runs)
             attempt.told(f"{onto} has moved meanwhile: again, on its newest state")
 
     def _ttl(self) -> int:
@@ -135,7 +135,7 @@ class Lane:
             )
         return replace(landed, now=now)
 
-    def _recorded(self, ground: TrialGround, attempt: Attempt, course: _Course, farewell: Farewell) -> Landed:
+    def _recorded(self, ground: TrialGround, attempt: Attempt, course: _LaneTurn, farewell: Farewell) -> Landed:
         """Return what came of it, after the branch was told: with others on their way, and the lane free for them."""
         done, runs = course.landed, course.runs
         trial, receipt = done.trial, None

@@ -17,8 +17,8 @@ from gitcoord.outbox.submit import Submitter
 if TYPE_CHECKING:
     from gitcoord.git.edits import Edits
     from gitcoord.git.hunks import FileChange
-    from gitcoord.git.merges import Pair, Tips, Verdict
-    from gitcoord.git.scratch import Merged, Standing
+    from gitcoord.git.merges import MergeVerdict, Pair, Tips
+    from gitcoord.git.scratch import LandingGround, Merged
 
 
 class Notices:
@@ -134,7 +134,7 @@ class TrialGround(Protocol):
         """Return where the user's work tree stands."""
         ...
 
-    def look(self, branches: Iterable[str]) -> Standing:
+    def look(self, branches: Iterable[str]) -> LandingGround:
         """Return where the default branch and these branches are, their commits brought here. Raises Unreachable, BadInput."""
         ...
 
@@ -207,7 +207,7 @@ class Merging(Protocol):
         """Return what differs in that file, at most so many bytes of it. Raises GitFault."""
         ...
 
-    def judge(self, pairs: Sequence[Pair]) -> dict[Pair, Verdict]:
+    def judge(self, pairs: Sequence[Pair]) -> dict[Pair, MergeVerdict]:
         """Return for each pair whether git can merge it. Raises GitFault."""
         ...
 

@@ -16,7 +16,7 @@ from gitcoord.git.hunks import FileChange
 
 
 @dataclass(frozen=True)
-class Changed:
+class ChangedLines:
     """What a session has changed: since which commit of the default branch, up to which of its own, and in which lines."""
 
     base: str
@@ -36,7 +36,7 @@ class Touched:
     parts: Parts
     acting: Acting
 
-    def own(self, *, staged: bool = False) -> Changed | None:
+    def own(self, *, staged: bool = False) -> ChangedLines | None:
         """Return what the caller's work tree has changed; None where that can't be told or is not to be said. Raises GitFault.
 
         - `staged`: of what is not committed, only what a commit would take now.
@@ -44,14 +44,14 @@ class Touched:
         edits = self.parts.edits(staged) if self.parts.edits is not None else None
         return None if edits is None else self.changed(edits)
 
-    def changed(self, edits: Edits) -> Changed:
+    def changed(self, edits: Edits) -> ChangedLines:
         """Return what was changed, as it is said on the branch: the files spelled as claims spell them, and no more than one event
         may say.
         """
         every = [touch for change in edits.changes for touch in touches_of(change, uncommitted=edits.uncommitted)]
         named = touches.each_named(every, lambda path: spell_path(self.acting.actor, path))
         sayable = [touch for touch in named if touches.is_touch(f"{touch.path}:{touches.WHOLE}")]
-        return Changed(edits.base, edits.commit, touches.bounded(sayable))
+        return ChangedLines(edits.base, edits.commit, touches.bounded(sayable))
 
 
 def spell_path(actor: Actor, path: str) -> str:

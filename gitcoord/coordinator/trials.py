@@ -25,10 +25,10 @@ from gitcoord.errors import BadInput, GitcoordError, NoSession
 from gitcoord.machine import throwaway
 
 if TYPE_CHECKING:
-    from gitcoord.git.scratch import Standing
+    from gitcoord.git.scratch import LandingGround
 
 
-class Holding(Protocol):
+class KeepsLane(Protocol):
     """What goes on while a command runs: see `Keeper.hold`."""
 
     def hold(self, wait: Callable[[float], bool], lost: Callable[[Any], None], told: Callable[[str], None]) -> None:
@@ -47,7 +47,7 @@ class Attempt:
     """
 
     words: Sequence[str]
-    run: Callable[[str, Holding | None], int]
+    run: Callable[[str, KeepsLane | None], int]
     told: Callable[[str], None]
     tick: Callable[[], None]
     again: bool = False
@@ -137,7 +137,7 @@ class Trials:
 
     def _line_up(
         self, state: State, ground: TrialGround, only: Sequence[str]
-    ) -> tuple[Standing, list[Incoming], list[str]]:  # fmt: skip
+    ) -> tuple[LandingGround, list[Incoming], list[str]]:  # fmt: skip
         """Return where the branches are, those that are about to land in their order, and those that were not pushed. Of the
         caller's own branch what is committed counts, whether or not it was pushed.
         """
@@ -159,7 +159,7 @@ class Trials:
         return standing, [one for one in lined if not ground.has(one.commit, standing.base)][:AT_ONCE], missing
 
     def _mergeable(
-        self, ground: TrialGround, standing: Standing, lined: Sequence[Incoming], told: Callable[[str], None]
+        self, ground: TrialGround, standing: LandingGround, lined: Sequence[Incoming], told: Callable[[str], None]
     ) -> tuple[list[Incoming], list[Conflict]]:
         """Return the branches that can be merged in their order and change anything, and those that conflict."""
         incoming, conflicts = list[Incoming](), list[Conflict]()
@@ -249,7 +249,7 @@ class Runs:
     """The runs of one trial: each group of branches is merged, and the command is run on exactly that."""
 
     def __init__(
-        self, ground: TrialGround, base: str, attempt: Attempt, holding: Holding | None = None, *, before: int = 0
+        self, ground: TrialGround, base: str, attempt: Attempt, holding: KeepsLane | None = None, *, before: int = 0
     ) -> None:  # fmt: skip
         """`before`: how often the command was run already."""
         self._ground, self._base, self._attempt, self._holding = ground, base, attempt, holding

@@ -69,7 +69,7 @@ class Clash:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class MergeVerdict:
     """What git says of a pair. `why`: why it can't tell."""
 
     outcome: Outcome
@@ -291,12 +291,12 @@ class Merges:
 
     # --- merging -----------------------------------------------------------------------------------------------------------
 
-    def judge(self, pairs: Sequence[Pair]) -> dict[Pair, Verdict]:
+    def judge(self, pairs: Sequence[Pair]) -> dict[Pair, MergeVerdict]:
         """Return for each pair whether git can merge it. Raises GitFault where git dies or answers short: that is no verdict."""
-        found: dict[Pair, Verdict] = {}
+        found: dict[Pair, MergeVerdict] = {}
         commits = {oid for pair in pairs for oid in pair}
         absent = self.absent(commits)
-        found |= {pair: Verdict("unknown", why="a commit is not here") for pair in pairs if not absent.isdisjoint(pair)}
+        found |= {pair: MergeVerdict("unknown", why="a commit is not here") for pair in pairs if not absent.isdisjoint(pair)}
         left = [pair for pair in pairs if pair not in found]
         rules = self._attributes({oid for pair in left for oid in pair})
         for text in dict.fromkeys(rules[pair.first] for pair in left):
@@ -304,14 +304,14 @@ class Merges:
             found |= self._together(group, text)
         return {pair: self._with_lines(pair, found[pair]) for pair in pairs}
 
-    def _together(self, pairs: Sequence[Pair], attributes: str) -> dict[Pair, Verdict]:
+    def _together(self, pairs: Sequence[Pair], attributes: str) -> dict[Pair, MergeVerdict]:
         """Judge pairs whose branches have the same rules for merging; one after the other where git gives up on one of them."""
         merged = self._merge(pairs, attributes)
         if merged is None and len(pairs) > 1:
             middle = len(pairs) // 2
             return self._together(pairs[:middle], attributes) | self._together(pairs[middle:], attributes)
         if merged is None:
-            return {pairs[0]: Verdict("unknown", why=self._why_not(pairs[0]))}
+            return {pairs[0]: MergeVerdict("unknown", why=self._why_not(pairs[0]))}
         drivers = self._drivers({path for one in merged for path in (*one.files, *one.merged)}, attributes)
         return {pair: _verdict(one, drivers) for pair, one in zip(pairs, merged, strict=True)}
 
@@ -335,7 +335,7 @@ class Merges:
             return "a fetch with a depth cut off where they come from" if self._repo.boundary() else "they have nothing in common"
         return "an object is missing here"
 
-    def _with_lines(self, pair: Pair, verdict: Verdict) -> Verdict:
+    def _with_lines(self, pair: Pair, verdict: MergeVerdict) -> MergeVerdict:
         """Add to a conflict where it is, in lines of the merge base."""
         if verdict.outcome != "conflict" or not verdict.files:
             return verdict
@@ -400,15 +400,15 @@ class _Merged(NamedTuple):
     merged: tuple[str, ...]
 
 
-def _verdict(one: _Merged, drivers: Mapping[str, str]) -> Verdict:
+def _verdict(one: _Merged, drivers: Mapping[str, str]) -> MergeVerdict:
     """A merge is clean if git says so, whatever files it names; one that a program of the user's has a part in can't be told."""
     unsure = tuple(Clash(path, driver=drivers[path]) for path in dict.fromkeys((*one.files, *one.merged)) if path in drivers)
     sure = tuple(Clash(path) for path in one.files if path not in drivers)
     if one.conflict and (sure or not unsure):
-        return Verdict("conflict", (*sure, *unsure))
+        return MergeVerdict("conflict", (*sure, *unsure))
     if unsure:
-        return Verdict("unknown", unsure, f"{unsure[0].path} is merged by a program ({unsure[0].driver}): git can't tell here")
-    return Verdict("clean")
+        return MergeVerdict("unknown", unsure, f"{unsure[0].path} is merged by a program ({unsure[0].driver}): git can't tell here")
+    return MergeVerdict("clean")
 
 
 def _merges(data: bytes, count: int, *, messages: bool) -> list[_Merged]:

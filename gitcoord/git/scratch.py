@@ -35,7 +35,7 @@ _MERGING = (*AS_EVERYWHERE, "-c", "merge.verifySignatures=false", "-c", "merge.f
 
 
 @dataclass(frozen=True)
-class Standing:
+class LandingGround:
     """Where the remote's branches are: its default one by name, and commits by branch; all of them are here."""
 
     default: str
@@ -109,7 +109,7 @@ class Scratch:
         """Return where the user's work tree stands."""
         return self._user.head()
 
-    def look(self, branches: Iterable[str]) -> Standing:
+    def look(self, branches: Iterable[str]) -> LandingGround:
         """Return where the default branch and these branches are, and bring their commits here; a branch that isn't there is left
         out. Raises Unreachable, and BadInput where nobody says which branch is the default one.
         """
@@ -119,7 +119,7 @@ class Scratch:
             there = self._fetched(default, [name for name in names if name in there])
         base = there[default]
         ahead = {name: oid for name, oid in there.items() if name != default}
-        return Standing(default, base, ahead, self._times(ahead))
+        return LandingGround(default, base, ahead, self._times(ahead))
 
     def _own(self, names: list[str]) -> tuple[str, dict[str, Oid]]:
         usual = (self._user.setting("init.defaultbranch") or "main", "main", "master")

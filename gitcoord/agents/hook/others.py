@@ -19,7 +19,7 @@ _HOW = {DELETED: "has deleted", ADDED: "has added", MOVED: "has moved", CAME: "h
 _SHOWN = 3  # sessions of which one hook tells
 
 
-class Change(NamedTuple):
+class LineChange(NamedTuple):
     """A file that a session has changed: who, the file, its places and marks, and since when (`14:02 UTC`)."""
 
     session: str
@@ -28,7 +28,7 @@ class Change(NamedTuple):
     since: str
 
 
-def note(folder: Path, changes: Iterable[Change]) -> None:
+def note(folder: Path, changes: Iterable[LineChange]) -> None:
     """Note what all sessions have changed, for the hooks of this clone."""
     with suppress(OSError):
         files.write_json(folder / _FILE, {"changes": [list(change) for change in changes]})
@@ -41,7 +41,7 @@ def told(folder: Path, paths: Collection[str], but: Collection[str]) -> Mapping[
     return {f"{change.session} changes {change.path}": _words(change) for change in met[:_SHOWN]}
 
 
-def _words(change: Change) -> str:
+def _words(change: LineChange) -> str:
     touch = Touch.parse(f"{change.path}:{change.lines}")
     path = show(change.path, 200)
     how = next((word for mark, word in _HOW.items() if mark in touch.marks), "")
@@ -54,8 +54,8 @@ def _words(change: Change) -> str:
     return f'{who} {what}{open_}, since {change.since}: gitcoord ask {who} "who goes first?"'
 
 
-def _changes(value: Any) -> list[Change]:
-    found = [Change(*map(str, entry)) for entry in value["changes"]]
+def _changes(value: Any) -> list[LineChange]:
+    found = [LineChange(*map(str, entry)) for entry in value["changes"]]
     for change in found:
         Touch.parse(f"{change.path}:{change.lines}")
     return found

@@ -13,7 +13,7 @@ import typer
 from gitcoord.cli.connect import say
 from gitcoord.cli.run.child import Child, ProcessMarks, Signals
 from gitcoord.coordinator.keeper import Loss
-from gitcoord.coordinator.trials import Holding
+from gitcoord.coordinator.trials import KeepsLane
 from gitcoord.core.times import parse_duration
 from gitcoord.errors import NotInTime
 from gitcoord.machine.agents import agent_ids
@@ -53,13 +53,13 @@ class Series:
     def _is_late(self) -> bool:
         return self._end is not None and monotonic() >= self._end
 
-    def run(self, tree: str, holding: Holding | None = None) -> int:
+    def run(self, tree: str, holding: KeepsLane | None = None) -> int:
         """Run the command in that work tree; return its exit code. Nothing that it started is left when this returns."""
         inner = os.path.join(tree, self._below)
         folder = inner if self._below and os.path.isdir(inner) else tree
         return self.start(self._words, folder, {**environment(os.environ), "PWD": folder}, holding)
 
-    def start(self, words: Sequence[str], folder: str | None, environ: Mapping[str, str], holding: Holding | None = None) -> int:
+    def start(self, words: Sequence[str], folder: str | None, environ: Mapping[str, str], holding: KeepsLane | None = None) -> int:
         """Run these words in that folder; return the exit code."""
         self.tick()
         try:
