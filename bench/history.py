@@ -129,6 +129,8 @@ def _mail(place: Place, small: Path, small_env: dict[str, str], count: int) -> R
     def look(where: Path, how: dict[str, str]) -> None:
         subprocess.run([*PROGRAM, "inbox", "--peek"], cwd=where, env=how, check=True, capture_output=True, timeout=900)
 
+    # Else it is still checked in the background meanwhile.
+    subprocess.run([*PROGRAM, "verify"], cwd=clone, env=env, check=True, capture_output=True, timeout=900)
     taken = turns({"long": lambda _: look(clone, env), "short": lambda _: look(small, small_env)}, 10)
     long_, short = middle(taken["long"]), middle(taken["short"])
     what = f"P6 inbox, {count:,} messages in the past"
