@@ -98,10 +98,23 @@ def load() -> None:
 def _without_plugins() -> None:
     """Have pydantic look for no plugins of its own. It would read what every installed package says of itself, which takes 25 ms,
     and load whatever calls itself one into this program.
+
+    Its loader is a private module of pydantic's: another version that wants more of it than today's gets the real one.
     """
-    loader = type(sys)("pydantic.plugin._loader")
-    loader.get_plugins = tuple  # type: ignore[attr-defined]
-    sys.modules.setdefault(loader.__name__, loader)
+    name = "pydantic.plugin._loader"
+    loader = type(sys)(name)
+
+    def real(wanted: str) -> object:
+        if wanted.startswith("__"):  # Python itself asks whether it is a package
+            raise AttributeError(wanted)
+        import importlib
+
+        if sys.modules.get(name) is loader:
+            del sys.modules[name]
+        return getattr(importlib.import_module(name), wanted)
+
+    loader.__dict__.update(get_plugins=tuple, __getattr__=real)
+    sys.modules.setdefault(name, loader)
 
 
 def by_itself() -> int:

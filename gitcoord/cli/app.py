@@ -100,7 +100,7 @@ _LATER = (
     "filelock",
     "typer._click.decorators",
 )
-"""What commands load when they come to need it."""
+"""Commands load these when they come to need them."""
 
 
 def load_all() -> None:

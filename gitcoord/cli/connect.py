@@ -48,11 +48,11 @@ class Globals:
     glance: Callable[..., int] | None = None
     """What shows a session's lot in a line: another face, too."""
     unverified: bool = False
-    """Whether what is shown comes of a history that is not checked yet."""
+    """True where this run shows what comes of a history that is not checked yet."""
     checked: bool = False
-    """Whether this run waits for the check of the history, whatever it is asked for."""
+    """True where this run waits for the check of the history, whatever it is asked for."""
     progress: Progress | None = None
-    """What shows what is waited for."""
+    """It shows what this run waits for."""
     below: bool = False
     """Whether the caller stands in a folder below the root: a path from the root needs `:/` in front there."""
 

@@ -11,7 +11,7 @@ DAILY = ("start", "status", "claim", "release", "heartbeat", "send", "inbox", "a
 """The commands that a session needs on most days: `gitcoord --help` shows these, `gitcoord help --all` shows every one."""
 
 MEANT = {
-    "acquire": "claim", "lock": "claim", "take-file": "claim", "reserve": "claim",
+    "acquire": "claim", "lock": "claim", "reserve": "claim",
     "unclaim": "release", "unlock": "release", "free": "release", "drop": "release", "yield": "release",
     "finish": "end", "stop": "end", "quit": "end", "close": "end", "leave": "end",
     "done": "task done", "complete": "task done", "add": "task add", "todo": "tasks", "todos": "tasks",
@@ -35,7 +35,7 @@ The answer names who, until when, and why. From the best choice to the last one:
 
 A lease that is over can simply be claimed. Whoever held it is told at its next command.""",
 }
-"""What `gitcoord help WORD` says of words that are no command."""
+"""`gitcoord help WORD` says this of words that are no command."""
 
 
 def words(rest: Sequence[str], known: Mapping[str, object]) -> list[str] | str:

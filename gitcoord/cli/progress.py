@@ -1,4 +1,4 @@
-"""What this process waits for, shown on standard error once that takes a second: something that moves on a terminal, else a plain
+"""A process shows on standard error what it waits for, once that takes a second: something that moves on a terminal, else a plain
 line and then one every five seconds.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,3 +24,23 @@ def test_python_imports_from_anywhere_but_the_checkout_and_the_folder_one_stands
     monkeypatch.setattr(sys, "path", ["", ".", str(library), *([] if place == "/" else [str(here), str(below)])])
     _leave_the_checkout()
     assert sys.path == [str(library)]
+
+
+WITHOUT_PLUGINS = """
+import subprocess
+import sys
+from gitcoord import main
+main._without_plugins()
+from pydantic import BaseModel
+class Model(BaseModel):
+    x: int
+Model(x=1)
+print("importlib.metadata" in sys.modules)
+from pydantic.plugin._loader import PYDANTIC_ENTRY_POINT_GROUP  # what only the real one has
+print(PYDANTIC_ENTRY_POINT_GROUP, "importlib.metadata" in sys.modules)
+"""
+
+
+def test_pydantic_looks_for_no_plugins_and_a_newer_one_finds_all_that_it_wants_of_its_loader() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_PLUGINS], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False", "pydantic True"]

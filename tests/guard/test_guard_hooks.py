@@ -450,3 +450,16 @@ def test_a_push_tells_the_others_at_once_where_the_session_stands(day: Day) -> N
         return beat is not None and (beat["branch"], beat["commit"]) == ("side", head(day))
 
     until(told, "nobody was told")
+
+
+def test_who_asks_what_collides_sends_what_its_own_hooks_noted(day: Day) -> None:
+    """Else two who ask each other in the same minute both hear that nothing collides."""
+    day.ben.git("switch", "-q", "-c", "side")
+    write(day.ben, "free.txt", text="mine\n")
+    assert run(day, "commit", "-a", "-q", "-m", "mine").code == 0
+    with day.ben.here() as found:
+        until(lambda: bool(found.outbox.spooled()), "the hook noted nothing")
+    assert day.ben.run("conflicts").code == 0
+    beat = next(one["heartbeat"] for one in day.ada.ok("status")["sessions"] if one["session_id"] == "ben")
+    assert beat is not None
+    assert (beat["branch"], beat["commit"]) == ("side", head(day))

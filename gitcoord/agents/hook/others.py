@@ -1,4 +1,4 @@
-"""Who else is changing a file that an agent edits: told once for each of them, from what the background noted last.
+"""An agent hears who else is changing the file that it edits: once for each of them, from what the background noted last.
 
 Loads the standard library only: it stands on the way of every edit.
 """

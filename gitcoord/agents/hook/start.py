@@ -63,7 +63,7 @@ def start(here: Here, occasion: Occasion, *, takes: bool = True) -> NotedAnswer:
 
 
 def _not_yet(here: Here, occasion: Occasion) -> NotedAnswer:
-    """What the agent is told whose session waits for the check of the history."""
+    """Return what an agent is told while its session waits for the check of the history."""
     with connected(here, occasion.agent, cached=True, unverified=True) as found:
         text = arrival.not_yet(found.coordinator, touched(found.repo))
     return NotedAnswer(HookAnswer(context=text))
