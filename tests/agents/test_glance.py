@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from gitcoord.agents.mailbox import Mailbox
 from gitcoord.guard import glance as text
 from gitcoord.guard import pathspecs
 from gitcoord.machine import plainjson
-from gitcoord.machine.identity import Binding, Identity
+from gitcoord.machine.identity import Identity
 
 
 @dataclass
@@ -48,13 +48,18 @@ class Edits:
 
     def is_plain(self, payload: dict[str, Any] | None = None, **variables: str) -> bool:
         """True if the shortest way is gone. What would begin in the background is said to have begun."""
-        later = time.time() + 10
-        os.utime(self.own / "synced", (later, later))
+        self.put_off()
         environ = {**os.environ, "CLAUDE_PID": str(self.claude.host.child.pid), **self.claude.variables, **variables}
         try:
             return glance.is_plain(plainjson.loads(json.dumps(payload or self.payload()).encode()), "", environ)
         except OSError:
             return False  # as who calls it has it
+
+    def put_off(self) -> None:
+        """Nothing begins in the background for ten seconds."""
+        later = time.time() + 10
+        (self.own / "synced").touch()
+        os.utime(self.own / "synced", (later, later))
 
     def go_the_long_way(self, payload: dict[str, Any] | None = None) -> None:
         """Has the hook called for an edit about which there is nothing to say."""
@@ -73,6 +78,7 @@ def edits(file_remote: Remote, seats: Seats) -> Iterator[Edits]:
     claude.start()
     claude.settle()
     found_edits = Edits(claude, ben)
+    found_edits.put_off()  # it would look at the branch while the test goes on
     found_edits.go_the_long_way()
     assert found_edits.is_plain()
     yield found_edits
@@ -129,7 +135,7 @@ def test_a_text_of_another_view_is_not(edits: Edits) -> None:
 
 
 def test_once_a_session_is_bound_or_unbound_it_is_not(edits: Edits) -> None:
-    Identity(edits.own.parent).bind(Binding("another", "r", 1, "", "outbox"))
+    Identity(edits.own.parent).bind(replace(edits.claude.binding, session="another", agent={}))
     assert not edits.is_plain()
     edits.go_the_long_way()
     assert edits.is_plain()

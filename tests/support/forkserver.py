@@ -198,18 +198,24 @@ def serve(line: socket.socket) -> None:
             handles.frombytes(data)
         how, args, cwd, env, prelude = json.loads(_exactly(line, int.from_bytes(head)))
         named, its_name = os.pipe()
+        goes, go = os.pipe()
         pid = os.fork()
         if pid == 0:
             if how == "start" and (inner := os.fork()) != 0:
                 os.write(its_name, inner.to_bytes(4))
                 os._exit(0)
-            os.close(named)
-            os.close(its_name)
+            for handle in (named, its_name, go):
+                os.close(handle)
+            if how == "start":
+                os.read(goes, 1)  # until the process between has ended: whoever ends with its parent must not take that one for it
+            os.close(goes)
             _live(line, args, cwd, env, prelude, handles)
         for handle in handles:
             os.close(handle)
         os.close(its_name)
+        os.close(goes)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.close(go)
         # A child's name is told once its parent has ended: only then the kernel has given it to who asks.
         line.sendall(code.to_bytes(4, signed=True) if how == "run" else os.read(named, 4))
         os.close(named)
