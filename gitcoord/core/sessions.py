@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gitcoord.core import handoffs, names, records
+from gitcoord.core import handoffs, lookalikes, names, records
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.leases import LeaseEntry
 from gitcoord.core.records import CodeBranch, CommitId, Line, Lines, RunId, Session, Text
@@ -288,7 +288,7 @@ def acting(state: State, command: Command) -> Session:
 
 
 def decide_start(state: State, command: StartSession, clock: Clock) -> Event | None:
-    """Starts or resumes. Raises Held when the name is active elsewhere."""
+    """Starts or resumes. Raises Held when the name is active elsewhere, or looks like another session's."""
     name = command.session
     known = state.sessions.get(name)
     given: dict[str, Any] = {
@@ -297,7 +297,7 @@ def decide_start(state: State, command: StartSession, clock: Clock) -> Event | N
     common: dict[str, Any] = {"id": command.op, "seq": state.seq + 1, "run_id": command.run_id, "at": command.at}
     if known and known.live and command.succeeds and known.run_id == command.succeeds:
         return SessionResumed(session=name, succeeds=command.succeeds, **given, **common)
-    if command.generated and known is not None:
+    if command.generated:
         name = free_name(state, name)
     elif known and known.live:
         where = f" on {names.show(known.host, 60)}" if known.host else ""
@@ -306,16 +306,21 @@ def decide_start(state: State, command: StartSession, clock: Clock) -> Event | N
             hint="gitcoord start (a free name is chosen), or give another name",
             data={"blocked_by": []},
         )
+    elif known is None and (other := lookalikes.alike(name, state.sessions)):
+        raise Held(
+            f"the name {name} looks like {other}, which is another session: people would take one for the other",
+            hint="gitcoord start (a free name is chosen), or give another name",
+            data={"blocked_by": []},
+        )
     return SessionStarted(session=name, repo=command.repo, **given, **common)
 
 
 def free_name(state: State, wish: str) -> str:
-    """The wish, or the wish with the first number that no session in the tree has."""
-    if wish not in state.sessions:
-        return wish
-    for number in range(2, _NUMBERED):
-        name = f"{wish[: 63 - len(str(number))].rstrip('.')}-{number}"
-        if name not in state.sessions:
+    """The wish, or the wish with the first number that no session in the tree has, and that looks like none of theirs."""
+    taken = {lookalikes.skeleton(name) for name in state.sessions}
+    for number in range(1, _NUMBERED):
+        name = f"{wish[: 63 - len(str(number))].rstrip('.')}-{number}" if number > 1 else wish
+        if lookalikes.skeleton(name) not in taken:
             return name
     raise Held(f"every name like {wish} is taken", hint="gitcoord start NAME", data={"blocked_by": []})
 

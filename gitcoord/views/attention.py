@@ -10,6 +10,7 @@ from gitcoord.core import foretold, inbox, leases, queue, records, requests, tre
 from gitcoord.core.addresses import TO_ALL, is_group, reaches
 from gitcoord.core.branch import way_back
 from gitcoord.core.landing import Incoming
+from gitcoord.core.lookalikes import skeleton
 from gitcoord.core.names import Resource
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.records import Claim, Message
@@ -35,9 +36,10 @@ class Item:
 
 
 def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), me: str = "") -> list[Item]:
-    """Everything that needs somebody: a raised format, files that another committed, who will collide, branches that are red
-    together, the questions that `me` should answer, other unanswered messages, who waits for whom, bad commits, overlapping work,
-    work handed over, silent holders, leases that are over. `bad`: commits (name, reason) behind which no good one stands yet.
+    """Everything that needs somebody: a raised format, names that look alike, files that another committed, who will collide,
+    branches that are red together, the questions that `me` should answer, other unanswered messages, who waits for whom, bad
+    commits, overlapping work, work handed over, silent holders, leases that are over. `bad`: commits (name, reason) behind which no
+    good one stands yet.
     """
     young = state.messages.waiting(lambda keys: not_made_before(keys, now - UNANSWERED_WITHIN))  # ids tell their age
     notes = sorted((one for one in young if not one.is_over(now)), key=lambda one: (one.seq, one.id))
@@ -45,6 +47,7 @@ def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), 
     others = _unanswered(state, now, [one for one in notes if one.id not in own])
     return [  # people and questions first: what is over is in nobody's way
         *_raised(state),
+        *_alike(state),
         *_trespassed(state, now, notes),
         *_red(state, now),
         *_foretold(state, me),
@@ -69,6 +72,18 @@ def _raised(state: State) -> list[Item]:
         return []
     text = f"the branch's format was raised to {rules.format}: older programs only read it. It can be taken back: {way_back(rules)}"
     return [Item("format", text)]
+
+
+def _alike(state: State) -> list[Item]:
+    """Live sessions whose names look like that of one that was there before."""
+    first: dict[str, str] = {}
+    found = []
+    for session in sorted(state.sessions.live(), key=lambda one: (one.start_seq, one.session_id)):
+        name = session.session_id
+        other = first.setdefault(skeleton(name), name)
+        if other != name:
+            found.append(Item("look_alike", f"{name} looks like {other}, and is another session", (name, other)))
+    return found
 
 
 def _foretold(state: State, me: str) -> list[Item]:
