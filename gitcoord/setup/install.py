@@ -277,7 +277,7 @@ class AgentsStep:
                     continue  # the plan has said why
                 changed = [one for one in placed if one.change != "none"]
                 done += [f"{one.change}: {agent.title}: {one.path}" for one in changed]
-                if changed and agent.then and not undo:
+                if agent.then and not undo and any(one.asked for one in placed):
                     done.append(f"for you to do: {agent.then}")
         return done
 

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from gitcoord import __version__
+from gitcoord.agents.settings.table import agents
 from gitcoord.cli.app import program
 from gitcoord.core.messages import TYPES
 
@@ -61,6 +62,14 @@ def test_hooks_use_only_what_every_agent_reads() -> None:
         others = {"Bash", "Read", "mcp__.*"} if event == "PostToolUse" else set()  # behind these only messages are told
         assert set(group.get("matcher", "|".join(EDITS)).split("|")) == EDITS | others
     assert record["hooks"]["SessionEnd"][0]["hooks"][0]["timeout"] <= 3  # Codex allows no more
+
+
+def test_codex_has_hooks_of_its_own_as_a_project_has() -> None:
+    """One for a tool: it shows its person two lines for each."""
+    called, codexs = _json(PLUGIN / ".claude-plugin" / "plugin.json"), _json(PLUGIN / ".codex-plugin" / "plugin.json")
+    assert codexs == {**called, "hooks": "./hooks/codex.json"}
+    text, _ = agents()["codex"].targets[0].edit.add("")
+    assert (PLUGIN / "hooks" / "codex.json").read_text() == text
 
 
 def test_as_an_agent_plugin_the_repository_has_the_same_parts() -> None:

@@ -42,3 +42,17 @@ def test_copilots_plugin_has_its_hooks_its_skill_and_its_tool(day: Day) -> None:
     assert day.model.times("work", f"You are session {mine}") == [1, 1], player.log
     assert day.model.times("work", "Work beside other coding sessions")[0], player.log
     assert day.holders() == {"src/api.py": "ben", "src/other.py": mine}, player.log
+
+
+def test_codexs_plugin_shows_its_person_two_lines_an_edit(day: Day) -> None:
+    """One hook for a tool, before it, with the line that it begins and the line that it is done."""
+    player = day.player("codex", hooked=False)
+    player.do("plugin", "marketplace", "add", str(TOP))
+    player.do("plugin", "add", "gitcoord@gitcoord")
+    mark = day.model.play("work", *player.program.edit(str(day.free), "files", "changed"), "Done.")
+    player.run(f"{mark} work")
+    [mine] = day.sessions()
+    assert day.model.times("work", f"You are session {mine}") == [1, 1], player.log
+    assert day.free.read_text() == "changed\n", player.log
+    lines = [line for line in player.log[0].splitlines() if "ToolUse" in line]
+    assert lines == ["hook: PreToolUse", "hook: PreToolUse Completed"], player.log

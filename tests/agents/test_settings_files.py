@@ -261,9 +261,9 @@ def test_another_versions_hooks_are_replaced_and_what_was_before_is_not_forgotte
     before = picture(root)
     files.install(agent, place)
     current = path.read_text()
-    old = re.sub(r'"(timeout|timeoutSec)": 5(000)?\b', r'"\1": 7\2', current).replace(
-        '"show_output": true\n', '"show_output": false\n'
-    )
+    old = re.sub(r'"(timeout|timeoutSec)": 5(000)?\b', r'"\1": 7\2', current)
+    if old == current:  # the last one is ours
+        old = '"show_output": false\n'.join(current.rsplit('"show_output": true\n', 1))
     assert old != current
     record = next(place.kept.iterdir())
     said = json.loads(record.read_text())
@@ -273,6 +273,47 @@ def test_another_versions_hooks_are_replaced_and_what_was_before_is_not_forgotte
     assert path.read_text() == current
     assert change(files.uninstall(agent, place)) == {"restored"}
     assert picture(root) == before
+
+
+@pytest.mark.parametrize("name", ["claude", "codex"])
+@pytest.mark.parametrize("ledger", [True, False])
+def test_what_stays_the_same_keeps_its_place_also_beside_others(name: str, ledger: bool, place: SettingsPlace) -> None:
+    """Codex knows a hook by its event, its group's number there and what it says, and asks its person about each other one."""
+    [path] = files_of(AGENTS[name], place)
+    files.install(AGENTS[name], place)
+    value = json.loads(path.read_text())
+    theirs = {"matcher": "Bash", "hooks": [{"type": "command", "command": "./check.sh"}]}
+    for groups in value["hooks"].values():
+        groups.append(theirs)
+    value["hooks"]["Stop"][0]["hooks"][0]["timeout"] = 99  # as another version has it
+    value["hooks"]["Gone"] = [{"hooks": [{"type": "command", "command": "gitcoord hook"}]}]
+    before = json.dumps(value, indent=2)
+    path.write_text(before)
+    if not ledger:
+        shutil.rmtree(place.kept)
+    [placed] = files.install(AGENTS[name], place)
+    assert (placed.change, placed.asked) == ("updated", True)
+    after = json.loads(path.read_text())
+    assert not after["hooks"].pop("Gone", [])
+    entries = {path[-1]: group for path, group in AGENTS[name].targets[0].edit.entries}  # type: ignore[attr-defined]
+    assert after["hooks"] == {event: [entries[event], theirs] for event in entries}
+    del value["hooks"]["Stop"], after["hooks"]["Stop"]
+    assert list(after["hooks"].items()) == [(event, groups) for event, groups in value["hooks"].items() if event != "Gone"]
+    [again] = files.install(AGENTS[name], place)
+    assert (again.change, again.asked) == ("none", False)
+    files.uninstall(AGENTS[name], place)
+    assert [groups for groups in json.loads(path.read_text())["hooks"].values() if groups] == [[theirs]] * len(entries)
+
+
+def test_a_change_that_no_agent_asks_about_asks_nobody_for_anything(place: SettingsPlace) -> None:
+    [path] = files_of(AGENTS["codex"], place)
+    [placed] = files.install(AGENTS["codex"], place)
+    assert placed.asked
+    value = json.loads(path.read_text())
+    value["hooks"]["PostToolUse"] = value["hooks"]["Stop"]  # as an earlier version had it
+    path.write_text(json.dumps(value))
+    [placed] = files.install(AGENTS["codex"], place)
+    assert (placed.change, placed.asked) == ("updated", False)
 
 
 def test_two_agents_that_were_installed_go_one_by_one(place: SettingsPlace, root: Path) -> None:

@@ -51,13 +51,23 @@ class Edit(Protocol):
         """
         ...
 
+    def renew(self, text: str, made: Sequence[Path] | None) -> str:
+        """Return the text with ours as this version has it, where another version's stands; `made` as in `strip`. What stays the
+        same keeps its place: Codex knows a hook by where it stands, and asks its person about each that it doesn't know.
+        """
+        return self.add(self.strip(text, made))[0]
+
+    def is_asked_about(self, before: str, after: str) -> bool:
+        """Return True if an agent that asks its person about each new hook would ask after that change."""
+        return before != after
+
     def bare(self, text: str) -> bool:
         """Whether nothing is left that anybody could miss, in a file that was made for ours."""
         ...
 
 
 @dataclass(frozen=True)
-class JsonHooks:
+class JsonHooks(Edit):
     """Entries in a file of settings. `entries`: for the lists at these paths; `members`: what the file needs beside them; `rules`:
     texts in lists, such as permissions.
     """
@@ -94,10 +104,13 @@ class JsonHooks:
 
     def strip(self, text: str, made: Sequence[Path] | None) -> str:
         """Every handler that runs our command, wherever it stands; groups, lists and objects that this leaves empty; our rules."""
+        return self._strip(text, made)
+
+    def _strip(self, text: str, made: Sequence[Path] | None, keep: tuple[tuple[Path, Any], ...] = ()) -> str:
         before = text
         lists = self._lists(text)
         for path in lists:
-            text = _without_ours(text, path)
+            text = _without_ours(text, path, [value for where, value in keep if where == path])
         for path, rule in self.rules:
             found = jsontext.elements(text, path)
             if rule in found and (made is None or (*path, rule) in made):
@@ -111,6 +124,39 @@ class JsonHooks:
             if made is not None and path in made and len(jsontext.get(text, path[:-1])) == 1:  # else others' entries need it now
                 text = jsontext.drop(text, path[:-1], str(path[-1]))
         return text
+
+    def renew(self, text: str, made: Sequence[Path] | None) -> str:
+        """One group of ours in each list is this version's, in the place where one stood; others of ours go."""
+        for path in self._lists(text):
+            wanted = [value for where, value in self.entries if where == path]
+            groups = list(jsontext.elements(text, path))
+            ours = [place for place, group in enumerate(groups) if _handlers(group) and all(map(_is_ours, _handlers(group)))]
+            if len(wanted) != 1 or not ours:
+                continue
+            kept = next((place for place in ours if groups[place] == wanted[0]), ours[0])
+            if groups[kept] != wanted[0]:
+                text = jsontext.replace(text, path, kept, wanted[0])
+            for place in reversed(ours):
+                text = jsontext.drop(text, path, place) if place != kept else text
+        rest = JsonHooks(
+            tuple(one for one in self.entries if one[1] not in jsontext.elements(text, one[0])), self.members, self.rules
+        )
+        text = self._strip(text, made, keep=self.entries)
+        return rest.add(text)[0]
+
+    def is_asked_about(self, before: str, after: str) -> bool:
+        """Return True if a group of ours is another one than before, or stands elsewhere."""
+        return bool(self._standing(after) - self._standing(before))
+
+    def _standing(self, text: str) -> set[tuple[Path, int, str]]:
+        """Return where which groups of ours stand."""
+        text = text.strip() or "{}"
+        return {
+            (path, place, json.dumps(group, sort_keys=True))
+            for path in self._lists(text)
+            for place, group in enumerate(jsontext.elements(text, path))
+            if any(map(_is_ours, _handlers(group)))
+        }
 
     def bare(self, text: str) -> bool:
         """Nothing, or only what every such file must have."""
@@ -147,10 +193,12 @@ def _is_ours(handler: Any) -> bool:
     return isinstance(said, str) and _OURS.fullmatch(said) is not None
 
 
-def _without_ours(text: str, path: Path) -> str:
+def _without_ours(text: str, path: Path, keep: Sequence[Any] = ()) -> str:
     """A handler that somebody put into our group stays there."""
     found = list(jsontext.elements(text, path))
     for place in reversed(range(len(found))):
+        if found[place] in keep:
+            continue
         handlers = _handlers(found[place])
         ours = [number for number, one in enumerate(handlers) if _is_ours(one)]
         if ours and len(ours) == len(handlers):
@@ -162,7 +210,7 @@ def _without_ours(text: str, path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Block:
+class Block(Edit):
     """Lines between two marks, the first one with a digest of them. `before`, `after`: how a comment begins and ends there.
     `unless`: a line that begins like this stands in the way.
     """
@@ -207,7 +255,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(Edit):
     """A file that is all ours: its first line is a comment with a digest of the rest. `before`, `after`: as in a `Block`."""
 
     text: str
@@ -240,7 +288,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class WholeJson:
+class WholeJson(Edit):
     """A JSON file that is all ours. It can bear no mark, so it is known by what it says; `mark`: what it says in every version."""
 
     value: Any

@@ -47,7 +47,9 @@ class SettingsPlace:
 
 @dataclass(frozen=True)
 class Placed:
-    """A file of an agent, and what was done to it, or (`dry`) would be. `note`: what a person should know; `diff`: lines."""
+    """A file of an agent, and what was done to it, or (`dry`) would be. `note`: what a person should know; `diff`: lines; `asked`:
+    True if an agent that asks its person about each new hook will ask.
+    """
 
     agent: str
     path: Path
@@ -55,6 +57,7 @@ class Placed:
     change: Change = "none"
     note: str = ""
     diff: tuple[str, ...] = ()
+    asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,16 +128,17 @@ def _plan_install(agent: AgentFiles, target: SettingsFile, path: Path, place: Se
         before = now
         if old and old.after == _digest(now):
             before = old.before
-            text = _text(before, path)
         elif state == "outdated":
-            text = target.edit.strip(text, old.made if old else None)
-            before = text.encode()
-        new, made = target.edit.add(text)
+            before = target.edit.strip(text, old.made if old else None).encode()
+        new, made = target.edit.add(_text(before, path))
+        if state == "outdated":
+            new = target.edit.renew(text, old.made if old else None)
     ours = _made_folders(place)
     folders = tuple(str(one) for one in reversed(path.parents) if str(one) in ours or not one.exists())
     record = _Record(before, _digest(new.encode()), tuple(made), folders or (old.folders if old else ()))
     change: Change = "installed" if state == "absent" else "updated"
-    return _Plan(replace(placed, state="installed", change=change), now, new.encode(), record, target.runs)
+    placed = replace(placed, state="installed", change=change, asked=target.edit.is_asked_about(text, new))
+    return _Plan(placed, now, new.encode(), record, target.runs)
 
 
 def _plan_uninstall(agent: AgentFiles, target: SettingsFile, path: Path, place: SettingsPlace) -> _Plan:

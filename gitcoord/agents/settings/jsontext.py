@@ -88,6 +88,18 @@ def append(text: str, path: Path, value: Any) -> tuple[str, list[Path]]:
     return _insert(text, _at(text, path), "", value), made
 
 
+def replace(text: str, path: Path, which: int, value: Any) -> str:
+    """The text with another value as that element of the list at that path, laid out as it would be in a list of lines."""
+    child = _children(text, _at(text, path))[which]
+    line = text.rfind("\n", 0, child.first) + 1
+    if text[line : child.first].strip():
+        said = json.dumps(value, ensure_ascii=False)
+    else:
+        newline: Literal["\r\n", "\n"] = "\r\n" if "\r\n" in text else "\n"
+        said = _laid_out(value, text[line : child.first], _unit(text), newline)
+    return text[: child.start] + said + text[child.end :]
+
+
 def drop(text: str, path: Path, which: str | int) -> str:
     """The text without that member of the object, or element of the list, at that path."""
     where = _at(text, path)

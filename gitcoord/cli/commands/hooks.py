@@ -140,9 +140,9 @@ def _look_once(found: Connection) -> None:
 
 def _say_then(meant: Sequence[AgentFiles], placed: Sequence[Placed]) -> None:
     """What is left to do for a person."""
-    changed = {one.agent for one in placed if one.change in {"installed", "updated"}}
+    asked = {one.agent for one in placed if one.asked}
     for agent in meant:
-        if agent.then and agent.name in changed:
+        if agent.then and agent.name in asked:
             say(f"next: {agent.then}")
 
 
