@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Sized
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -126,7 +126,7 @@ def status(at: At, given: schemas.StatusGiven) -> ToolAnswer:
         "messages": [
             {"seq": one.seq, "from": one.sender, "type": one.type, "subject": one.subject} for one in unread[:_LISTED]
         ],
-        "attention": [asdict(item) for item in now.attention[:_LISTED]],
+        "attention": [as_json.item(one) for one in now.attention[:_LISTED]],
         "more": {key: size - _LISTED for key, size in sizes.items() if size > _LISTED},
     }  # fmt: skip
     plan = readiness.overview(state, now.as_of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from gitcoord.core.readiness import Overview, Standing
 from gitcoord.core.records import Claim, Handoff, Message, Record, Task, Trial
 from gitcoord.core.tables import Outline, outline
 from gitcoord.core.times import spell
+from gitcoord.views.attention import Item
 from gitcoord.views.collisions import CollisionLike
 
 if TYPE_CHECKING:
@@ -40,6 +42,11 @@ def short_claim(value: Claim) -> dict[str, Any]:
 def message(value: Message, *, redelivered: bool = False) -> dict[str, Any]:
     """A message."""
     return {**record(value), "redelivered": redelivered}
+
+
+def item(value: Item) -> dict[str, Any]:
+    """Something that needs somebody."""
+    return {**asdict(value), "since": spell(value.since) if value.since is not None else None}
 
 
 def receipt(value: Receipt) -> dict[str, Any]:

@@ -27,12 +27,15 @@ _PAIRS = 200  # overlaps looked at before the list is long enough
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to look at. `kind` is a stable word for programs, `text` one line for people."""
+    """One thing to look at. `kind` is a stable word for programs, `text` one line for people; `since`: when it began, if that is
+    known and the text doesn't say it.
+    """
 
     kind: str
     text: str
     sessions: tuple[str, ...] = ()
     resource: str | None = None
+    since: datetime | None = None
 
 
 def attention(state: State, now: datetime, bad: Iterable[tuple[str, str]] = (), me: str = "") -> list[Item]:
@@ -90,7 +93,7 @@ def _foretold(state: State, me: str) -> list[Item]:
     """Who will collide: first with `me`, then what is certain."""
     records = sorted(state.conflicts.values(), key=lambda one: (me not in one.sessions, one.kind != "certain", one.seq))
     return [
-        Item("conflict", foretold.line(one, me), one.sessions, f"file:{one.files[0].path}" if one.files else None)
+        Item("conflict", foretold.line(one, me), one.sessions, f"file:{one.files[0].path}" if one.files else None, one.foretold_at)
         for one in records
     ]
 
@@ -119,7 +122,8 @@ def _in_line(state: State, now: datetime) -> list[Item]:
         what = f" {'or' if place.any_of else 'and'} ".join(place.resources[:3])
         spot = queue.number(state, place, now)
         text = f"{place.session_id} waits for {what}{by}{until} (number {spot} in line)"
-        found.append(Item("waiting", text, (place.session_id, *dict.fromkeys(one.claimed_by for one in held)), place.resources[0]))
+        people = (place.session_id, *dict.fromkeys(one.claimed_by for one in held))
+        found.append(Item("waiting", text, people, place.resources[0], place.since))
     return found
 
 
@@ -132,7 +136,7 @@ def _requested(state: State, now: datetime, notes: Iterable[Message]) -> list[It
         if asked and (note.to, note.details.get("lease")) in held:
             what = note.details.get("resource")
             text = f"{note.to} has not answered {note.sender}, who asks for {what}"
-            found.append(Item("request", text, (note.sender, note.to), what))
+            found.append(Item("request", text, (note.sender, note.to), what, note.timestamp))
     return found
 
 
@@ -146,7 +150,7 @@ def _trespassed(state: State, now: datetime, notes: Iterable[Message]) -> list[I
             commit = note.details.get("commit", "")[:12]
             what = f"{note.details.get('file')}{f' ({commit})' if commit else ''}"
             text = f"{note.sender} committed {what}, which {note.to} holds"
-            found.append(Item("trespass", text, (note.sender, note.to), lease.partition(" ")[2]))
+            found.append(Item("trespass", text, (note.sender, note.to), lease.partition(" ")[2], note.timestamp))
     return found
 
 
@@ -262,7 +266,8 @@ def _unanswered(state: State, now: datetime, notes: Iterable[Message]) -> list[I
                 continue
             who, people, taken = f"{message.to} has not", (message.sender, message.to), message.read_at is not None
         if question:
-            found.append(Item("unanswered", f"{who} answered {message.sender}: {message.subject}", people))
+            words = f"{who} answered {message.sender}: {message.subject}"
+            found.append(Item("unanswered", words, people, since=message.timestamp))
         elif not taken:
-            found.append(Item("unread", f"{who} read {message.sender}: {message.subject}", people))
+            found.append(Item("unread", f"{who} read {message.sender}: {message.subject}", people, since=message.timestamp))
     return found

@@ -1,243 +1,303 @@
 """STATUS_BOARD.md: a pure function of the state at a commit. Absolute times only, so that it says the same everywhere.
 
-Bounded: so many rows a section, so many characters a cell. Everything in it that a session wrote is made inert: it can't be
-markup, a link, a mention or an image.
+It has at most 60 lines, and a small chart where there are few sessions. Each section has its share of the lines; what one doesn't
+need the next ones get. One event changes few lines, for every commit carries the page. Everything in it that a session wrote is
+made inert.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
+from functools import cached_property
 from typing import TypeVar
 
-from gitcoord.core import leases, trials
+from gitcoord.core import leases, queue, readiness, trials
 from gitcoord.core.handoffs import ANYONE
 from gitcoord.core.inbox import notices
 from gitcoord.core.messages import TO_ALL
-from gitcoord.core.names import show, unblank
-from gitcoord.core.readiness import overview
-from gitcoord.core.records import Claim, Handoff, Message, Session, Task, Trial
+from gitcoord.core.names import Resource
+from gitcoord.core.records import Claim, Handoff, Message, Session, Ticket, Trial
 from gitcoord.core.retention import not_made_before
 from gitcoord.core.sessions import standing
 from gitcoord.core.state import State
 from gitcoord.core.tables import Outline
-from gitcoord.views.attention import attention
+from gitcoord.views import needs
+from gitcoord.views.attention import Item, attention
+from gitcoord.views.gantt import gantt
+from gitcoord.views.inert import inert
 
 T = TypeVar("T")
 
-ROWS = 20  # rows a section: a board that fits a screen or two, and a file that stays below 64 KB for ever
-CELL = 120  # bytes of anybody's text, escapes included
-_ESCAPED = frozenset("\\`*_{}[]()#!|~^$")
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_SCHEME = re.compile(r"(?i:mailto|xmpp)\Z", re.ASCII)  # those that need no "//" behind them
-_WWW = re.compile(r"(?i:www)\Z", re.ASCII)
-_JOINER = "\u2060"  # has no width and breaks what a host would make of "@name", "www." or "scheme://"
+LINES = 60  # of the page, the chart not counted
+_HEAD = 4  # of them: the title, the sums, the time
+_NEEDS = 10  # of what needs somebody
+_NAMED = 12  # sessions without a row of their own that are named
+_CHARTED = 12  # sessions: with more there is no chart
+CHART = "## 📊 Claims In Time"
+"""The title of the last section: a picture, for whoever draws it."""
+
+_STEP = 256
+"""A page has a multiple of so many bytes and a newline. Git packs a file as what differs from one of nearly the same size: among
+pages of one size that is the newest, which differs least.
+"""
+_STATES = ("working", "blocked", "waiting", "idle", "quiet")
+"""How a session can stand, in the order in which the sums name it."""
+
+_WORDS = {"active": "working"}
 
 
-@lru_cache(maxsize=4096)  # the same texts stand on one board after the other
-def inert(text: str, limit: int = CELL) -> str:
-    """Text from a session as plain characters of a Markdown cell, at most `limit` bytes long."""
-    text = show(unblank(text), limit)
-    parts: list[str] = []
-    size = 0
-    for index, char in enumerate(text):
-        part = "\\" + char if char in _ESCAPED else _ENTITIES.get(char, char)
-        if char == "@" or (char == ":" and (text[index + 1 : index + 3] == "//" or _SCHEME.search(text[:index]))):
-            part += _JOINER
-        elif char == "." and _WWW.search(text[:index]):
-            part = _JOINER + part
-        size += len(part.encode())
-        if size > limit - 3:
-            return "".join(parts) + "…"
-        parts.append(part)
-    return "".join(parts)
+@dataclass(frozen=True)
+class _Section:
+    """A part of the page.
+
+    - `wants`: how many rows it has; `share`: how many of them it gets in any case.
+    - `draw`: returns its rows, at most so many.
+    - `head`: what stands above them; `stays`: it is there, and says "none", without rows too.
+    - `cut`: what the title says where not all rows are shown, of how many are (`{shown}`) and how many there are (`{all}`).
+    """
+
+    title: str
+    wants: int
+    share: int
+    draw: Callable[[int], list[str]]
+    head: tuple[str, ...] = ()
+    stays: bool = False
+    cut: str = ": {shown} of {all}"
+
+    @property
+    def around(self) -> int:
+        """Return how many lines it takes beside its rows."""
+        return 2 + len(self.head) if self.wants else 3
+
+    def lines(self, room: int) -> list[str]:
+        """Return it with that many rows at most."""
+        if not self.wants:
+            return ["", f"## {self.title}", "- none"]
+        few = self.cut.format(shown=room, all=self.wants) if room < self.wants else ""
+        return ["", f"## {self.title}{few}", *self.head, *self.draw(room)]
 
 
-def _clock(when: datetime, now: datetime) -> str:
-    return f"{when:%H:%M} UTC" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M} UTC"
-
-
-def _bounded(records: Sequence[T], line: Callable[[T], str], what: str, rows: int = ROWS) -> list[str]:
-    """A line for each of the first records, and how many more there are. Only what is shown is laid out."""
-    if not records:
-        return ["- none"]
-    kept = [line(record) for record in records[:rows]]
-    if len(records) > rows:
-        kept.append(f"- … and {len(records) - rows} more {what}")
-    return kept
+def _newest(title: str, share: int, records: Sequence[T], line: Callable[[T], str], *, stays: bool = False) -> _Section:
+    """Return a section with a line for each of those, the newest first; only what is shown is laid out."""
+    draw = lambda room: [line(record) for record in records[:room]]  # noqa: E731  # it stands in one line
+    return _Section(title, len(records), share, draw, stays=stays, cut=": the newest {shown}")
 
 
 def render(state: State) -> str:
-    """The board of that state, at the time of its newest commit."""
-    now = state.at
-    everybody = sorted(state.sessions.live(), key=lambda one: (one.start_seq, one.session_id))
-    live = [one for one in everybody if standing(one, now, state.rules.quiet_after) != "quiet"]
-    quiet = [one for one in everybody if one not in live]
-    parts = [
-        "# Multi-Session Status Board",
-        "",
-        f"**Last Updated:** {now:%Y-%m-%d %H:%M:%S} UTC (event {state.seq})  ",
-        f"**Active Sessions:** {len(live)}" + (f" ({len(quiet)} quiet)" if quiet else ""),
-        "",
-        "## ⚠️ Coordination Needed",
-        "",
-        *_bounded(attention(state, now), lambda item: f"- {inert(item.text, 240)}", "things", 30),
-        "",
-        "## 🟢 Active Sessions",
-        "",
-    ]
-    several = len({one.repo for one in everybody}) > 1
-    for session in live[:ROWS]:
-        parts += _session(state, session, now, several=several)
-    if not live:
-        parts += ["- none", ""]
-    if len(live) > ROWS:
-        parts += [f"… and {len(live) - ROWS} more sessions", ""]
-    if quiet:
-        parts += ["## 💤 Quiet Sessions", "", *_bounded(quiet, partial(_quiet, now), "sessions"), ""]
-    claims = leases.live(state, now)
-    parts += ["## 🔒 Active Claims", "", *_bounded(claims, partial(_claim, now), "claims"), ""]
-    if state.rules.tasks.added:
-        parts += ["## 📋 Tasks", "", *_tasks(state, now), ""]
-    offers = sorted((one for one in state.handoffs.values() if one.status == "open"), key=lambda one: one.seq)
-    parts += ["## 📦 Ready To Pick Up", "", *_bounded(offers, partial(_offer, now), "offers"), ""]
-    tried = trials.newest(state)
-    if tried:
-        parts += ["## 🧪 Trials", "", *_bounded(tried, partial(_trial, now), "trials", 5), ""]
-    pinned = notices(state, now)
-    if pinned:
-        parts += ["## 📌 Notices", "", *_bounded(pinned, partial(_notice, now), "notices"), ""]
-    recent = sorted(recent_messages(state, now), key=lambda one: (-one.seq, one.id))
-    parts += ["## 📬 Recent Messages (Last Hour)", "", *_bounded(recent, _message, "messages"), ""]
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    today = [one for one in state.sessions.ended(midnight) if one.ended_at is not None and one.ended_at.date() == now.date()]
-    over = sorted(today, key=lambda one: (one.ended_at or now, one.session_id), reverse=True)
-    parts += ["## 🏁 Ended Today", "", *_bounded(over, _ended, "sessions"), ""]
-    ignored = [f"- commit {inert(one.commit[:12])} (before event {one.seq}): {inert(one.reason)}" for one in state.rules.ignored]
-    if ignored:
-        parts += ["## 🚫 Ignored Commits", "", *ignored, ""]
-    parts += ["---", "", "Generated by every event; edits are ignored. All times are UTC."]
-    return "\n".join(parts) + "\n"
+    """Return the board of that state, at the time of its newest commit."""
+    page = _Page(state)
+    sections = [section for section in page.sections() if section.wants or section.stays]
+    rooms = [min(section.share, section.wants) for section in sections]
+    left = LINES - _HEAD - sum(section.around for section in sections) - sum(rooms)
+    for index, section in enumerate(sections):
+        more = max(0, min(left, section.wants - rooms[index]))
+        rooms[index] += more
+        left -= more
+    parts = page.head()
+    for section, room in zip(sections, rooms, strict=True):
+        parts += section.lines(room)
+    text = "\n".join([*parts, *page.chart()])
+    return text + " " * (-len(text.encode()) % _STEP) + "\n"
 
 
-def _carried(session: Session) -> str | None:
-    """Return by whom and from where what the session says was adopted last; None for one that pushes by itself."""
-    adopter, _, place = (session.carried or "").partition(" ")
-    branch, _, commit = place.rpartition("@")
-    return f"by {inert(adopter)} from {inert(branch, 80)}@{inert(commit[:12])}" if adopter else None
+class _Page:
+    """The board's sections and rows, of one state."""
+
+    def __init__(self, state: State) -> None:
+        self.state, self.now = state, state.at
+        self.claims = leases.live(state, self.now)
+        self.line: list[Ticket] = queue.line(state, self.now)
+        self.plan = readiness.overview(state, self.now)
+        self.several = bool(state.rules.repositories)
+        self.standing = {session.session_id: self._standing(session) for session in state.sessions.live()}
+
+    @cached_property
+    def sessions(self) -> list[Session]:
+        """Return the live sessions in the order of their starts, which no event changes."""
+        return sorted(self.state.sessions.live(), key=lambda one: (one.start_seq, one.session_id))
+
+    def _standing(self, session: Session) -> str:
+        """Return how the session stands, in a word."""
+        word = standing(session, self.now, self.state.rules.quiet_after)
+        beat = self.state.heartbeats.get(session.session_id)
+        if word == "active" and beat is not None and (beat.blocked_by or beat.action == "blocked"):
+            return "blocked"
+        return _WORDS.get(word, word)
+
+    # --- what stands where -------------------------------------------------------------------------------------------
+
+    def head(self) -> list[str]:
+        """Return the title, the sums in a line, and of when the page is."""
+        words = list(self.standing.values())
+        each = ", ".join(f"{words.count(word)} {word}" for word in _STATES if word in words)
+        sums = [f"**Active Sessions:** {len(words)}{f' ({each})' if each else ''}", f"**Claims:** {len(self.claims)}"]
+        sums += [f"**Tasks:** {self.plan.words().replace(' · ', ', ')}"] if self.state.rules.tasks.added else []
+        sums += [f"**Waiting In Line:** {len(self.line)}", f"**Foretold Conflicts:** {len(self.state.conflicts)}"]
+        when = f"**Last Updated:** {self.now:%Y-%m-%d %H:%M} UTC (event {self.state.seq})"
+        return ["# Multi-Session Status Board", "", f"{' · '.join(sums)}  ", f"{when}. All times are UTC; edits are ignored."]
+
+    def sections(self) -> Iterator[_Section]:
+        """Yield the sections in their order, those without rows, too."""
+        state, now = self.state, self.now
+        items = needs.ordered(attention(state, now))
+        yield _Section(
+            "⚠️ Coordination Needed", min(len(items), _NEEDS), 7, lambda room: self._needs(items, room), stays=True, cut=""
+        )
+        header = ("| Session | State | Working On | Where | Holds | Heard |", "| --- | --- | --- | --- | --- | --- |")
+        yield _Section("🟢 Active Sessions", len(self.sessions), 13, self._sessions, header, stays=True)
+        header = ("| Claim | Holder | Until | Fence | For |", "| --- | --- | --- | --- | --- |")
+        claims = sorted(self.claims, key=lambda one: (one.resource not in self._awaited, -one.fence, one.resource, one.claimed_by))
+        draw = lambda room: [self._claim(lease) for lease in claims[:room]]  # noqa: E731  # it stands in one line
+        yield _Section("🔒 Active Claims", len(claims), 4, draw, header, stays=True)
+        offers = sorted((one for one in state.handoffs.values() if one.status == "open"), key=lambda one: one.seq)
+        ready: list[Handoff | Outline] = [*offers, *self.plan.first]
+        unlisted = self.plan.ready - len(self.plan.first)
+        yield _Section("📦 Ready To Pick Up", len(ready) + unlisted, 3, lambda room: [self._ready(one) for one in ready[:room]])
+        tried = trials.newest(state)
+        yield _newest("🧪 Trials", 1, tried, self._trial)
+        recent = sorted(recent_messages(state, now), key=lambda one: (-one.seq, one.id))
+        pinned = notices(state, now)
+        words = [*pinned, *(one for one in recent if one not in pinned)]
+        yield _newest("📬 Recent Messages (Last Hour)", 3, words, self._message, stays=True)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        today = [one for one in state.sessions.ended(midnight) if one.ended_at is not None and one.ended_at.date() == now.date()]
+        over = sorted(today, key=lambda one: (one.ended_at or now, one.session_id), reverse=True)
+        yield _newest("🏁 Ended Today", 3, over, self._ended)
+        ignored = [
+            f"- commit {inert(one.commit[:12])} (before event {one.seq}): {inert(one.reason)}" for one in state.rules.ignored
+        ]
+        yield _newest("🚫 Ignored Commits", 1, ignored, str)
+
+    def chart(self) -> list[str]:
+        """Return the claims in time as a picture; nothing where there are too many sessions or no claims."""
+        if len(self.standing) > _CHARTED:
+            return []
+        drawn = gantt(self.claims)
+        return ["", CHART, *drawn] if drawn else []
+
+    @cached_property
+    def _awaited(self) -> set[Resource]:
+        return {wanted for ticket in self.line for wanted in ticket.wanted}
+
+    @cached_property
+    def _held(self) -> dict[str, list[Claim]]:
+        held: dict[str, list[Claim]] = {}
+        for lease in self.claims:
+            held.setdefault(lease.claimed_by, []).append(lease)
+        return held
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+
+    def _clock(self, when: datetime) -> str:
+        return f"{when:%H:%M}" if when.date() == self.now.date() else f"{when:%Y-%m-%d %H:%M}"
+
+    def _needs(self, items: Sequence[Item], room: int) -> list[str]:
+        shown, rest = needs.chosen(items, room)
+        return [*map(self._need, shown), *([f"- … {rest}"] if rest else [])]
+
+    def _need(self, item: Item) -> str:
+        since = f" (since {self._clock(item.since)})" if item.since is not None else ""
+        return f"- **{needs.label(item)}:** {inert(item.text, 240)}{since}"
+
+    def _sessions(self, room: int) -> list[str]:
+        if room >= len(self.sessions):
+            return [self._session(one) for one in self.sessions]
+        quiet = ("idle", "quiet")  # these go first where there are too many
+        busy = sorted(self.sessions, key=lambda one: self.standing[one.session_id] in quiet)[: room - 1]
+        kept = [one for one in self.sessions if one in busy]
+        rest = [one for one in self.sessions if one not in busy]
+        named = ", ".join(inert(one.session_id) for one in rest[:_NAMED]) + (", …" if len(rest) > _NAMED else "")
+        return [*map(self._session, kept), f"| … and {len(rest)} more | | {named} | | | |"]
+
+    def _session(self, session: Session) -> str:
+        word = self.standing[session.session_id]
+        state = f"{word} for {inert(session.waiting_for, 40)}" if word == "waiting" and session.waiting_for else word
+        held = [inert(_short(lease.resource), 60) for lease in self._held.get(session.session_id, ())]
+        holds = ", ".join(held[:2]) + (f" +{len(held) - 2}" if len(held) > 2 else "")
+        name = inert(session.session_id, 80)
+        return _row(name, state, self._work(session), self._where(session), holds, self._clock(session.last_heartbeat))
+
+    def _work(self, session: Session) -> str:
+        """Return what the session is at: what it does, how far it is, what comes next."""
+        beat = self.state.heartbeats.get(session.session_id)
+        work, action = session.current_work, beat.action if beat is not None else None
+        parts = [inert(f"{action}: {work}" if action and work and action != work else work or action or "")]
+        parts += [inert(session.phase, 70)] if session.phase else []
+        parts += [inert(session.progress, 30)] if session.progress else []
+        if beat is not None:
+            parts += [f"blocked by {inert(beat.blocked_by)}"] if beat.blocked_by else []
+            parts += [f"next: {inert(beat.next_action)}"] if beat.next_action else []
+            parts += [f"ready {self._clock(beat.estimated_completion)}"] if beat.estimated_completion else []
+        return ", ".join(filter(None, parts))
+
+    def _where(self, session: Session) -> str:
+        # A machine is named where it tells one agent from another.
+        agent = f"{session.agent} on {session.host}" if session.agent and session.host else session.agent
+        place = session.repo if self.several else None
+        parts = [inert(part, 70) for part in (place, session.branch, session.role, agent) if part]
+        adopter, _, carrier = (session.carried or "").partition(" ")
+        parts += [f"carried by {inert(adopter, 70)} from {inert(carrier, 70)}"] if adopter else []
+        return ", ".join(parts)
+
+    def _claim(self, lease: Claim) -> str:
+        seq = readiness.number(lease.resource)
+        task = self.state.tasks.get(seq) if seq is not None else None
+        why = [inert(task.title)] if task is not None else []
+        why += [inert(text, 70) for text in (lease.phase, lease.reason) if text]
+        why += ["shared"] if lease.mode == "shared" else []
+        why += ["offered"] if lease.offered_until is not None else []
+        waiting = sum(lease.resource in ticket.wanted for ticket in self.line)
+        why += [f"**{waiting} in line**"] if waiting else []
+        until = self._clock(lease.expires_at)
+        return _row(inert(str(lease.resource)), inert(lease.claimed_by, 80), until, str(lease.fence), ", ".join(why))
+
+    def _ready(self, work: Handoff | Outline) -> str:
+        if not isinstance(work, Handoff):
+            phase = f" ({inert(work.phase, 60)})" if work.phase else ""
+            return f"- **\\#{work.seq}** {inert(work.title)}{phase}" + (f", for {inert(work.to, 70)}" if work.to else "")
+        receiver = [f"for {inert(work.to, 70)}"] if work.to != ANYONE else []
+        tests = [f"tests {inert(work.tests, 60)}"] if work.tests else []
+        when = self._clock(work.timestamp)
+        if not work.by_claim:
+            parts = [*receiver, f"handoff {work.seq} of {inert(work.sender, 80)} at {when}"]
+            parts += [f"blocked by {inert(work.blockers)}"] if work.blockers else []
+            parts += [*tests, *([f"branch {inert(work.branch, 60)}"] if work.branch else [])]
+            parts += [f"with {_few(work.resources)}"] if work.resources else []
+            return f"- **{inert(work.about)}** ({', '.join(parts)})"
+        then = f" for {inert(work.next)}" if work.next else ""
+        parts = [f"left by {inert(work.sender, 80)} at {when}"]
+        parts += [f"last phase {inert(work.phase, 60)}"] if work.phase else []
+        parts += [*tests, *([f"files {_few(work.files)}"] if work.files else []), *receiver]
+        return f"- **{_few(work.resources)}**{then} ({', '.join(parts)})"
+
+    def _trial(self, trial: Trial) -> str:
+        who, when = inert(trial.session_id, 80), self._clock(trial.timestamp)
+        return f"- **{when}** {inert(trials.verdict(trial), 240)} (by {who})"
+
+    def _message(self, one: Message) -> str:
+        to = "all" if one.to == TO_ALL else inert(one.to, 80)
+        pin = f"📌 until {self._clock(one.expires_at)} " if one.pinned and one.expires_at is not None else ""
+        return f"- {pin}**{one.timestamp:%H:%M}** {inert(one.sender, 80)} → {to}: {inert(one.subject)}"
+
+    def _ended(self, one: Session) -> str:
+        done = "; ".join(inert(text) for text in one.work_completed[:2]) or inert(one.status)
+        return f"- **{inert(one.session_id, 80)}** at {one.ended_at:%H:%M} after {inert(one.total_duration or '?', 40)}: {done}"
 
 
-def _session(state: State, session: Session, now: datetime, *, several: bool) -> list[str]:
-    beat = state.heartbeats.get(session.session_id)
-    status = inert(session.status) if not session.waiting_for else f"{session.status} for {inert(session.waiting_for)}"
-    if beat is not None and beat.action and session.status == "active":
-        status = inert(beat.action, 60)
-    heard = session.last_heartbeat
-    rows: list[tuple[str, str | None]] = [
-        ("Status", status),
-        ("Working On", _text(session.current_work)),
-        ("Phase", _text(session.phase)),
-        ("Progress", inert(session.progress, 40) if session.progress else None),
-        ("Blocked By", _text(beat.blocked_by) if beat else None),
-        ("Carried", _carried(session)),
-        ("Last Update", f"{_clock(heard, now)}, fresh until {_clock(heard + state.rules.quiet_after, now)}"),
-        ("Next", _text(beat.next_action) if beat else None),
-        ("Est. Complete", _clock(beat.estimated_completion, now) if beat and beat.estimated_completion else None),
-        ("Repository", _text(session.repo) if several else None),
-        ("Where", _where(session)),
-    ]
-    lines = [f"### {session.session_id} (Started: {_clock(session.started_at, now)})", ""]
-    lines += [f"- **{label}:** {value}" for label, value in rows if value]
-    return [*lines, ""]
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
-def _quiet(now: datetime, session: Session) -> str:
-    work = f": {inert(session.current_work)}" if session.current_work else ""
-    return f"- **{session.session_id}**, last heard {_clock(session.last_heartbeat, now)}{work}"
+def _short(resource: Resource) -> str:
+    """Return a resource as short as a command takes it: a path in a folder needs no type."""
+    return resource.name if resource.type == "file" and "/" in resource.name else str(resource)
 
 
-def _text(value: str | None) -> str | None:
-    return inert(value) if value else None
-
-
-def _where(session: Session) -> str | None:
-    # A machine is named where it tells one agent from another.
-    agent = f"{session.agent} on {session.host}" if session.agent and session.host else session.agent
-    parts = [part for part in (agent, session.branch and f"on branch {session.branch}", session.role) if part]
-    return inert(", ".join(parts)) if parts else None
-
-
-def _claim(now: datetime, claim: Claim) -> str:
-    extra = [f"fence {claim.fence}"]
-    extra += ["shared"] if claim.mode == "shared" else []
-    extra += [inert(claim.phase, 60)] if claim.phase else []
-    return f"- **{inert(str(claim.resource))}**: {claim.claimed_by} (expires {_clock(claim.expires_at, now)}, {', '.join(extra)})"
-
-
-def _tasks(state: State, now: datetime) -> list[str]:
-    """The sums, then the tasks in work, then those that are ready, as many as the board has room for."""
-    every = overview(state, now)
-    rows = [f"**{every.words()}**", ""]
-    for task, lease in every.work[:ROWS]:
-        until = f"{lease.claimed_by} until {_clock(lease.expires_at, now)}"
-        rows.append(f"- {_task(task)}: in work, {until}")
-    if len(every.work) > ROWS:
-        rows.append(f"- … and {len(every.work) - ROWS} more in work")
-    for ready in every.first[:ROWS]:
-        to = f", for {inert(ready.to, 70)}" if ready.to else ""
-        rows.append(f"- {_task(ready)}: ready{to}")
-    if every.ready > ROWS:
-        rows.append(f"- … and {every.ready - ROWS} more ready")
-    return rows if len(rows) > 2 else rows[:1]
-
-
-def _task(task: Task | Outline) -> str:
-    phase = f" ({inert(task.phase, 60)})" if task.phase else ""
-    return f"**\\#{task.seq}** {inert(task.title)}{phase}"
-
-
-def _offer(now: datetime, offer: Handoff) -> str:
-    if not offer.by_claim:
-        extra = [f"for {inert(offer.to, 70)}"] if offer.to != ANYONE else []
-        extra += [f"handoff {offer.seq} of {offer.sender} at {_clock(offer.timestamp, now)}"]
-        extra += [f"blocked by {inert(offer.blockers)}"] if offer.blockers else []
-        extra += [f"tests {inert(offer.tests, 60)}"] if offer.tests else []
-        extra += [f"branch {inert(offer.branch, 60)}"] if offer.branch else []
-        extra += [f"with {_few(offer.resources)}"] if offer.resources else []
-        return f"- **{inert(offer.about)}** ({', '.join(extra)})"
-    what = ", ".join(inert(name, 60) for name in offer.resources[:3])
-    then = f" for **{inert(offer.next)}**" if offer.next else ""
-    last = [f"left by {offer.sender} at {_clock(offer.timestamp, now)}"]
-    last += [f"last phase {inert(offer.phase)}"] if offer.phase else []
-    last += [f"tests {inert(offer.tests, 60)}"] if offer.tests else []
-    last += [f"files {_few(offer.files)}"] if offer.files else []
-    last += [f"for {inert(offer.to, 70)}"] if offer.to != "anyone" else []
-    return f"- {what}{then} ({', '.join(last)})"
-
-
-def _few(files: tuple[str, ...]) -> str:
-    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-    return ", ".join(inert(name, 60) for name in files[:3]) + more
-
-
-def _message(one: Message) -> str:
-    return f"- **{one.timestamp:%H:%M}** {one.sender} → {'all' if one.to == TO_ALL else inert(one.to)}: {inert(one.subject)}"
-
-
-def _trial(now: datetime, trial: Trial) -> str:
-    return f"- {inert(trials.verdict(trial), 240)} (by {trial.session_id} at {_clock(trial.timestamp, now)})"
-
-
-def _notice(now: datetime, one: Message) -> str:
-    assert one.expires_at is not None
-    return f"- {inert(one.subject)} ({one.sender}, until {_clock(one.expires_at, now)})"
-
-
-def _ended(one: Session) -> str:
-    done = "; ".join(inert(text) for text in one.work_completed[:2]) or inert(one.status)
-    return f"- {one.session_id} at {one.ended_at:%H:%M} UTC after {inert(one.total_duration or '?')}: {done}"
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(inert(name, 60) for name in names[:3]) + more
 
 
 def recent_messages(state: State, now: datetime, within: timedelta = timedelta(hours=1)) -> list[Message]:

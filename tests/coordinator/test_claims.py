@@ -308,7 +308,7 @@ def test_what_was_hardly_meant_is_said_or_asked_about(pair: tuple[Seat, Seat], t
 def test_the_board_spells_a_name_as_commands_take_it_and_they_take_what_it_spelled(pair: tuple[Seat, Seat]) -> None:
     ada, ben = pair
     ada.ok("claim", "deploy", "staging")
-    assert "**deploy:staging**: ada" in ada.run("board").out
+    assert "| deploy:staging | ada |" in ada.run("board").out
     for name in ("deploy:staging", "deploy/staging"):
         assert ben.run("check", name).code == 3
         assert ben.run("claim", name).code == 3

@@ -45,12 +45,10 @@ def test_the_board_has_every_section(busy: tuple[Seat, Seat, Clock]) -> None:
     ada, _, _ = busy
     board = ada.run("board").out
     for part in (
-        "# Multi-Session Status Board", "**Active Sessions:** 2", "### ada (Started: ", "- **Status:** Building",
-        "- **Working On:** church-guidance-ministry", "- **Phase:** BUILD - implementing landing page", "- **Progress:** 30%",
-        "- **Last Update:** ", "fresh until", "- **Next:** Implement intake form", "- **Est. Complete:** ",
-        "- **file:src/api.py**: ada (expires ", "ada → all: Starting BUILD phase", "ada → ben: Can I help?",
-        "ben is blocked by missing credentials", "src/shared.py", "ben has not answered ada", "Ready To Pick Up", "for **REVIEW**",
-        "## 🏁 Ended Today",
+        "# Multi-Session Status Board", "**Active Sessions:** 2", "| ada | working | Building: church-guidance-ministry",
+        "BUILD - implementing landing page", "30%", "next: Implement intake form", "ready ",
+        "| file:src/api.py | ada | ", "ada → all: Starting BUILD phase", "ada → ben: Can I help?",
+        "ben is blocked by missing credentials", "src/shared.py", "ben has not answered ada", "Ready To Pick Up", "for REVIEW",
     ):  # fmt: skip
         assert part in board, part
 
@@ -59,7 +57,7 @@ def test_the_board_is_rebuilt_from_history_alone(busy: tuple[Seat, Seat, Clock],
     ada, _, _ = busy
     ada.ok("sync")
     committed = git(ada.path, "show", f"origin/coordination:{BOARD}") + "\n"
-    assert ada.run("board").out == committed
+    assert ada.run("board").out == committed.rstrip() + "\n"
     output = tmp_path / "rebuilt.md"
     assert ada.run("board", "--from-history", "--output", str(output)).code == 0
     assert output.read_text() == committed
@@ -69,7 +67,7 @@ def test_the_board_of_an_earlier_event_is_the_one_committed_then(busy: tuple[Sea
     ada, _, _ = busy
     commits = ada.git("log", "--reverse", "--format=%H", "origin/coordination").splitlines()
     for seq in (1, 4, 6):
-        then = git(ada.path, "show", f"{commits[seq - 1]}:{BOARD}") + "\n"
+        then = git(ada.path, "show", f"{commits[seq - 1]}:{BOARD}").rstrip() + "\n"
         assert ada.run("board", "--at", str(seq)).out == then
         assert ada.run("board", "--at", commits[seq - 1][:12]).out == then
 

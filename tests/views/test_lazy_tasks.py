@@ -73,7 +73,7 @@ def test_claim_and_its_board_read_no_task(story: PlanStory) -> None:
     state = counted.load()
     check_claimable(state, [Resource("file", "a.py"), Resource("slot", "ci")])
     sweep(state, "ann", story.now)
-    assert "0 in work · 100 ready · 900 blocked" in board.render(state)
+    assert "0 in work, 100 ready, 900 blocked" in board.render(state)
     assert counted.of_tasks() == []
     assert {path for path in counted.listed if path.startswith("tasks")} <= {"tasks", "tasks/closed"}
     assert summary(state.tasks) == whole == summary(story.state.tasks)

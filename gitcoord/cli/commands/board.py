@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from gitcoord.cli.arguments import when
-from gitcoord.cli.connect import answer, connection, mark_unverified, options, others_words, out
+from gitcoord.cli.connect import answer, connection, looked_at, mark_unverified, options, others_words, out
 from gitcoord.errors import BadInput
+from gitcoord.views.board import CHART
 from gitcoord.views.briefing import UNVERIFIED
 
 
@@ -39,4 +40,4 @@ def board(
         answer({"board": text})
     else:
         with others_words():
-            out(text.removesuffix("\n"))
+            out((text.partition(CHART)[0] if looked_at() else text).rstrip())

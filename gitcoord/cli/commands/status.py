@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -69,7 +68,7 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
         "handoffs": [as_json.record(one) for one in state.handoffs.values() if everything or one.status == "open"],
         "messages": [as_json.message(one) for one in notes],
         "notices": [as_json.message(one) for one in inbox.notices(state, now.as_of)],
-        "attention": [asdict(item) for item in now.attention],
+        "attention": [as_json.item(one) for one in now.attention],
     }
 
 
