@@ -763,6 +763,16 @@ class BoardWritten(TypedDict):
     unverified: NotRequired[Unverified]
 
 
+class PageWritten(TypedDict):
+    """page"""
+
+    output: str
+    bytes: int
+    events: Annotated[int, Field(description="How many events are in the page.")]
+    total: Annotated[int, Field(description="How many there are on the branch.")]
+    first: Annotated[int, Field(description="The first event that is in the page.")]
+
+
 class Briefing(TypedDict):
     """briefing"""
 
@@ -951,7 +961,7 @@ ANSWERS: dict[str, Any] = {
     "guard": Guard, "handoff": Offered, "handoffs": Handoffs, "heartbeat": Receipt, "history": History,
     "hooks install": Hooks, "hooks status": Hooks, "hooks uninstall": Hooks, "inbox": Mail, "init": Init | Removed,
     "install": Install, "land": HasLanded, "listen": Mail | Announced, "log": Log | LogEntry,
-    "next": NextTaken | NextShown | NothingNext, "peers": Peers, "relay": Relay, "release": Released,
+    "next": NextTaken | NextShown | NothingNext, "page": PageWritten, "peers": Peers, "relay": Relay, "release": Released,
     "renew": Held, "reply": Replied, "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt,
     "start": Start, "status": Status, "statusline": StatusLine, "sync": Sync, "take": Taken | PlaceTaken, "task add": TaskSaid,
     "task done": TaskClosedNow, "task drop": TaskClosedNow, "task edit": TaskSaid, "task import": TasksImported | TasksToImport,

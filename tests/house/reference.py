@@ -216,7 +216,7 @@ _MASKS = (
     (re.compile(r"\bhost-[0-9a-f]{6}\b"), "host-<digest>"),
     (re.compile(r"\bfile-\d+\b"), "project"),  # what the remote of a test is called
     (re.compile(r"(?<=  )\d+ seconds?(?=  )"), "<span>"),
-    (re.compile(r"(?<= )[\d.]+ MB\b"), "<size> MB"),
+    (re.compile(r"(?<=[ (])[\d.]+ (?=[KM]B\b)"), "<size> "),
 )
 _NUMBERS = frozenset({"seconds", "view_age"})  # keys of --json whose numbers no two runs share
 

@@ -257,6 +257,7 @@ ada$ gitcoord log
 ada$ gitcoord history src/api.py
 ada$ gitcoord board
 ada$ gitcoord board --output board.md
+ada$ gitcoord page --output page.html
 ada$ gitcoord briefing
 ada$ gitcoord verify
 ada$ gitcoord sync
