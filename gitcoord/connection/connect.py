@@ -10,7 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -378,7 +378,8 @@ def connect(
         lazy.SUMMARY: Facts(folder / f"facts-{name}-plan.json", kept=8, worth=1),
         "": Facts(folder / f"facts-{name}.json"),
     })  # fmt: skip
-    with _as_it_was(outbox, memory, folder), Objects(home, tip.complete, tip.mend) as objects:
+    with _as_it_was(outbox, memory, folder), closing(tip), Objects(home, tip.complete, tip.mend) as objects:
+        objects.begin()
         log = EventLog(
             tip=tip,
             objects=objects,

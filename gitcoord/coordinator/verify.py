@@ -99,7 +99,7 @@ class Verifier:
                 table = tree.table_of(path)
                 data = self.log.objects.read([oid], BLOB_LIMIT)[0]
                 other = tree.parse(table, data) if table and data is not None else None
-                if other is None or not tree.same_meaning(other, record):
+                if other is None or not tree.same_meaning(tree.completed(other, good.state), record):
                     wrong.append(f"{path} is not what the history gives")
         wrong += [f"{path} is in no event" for path in found]
         return [Problem(good.commit, reason, "the tree and the history disagree", open=True) for reason in wrong]

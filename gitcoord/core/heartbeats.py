@@ -125,6 +125,8 @@ class HeartbeatRecorded(Event):
                 TouchedFile(path=touch.path, lines=touch.lines, since=since.get(touch.path, self.at))
                 for touch in map(Touch.parse, self.touches)
             )
+        if self.is_work:
+            said["worked_seq"] = self.seq
         said["timestamp"] = self.at if old is None else max(old.timestamp, self.at)
         fresh = Heartbeat(session_id=self.session, timestamp=self.at)
         draft.put("heartbeats", self.session, (old or fresh).model_copy(update=said))

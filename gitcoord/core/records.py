@@ -413,7 +413,8 @@ class Trial(Record):
 class Heartbeat(Record):
     """`heartbeats/<session>.json`: the newest one; the earlier ones are the history.
 
-    `base`: the commit of the default branch that the work began from; `touches`: what was changed since, in its lines.
+    `base`: the commit of the default branch that the work began from; `touches`: what was changed since, in its lines. `timestamp`
+    and `worked_seq` go for the session's record, too, where that one's are older: so a heartbeat leaves it as it is.
     """
 
     session_id: SessionName
@@ -430,6 +431,7 @@ class Heartbeat(Record):
     blocked_by: str | None = None
     base: str | None = None
     touches: tuple[TouchedFile, ...] = ()
+    worked_seq: int = 0
 
 
 class ForetoldFile(BaseModel):

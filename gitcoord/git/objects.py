@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, TypeVar, overload
 
 from gitcoord.errors import Damaged, GitcoordError, GitFault, NotWritten
-from gitcoord.git.process import Conversation
+from gitcoord.git.process import Conversation, GitChild
 from gitcoord.git.repo import NULL, OID, Oid, Repository, own_ref
 
 _T = TypeVar("_T")
@@ -129,6 +129,8 @@ class Objects:
         self._complete = complete
         self._mend = mend
         self._readers: dict[str, Conversation] = {}
+        self._is_joint = True  # one child gives contents and sizes; git before 2.36 needs two
+        self._writer: GitChild | None = None
 
     @cached_property
     def _hash(self) -> Callable[[bytes], Any]:
@@ -142,22 +144,48 @@ class Objects:
         self.close()
 
     def close(self) -> None:
-        """Ends the reading children."""
+        """Ends the children."""
+        self._close_readers()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.hang_up()
+            writer.close()
+
+    def _close_readers(self) -> None:
         while self._readers:
             self._readers.popitem()[1].close()
 
-    def _answers(self, mode: str, names: Sequence[str], answer: Callable[[Conversation, str], _T]) -> list[_T]:
+    def begin(self) -> None:
+        """Start the child that reads, before anybody asks it: it loads meanwhile."""
+        self._reader("contents")
+
+    def begin_writing(self) -> None:
+        """The same for the next chain that is written."""
+        if self._writer is None:
+            self._writer = self._repo.begin(*_WRITES)
+
+    def _reader(self, asked: str) -> Conversation:
+        """Return the child that is asked for "contents", or for "info": type and size."""
+        kind = "" if self._is_joint else asked
+        if kind not in self._readers:
+            repo = self._repo
+            self._readers[kind] = Conversation(
+                repo.argv("cat-file", _READS[kind]), env=repo.environment, cwd=repo.cwd, idle=repo.seconds, tick=repo.tick
+            )
+        return self._readers[kind]
+
+    def _answers(self, asked: str, names: Sequence[str], answer: Callable[[Conversation, str], _T]) -> list[_T]:
         """What a reading child of that kind answers for each name. One that fails is asked again, by a child of its own."""
         found: list[_T] = []
         for start in range(0, len(names), _AT_ONCE):
             part = names[start : start + _AT_ONCE]
             for number in range(3):
                 try:
-                    found += self._asked(mode, part, answer)
+                    found += self._ask(asked, part, answer)
                     break
                 except GitFault as fault:
-                    if child := self._readers.pop(mode, None):
-                        child.close()
+                    self._close_readers()
+                    self._is_joint = False
                     if number and isinstance(fault, Damaged):
                         self._mended(fault)
                     elif number or fault.stalled:
@@ -184,14 +212,10 @@ class Objects:
             self._mended(fault)
             return self._repo.reading(*words, parse=parse, stdin=stdin)
 
-    def _asked(self, mode: str, names: Sequence[str], answer: Callable[[Conversation, str], _T]) -> list[_T]:
-        if mode not in self._readers:
-            repo = self._repo
-            self._readers[mode] = Conversation(
-                repo.argv("cat-file", mode), env=repo.environment, cwd=repo.cwd, idle=repo.seconds, tick=repo.tick
-            )
-        child = self._readers[mode]
-        child.send("".join(f"{name}\n" for name in names).encode())
+    def _ask(self, asked: str, names: Sequence[str], answer: Callable[[Conversation, str], _T]) -> list[_T]:
+        child = self._reader(asked)
+        word = f"{asked} " if self._is_joint else ""
+        child.send("".join(f"{word}{name}\n" for name in names).encode())
         found = [answer(child, name) for name in names]
         if child.has_more():
             raise GitFault("git answered more than it was asked", hint="run the same command again")
@@ -215,11 +239,11 @@ class Objects:
 
     def is_here(self, oid: Oid) -> bool:
         """True if the object is in this repository."""
-        return self._answers("--batch-check=%(objectname) %(objecttype) %(objectsize)", [oid], _size_if_here)[0] is not None
+        return self._answers("info", [oid], _size_if_here)[0] is not None
 
     def sizes(self, oids: Sequence[Oid]) -> list[tuple[str, int]]:
         """Type and size in bytes of each object, without inflating it. Raises Damaged for one that isn't there."""
-        return self._answers("--batch-check=%(objectname) %(objecttype) %(objectsize)", oids, _size)
+        return self._answers("info", oids, _size)
 
     def read(self, oids: Sequence[Oid], limit: int) -> list[bytes | None]:
         """The contents of each object of at most `limit` bytes; None for a larger one. Raises Damaged for one that isn't there."""
@@ -233,7 +257,7 @@ class Objects:
 
     def contents(self, oids: Sequence[Oid | None]) -> list[bytes | None]:
         """The contents of objects whose size was looked at before; None for None. Raises Damaged for one that isn't there."""
-        read = iter(self._answers("--batch", [oid for oid in oids if oid is not None], self._content))
+        read = iter(self._answers("contents", [oid for oid in oids if oid is not None], self._content))
         return [None if oid is None else next(read)[2] for oid in oids]
 
     def _content(self, child: Conversation, name: str) -> tuple[Oid, str, bytes]:
@@ -265,9 +289,9 @@ class Objects:
 
     def _trees(self, names: Sequence[Oid]) -> list[bytes]:
         """The bytes of each of those trees; a commit stands for its own."""
-        found = self._answers("--batch", names, self._content)
+        found = self._answers("contents", names, self._content)
         own = {oid: data[5:].partition(b"\n")[0].decode("ascii") for oid, kind, data in found if kind == "commit"}
-        below = dict(zip(own, self._answers("--batch", list(own.values()), self._content), strict=True)) if own else {}
+        below = dict(zip(own, self._answers("contents", list(own.values()), self._content), strict=True)) if own else {}
         trees = [below[oid] if kind == "commit" else (oid, kind, data) for oid, kind, data in found]
         if strange := [oid for oid, kind, _ in trees if kind != "tree"]:
             raise GitFault(f"object {strange[0]} is no folder", hint=_DAMAGED)
@@ -384,9 +408,9 @@ class Objects:
             zeros = "0" * (64 if self._repo.hash_name == "sha256" else 40)
             feed += f"reset {ref}\nfrom {zeros}\n\n".encode()
         feed += b"done\n"
-        words = ["-c", "core.logAllRefUpdates=false", "fast-import", "--quiet", "--force", "--done", "--date-format=raw"]
         for _ in range(2):  # a second time gives the same commits
-            done = self._repo.run(*words, stdin=bytes(feed))
+            begun, self._writer = self._writer, None
+            done = self._repo.run(*_WRITES, stdin=bytes(feed), begun=begun)
             oids = done.stdout.decode("ascii", "replace").split()
             if done.ok and len(oids) == len(commits) and all(map(OID.fullmatch, oids)):
                 return oids
@@ -398,6 +422,9 @@ class Objects:
         raise NotWritten(f"git could not write: {done.how}", hint="is the disk full? gitcoord doctor")
 
 
+_READS = {"": "--batch-command", "contents": "--batch", "info": "--batch-check"}
+_WRITES = ("-c", "core.logAllRefUpdates=false", "fast-import", "--quiet", "--force", "--date-format=raw")
+"""Without `--done`, which the input itself asks for: so one that is never told anything ends without complaint."""
 _ROOT = "Coord-Event: branch.opened"
 
 

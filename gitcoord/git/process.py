@@ -79,19 +79,22 @@ class GitChild:
     away. Whoever starts one ends it.
     """
 
-    def __init__(self, argv: list[str], *, env: Mapping[str, str], cwd: str, feed: bytes = b"", asked: bool = False) -> None:
-        """`asked`: its input stays open, and `send` adds to it; else it is exactly `feed`."""
+    def __init__(
+        self, argv: list[str], *, env: Mapping[str, str], cwd: str, feed: bytes = b"", asked: bool = False, heard: bool = True
+    ) -> None:
+        """`asked`: its input stays open, and `send` adds to it; else it is exactly `feed`. `heard`: its stderr is kept."""
         import selectors
         import subprocess  # here: hooks that need no git load this file, too
 
         self._asked = asked
         self._feed = memoryview(feed)
         self.out, self.err = bytearray(), bytearray()
+        self._finished: Finished | None = None
         try:
             self._child = subprocess.Popen(
                 argv, env=dict(env), cwd=cwd, start_new_session=True, close_fds=True, bufsize=0,
                 stdin=subprocess.PIPE if feed or asked else subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL if asked else subprocess.PIPE,
+                stderr=subprocess.PIPE if heard else subprocess.DEVNULL,
             )  # fmt: skip
         except FileNotFoundError as error:
             raise GitcoordError(f"{error.filename} is gone", hint="cd into a repository") from error
@@ -123,6 +126,11 @@ class GitChild:
         """Gives it more to read; `move` carries that over."""
         self._feed = memoryview(bytes(self._feed) + data)
         self._offer()
+
+    def send_all(self, data: bytes) -> None:
+        """Gives it the rest of what it is to read; its input then ends."""
+        self._asked = False
+        self.send(data)
 
     def _offer(self) -> None:
         stdin = self._child.stdin
@@ -184,7 +192,9 @@ class GitChild:
         self.ended(1.0)
 
     def close(self, *, in_time: bool = True) -> Finished:
-        """Ends it with its whole group, if it is still there, and says how it ended."""
+        """Ends it with its whole group, if it is still there, and says how it ended. Only the first call does anything."""
+        if self._finished is not None:
+            return self._finished
         self._stop_feeding()
         # TERM first: git removes its lock files on it, and a stale ref lock on a file remote blocks everybody.
         for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 5.0)):
@@ -206,7 +216,8 @@ class GitChild:
             if stream:
                 stream.close()
         code = self._child.returncode
-        return Finished(-9 if code is None else code, bytes(self.out), bytes(self.err), in_time, self.fed)
+        self._finished = Finished(-9 if code is None else code, bytes(self.out), bytes(self.err), in_time, self.fed)
+        return self._finished
 
 
 def run(
@@ -218,21 +229,24 @@ def run(
     seconds: float | None = None,
     idle: float = PATIENCE,
     tick: Callable[[], None] | None = None,
+    begun: GitChild | None = None,
 ) -> Finished:
     """Runs a child to its end or to the deadline; then the whole process group is ended, children included.
 
     The deadline is `seconds` from now; without, it is `idle` seconds after the last byte that went in or out: a git that asks
     nobody else may take as long as it has something to do. `tick` is called about twice a second meanwhile: a submitter shows by
-    it that it is alive.
+    it that it is alive. `begun`: the child, where it was started before anybody knew its input (`asked`): it loads meanwhile.
     """
-    begun = monotonic()
-    moved = told = begun
-    child = GitChild(argv, env=env, cwd=cwd, feed=stdin)
+    start = monotonic()
+    moved = told = start
+    child = begun or GitChild(argv, env=env, cwd=cwd, feed=stdin)
     in_time = True
     try:
+        if begun is not None:
+            begun.send_all(stdin)
         while True:
             now = monotonic()
-            end = begun + max(0.0, seconds) if seconds is not None else min(moved + idle, begun + _LONGEST)
+            end = start + max(0.0, seconds) if seconds is not None else min(moved + idle, start + _LONGEST)
             if now >= end:
                 in_time = False
                 break
@@ -259,7 +273,7 @@ class Conversation:
     def __init__(
         self, argv: list[str], *, env: Mapping[str, str], cwd: str, idle: float = PATIENCE, tick: Callable[[], None] | None = None
     ) -> None:
-        self._child = GitChild(argv, env=env, cwd=cwd, asked=True)
+        self._child = GitChild(argv, env=env, cwd=cwd, asked=True, heard=False)
         self._idle = idle
         self._tick = tick
         self._over = ""

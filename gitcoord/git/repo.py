@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gitcoord.errors import BadInput, Damaged, GitcoordError, GitFault
 from gitcoord.git import environment, process
@@ -36,6 +36,9 @@ NULL: Oid = ""
 
 NO_LOG = ("-c", "core.logAllRefUpdates=false")
 """No reflog for refs of our own, whatever the user has set."""
+
+_PLACES = ("rev-parse", "--path-format=absolute", "--is-bare-repository", "--git-dir", "--git-common-dir", "--show-toplevel")
+_SETTINGS = ("config", "-z", "--list", "--includes")
 
 
 def kept_ref(remote: str, branch: str) -> str:
@@ -64,6 +67,22 @@ def _named(data: bytes, name: str) -> Oid:
     if found is None:
         raise ValueError(data)
     return found[1].decode()
+
+
+def _places(start: str, argv: list[str], env: Mapping[str, str]) -> list[str]:
+    """Return what git answers about the repository of that folder, as `_PLACES` asks. Raises NoRepository, GitFault."""
+    for last in (False, True):
+        done = process.run(argv, env=env, cwd=start, idle=_SHORTLY)
+        lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")
+        # All but the work tree is there in a bare repository, and in a .git; then git's last word is a complaint.
+        whole = lines.pop() == "" and lines and lines[0] in {"true", "false"} and all(map(os.path.isabs, lines[1:]))
+        if whole and len(lines) == (4 if done.ok else 3) and done.ended_itself:
+            return lines
+        if done.ended_itself and not done.ok and done.words:
+            raise no_repository(start, done)
+        if last or not done.in_time:
+            break
+    raise GitFault(f"git can't tell which repository {start!r} lies in: {done.how}", hint="git status")
 
 
 @dataclass(frozen=True)
@@ -97,41 +116,35 @@ class Repository:
         if not os.path.isdir(start):
             raise BadInput(f"{start!r} is not a folder")
         git = environment.program(start)
-        argv = [git, *process.ALWAYS, "rev-parse", "--path-format=absolute"]
-        asked = ("--is-bare-repository", "--git-dir", "--git-common-dir", "--show-toplevel")
         named = ("GIT_DIR", "GIT_WORK_TREE") if hooked else ("GIT_DIR",) if is_named_bare(start, environ) else ()
         meant = {name: environ[name] for name in named if name in environ}
-        lines: list[str] = []
-        for last in (False, True):
-            done = process.run([*argv, *asked], env={**environment.clean_environment(environ), **meant}, cwd=start, idle=_SHORTLY)
-            lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")
-            # All but the work tree is there in a bare repository, and in a .git; then git's last word is a complaint.
-            whole = lines.pop() == "" and lines and lines[0] in {"true", "false"} and all(map(os.path.isabs, lines[1:]))
-            if whole and len(lines) == (4 if done.ok else 3) and done.ended_itself:
-                break
-            if done.ended_itself and not done.ok and done.words:
-                raise no_repository(start, done)
-            if last or not done.in_time:
-                raise GitFault(f"git can't tell which repository {start!r} lies in: {done.how}", hint="git status")
-        if lines[0] == "true" and not meant and os.path.basename(os.path.realpath(lines[1])) != ".git":
-            raise in_bare(start)  # git before 2.38 knows no `safe.bareRepository`
-        git_dir, common = os.path.realpath(lines[1]), os.path.realpath(lines[2])
-        tree = os.path.realpath(lines[3]) if len(lines) == 4 else ""
-        if not tree and lines[0] == "false" and git_dir.endswith("/.git"):
-            tree = git_dir.removesuffix("/.git")  # asked from inside of .git, where git itself sees no work tree
-        with open(os.path.join(git_dir, "HEAD"), encoding="utf-8", errors="surrogateescape") as head:
-            ref = head.read(4096).strip()
-        branch = environment.branch_of(ref.removeprefix("ref: ")) if ref.startswith("ref: ") else ""
-        repo = cls(
-            git_dir=git_dir,
-            common_dir=common,
-            work_tree=os.path.realpath(tree) if tree else "",
-            environ=environ,
-            branch=branch,
-            git=git,
-        )
+        env = {**environment.clean_environment(environ), **meant}
+        settings = process.GitChild([git, *process.ALWAYS, *_SETTINGS], env=env, cwd=start)  # it reads while another one looks
+        try:
+            places = _places(start, [git, *process.ALWAYS, *_PLACES], env)
+            if places[0] == "true" and not meant and os.path.basename(os.path.realpath(places[1])) != ".git":
+                raise in_bare(start)  # git before 2.38 knows no `safe.bareRepository`
+            git_dir, common = os.path.realpath(places[1]), os.path.realpath(places[2])
+            tree = os.path.realpath(places[3]) if len(places) == 4 else ""
+            if not tree and places[0] == "false" and git_dir.endswith("/.git"):
+                tree = git_dir.removesuffix("/.git")  # asked from inside of .git, where git itself sees no work tree
+            tree = os.path.realpath(tree) if tree else ""
+            with open(os.path.join(git_dir, "HEAD"), encoding="utf-8", errors="surrogateescape") as head:
+                ref = head.read(4096).strip()
+            branch = environment.branch_of(ref.removeprefix("ref: ")) if ref.startswith("ref: ") else ""
+            repo = cls(git_dir=git_dir, common_dir=common, work_tree=tree, environ=environ, branch=branch, git=git)
+            repo.__dict__["config"] = repo._settings(settings)
+        finally:
+            settings.close()
         # With the reftable backend HEAD is a dummy file that only git itself can read.
-        return replace(repo, branch=repo.head().branch) if branch == ".invalid" else repo
+        return repo._changed(branch=repo.head().branch) if branch == ".invalid" else repo
+
+    def _changed(self, **fields: Any) -> Repository:
+        """The same repository with other fields; what its configuration says is read once."""
+        other = replace(self, **fields)
+        if "config" in self.__dict__:
+            other.__dict__["config"] = self.config
+        return other
 
     @property
     def cwd(self) -> str:
@@ -142,10 +155,7 @@ class Repository:
         """The same repository, its door calling `tick` while it waits, and giving those options to ssh; a git that asks nobody
         else may be silent for `seconds`.
         """
-        other = replace(self, tick=tick, ssh_options=ssh_options, seconds=seconds)
-        if "config" in self.__dict__:  # read once is enough
-            other.__dict__["config"] = self.config
-        return other
+        return self._changed(tick=tick, ssh_options=ssh_options, seconds=seconds)
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -167,10 +177,19 @@ class Repository:
         """The full argument list of a git child."""
         return [self.git, *process.ALWAYS, *words]
 
+    def begin(self, *words: str) -> process.GitChild:
+        """Start a git whose input is known later: it loads meanwhile. `run` takes it to its end; whoever has it closes it."""
+        return process.GitChild(self.argv(*words), env=self.environment, cwd=self.cwd, asked=True)
+
     def run(
-        self, *words: str, stdin: bytes = b"", seconds: float | None = None, extra: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        stdin: bytes = b"",
+        seconds: float | None = None,
+        extra: Mapping[str, str] | None = None,
+        begun: process.GitChild | None = None,
     ) -> Finished:
-        """Runs git; the caller looks at what it returned.
+        """Runs git; the caller looks at what it returned. `begun`: what `begin` gave for these words.
 
         Without `seconds` it is a git that asks nobody else: whatever ended it, it was not its own decision and says nothing. So
         one that was killed is run once more, and then, as for one that stalls, GitFault is raised.
@@ -178,8 +197,10 @@ class Repository:
         env = {**self.environment, **extra} if extra else self.environment
         for last in (False, True):
             done = process.run(
-                self.argv(*words), env=env, cwd=self.cwd, stdin=stdin, seconds=seconds, idle=self.seconds, tick=self.tick
-            )
+                self.argv(*words), env=env, cwd=self.cwd, stdin=stdin, seconds=seconds, idle=self.seconds, tick=self.tick,
+                begun=begun,
+            )  # fmt: skip
+            begun = None
             if seconds is not None or done.ended_itself:
                 return done
             if last or not done.in_time:
@@ -251,12 +272,15 @@ class Repository:
     @cached_property
     def config(self) -> dict[str, list[str]]:
         """git's configuration as this repository sees it: every value of a key, the last one winning."""
+        return self._settings()
+
+    def _settings(self, begun: process.GitChild | None = None) -> dict[str, list[str]]:
+        """The same. `begun`: a git that was started to list it, in this repository. Raises GitFault."""
         env = {**environment.clean_environment(self.environ), **self._pins()}
         last = process.ALWAYS[-1].lower().replace("=", "\n") + "\0"  # what we say ourselves comes last: by it the list is whole
-        for _ in range(2):
-            done = process.run(
-                self.argv("config", "-z", "--list", "--includes"), env=env, cwd=self.cwd, idle=min(_SHORTLY, self.seconds)
-            )
+        for child in (begun, None):
+            idle = min(_SHORTLY, self.seconds)
+            done = process.run(self.argv(*_SETTINGS), env=env, cwd=self.cwd, idle=idle, begun=child)
             if not done.in_time or (done.ok and done.stdout.endswith(last.encode())):
                 break
         if not done.ok or not done.stdout.endswith(last.encode()):
@@ -395,10 +419,12 @@ class Repository:
             with suppress(OSError):
                 os.rmdir(folder)
 
-    def update_refs(self, feed: str) -> None:
-        """Changes refs, one after the other, as far as they are where the feed says: what can't be changed stays."""
-        for _ in range(2):
-            done = self.run("update-ref", "--stdin", stdin=feed.encode())
+    def update_refs(self, feed: str, begun: process.GitChild | None = None) -> None:
+        """Changes refs, one after the other, as far as they are where the feed says: what can't be changed stays. `begun`: an
+        `update-ref --stdin` that was told that already.
+        """
+        for child in (begun, None):
+            done = self.run("update-ref", "--stdin", stdin=b"" if child else feed.encode(), begun=child)
             if done.words or (done.ok and done.stdout.count(b"commit: ok\n") == feed.count("commit\n")):
                 return  # it says that it did it, or why it can't
 

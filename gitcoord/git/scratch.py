@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from time import sleep
 
@@ -215,5 +215,5 @@ class Scratch:
         by now. Raises Refused, Unreachable, Unknown.
         """
         url = push_url(self._user, self._remote)
-        tip = RemoteTip(self._repo, self._remote, url, branch, sleep)
-        return tip.swap(expected, new, self._seconds) is Swap.WON
+        with closing(RemoteTip(self._repo, self._remote, url, branch, sleep)) as tip:
+            return tip.swap(expected, new, self._seconds) is Swap.WON

@@ -80,6 +80,10 @@ class Tip(Protocol):
         """The same where asking takes no connection; else None."""
         ...
 
+    def close(self) -> None:
+        """Waits for what is still being noted in this clone."""
+        ...
+
 
 class LocalTip:
     """The branch of this repository itself, where there is no remote."""
@@ -149,6 +153,9 @@ class LocalTip:
     def at_hand(self) -> datetime | None:
         """The same."""
         return self._clock() if self._clock is not None else None
+
+    def close(self) -> None:
+        """Does nothing: a swap is over when it is told."""
 
 
 AGAIN = "run the same command again"

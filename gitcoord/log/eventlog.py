@@ -338,6 +338,7 @@ class EventLog:
         the commands that have come meanwhile, none of them ever sent: when a race was lost they go along. A refusal that rests
         on an old view is confirmed on a fresh one before it is told.
         """
+        self.objects.begin_writing()
         end = self._waited() + seconds
         give_up = end + (PATIENCE - 1) * seconds
         outcomes: dict[str, Outcome] = {}

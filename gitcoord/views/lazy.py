@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from gitcoord.core.addresses import TO_ALL
 from gitcoord.core.readiness import as_outline
-from gitcoord.core.records import ENDED, Message, Record, Session, Task, TaskKey
+from gitcoord.core.records import ENDED, Heartbeat, Message, Record, Session, Task, TaskKey
 from gitcoord.core.tables import ALWAYS, Backlog, Days, Outline, Register, Shelf, Signs
 from gitcoord.core.times import read_instant, spell
 
@@ -56,10 +56,15 @@ Parsing = Callable[[bytes], Record | None]
 
 
 class StoredSessions(Register):
-    """The sessions of a tree: the object of each, by name. Of one that has ended the facts are kept: its record changes no more."""
+    """The sessions of a tree: the object of each, by name. Of one that has ended the facts are kept: its record changes no more.
+    `heartbeats`: the newest of each live one, which tell more than its record where they are newer.
+    """
 
-    def __init__(self, files: Mapping[str, str], read: Reading, parse: Parsing, facts: Facts) -> None:
+    def __init__(
+        self, files: Mapping[str, str], read: Reading, parse: Parsing, facts: Facts, heartbeats: Mapping[str, Heartbeat]
+    ) -> None:
         self._files = files
+        self._heartbeats = heartbeats
         self._read = read
         self._parse = parse
         self._facts = facts
@@ -74,7 +79,7 @@ class StoredSessions(Register):
             missing = [name for name, signs in found.items() if signs is None]
             for name, data in zip(missing, self._read([self._files[name] for name in missing]) if missing else (), strict=True):
                 self._data[name] = data or b""
-                signs = found[name] = _signs(json.loads(self._data[name]))
+                signs = found[name] = _signs(json.loads(self._data[name]), self._heartbeats.get(name))
                 if not signs.live:
                     told = [spell(signs.ended_at) if signs.ended_at else None, spell(signs.last_heartbeat), signs.host]
                     self._facts[self._files[name]] = json.dumps(told)
@@ -87,7 +92,7 @@ class StoredSessions(Register):
             record = self._parse(data or b"")
             if not isinstance(record, Session):
                 raise KeyError(key)
-            self._known[key] = record
+            self._known[key] = with_heartbeat(record, self._heartbeats.get(key))
         return self._known[key]
 
     def __contains__(self, key: object) -> bool:
@@ -112,11 +117,21 @@ class StoredSessions(Register):
             self._data |= {key: data or b"" for key, data in zip(missing, read, strict=True)}
 
 
-def _signs(record: Mapping[str, Any]) -> Signs:
-    ended = record.get("ended_at")
+def with_heartbeat(session: Session, beat: Heartbeat | None) -> Session:
+    """Return the session with what its newest heartbeat says of it, where its record is older: when it was heard, what it did."""
+    if beat is None:
+        return session
+    heard, worked = max(session.last_heartbeat, beat.timestamp), max(session.worked_seq, beat.worked_seq)
+    if (heard, worked) == (session.last_heartbeat, session.worked_seq):
+        return session
+    return session.model_copy(update={"last_heartbeat": heard, "worked_seq": worked})
+
+
+def _signs(record: Mapping[str, Any], beat: Heartbeat | None) -> Signs:
+    ended, heard = record.get("ended_at"), read_instant(record["last_heartbeat"])
     return Signs(
         record.get("status", "active") not in ENDED, read_instant(ended) if ended else None,
-        read_instant(record["last_heartbeat"]), record.get("host"),
+        heard if beat is None else max(heard, beat.timestamp), record.get("host"),
     )  # fmt: skip
 
 

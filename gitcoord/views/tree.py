@@ -45,6 +45,7 @@ from gitcoord.views.lazy import (
     StoredTasks,
     hundred,
     key_digest,
+    with_heartbeat,
 )
 
 BOARD = "STATUS_BOARD.md"
@@ -356,12 +357,19 @@ def changes(before: State, after: State) -> dict[str, Record | None]:
         new_table: Mapping[Any, Record] = getattr(after, table)
         for key in keys:
             old, new = old_table.get(key), new_table.get(key)
+            if isinstance(old, Session) and isinstance(new, Session) and new == with_heartbeat(old, after.heartbeats.get(key)):
+                continue  # its heartbeat's file says all of that
             here = None if new is None else path_of(table, new)
             if old is not None and (before_it := path_of(table, old)) != here:
                 found.setdefault(before_it, None)
             if here is not None:
                 found[here] = new
     return found
+
+
+def completed(record: Record, state: State) -> Record:
+    """Return a record of a tree with what another record there says of it: a session's, with its newest heartbeat."""
+    return with_heartbeat(record, state.heartbeats.get(record.session_id)) if isinstance(record, Session) else record
 
 
 def all_files(state: State) -> dict[str, Record]:
@@ -398,7 +406,7 @@ def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None,
         seq=seq,
         at=at,
         branch=tables["branch"].get(""),
-        sessions=Roll(StoredSessions(people, read, lambda data: parsed("sessions", data), facts)),
+        sessions=Roll(StoredSessions(people, read, lambda data: parsed("sessions", data), facts, tables["heartbeats"])),
         heartbeats=Table(tables["heartbeats"]),
         claims=Table(tables["claims"]),
         waiting=Table(tables["waiting"]),

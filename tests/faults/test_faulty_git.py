@@ -82,7 +82,7 @@ def test_a_git_that_stalls_costs_the_deadline_and_does_not_live_on(kind: str, pa
     ada.git("config", "gitcoord.deadline", "1")
     ada.ok("status")  # what is new is read
     replace(ada, extra=faulty.at(0, kind)).run("status")
-    [number] = [number for number, call in enumerate(faulty.calls(), 1) if call.endswith("cat-file --batch")]
+    [number] = [number for number, call in enumerate(faulty.calls(), 1) if call.endswith("cat-file --batch-command")]
     ran = replace(ada, extra=faulty.at(number, kind, size=70)).run("status", "--json")
     assert ran.code == 1, ran
     assert ran.json["error"] == "git_fault"

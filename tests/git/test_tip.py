@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -60,7 +61,9 @@ def bench(request: pytest.FixtureRequest, remotes: RemoteFactory, clone: Clone, 
     if reason:
         pytest.skip(reason)
     remote = remotes.make(request.param)
-    yield Bench(clone(remote, tmp_path / "repo"), remote)
+    made = Bench(clone(remote, tmp_path / "repo"), remote)
+    with closing(made.tip):
+        yield made
     remote.close()
 
 
@@ -95,6 +98,7 @@ def test_nothing_of_ours_is_left_but_the_branch_and_the_last_tip(bench: Bench) -
     root = bench.write(NULL)
     bench.tip.swap(NULL, root, 20)
     bench.tip.read(20)
+    bench.tip.close()
     path = Path(bench.repo.cwd)
     assert git(path, "for-each-ref", "--format=%(objectname)", "refs/gitcoord/") == root
     assert not (path / ".git" / "FETCH_HEAD").exists()
@@ -130,7 +134,8 @@ def afar(request: pytest.FixtureRequest, remotes: RemoteFactory, clone: Clone, t
     remote = remotes.make(request.param)
     bench = Bench(clone(remote, tmp_path / "repo"), remote)
     bench.tip.swap(NULL, bench.write(NULL), 20)
-    yield bench, remote
+    with closing(bench.tip):
+        yield bench, remote
     remote.close()
 
 
@@ -219,11 +224,14 @@ def test_an_ordinary_url_is_used_and_a_relative_path_becomes_absolute(url: str, 
     assert check_url(url, "/base") == expected
 
 
-def test_the_push_url_is_read_and_written(file_remote: Remote, remotes: RemoteFactory, clone: Clone, tmp_path: Path) -> None:
+def test_the_push_url_is_read_and_written(
+    request: pytest.FixtureRequest, file_remote: Remote, remotes: RemoteFactory, clone: Clone, tmp_path: Path
+) -> None:
     path = clone(file_remote, tmp_path / "repo")
     other = remotes.make("file")
     git(path, "remote", "set-url", "--push", "origin", str(other.path))
     bench = Bench(path, other)
+    request.addfinalizer(bench.tip.close)
     root = bench.write(NULL)
     assert bench.tip.swap(NULL, root, 20) is Swap.WON
     assert bench.tip.read(20) == root == git(other.path, "rev-parse", "refs/heads/coordination")
@@ -233,7 +241,7 @@ def test_the_push_url_is_read_and_written(file_remote: Remote, remotes: RemoteFa
 @pytest.mark.parametrize("how", ["insteadOf", "pushInsteadOf"])
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_url_is_rewritten_exactly_once(
-    file_remote: Remote, remotes: RemoteFactory, clone: Clone, tmp_path: Path, how: str, whole: bool
+    request: pytest.FixtureRequest, file_remote: Remote, remotes: RemoteFactory, clone: Clone, tmp_path: Path, how: str, whole: bool
 ) -> None:
     path, other = clone(file_remote, tmp_path / "repo"), remotes.make("file")
     first, second, third = "https://git.example.invalid/team/repo", str(other.path), str(tmp_path / "nowhere")
@@ -246,6 +254,7 @@ def test_a_url_is_rewritten_exactly_once(
         git(path, "config", f"url.{third}.{again}", second)
         git(path, "config", f"url.{third}x.{again}", "/")
     bench = Bench(path, other)
+    request.addfinalizer(bench.tip.close)
     assert isinstance(bench.tip, RemoteTip)
     assert bench.tip.url == second
     root = bench.write(NULL)

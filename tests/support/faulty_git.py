@@ -36,8 +36,11 @@ _SCRIPT = """\
 folder={folder} real={real} one_in={one_in} kind= bytes=${{FAULTY_GIT_BYTES:-100}}
 kinds=({kinds})
 if [ -n "$FAULTY_GIT_AT" ]; then
-    echo "$*" >>"$folder/calls"
+    exec 9>>"$folder/calls"
+    flock 9  # several of them may begin at once
+    echo "$*" >&9
     number=$(wc -l <"$folder/calls")
+    exec 9>&-
     [ "$number" -eq "$FAULTY_GIT_AT" ] && kind=$FAULTY_GIT_KIND
 elif [ "$one_in" -gt 0 ] && [ -e "$folder/on" ]; then
     RANDOM=$(({seed} * 7919 + $$))

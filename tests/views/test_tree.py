@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -35,9 +36,9 @@ def files_of(state: State) -> dict[str, bytes]:
     return {path: tree.render(record) for path, record in tree.all_files(state).items()}
 
 
-def loaded(files: dict[str, bytes], *, seq: int = 0) -> State:
+def loaded(files: dict[str, bytes], *, seq: int = 0, at: datetime = T0) -> State:
     """The state that those files give."""
-    return tree.load("", listing(files), lambda names: [files.get(name) for name in names], seq=seq, at=T0)
+    return tree.load("", listing(files), lambda names: [files.get(name) for name in names], seq=seq, at=at)
 
 
 def full(text: str = "x") -> Story:
@@ -83,9 +84,13 @@ def test_any_text_comes_back_from_its_file(line: str, text: str) -> None:
     assert tree.parse("sessions", tree.render(session)) == session
 
 
-def test_files_of_each_event_add_up_to_the_files_of_the_state() -> None:
+def test_files_of_each_event_add_up_to_the_state() -> None:
     story = full("two\nlines")
-    state, files = State(), dict[str, bytes]()
+    for _ in range(2):
+        story.wait(hours(1))
+        story.beat("ann", "building", target="t")  # changes nothing but when it was heard, and its work
+    story.send("ann", "bob", "done")
+    files = dict[str, bytes]()
     replayed = Story()
     for happened in story.past:
         before = replayed.state
@@ -95,8 +100,21 @@ def test_files_of_each_event_add_up_to_the_files_of_the_state() -> None:
                 del files[path]
             else:
                 files[path] = tree.render(record)
-        state = replayed.state
-        assert files == files_of(state)
+        assert plain(loaded(files, seq=replayed.state.seq, at=replayed.state.at)) == plain(replayed.state)
+        signs = loaded(files).sessions.signs()
+        assert {name: one.last_heartbeat for name, one in signs} == {
+            name: one.last_heartbeat for name, one in replayed.state.sessions.items()
+        }
+        assert files.keys() == files_of(replayed.state).keys()
+
+
+def test_a_heartbeat_that_says_nothing_new_is_one_file() -> None:
+    story = Story.of("ann", "bob")
+    story.beat("ann", "building", target="t")
+    story.wait(hours(1))
+    before = story.state
+    story.beat("ann", "building", target="t")
+    assert set(tree.changes(before, story.state)) == {"heartbeats/ann.json"}
 
 
 def test_claim_that_changes_its_mode_leaves_no_file_behind() -> None:
