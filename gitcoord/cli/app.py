@@ -38,8 +38,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "start", "status", "briefing", "heartbeat", "claim", "renew", "release", "check", "run", "request", "respond", "send",
         "inbox", "ask", "reply", "listen", "handoff", "take", "tasks", "next", "trial", "land", "end",
     ),
-    LOOK: ("conflicts", "claims", "handoffs", "peers", "whoami", "board", "page", "log", "history", "verify",
-             "statusline"),
+    LOOK: (
+        "conflicts", "claims", "handoffs", "peers", "whoami", "board", "page", "report", "log", "history", "verify", "statusline",
+    ),
     KEEP: ("install", "uninstall", "init", "sync", "config", "guard", "doctor", "mcp", "relay", "demo"),
 }  # fmt: skip
 """Every command, as help shows them. Each is the function of its name in the module of its name in `cli/commands`."""

@@ -14,14 +14,13 @@ from gitcoord.core import clocks, leases, names, term
 from gitcoord.core.events import Clock
 from gitcoord.core.leases import due_renewals
 from gitcoord.core.names import Resource
-from gitcoord.core.overlap import overlaps
 from gitcoord.core.renewals import regained_by
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
 from gitcoord.errors import Alarm, GitcoordError, NoSession, NotInitialised, NotWritten, Unknown, Unreachable
 from gitcoord.git.repo import Oid
-from gitcoord.log.entries import LogEntry, entry_of
+from gitcoord.log.entries import EntryFilter, LogEntry, entry_of
 from gitcoord.log.history import Bad, Good
 from gitcoord.log.outcomes import View
 from gitcoord.statusline import note as status_note
@@ -31,7 +30,8 @@ from gitcoord.views.repository import of_repository
 
 if TYPE_CHECKING:
     from gitcoord.coordinator.verify import Verdict
-    from gitcoord.views.holdings import Holdings, How
+    from gitcoord.views.holdings import HistoryStep, Holdings, How
+    from gitcoord.views.report import Report
 
 _AGAIN = 2  # flushes more while something waits
 _BY_ITSELF = 2 / 3  # of a lease is left: then a sign of life that nobody else sends is worth a commit
@@ -287,25 +287,41 @@ class Branch:
 
     def counted(self, *, limit: int, **asked: Any) -> tuple[list[LogEntry], int, bool]:
         """Return the newest events that match, oldest first; how many earlier ones match; and False where not all of them were
-        counted: for that alone no long past is read. `session`, `resource`, `since`: what must fit; `after`: only those behind
-        that event.
+        counted: for that alone no long past is read. `after`: only those behind that event; `asked`: what must fit, by the fields
+        of `EntryFilter`.
         """
         walk = self._matching(**asked)
         found = list(islice((entry for entry in walk if entry is not None), limit))
         rest = list(islice(walk, _COUNTED + 1))
         return found[::-1], sum(entry is not None for entry in rest[:_COUNTED]), len(rest) <= _COUNTED
 
-    def _matching(
-        self, *, session: str | None, resource: Resource | None, since: datetime | None, after: int | None = None
-    ) -> Iterator[LogEntry | None]:
+    def _matching(self, *, after: int | None = None, **asked: Any) -> Iterator[LogEntry | None]:
         """Yield the events, the newest first; None for each that doesn't match."""
+        wanted = EntryFilter(**asked)
         for one in self.parts.log.entries(self.view().checked, newest_first=True):
             entry = entry_of(one, self.parts.now())
             if after is not None and 0 < entry.seq <= after:
                 return
-            fits = (since is None or entry.at >= since) and (session is None or entry.session == session)
-            about = resource is None or any(overlaps(Resource.read(text), resource) for text in entry.resources)
-            yield entry if fits and about else None
+            yield entry if wanted.fits(entry) else None
+
+    def steps(self, since: datetime, until: datetime) -> Iterator[HistoryStep]:
+        """Yield the good events whose commits were made in that time, the newest first. What is older is not read."""
+        from gitcoord.views.holdings import HistoryStep
+
+        for entry in self.parts.log.entries(self.last_view().checked, newest_first=True):
+            at = entry.commit.committed_at
+            if at is not None and at < since and entry.event is not None:
+                return
+            if at is not None and at <= until and entry.event is not None:
+                yield HistoryStep(entry.commit.oid, entry.event, at)
+
+    def report(self, since: datetime, until: datetime | None = None, session: str = "") -> Report:
+        """Return who did what in that time. `session`: only what that one did."""
+        from gitcoord.views.report import report
+
+        view = self.view()
+        end = until or self.time_of(view, tell=True)
+        return report(list(self.steps(since, end))[::-1], view.state, since, end, session)
 
     def history(self, resource: Resource) -> tuple[Holdings, datetime]:
         """Return who held that, or what overlaps it, and when, by the good events alone, and until when that is known."""

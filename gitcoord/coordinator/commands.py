@@ -18,12 +18,13 @@ from gitcoord.core import branch as rules
 from gitcoord.core import clocks, handoffs, handover, leases, names, secrecy, sessions, succession
 from gitcoord.core.events import Caller, Command, Event, Landing, Receipt, digest
 from gitcoord.core.records import Claim
-from gitcoord.errors import BadInput, GitcoordError, GitFault, NotInTime, NotWritten, Unknown, Unreachable
+from gitcoord.errors import BadInput, GitcoordError, GitFault, Held, NotHeld, NotInTime, NotWritten, Unknown, Unreachable
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log.eventlog import PATIENCE
 from gitcoord.log.history import Checked
 from gitcoord.log.outcomes import Done
 from gitcoord.machine import processes
+from gitcoord.outbox import denials
 from gitcoord.outbox.submit import Queued, Result
 
 
@@ -98,6 +99,9 @@ class Commands:
             result: Result = self.parts.submitter.submit(command, since=since)
         except (Unreachable, NotWritten) as error:
             raise (self.from_outside(command.kind) if self.parts.boxed else error) from error
+        except (Held, NotHeld) as error:
+            self._note_denied(command, error)
+            raise
         if isinstance(result, Queued):
             rides = self.carriage.ride(command.session) if self.carriage.carries(command.session) else ""
             return Outcome(Receipt("queued", op, why=rides) if rides else self._queued(command), None)
@@ -109,6 +113,18 @@ class Commands:
         self._after(result, caller)
         state: Landing = "committed" if result.event is not None else "unchanged"
         return Outcome(Receipt(state, op, result.seq, result.commit), result.event)
+
+    def _note_denied(self, command: Command, error: GitcoordError) -> None:
+        """Keep a refusal on this machine: nobody else has to know what a session didn't get."""
+        wishes = command.wishes
+        named = [*map(str, wishes.get("resources") or ()), *(str(one).partition(" ")[2] for one in wishes.get("leases") or ())]
+        found = tuple(named) or tuple(str(wishes[key]) for key in ("resource", "task") if wishes.get(key))
+        denials.note(
+            self.parts.outbox.path,
+            denials.Denial(
+                command.at, command.session, command.kind, found, error.name, error.exit_code, error.message, error.hint
+            ),
+        )
 
     def _queued(self, command: Command) -> Receipt:
         """Return the receipt of what waits in the outbox, with the reason."""

@@ -10,14 +10,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from time import monotonic
+from typing import Any
 
 from gitcoord.coordinator.branch import Branch
-from gitcoord.core.names import Resource
-from gitcoord.core.overlap import overlaps
 from gitcoord.errors import Unreachable
-from gitcoord.log.entries import LogEntry
+from gitcoord.log.entries import EntryFilter, LogEntry
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.outcomes import View
 from gitcoord.log.stream import Stream
@@ -96,21 +94,15 @@ class Watcher:
         return view
 
 
-def follow(
-    branch: Branch,
-    *,
-    after: int | None = None,
-    since: datetime | None = None,
-    session: str | None = None,
-    resource: Resource | None = None,
-    newest: int = 0,
-) -> Iterator[LogEntry]:
+def follow(branch: Branch, *, after: int | None = None, newest: int = 0, **asked: Any) -> Iterator[LogEntry]:
     """The events that match: those after the event `after`, or since that time, or the `newest` so many; then each as it comes.
+    `asked`: what must fit, by the fields of `EntryFilter`.
 
     A remote that is away ends nothing: what happened meanwhile comes later. Raises Rewritten.
     """
-    if after is None and since is None:
-        yield from branch.entries(session=session, resource=resource, since=None, limit=newest)
+    wanted = EntryFilter(**asked)
+    if after is None and wanted.since is None:
+        yield from branch.entries(limit=newest, **asked)
         view = branch.view(fresh=False)
         stream = Stream(branch.parts.log, view.checked.seq, view.checked.tip)
     else:
@@ -122,12 +114,6 @@ def follow(
     views = watcher.views(view, _FOREVER)
     while True:
         for one in stream.new(view):
-            entry = one.entry
-            if since is not None and entry.at < since:
-                continue
-            if session is not None and entry.session != session:
-                continue
-            if resource is not None and not any(overlaps(Resource.read(name), resource) for name in entry.resources):
-                continue
-            yield entry
+            if wanted.fits(one.entry):
+                yield one.entry
         view = next(views)

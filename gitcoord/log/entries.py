@@ -15,6 +15,8 @@ from gitcoord.core import leases, queue, readiness, requests, tasks, trespasses
 from gitcoord.core.claims import ClaimAcquired
 from gitcoord.core.events import Event
 from gitcoord.core.heartbeats import HeartbeatRecorded
+from gitcoord.core.names import Resource
+from gitcoord.core.overlap import overlaps
 from gitcoord.core.renewals import ClaimRenewed
 from gitcoord.git.objects import Commit, Objects
 from gitcoord.git.repo import Oid
@@ -74,6 +76,45 @@ class LogEntry:
     resources: tuple[str, ...] = ()
     id: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EntryFilter:
+    """Which events somebody asks for; what is None is not asked.
+
+    - `session`: whose; `resource`: about what; `since`, `until`: from when to when.
+    - `kind`: `claim.released`, or `claim` for all that begin so.
+    - `words`: a text that the event holds, capital or small.
+    """
+
+    session: str | None = None
+    resource: Resource | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    kind: str | None = None
+    words: str | None = None
+
+    def fits(self, entry: LogEntry) -> bool:
+        """Return True if the event is one of those."""
+        if (self.since is not None and entry.at < self.since) or (self.until is not None and entry.at > self.until):
+            return False
+        if self.session is not None and entry.session != self.session:
+            return False
+        if self.kind is not None and entry.kind != self.kind and not entry.kind.startswith(f"{self.kind}."):
+            return False
+        wanted = self.resource
+        if wanted is not None and not any(overlaps(Resource.read(text), wanted) for text in entry.resources):
+            return False
+        sought = self.words.casefold() if self.words is not None else ""
+        return any(sought in text.casefold() for text in (entry.subject, entry.ignored or "", *_texts(entry.data)))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text in a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        yield from _texts(part)
 
 
 def entry_of(entry: CommitEntry, now: datetime) -> LogEntry:

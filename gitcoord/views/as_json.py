@@ -19,6 +19,7 @@ from gitcoord.views.collisions import CollisionLike
 
 if TYPE_CHECKING:
     from gitcoord.views.holdings import Holding, Wait
+    from gitcoord.views.report import Report
 
 
 def record(value: Record) -> dict[str, Any]:
@@ -47,6 +48,28 @@ def message(value: Message, *, redelivered: bool = False) -> dict[str, Any]:
 def item(value: Item) -> dict[str, Any]:
     """Something that needs somebody."""
     return {**asdict(value), "since": spell(value.since) if value.since is not None else None}
+
+
+def report(value: Report) -> dict[str, Any]:
+    """Who did what."""
+    from gitcoord.views.report import totals
+
+    return {
+        "since": spell(value.since), "until": spell(value.until), "totals": totals(value),
+        "sessions": [
+            {
+                "session_id": one.session, "state": one.standing, "started_at": spell(one.started) if one.started else None,
+                "ended_at": spell(one.ended) if one.ended else None, "last_heard": spell(one.last), "events": one.events,
+                "done": one.done, "tasks": [asdict(task) for task in one.tasks],
+                "commits": [{"commit": oid, "subject": subject} for oid, subject in one.commits.items()],
+                "files": list(one.files), "claims": len(one.holdings),
+                "held_seconds": sum(lease.seconds(value.until) for lease in one.holdings),
+                "waits": [wait(place) for place in one.waits], "gave": one.gave, "took": one.took,
+                "questions": one.questions, "answers": one.answers,
+            }
+            for one in value.sessions
+        ],
+    }  # fmt: skip
 
 
 def receipt(value: Receipt) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -12,15 +13,29 @@ import typer
 from gitcoord.cli import output
 from gitcoord.cli.arguments import resource, when
 from gitcoord.cli.connect import PLAIN_LINES, answer, connection, earlier, looked_at, options, others_words, out, say
+from gitcoord.connection.connect import Connection
 from gitcoord.coordinator import watch
 from gitcoord.core.names import parse_session, show
+from gitcoord.core.rules import EVENTS
 from gitcoord.core.times import spell
-from gitcoord.log.entries import LogEntry
+from gitcoord.errors import BadInput, NoSession
+from gitcoord.log.entries import EntryFilter, LogEntry
+from gitcoord.outbox import denials
+from gitcoord.outbox.denials import Denial
 
 
 def log(
     what: Annotated[str | None, typer.Option("--resource", metavar="TYPE:NAME", help="Only about this.")] = None,
     since: Annotated[str | None, typer.Option(metavar="T", help="Not older than this: 2h, or a time; or after event 42.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="T", help="Not newer than this.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="KIND", help="Only these: claim.released; claim: all of claims.")
+    ] = None,
+    words: Annotated[
+        str | None, typer.Option("--grep", metavar="TEXT", help="Only what holds this text, capital or small.")
+    ] = None,
+    mine: Annotated[bool, typer.Option("--mine", help="Only what this session did, or was refused.")] = False,
+    refused: Annotated[bool, typer.Option("--refused", help="What was refused on this machine, and why.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many of the newest.")] = PLAIN_LINES,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come; with --since from there on.")] = False,
 ) -> None:
@@ -30,18 +45,34 @@ def log(
     start = when(since, ahead=False) if since and not number else None
     # Here the global option means "of this session".
     who = parse_session(options.session) if options.session else None
+    if not refused:
+        _check_kind(kind)
+    asked: dict[str, Any] = {
+        "session": who,
+        "since": start,
+        "until": when(until, ahead=False) if until else None,
+        "kind": kind,
+        "words": words,
+    }
     with connection(shows=not follow) as found:
         coordinator = found.coordinator
-        wanted = resource(found, what) if what else None
+        asked["resource"] = resource(found, what) if what else None
+        if mine:
+            asked["session"] = who = coordinator.actor.session or who
+            if who is None:
+                raise NoSession("no session sits here whose log this could be", hint="gitcoord log --session NAME")
+        if refused:
+            _print_refused(found, EntryFilter(**asked), limit)
+            return
         if follow:
             with others_words():
-                for one in watch.follow(coordinator.branch, after=after, since=start, session=who, resource=wanted, newest=limit):
+                for one in watch.follow(coordinator.branch, after=after, newest=limit, **asked):
                     for warning in coordinator.notices:
                         say(f"warning: {warning}")
                     coordinator.notices.clear()
                     _print_entry(one)
             return
-        entries, left, all_counted = coordinator.branch.counted(session=who, resource=wanted, since=start, after=after, limit=limit)
+        entries, left, all_counted = coordinator.branch.counted(after=after, limit=limit, **asked)
         if options.json:
             answer({"events": [_entry(one) for one in entries], "earlier": left})
             return
@@ -52,6 +83,38 @@ def log(
         with others_words():
             for one in entries:
                 _print_entry(one)
+
+
+def _print_refused(found: Connection, wanted: EntryFilter, limit: int) -> None:
+    """Print what was refused on this machine."""
+    kept = [one for one in denials.noted(found.outbox.path) if wanted.fits(_as_entry(one))]
+    shown = kept[-limit:]
+    if options.json:
+        rows = [{**asdict(one), "at": spell(one.at), "resources": list(one.resources)} for one in shown]
+        answer({"refused": rows, "earlier": len(kept) - len(shown)})
+        return
+    if len(kept) > len(shown):
+        out(earlier(len(kept) - len(shown)))
+    with others_words():
+        for one in shown:
+            what = f" {', '.join(one.resources[:3])}" if one.resources else ""
+            out(f"{spell(one.at)} {show(one.session, 40)}  {one.asked}{show(what, 120)}: {show(one.message, 300)}")
+            if one.hint:
+                out(f"    hint: {show(one.hint, 300)}")
+    if not shown:
+        out("nothing was refused here")
+
+
+def _as_entry(one: Denial) -> LogEntry:
+    """Return a refusal as an entry, so that the same options choose it."""
+    return LogEntry("", one.at, 0, one.session, one.asked, one.message, None, one.resources)
+
+
+def _check_kind(kind: str | None) -> None:
+    """Raise BadInput for a kind of event that there is not."""
+    if kind is not None and not any(known == kind or known.startswith(f"{kind}.") for known in EVENTS):
+        kinds = ", ".join(dict.fromkeys(known.partition(".")[0] for known in EVENTS))
+        raise BadInput(f"there is no kind of event {show(kind, 80)!r}", hint=f"kinds: {kinds}; and as --json says them")
 
 
 def _entry(one: LogEntry) -> dict[str, Any]:
