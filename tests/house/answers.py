@@ -807,6 +807,72 @@ class Log(TypedDict):
     earlier: Annotated[int, Field(description="How many earlier ones are not listed.")]
 
 
+class Denied(TypedDict):
+    """What was refused to a session on this machine."""
+
+    at: Time
+    session: str
+    asked: Annotated[str, Field(description="The kind of command.")]
+    resources: list[str]
+    error: str
+    exit_code: int
+    message: str
+    hint: str
+
+
+class LogRefused(TypedDict):
+    """log --refused"""
+
+    refused: list[Denied]
+    earlier: Annotated[int, Field(description="How many earlier ones are not listed.")]
+
+
+class TaskReported(TypedDict):
+    """A task that a session closed or passed on."""
+
+    seq: int
+    title: str
+    status: str
+
+
+class CommitReported(TypedDict):
+    """A commit that hooks told of."""
+
+    commit: str
+    subject: str
+
+
+class WorkReported(TypedDict):
+    """What a session did."""
+
+    session_id: str
+    state: str
+    started_at: Time | None
+    ended_at: Time | None
+    last_heard: Time
+    events: int
+    done: list[str]
+    tasks: list[TaskReported]
+    commits: list[CommitReported]
+    files: list[str]
+    claims: int
+    held_seconds: int
+    waits: list[Waited]
+    gave: list[str]
+    took: list[str]
+    questions: int
+    answers: int
+
+
+class Reported(TypedDict):
+    """report"""
+
+    since: Time
+    until: Time
+    totals: dict[str, int]
+    sessions: list[WorkReported]
+
+
 class History(TypedDict):
     """history"""
 
@@ -960,9 +1026,10 @@ ANSWERS: dict[str, Any] = {
     "conflicts": Conflicts, "demo": Demo, "doctor": Doctor, "end": Receipt,
     "guard": Guard, "handoff": Offered, "handoffs": Handoffs, "heartbeat": Receipt, "history": History,
     "hooks install": Hooks, "hooks status": Hooks, "hooks uninstall": Hooks, "inbox": Mail, "init": Init | Removed,
-    "install": Install, "land": HasLanded, "listen": Mail | Announced, "log": Log | LogEntry,
+    "install": Install, "land": HasLanded, "listen": Mail | Announced, "log": Log | LogEntry | LogRefused,
     "next": NextTaken | NextShown | NothingNext, "page": PageWritten, "peers": Peers, "relay": Relay, "release": Released,
-    "renew": Held, "reply": Replied, "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt,
+    "renew": Held, "reply": Replied, "report": Reported,
+    "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt,
     "start": Start, "status": Status, "statusline": StatusLine, "sync": Sync, "take": Taken | PlaceTaken, "task add": TaskSaid,
     "task done": TaskClosedNow, "task drop": TaskClosedNow, "task edit": TaskSaid, "task import": TasksImported | TasksToImport,
     "task reopen": TaskSaid, "task show": TaskPage, "tasks": TaskList | TaskTree | TaskWave, "trial": TrialHeld | NothingTried,

@@ -254,6 +254,8 @@ ben$ gitcoord land -- false
 ben$ gitcoord land -- test -d .git
 ben$ gitcoord land
 ada$ gitcoord log
+ben$ gitcoord log --refused
+ada$ gitcoord report
 ada$ gitcoord history src/api.py
 ada$ gitcoord board
 ada$ gitcoord board --output board.md
