@@ -20,6 +20,7 @@ from gitcoord.views.collisions import CollisionLike
 if TYPE_CHECKING:
     from gitcoord.views.holdings import Holding, Wait
     from gitcoord.views.report import Report
+    from gitcoord.views.timeline import Picture, Place
 
 
 def record(value: Record) -> dict[str, Any]:
@@ -179,6 +180,42 @@ def wait(value: Wait) -> dict[str, Any]:
         "session": value.session, "run_id": value.run_id, "resources": [str(one) for one in value.resources], "seq": value.seq,
         "mode": value.mode, "phase": value.phase, "reason": value.reason, "since": spell(value.since),
         "until": spell(value.until) if value.until else None, "how": value.how,
+    }  # fmt: skip
+
+
+def _moment(place: Place | None) -> dict[str, Any]:
+    return {"at": spell(place[1]) if place else None, "seq": place[0] if place else None}
+
+
+def picture(value: Picture) -> dict[str, Any]:
+    """The past: each thing with the event that began it, and the one that ended it (None while it lasts)."""
+    return {
+        "as_of": spell(value.now), "total": value.total, "first": value.first,
+        "sessions": [
+            {"session": one.session, "began": _moment(one.began), "ended": _moment(one.ended), "how": one.how or None,
+             "work": one.work or None, "branch": one.branch or None, "done": list(one.done)}
+            for one in value.stays
+        ],
+        "claims": [
+            {"session": one.session, "resource": one.what, "began": _moment(one.began), "until": spell(one.until),
+             "ended_by": one.ended, "how": one.how or None, "by": one.by or None}
+            for one in value.bars
+        ],
+        "waits": [
+            {"session": one.session, "resources": list(one.what), "began": _moment(one.began), "until": spell(one.until),
+             "ended_by": one.ended, "how": one.how or None, "behind": list(one.holders)}
+            for one in value.waits
+        ],
+        "messages": [
+            {"id": one.id, "seq": one.seq, "at": spell(one.at), "from": one.sender, "to": one.to, "type": one.type,
+             "subject": one.subject, "thread": one.root, "asks": one.asks, "answered_by": one.answered}
+            for one in value.notes
+        ],
+        "handoffs": [
+            {"id": one.id, "from": one.sender, "to": one.to, "about": one.about, "offered": _moment(one.began),
+             "taken": _moment(one.taken), "by": one.by or None}
+            for one in value.passes
+        ],
     }  # fmt: skip
 
 

@@ -773,6 +773,84 @@ class PageWritten(TypedDict):
     first: Annotated[int, Field(description="The first event that is in the page.")]
 
 
+class Moment(TypedDict):
+    at: Time | None
+    seq: int | None
+
+
+class StayInPicture(TypedDict):
+    session: str
+    began: Moment
+    ended: Moment
+    how: str | None
+    work: str | None
+    branch: str | None
+    done: list[str]
+
+
+class ClaimInPicture(TypedDict):
+    session: str
+    resource: str
+    began: Moment
+    until: Annotated[Time, Field(description="When its time is over, or was.")]
+    ended_by: Annotated[int | None, Field(description="The event that took it away.")]
+    how: str | None
+    by: str | None
+
+
+class WaitInPicture(TypedDict):
+    session: str
+    resources: list[str]
+    began: Moment
+    until: Time
+    ended_by: int | None
+    how: str | None
+    behind: Annotated[list[str], Field(description="Who held it when the wait began.")]
+
+
+class MessageInPicture(TypedDict):
+    id: str
+    seq: int
+    at: Time
+    sender: Annotated[str, Field(alias="from")]
+    to: str
+    type: str
+    subject: str
+    thread: Annotated[int, Field(description="The event of the thread's first message.")]
+    asks: bool
+    answered_by: int | None
+
+
+class PassInPicture(TypedDict):
+    id: str
+    sender: Annotated[str, Field(alias="from")]
+    to: str
+    about: str
+    offered: Moment
+    taken: Moment
+    by: str | None
+
+
+class Picture(TypedDict):
+    """timeline"""
+
+    as_of: Time
+    total: Annotated[int, Field(description="How many events there are on the branch.")]
+    first: Annotated[int, Field(description="The first event that is in the picture.")]
+    sessions: list[StayInPicture]
+    claims: list[ClaimInPicture]
+    waits: list[WaitInPicture]
+    messages: list[MessageInPicture]
+    handoffs: list[PassInPicture]
+
+
+class PictureWritten(TypedDict):
+    """timeline --svg"""
+
+    output: str
+    bytes: int
+
+
 class Briefing(TypedDict):
     """briefing"""
 
@@ -1032,7 +1110,9 @@ ANSWERS: dict[str, Any] = {
     "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt,
     "start": Start, "status": Status, "statusline": StatusLine, "sync": Sync, "take": Taken | PlaceTaken, "task add": TaskSaid,
     "task done": TaskClosedNow, "task drop": TaskClosedNow, "task edit": TaskSaid, "task import": TasksImported | TasksToImport,
-    "task reopen": TaskSaid, "task show": TaskPage, "tasks": TaskList | TaskTree | TaskWave, "trial": TrialHeld | NothingTried,
+    "task reopen": TaskSaid, "timeline": Picture | PictureWritten, "task show": TaskPage,
+    "tasks": TaskList | TaskTree | TaskWave,
+    "trial": TrialHeld | NothingTried,
     "uninstall": Uninstall,
     "verify": Verify, "whoami": WhoAmI, "error": Error,
 }  # fmt: skip

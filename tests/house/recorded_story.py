@@ -477,6 +477,7 @@ def looking(cast: Cast) -> None:
     ada("board --at 20")
     ada("board --at 2025-03-03T10:00:00Z --from-history")
     ada("board --from-history --output ../tmp/board.md")
+    ada("timeline --json")
     ada("page --since 20m --output ../tmp/page.html")
     ada("log")
     ada("log --limit 200 --json")

@@ -260,6 +260,7 @@ ada$ gitcoord history src/api.py
 ada$ gitcoord board
 ada$ gitcoord board --output board.md
 ada$ gitcoord page --output page.html
+ada$ gitcoord timeline
 ada$ gitcoord briefing
 ada$ gitcoord verify
 ada$ gitcoord sync

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from gitcoord.cli import files
 from gitcoord.cli.arguments import when
 from gitcoord.cli.connect import answer, connection, looked_at, mark_unverified, options, others_words, out
-from gitcoord.errors import BadInput
 from gitcoord.views.board import CHART
 from gitcoord.views.briefing import UNVERIFIED
 
@@ -31,11 +31,7 @@ def board(
             options.mark_unverified()
             text = f"> {UNVERIFIED}\n\n{text}"
     if output is not None:
-        try:
-            output.write_bytes(text.encode())
-        except OSError as error:
-            raise BadInput(f"{output} can't be written: {error.strerror}") from None
-        answer({"output": str(output), "bytes": len(text.encode())}, f"written: {output}")
+        answer({"output": str(output), "bytes": files.write(output, text)}, f"written: {output}")
     elif options.json:
         answer({"board": text})
     else:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gitcoord import __version__
+from gitcoord.cli import files
 from gitcoord.cli.arguments import when
 from gitcoord.cli.connect import answer, connection, here_and_root, say
+from gitcoord.connection.connect import Connection
 from gitcoord.coordinator import past
-from gitcoord.errors import BadInput
 from gitcoord.page.assets import assets
 from gitcoord.views import page as page_view
 
@@ -23,15 +25,20 @@ def page(
     """Write one HTML file with all that happened: lanes, claims, waits, messages, tasks, and any moment of the past."""
     start = when(since, ahead=False) if since is not None else None
     with connection() as found:
-        picture, needs = past.picture(found.coordinator.branch, since=start)
-        _, root = here_and_root(found)
-    title = f"{Path(root).name}: coordination" if root else "coordination"
-    text, shown = page_view.bounded(picture, assets(), needs, title=title, version=__version__)
-    try:
-        output.write_bytes(text.encode())
-    except OSError as error:
-        raise BadInput(f"{output} can't be written: {error.strerror}") from None
-    size = len(text.encode())
+        write_page(found, output, start)
+
+
+def title(found: Connection) -> str:
+    """Return what the page is called: by the folder of the repository."""
+    _, root = here_and_root(found)
+    return f"{Path(root).name}: coordination" if root else "coordination"
+
+
+def write_page(found: Connection, output: Path, since: datetime | None) -> None:
+    """Write the page to that file, and say so."""
+    picture, needs = past.picture(found.coordinator.branch, since=since)
+    text, shown = page_view.bounded(picture, assets(), needs, title=title(found), version=__version__)
+    size = files.write(output, text)
     record = {"output": str(output), "bytes": size, "events": len(shown.steps), "total": picture.total, "first": shown.first}
     answer(record, f"written: {output} ({size // 1000} KB)")
     if len(shown.steps) < len(picture.steps):
