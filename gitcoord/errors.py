@@ -225,6 +225,12 @@ class NotWritten(GitcoordError):
     name = "not_written"
 
 
+class NotSigned(GitcoordError):
+    """The user's git could not sign what is to be pushed; its words are the message."""
+
+    name = "not_signed"
+
+
 class NotShown(GitcoordError):
     """Standard output takes nothing (it is closed, or full), and what was to be printed is all that the command was for."""
 

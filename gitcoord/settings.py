@@ -19,7 +19,7 @@ _RELAY = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
 KEYS = (
     "remote", "hub", "repo", "branch", "desk", "deadline", "host", "sshpersist", "guard", "autoclaim", "pull", "relay", "warm",
-    "touches",
+    "touches", "sign",
 )  # fmt: skip
 """The settings of a clone or user, each `gitcoord.<key>` in git's configuration."""
 
@@ -31,7 +31,8 @@ class Settings:
     `sshpersist`: seconds that an ssh connection stays open for the next command, 0 for not at all; `guard`: warn, ask, block, off,
     or "" for what all share; `autoclaim`: whether what an agent edits is claimed for it; `pull`: whether an agent that stops is
     told of a task that is ready; `relay`: the name of a relay that the hooks' background work lets go once, "" for none; `warm`:
-    whether commands may begin in a fork of a warm process; `touches`: whether heartbeats say which lines were changed.
+    whether commands may begin in a fork of a warm process; `touches`: whether heartbeats say which lines were changed;
+    `sign`: whether what is pushed is signed.
     """
 
     remote: str = ""
@@ -48,6 +49,7 @@ class Settings:
     repo: str = ""
     warm: bool = True
     touches: bool = True
+    sign: bool = False
 
     @classmethod
     def read(cls, config: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
@@ -74,8 +76,8 @@ class Settings:
         guard = values.get("guard", cls.guard)
         if guard not in {"", "warn", "ask", "block", "off"}:
             raise BadInput(f"gitcoord.guard {guard!r} is not warn, ask, block or off", hint="gitcoord config guard warn")
-        switches = ("autoclaim", "pull", "warm", "touches")
-        autoclaim, pull, warm, touches = (_switch(values, key, getattr(cls, key)) for key in switches)
+        switches = ("autoclaim", "pull", "warm", "touches", "sign")
+        autoclaim, pull, warm, touches, sign = (_switch(values, key, getattr(cls, key)) for key in switches)
         desk = environ.get("GITCOORD_DESK") or values.get("desk", cls.desk)
         if desk not in {"machine", "clone"} and not os.path.isabs(os.path.expanduser(desk)):
             raise BadInput(
@@ -101,6 +103,7 @@ class Settings:
             pull=pull,
             warm=warm,
             touches=touches,
+            sign=sign,
             remote=values.get("remote", cls.remote),
             branch=branch,
             desk=desk,

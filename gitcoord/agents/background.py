@@ -161,7 +161,7 @@ def _collect(coordinator: Coordinator, seat: Seat, view: View) -> None:
         return
     mail = coordinator.messages.collect(view, lying, limit=room)
     for one in mail.found:
-        line = briefing.letter(one, again=one.id in mail.again)
+        line = briefing.letter(one, coordinator.speakers.mark(one.seq, one.sender), again=one.id in mail.again)
         seat.mailbox.put(Letter(one.id, one.seq, line, asks=one.asks))
 
 
@@ -170,7 +170,7 @@ def _tell(coordinator: Coordinator, seat: Seat, told: Sequence[str]) -> None:
     state = coordinator.log.view().state
     news = briefing.brief(
         state, seat.binding.session, coordinator.branch.time_now(), nonce=_NONCE, seen=_seen(seat.mailbox, seat.binding),
-        only=briefing.CONCERNS,
+        only=briefing.CONCERNS, says=coordinator.speakers.mark,
     )  # fmt: skip
     if any(news.counts.values()) or told or news.lines:
         seat.mailbox.put_news(told, news.lines, {"seq": news.seen.seq, "run_id": news.seen.run_id})

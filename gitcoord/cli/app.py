@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """Every command, as help shows them. Each is the function of its name in the module of its name in `cli/commands`."""
 
 
-GROUPS = {"task": DAILY, "hooks": KEEP}
+GROUPS = {"task": DAILY, "hooks": KEEP, "trust": KEEP}
 """Commands that are groups of others, and under what help shows them: each is the `app` of the module of its name."""
 
 

@@ -28,7 +28,7 @@ Timeout = Annotated[str | None, typer.Option(metavar="TIME", help="How long to w
 
 def deliver(coordinator: Coordinator, mail: TakenMail, *, nothing: str = "", **told: Any) -> None:
     """Shows what was taken, and notes that it was shown. What could not be is given back: raises NotShown that says so."""
-    show_mail(mail, nothing=nothing, **told)
+    show_mail(coordinator, mail, nothing=nothing, **told)
     why = output.fault()
     if not why:
         coordinator.messages.shown(mail.found)
@@ -39,9 +39,17 @@ def deliver(coordinator: Coordinator, mail: TakenMail, *, nothing: str = "", **t
         output.require()
 
 
-def show_mail(mail: TakenMail, *, nothing: str = "", readers: dict[str, tuple[str, ...]] | None = None, **told: Any) -> None:
+def show_mail(
+    coordinator: Coordinator,
+    mail: TakenMail,
+    *,
+    nothing: str = "",
+    readers: dict[str, tuple[str, ...]] | None = None,
+    **told: Any,
+) -> None:
     """`readers`: who has read each of them, when it is the sender who looks."""
-    shown = [as_json.message(one, redelivered=one.id in mail.again) for one in mail.found]
+    says = coordinator.speakers
+    shown = [{**as_json.message(one, redelivered=one.id in mail.again), **says.record(one.seq, one.sender)} for one in mail.found]
     for one in shown if readers is not None else ():
         one["read_by"] = list((readers or {}).get(one["id"], ()))
     answer({**told, "messages": shown, "more": mail.more, **({"origin": quoting.RULE} if options.agent else {})})
@@ -49,7 +57,8 @@ def show_mail(mail: TakenMail, *, nothing: str = "", readers: dict[str, tuple[st
         room = Room(LINES)
         with others_words() if mail.found else nullcontext():
             for note in mail.found:
-                print_message(note, room, again=note.id in mail.again, readers=None if readers is None else readers[note.id])
+                read_by = None if readers is None else readers[note.id]
+                print_message(note, room, says.mark(note.seq, note.sender), again=note.id in mail.again, readers=read_by)
         if not mail.found and nothing:
             out(nothing)
         if mail.more:
@@ -73,13 +82,16 @@ class Room:
             ours(f"  … {len(every)} lines, {len(message.message)} characters in all: gitcoord inbox {message.seq}")
 
 
-def print_message(message: Message, room: Room, *, again: bool, readers: tuple[str, ...] | None) -> None:
-    """A message for people; under what somebody has to answer, how. `readers`: it is the sender who looks."""
+def print_message(message: Message, room: Room, origin: str, *, again: bool, readers: tuple[str, ...] | None) -> None:
+    """A message for people; under what somebody has to answer, how. `origin`: what is said of who really sent it; `readers`: it is
+    the sender who looks.
+    """
     alone = is_session_name(message.to)
     marks = [message.type] if message.type != "note" else []
     marks += ["to all"] if message.to == TO_ALL else [f"to {message.to}"] if readers is not None or not alone else []
     marks += [message.status] if readers is not None and (alone or message.status == "answered") else []
     marks += [f"at {spell(message.read_at)}"] if readers is not None and alone and message.read_at else []
+    marks += [origin] if origin else []
     marks += [person(message)] if "via" in message.details else []
     marks += ["shown again: it was taken, and perhaps never seen"] if again else []
     out(f"#{message.seq} {spell(message.timestamp)} {message.sender}" + (f" ({', '.join(marks)})" if marks else ""))

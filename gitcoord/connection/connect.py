@@ -30,6 +30,7 @@ from gitcoord.git.environment import holds_sockets, keep_ssh_open
 from gitcoord.git.objects import Objects
 from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.git.repo import Oid, Repository
+from gitcoord.git.signing import Signing
 from gitcoord.git.tip import LocalTip, Tip
 from gitcoord.git.urls import hub_url, push_url
 from gitcoord.log.eventlog import EventLog
@@ -42,6 +43,7 @@ from gitcoord.machine.facts import Facts, SortedFacts
 from gitcoord.machine.identity import Identity, owner, seated
 from gitcoord.machine.ids import digest
 from gitcoord.machine.timekeeper import Timekeeper
+from gitcoord.machine.trusted import KeptBytes, TrustFiles, trust_folder
 from gitcoord.outbox import places as earlier_places
 from gitcoord.outbox.places import Earlier, count_left, left_at, open_outbox, temporary
 from gitcoord.outbox.store import Outbox
@@ -373,6 +375,8 @@ def connect(
         for moved, before in identity.follow(outbox.path):
             with suppress(OSError):
                 outbox.take_over(moved, before)
+    alone = hooked or not heard or seconds is not None or "GITCOORD_HOOK" in environ
+    signing = Signing(home, repo, alone=alone)
     facts = SortedFacts({
         lazy.OUTLINES: Facts(folder / f"facts-{name}-tasks.json", kept=1_000, worth=4),
         lazy.SUMMARY: Facts(folder / f"facts-{name}-plan.json", kept=8, worth=1),
@@ -395,6 +399,7 @@ def connect(
             background=(lambda: None) if boxed else _begins_check(memory.lock, start, environ),
             patience=seconds,
             helper=None if boxed else _helps(start, environ),
+            signer=signing if settings.sign else None,
         )
         verdicts = Facts(folder / "merges.json", kept=4_000, worth=1)
         seconds = settings.deadline if seconds is None else min(seconds, settings.deadline)
@@ -433,6 +438,9 @@ def connect(
                     ground,
                     None if boxed else partial(_merger, repo, code, str(folder / "merges.git")),
                     verdicts,
+                    TrustFiles(trust_folder(environ), (repo.work_tree, repo.common_dir)).read,
+                    KeptBytes(folder / f"origins-{name}"),
+                    signing.check,
                 ),
                 replace(actor, cached=cached, heard=heard, unverified=unverified, about_secrets=about_secrets),
             ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gitcoord.coordinator.actor import Acting
 from gitcoord.coordinator.branch import Branch
 from gitcoord.coordinator.parts import Parts
+from gitcoord.coordinator.speakers import Speakers
 from gitcoord.core.names import Resource, file_in, is_resource_name
 from gitcoord.git import changes
 from gitcoord.git.repo import Repository
@@ -28,6 +29,7 @@ class Briefings:
     parts: Parts
     acting: Acting
     branch: Branch
+    speakers: Speakers
 
     def brief(self, files: Iterable[str], *, everything: bool = False, limit: int = 0) -> Briefing:
         """Return what the session should know; the second time only what is new.
@@ -51,6 +53,7 @@ class Briefings:
             read_at=view.read_at,
             unverified=view.unverified,
             limit=limit,
+            says=self.speakers.mark,
         )
 
     def note_shown(self, told: Briefing) -> None:

@@ -110,6 +110,8 @@ class Commands:
         given_back = set(getattr(result.event, "released", ()))
         if given_back:  # what this command gave back is no loss
             self.parts.identity.drop(command.session, given_back)
+        if unsigned := self.parts.log.unsigned:
+            self.notices.add_new(f"not signed: {unsigned}")
         self._after(result, caller)
         state: Landing = "committed" if result.event is not None else "unchanged"
         return Outcome(Receipt(state, op, result.seq, result.commit), result.event)

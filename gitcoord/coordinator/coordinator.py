@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gitcoord.coordinator.handoffs import Handoffs
     from gitcoord.coordinator.messages import Messages
     from gitcoord.coordinator.setup import Setup
+    from gitcoord.coordinator.speakers import Speakers
     from gitcoord.coordinator.tasks import Tasks
     from gitcoord.coordinator.touched import Touched
     from gitcoord.coordinator.trials import Trials
@@ -109,6 +110,14 @@ class Coordinator:
         return Touched(parts, acting)
 
     @cached_property
+    def speakers(self) -> Speakers:
+        """Return what says who really spoke."""
+        from gitcoord.coordinator.speakers import Speakers
+
+        parts, _, _, branch, _, _ = self._shared
+        return Speakers(parts, branch)
+
+    @cached_property
     def trials(self) -> Trials:
         """Return what tries branches together before they land."""
         from gitcoord.coordinator.trials import Trials
@@ -121,7 +130,7 @@ class Coordinator:
         from gitcoord.coordinator.briefings import Briefings
 
         parts, acting, _, branch, _, _ = self._shared
-        return Briefings(parts, acting, branch)
+        return Briefings(parts, acting, branch, self.speakers)
 
     def acting_as(
         self, actor: Actor, *, identity: Identity | None = None, edits: Callable[[bool], Edits | None] | None = None

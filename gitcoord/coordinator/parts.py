@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from gitcoord.core.trust import Trust
 from gitcoord.git.carriers import Heads
 from gitcoord.git.repo import Head, Oid
 from gitcoord.log.eventlog import EventLog
@@ -163,6 +164,29 @@ class TrialGround(Protocol):
         ...
 
 
+class KeptTable(Protocol):
+    """Where a clone keeps what can be made anew."""
+
+    def read(self) -> bytes:
+        """Return what was written; b"" for nothing."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Write it, if there is room."""
+        ...
+
+
+class KeptNowhere:
+    """Nothing is kept."""
+
+    def read(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def write(self, data: bytes) -> None:
+        """Write nothing."""
+
+
 Ground = Callable[[str, Callable[[], None]], TrialGround]
 """Makes a trial ground in a folder; `tick` is called while git works there, and may raise."""
 
@@ -227,6 +251,8 @@ class Parts:
     - `ground`: makes a place where branches are merged before they land; None where nobody needs one.
     - `merger`: makes what tells which commits can't be merged; None where it can't be had.
     - `verdicts`: what was found out of pairs of commits, by their names.
+    - `trust`: reads whom the user trusts; `origins`: keeps where events came from; `checks_signature`: says, within so many
+      seconds, whose signature a commit has, where this process can't (None: nothing can).
     """
 
     log: EventLog
@@ -243,6 +269,9 @@ class Parts:
     ground: Ground | None = None
     merger: Callable[[], Merging] | None = None
     verdicts: MutableMapping[str, str] = field(default_factory=dict)
+    trust: Callable[[], Trust] = Trust
+    origins: KeptTable = field(default_factory=KeptNowhere)
+    checks_signature: Callable[[Oid, float], str] | None = None
 
     def sleep(self, seconds: float) -> None:
         """Pass those seconds, in which only others act."""

@@ -21,11 +21,12 @@ _T = TypeVar("_T")
 COMMIT_LIMIT = 1 << 20  # bytes of a commit object: a message text is at most 64 KB, escapes and trailers included
 BLOB_LIMIT = 2 << 20  # bytes of a record: no event can make a larger one, so larger ones are never inflated
 _LINES = {width: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % width, re.DOTALL) for width in (20, 32)}
-_WHO = re.compile(rb"(.*)<[^<>]*> (0|[1-9][0-9]{0,10}) [+-][0-9]{4}", re.DOTALL)
-_NAME_AND_DATE = rb"([^\n]*)<[^<>\n]*> (0|[1-9][0-9]{0,10}) [+-][0-9]{4}"
+_WHO = re.compile(rb"(.*)<([^<>]*)> (0|[1-9][0-9]{0,10}) [+-][0-9]{4}", re.DOTALL)
+_DATE = rb"(0|[1-9][0-9]{0,10}) [+-][0-9]{4}"
 _HEAD = re.compile(
-    rb"tree ([0-9a-f]+)(?:\nparent [0-9a-f]+)*\nauthor %b\ncommitter %b" % (_NAME_AND_DATE, _NAME_AND_DATE.replace(b"(", b"(?:", 1))
+    rb"tree ([0-9a-f]+)(?:\nparent [0-9a-f]+)*\nauthor ([^\n]*)<[^<>\n]*> %b\ncommitter [^\n]*<([^<>\n]*)> %b" % (_DATE, _DATE)
 )  # the head of a commit in which nothing else stands
+_SIGNATURES = (b"gpgsig ", b"gpgsig-sha256 ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _USED_MODES = (b"40000", b"100644")  # links, programs and submodules are no records
 _AT_ONCE = 400  # names that a reading child is given at a time: what it answers is taken whole, or asked for again
@@ -44,7 +45,9 @@ class TreeFile:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit as read. `message` None: too large, or not UTF-8, or not to be read as it is."""
+    """A commit as read. `message` None: too large, or not UTF-8, or not to be read as it is. `email`: of its committer, who pushed
+    it, as far as it says so itself; `signature`: as it stands there, b"" for none; `payload`: what is signed.
+    """
 
     oid: Oid
     parents: tuple[Oid, ...]
@@ -53,6 +56,9 @@ class Commit:
     committed_at: datetime | None = None
     message: str | None = None
     tree: Oid = NULL
+    email: str = ""
+    signature: bytes = b""
+    payload: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -481,28 +487,48 @@ def _parse(oid: Oid, parents: tuple[Oid, ...], data: bytes | None) -> Commit:
     committed_at: datetime | None
     if usual is not None:
         plain, tree, author = True, usual[1].decode("ascii"), usual[2].decode("utf-8", "replace").strip()
-        authored_at, committed_at = _date(usual[3]), _date(usual[4])
+        authored_at, committed_at, email = _date(usual[3]), _date(usual[5]), usual[4]
+        signature = payload = b""
     else:
         lines = head.split(b"\n")
-        author, authored_at = _who(lines, b"author ")
-        _, committed_at = _who(lines, b"committer ")
+        author, _, authored_at = _who(lines, b"author ")
+        _, email, committed_at = _who(lines, b"committer ")
+        signature, payload = _signed(lines, body)
         plain = not any(line.startswith(b"encoding ") for line in lines)
         tree = lines[0].removeprefix(b"tree ").decode("ascii", "replace")
     try:
         message = body.decode("utf-8") if plain and b"\0" not in body else None
     except UnicodeDecodeError:
         message = None
-    return Commit(oid, parents, author, authored_at, committed_at, message, tree)
+    address = email.decode("utf-8", "replace")
+    return Commit(oid, parents, author, authored_at, committed_at, message, tree, address, signature, payload)
 
 
-def _who(lines: Sequence[bytes], role: bytes) -> tuple[str, datetime | None]:
-    """Return the name and the date of the commit's one line of that role; no date where git itself would write it otherwise."""
+def _signed(lines: Sequence[bytes], body: bytes) -> tuple[bytes, bytes]:
+    """Return the signature of a commit, and what it signs: all else of the commit, as git takes it; two times b"" for none."""
+    kept, signature, inside = [], [], False
+    for line in lines:
+        if line.startswith(_SIGNATURES):
+            inside = True
+            signature.append(line.partition(b" ")[2])
+        elif inside and line.startswith(b" "):
+            signature.append(line[1:])
+        else:
+            inside = False
+            kept.append(line)
+    return (b"\n".join(signature), b"\n".join(kept) + b"\n\n" + body) if signature else (b"", b"")
+
+
+def _who(lines: Sequence[bytes], role: bytes) -> tuple[str, bytes, datetime | None]:
+    """Return the name, the e-mail address and the date of the commit's one line of that role; no date where git itself would write
+    it otherwise.
+    """
     found = [line[len(role) :] for line in lines if line.startswith(role)]
     match = _WHO.fullmatch(found[0]) if len(found) == 1 else None
     if match is None:
-        return "", None
+        return "", b"", None
     name = match[1].decode("utf-8", "replace").strip()
-    return name, _date(match[2])
+    return name, match[2], _date(match[3])
 
 
 def _date(spelled: bytes) -> datetime:

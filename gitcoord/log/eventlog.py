@@ -19,13 +19,14 @@ from gitcoord.errors import (
     GitFault,
     NotInitialised,
     NotInTime,
+    NotSigned,
     NotWritten,
     Refused,
     Rewritten,
     Unknown,
     Unreachable,
 )
-from gitcoord.git.objects import NewCommit, Objects
+from gitcoord.git.objects import Commit, NewCommit, Objects
 from gitcoord.git.repo import NULL, Oid, own_ref
 from gitcoord.git.tip import Swap, Tip
 from gitcoord.log import firstlook, halves, wire
@@ -38,6 +39,7 @@ from gitcoord.log.outcomes import (
     InFlight,
     Memory,
     Outcome,
+    Signer,
     Undoubted,
     Unseen,
     View,
@@ -45,6 +47,7 @@ from gitcoord.log.outcomes import (
     used,
 )
 
+_AT_ONCE = 500  # commits read at a time
 PATIENCE = 3  # times the deadline that a command goes on while others are faster: a crowd is no reason to give up
 
 
@@ -69,6 +72,8 @@ class EventLog:
     """Both: see `LongCheck`."""
     helper: halves.Helper | None = None
     """Another process's help with a whole history; None where there is none."""
+    signer: Signer | None = None
+    """Signs what is pushed; None where nothing is to be signed."""
     long_check: LongCheck = field(init=False)
     _history: History = field(init=False)
     _landed: dict[str, dict[Oid, Done]] = field(default_factory=dict, init=False)  # by operation: a chosen id may stand twice
@@ -78,6 +83,8 @@ class EventLog:
     _known_bad: dict[Oid, dict[Oid, str]] = field(default_factory=dict, init=False)
     contention: int = field(default=0, init=False)
     """Races lost in the last transaction: how crowded the branch is."""
+    unsigned: str = field(default="", init=False)
+    """Why the last push was not signed, though it should have been."""
     newest: State | None = field(default=None, init=False)
     """The state at which the last transaction ended."""
 
@@ -277,6 +284,22 @@ class EventLog:
         for entry in self.entries(checked):
             if entry.event is not None and entry.commit.committed_at is not None:
                 yield Good(entry.commit.oid, entry.event, State(), entry.writer, entry.commit.committed_at, {})
+
+    def commits_since(self, checked: Checked, known: Oid) -> tuple[int, Iterator[tuple[Commit, bool]]] | None:
+        """Return how many commits are behind that one and not behind the other, and those, oldest first, each with True if it is
+        good. None where the tip doesn't descend from the other one, or that isn't here.
+        """
+        names = [] if checked.tip == known else self.objects.range(checked.tip, known)
+        if names is None or (names and known and not any(known in parents for _, parents in names)):
+            return None
+        bad = self._bad(checked, complete=self._remembers_all(checked, names)) if names else {}
+
+        def walk(names: Names) -> Iterator[tuple[Commit, bool]]:
+            for start in range(0, len(names), _AT_ONCE):
+                for commit in self.objects.commits(names[start : start + _AT_ONCE]):
+                    yield commit, commit.oid not in bad
+
+        return len(names), walk(names)
 
     def saying(self, checked: Checked, line: str, *, newest_first: bool = False) -> Iterator[CommitEntry]:
         """Yield the commits whose message holds that text."""
@@ -480,8 +503,20 @@ class EventLog:
             state = after
         return chain, answers, state
 
-    def _message(self, event: Event, after: State) -> str:
-        return wire.encode(event, writer=self.writer, skip_ci=after.rules.settings.skip_ci)
+    def _message(self, event: Event, after: State, signs: int = 0) -> str:
+        return wire.encode(event, writer=self.writer, skip_ci=after.rules.settings.skip_ci, signs=signs)
+
+    def _signed(self, base: Oid, oids: Sequence[Oid], last: NewCommit, ref: str, seconds: float) -> list[Oid]:
+        """Return the chain with its last commit signed: one signature says of all of them who pushed them."""
+        self.unsigned = ""
+        if self.signer is not None:
+            try:
+                with self.waits.during("the signature"):
+                    signed = self.signer.sign(oids[-1], oids[-2] if len(oids) > 1 else base, last, ref=ref, seconds=seconds)
+                return [*oids[:-1], signed]
+            except (NotSigned, GitFault) as error:
+                self.unsigned = error.message
+        return list(oids)
 
     def _send(
         self, view: View, chain: list[tuple[Command, Event, State, State]], notes: InFlight, end: float
@@ -491,11 +526,12 @@ class EventLog:
         """
         base = view.checked.tip
         commits = []
-        for _, event, before, after in chain:
+        for number, (_, event, before, after) in enumerate(chain, 1):
             notes.at_work()
+            signs = number if self.signer is not None and number == len(chain) else 0
             commits.append(
                 NewCommit(
-                    message=self._message(event, after),
+                    message=self._message(event, after, signs),
                     name=event.session,
                     email=self.email or f"{event.session}@localhost",
                     authored_at=event.at,
@@ -508,6 +544,7 @@ class EventLog:
             commits[0] = replace(commits[0], changes=first)
         sending = own_ref("sending")
         oids = self.objects.write_chain(base, view.checked.good, commits, keep=sending)
+        oids = self._signed(base, oids, commits[-1], sending, max(1.0, end - self._waited()))
         withdrawn = notes.sending(base, {command.handle: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
         if withdrawn:
             return withdrawn

@@ -17,6 +17,7 @@ from gitcoord.errors import (
     BadInput,
     GitcoordError,
 )
+from gitcoord.git.objects import NewCommit
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.log.history import Checked
 
@@ -133,6 +134,16 @@ class Undoubted:
     def sights(self) -> Sequence[tuple[Oid, int, timedelta]]:
         """Return none."""
         return ()
+
+
+class Signer(Protocol):
+    """Signs commits, as the user's git is set up to."""
+
+    def sign(self, commit: Oid, parent: Oid, new: NewCommit, *, ref: str, seconds: float) -> Oid:
+        """Write that commit, which stands on `parent`, anew with a signature, kept by that ref of ours; return it. Raises NotSigned
+        where that can't be done within so many seconds.
+        """
+        ...
 
 
 class InFlight(Protocol):

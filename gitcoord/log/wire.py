@@ -141,8 +141,8 @@ def _value(value: Any) -> str:
     return escape_line(str(value))
 
 
-def encode(event: Event, *, writer: str, skip_ci: bool) -> str:
-    """The commit message of an event."""
+def encode(event: Event, *, writer: str, skip_ci: bool, signs: int = 0) -> str:
+    """The commit message of an event. `signs`: how many commits, this one and those right before it, its signature is for."""
     trailers = [f"Coord-Event: {event.kind}"]
     for name, title in _HEAD_FIELDS.items():
         value = getattr(event, name)
@@ -154,6 +154,7 @@ def encode(event: Event, *, writer: str, skip_ci: bool) -> str:
             trailers += [f"{title}: {_value(item)}" for item in value]
         elif value is not None and value != type(event).model_fields[name].default:
             trailers.append(f"{title}: {_value(value)}")
+    trailers += [f"Coord-Signs: {signs}"] if signs > 1 else []
     trailers.append(f"Coord-Writer: {writer}")
     body = getattr(event, event.text) if event.text else None
     parts = [show(event.headline(), _width(event)).rstrip()]

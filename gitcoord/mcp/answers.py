@@ -93,9 +93,10 @@ def message(value: Message, *, again: bool) -> dict[str, Any]:
     return {**record(value), "redelivered": again}
 
 
-def told(value: Message, *, again: bool) -> list[str]:
-    """A message in lines."""
+def told(value: Message, origin: str, *, again: bool) -> list[str]:
+    """A message in lines. `origin`: what is said of who really sent it."""
     marks = [value.type] if value.type != "note" else []
+    marks += [origin] if origin else []
     marks += ["to all"] if value.to == TO_ALL else []
     marks += [f"answers {value.in_reply_to}"] if value.in_reply_to else []
     marks += ["shown again: it was taken, and perhaps never seen"] if again else []

@@ -22,7 +22,7 @@ from gitcoord.mcp import answers, schemas
 from gitcoord.mcp import handoff as handoff_tools
 from gitcoord.mcp import tasks as task_tools
 from gitcoord.mcp.answers import ToolAnswer
-from gitcoord.views import as_json, collisions
+from gitcoord.views import as_json, collisions, speakers
 
 _LISTED = 50  # entries of each list in a status: what an agent can bear
 _SAID = 10  # of them in its words
@@ -90,7 +90,8 @@ class Tool:
 
 def status(at: At, given: schemas.StatusGiven) -> ToolAnswer:
     """Who is there, who holds what."""
-    now = at.coordinator.branch.status()
+    now = at.coordinator.speakers.status()
+    says = at.coordinator.speakers
     state, me = now.state, at.coordinator.actor.session
     about = at.resources(given.about or [])
     everyone = sorted((one for one in state.sessions.values() if one.live), key=lambda one: (one.start_seq, one.session_id))
@@ -112,6 +113,7 @@ def status(at: At, given: schemas.StatusGiven) -> ToolAnswer:
                 "branch": one.branch,
                 "quiet": standing(one, now.as_of, state.rules.quiet_after) == "quiet",
                 "last_heartbeat": spell(one.last_heartbeat),
+                **speakers.record(says.of_session(one)),
             }
             for one in everyone[:_LISTED]
         ],
@@ -124,7 +126,11 @@ def status(at: At, given: schemas.StatusGiven) -> ToolAnswer:
             for one in line[:_LISTED]
         ],
         "messages": [
-            {"seq": one.seq, "from": one.sender, "type": one.type, "subject": one.subject} for one in unread[:_LISTED]
+            {
+                "seq": one.seq, "from": one.sender, "type": one.type, "subject": one.subject,
+                **says.record(one.seq, one.sender),
+            }
+            for one in unread[:_LISTED]
         ],
         "attention": [as_json.item(one) for one in now.attention[:_LISTED]],
         "more": {key: size - _LISTED for key, size in sizes.items() if size > _LISTED},
@@ -139,14 +145,18 @@ def status(at: At, given: schemas.StatusGiven) -> ToolAnswer:
     ours += [f"{size - _SAID} more {key}: in the structured answer" for key, size in sizes.items() if size > _SAID]
     others = [f"needs attention: {item.text}" for item in now.attention[:_SAID]]
     others += [
-        f"session {one.session_id} ({standing(one, now.as_of, state.rules.quiet_after)})"
+        f"session {speakers.marked(one.session_id, speakers.mark(one.session_id, says.of_session(one)))}"
+        f" ({standing(one, now.as_of, state.rules.quiet_after)})"
         + (f": {names.show(one.current_work, 100)}" if one.current_work else "")
         for one in everyone[:_SAID]
     ]
     others += [
         f"claim {one.resource}: {one.claimed_by} until {spell(one.expires_at)} (fence {one.fence})" for one in claims[:_SAID]
     ]
-    others += [f"unread #{one.seq} from {one.sender}: {names.show(one.subject, 100)}" for one in unread[:_SAID]]
+    others += [
+        f"unread #{one.seq} from {speakers.marked(one.sender, says.mark(one.seq, one.sender))}: {names.show(one.subject, 100)}"
+        for one in unread[:_SAID]
+    ]
     return ToolAnswer(record, ours, others)
 
 
@@ -251,20 +261,22 @@ def inbox(at: At, given: schemas.InboxGiven) -> ToolAnswer:
             raise
         return ToolAnswer({"outcome": "waiting", "messages": [], "more": 0}, ["no message came yet", _AGAIN])
     outcome = "messages" if mail.found else "none"
-    record = {"outcome": outcome, "messages": _whole_mail(mail), "more": mail.more, "origin": answers.ORIGIN}
+    record = {"outcome": outcome, "messages": _whole_mail(at, mail), "more": mail.more, "origin": answers.ORIGIN}
     ours = [f"{len(mail.found)} message(s)" if mail.found else "no unread messages"]
     ours += [f"{mail.more} more are unread: call inbox again"] if mail.more else []
     if not given.peek:
         at.shown(mail)
-    return ToolAnswer(record, ours, _lines(mail))
+    return ToolAnswer(record, ours, _lines(at, mail))
 
 
-def _whole_mail(mail: TakenMail) -> list[dict[str, Any]]:
-    return [answers.message(one, again=one.id in mail.again) for one in mail.found]
+def _whole_mail(at: At, mail: TakenMail) -> list[dict[str, Any]]:
+    says = at.coordinator.speakers
+    return [{**answers.message(one, again=one.id in mail.again), **says.record(one.seq, one.sender)} for one in mail.found]
 
 
-def _lines(mail: TakenMail) -> list[str]:
-    return [line for one in mail.found for line in answers.told(one, again=one.id in mail.again)]
+def _lines(at: At, mail: TakenMail) -> list[str]:
+    mark = at.coordinator.speakers.mark
+    return [line for one in mail.found for line in answers.told(one, mark(one.seq, one.sender), again=one.id in mail.again)]
 
 
 def ask(at: At, given: schemas.AskGiven) -> ToolAnswer:
@@ -299,8 +311,8 @@ def ask(at: At, given: schemas.AskGiven) -> ToolAnswer:
         ]
         return ToolAnswer({"outcome": "waiting", "messages": [], "id": key, "seq": None}, ours)
     at.shown(mail)
-    record = {"outcome": "answered", "messages": _whole_mail(mail), "id": receipt.id, "seq": receipt.seq or None}
-    return ToolAnswer({**record, "origin": answers.ORIGIN}, ["answered"], _lines(mail))
+    record = {"outcome": "answered", "messages": _whole_mail(at, mail), "id": receipt.id, "seq": receipt.seq or None}
+    return ToolAnswer({**record, "origin": answers.ORIGIN}, ["answered"], _lines(at, mail))
 
 
 def heartbeat(at: At, given: schemas.HeartbeatGiven) -> ToolAnswer:

@@ -7,7 +7,7 @@ takes none; `inbox` does. Those to the session stand here with the beginning of 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -40,7 +40,7 @@ NEAR = 100  # paths that a claim is held against: a branch that changes more is 
 UNVERIFIED = "unverified: the history is still being checked, so any of this may be wrong; gitcoord doctor says how far it is"
 """What stands before all that is shown of a branch whose history is not checked yet."""
 
-_NAME, _SUBJECT, _TEXT = 80, 160, 240  # bytes of what somebody chose, said in a line, said at length
+_MARK, _NAME, _SUBJECT, _TEXT = 160, 80, 160, 240  # bytes of a mark, of what somebody chose, said in a line, said at length
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,9 @@ class Briefing:
     counts: dict[str, int]
     seen: BriefedUpTo
     lines: tuple[str, ...] = ()
+
+
+Says = Callable[[int, str], str]
 
 
 @dataclass(frozen=True)
@@ -92,18 +95,19 @@ def brief(
     unverified: bool = False,
     limit: int = 0,
     only: Container[str] = ALL,
+    says: Says = lambda seq, session: "",
 ) -> Briefing:
     """The briefing of that session. `nonce`: what the marks are made of, new and random each time; `near`: what it works on, apart
     from what it holds and said it touched; `seen`: what it was told before, in this run of it (None: nothing); `read_at`: when the
     branch was read where it lives (None: not now, this is what was known); `unverified`: the history of that state is not checked
     yet, so that any of it may be wrong; `limit`: bytes, 0 for the usual ones; `only`: what
-    is told of, by the keys of the counts.
+    is told of, by the keys of the counts; `says`: what is said of who really made that event of that session, "" for nothing.
     """
     me = state.sessions.get(session)
     if seen is not None and (seen.seq > state.seq or me is None or me.run_id != seen.run_id):
         seen = None  # another run remembers nothing of what this one was told
     live = sorted(one.session_id for one in state.sessions.live())
-    found = [one for one in _sections(state, session, me, now, near, seen) if one.key in only]
+    found = [one for one in _sections(state, session, me, now, near, seen, says) if one.key in only]
     remembered = BriefedUpTo(state.seq, me.run_id if me else "", frozenset(live[:KEPT]))
     counts = {one.key: len(one.lines) for one in found}
     if not any(counts.values()) and seen is not None:
@@ -119,19 +123,30 @@ def brief(
     return Briefing(head + quoting.quoted(lines, nonce) + foot, counts, remembered, tuple(lines))
 
 
-def letter(one: Message, *, again: bool = False) -> str:
-    """A message that is given to an agent, on one line and inert. `again`: it may have been shown before."""
+def letter(one: Message, origin: str = "", *, again: bool = False) -> str:
+    """A message that is given to an agent, on one line and inert. `again`: it may have been shown before;
+    `origin`: what is said of who really sent it.
+    """
     size = len(unblank(one.message).encode())
     rest = f" ({size} bytes; all of it: gitcoord inbox --all)" if size > LETTER else ""
-    return ("(redelivered) " if again else "") + _message(one, LETTER) + rest
+    return ("(redelivered) " if again else "") + _message(one, LETTER, origin) + rest
 
 
 # --- what there is to tell ---------------------------------------------------------------------------------------------
 
 
 def _sections(
-    state: State, session: str, me: Session | None, now: datetime, near: Sequence[Resource], seen: BriefedUpTo | None
+    state: State,
+    session: str,
+    me: Session | None,
+    now: datetime,
+    near: Sequence[Resource],
+    seen: BriefedUpTo | None,
+    says: Says,
 ) -> list[_Section]:
+    def said(one: Message, text: int) -> str:
+        return _message(one, text, says(one.seq, one.sender))
+
     since = seen.seq if seen is not None else 0
     offers = [one for one in handoffs.open_for(state, session) if one.seq > since]
     unread = [one for one in inbox.unread(state, session, now) if one.to != TO_ALL and one.seq > since]
@@ -149,9 +164,9 @@ def _sections(
         _Section("own", "You hold:", tuple(_claim(one, mine=True) for one in own), 8),
         _Section("over", "Over, and no longer yours (gitcoord renew takes it again):", tuple(_gone(one) for one in gone), 4),
         _Section("conflicts", "Will collide with yours (gitcoord conflicts):", _foretold(state, session, since), 10),
-        _Section("handoffs", "Handed over, yours to take:", tuple(_offer(one) for one in offers), 20),
-        _Section("messages", "Unread, to you:", tuple(_message(one, _TEXT) for one in unread), 20),
-        _Section("notices", "Notices:", tuple(_message(one, _TEXT) for one in sorted(notices, key=lambda one: one.seq)), 10),
+        _Section("handoffs", "Handed over, yours to take:", tuple(_offer(one, says(one.seq, one.sender)) for one in offers), 20),
+        _Section("messages", "Unread, to you:", tuple(said(one, _TEXT) for one in unread), 20),
+        _Section("notices", "Notices:", tuple(said(one, _TEXT) for one in sorted(notices, key=lambda one: one.seq)), 10),
         _Section("tasks", "Ready for you (gitcoord next takes the first one):", _ready(state, me, now) if seen is None else (), 6),
         _Section("near", "Claims near your work:", tuple(_claim(one) for one in close), 12),
         _Section(
@@ -162,7 +177,7 @@ def _sections(
         ),
         _Section("claims", "Other claims:", tuple(_claim(one) for one in far), 4),
         _Section("ended", "Who ended:", tuple(_ended(one) for one in _over(state, session, now, seen)), 8),
-        _Section("history", "Said to all lately:", tuple(_message(one, 0) for one in history), 8),
+        _Section("history", "Said to all lately:", tuple(said(one, 0) for one in history), 8),
     ]
 
 
@@ -237,8 +252,9 @@ def _cut(text: str | None, limit: int) -> str:
     return line if len(data) <= limit else data[: limit - 3].decode("utf-8", "ignore") + "…"
 
 
-def _offer(one: Handoff) -> str:
-    extra = [f"with {_cut(', '.join(one.resources), _NAME)}"] if one.resources else []
+def _offer(one: Handoff, origin: str = "") -> str:
+    extra = [_cut(origin, _MARK)] if origin else []
+    extra += [f"with {_cut(', '.join(one.resources), _NAME)}"] if one.resources else []
     extra += [f"done: {_cut(one.done, _NAME)}"] if one.done and one.about != one.done else []
     extra += [f"blocked by {_cut(one.blockers, _NAME)}"] if one.blockers else []
     extra += [f"tests {_cut(one.tests, 40)}"] if one.tests else []
@@ -247,10 +263,11 @@ def _offer(one: Handoff) -> str:
     return f"#{one.seq} {one.sender}{to}: {_cut(one.about, _SUBJECT)}" + (f" ({'; '.join(extra)})" if extra else "")
 
 
-def _message(one: Message, text: int) -> str:
+def _message(one: Message, text: int, origin: str = "") -> str:
     marks = [one.type] if one.type != "note" else []
+    marks += [origin] if origin else []
     marks += [f"via {_cut(one.details['via'], 40)}"] if "via" in one.details else []
-    kind = f" ({', '.join(_cut(mark, 60) for mark in marks)})" if marks else ""
+    kind = f" ({', '.join(_cut(mark, _MARK) for mark in marks)})" if marks else ""
     until = f" until {spell(one.expires_at)}" if one.type == "notice" and one.expires_at else ""
     said = _cut(one.message, text) if text else ""
     return f"#{one.seq} {spell(one.timestamp)} {one.sender}{kind}{until}: {_cut(one.subject, _SUBJECT)}" + (

@@ -25,6 +25,8 @@ def board(
         at = when(at, ahead=False).isoformat()
     with connection(unverified=at is None and not from_history) as found:
         text = found.coordinator.branch.board(at=at, from_history=from_history)
+        if at is None and not from_history:
+            text += found.coordinator.speakers.page()
         if output is None:
             mark_unverified(found)
         elif (last := found.coordinator.branch.last) is not None and last.unverified:

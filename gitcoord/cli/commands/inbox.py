@@ -57,7 +57,7 @@ def inbox(
         readers = {one.id: coordinator.messages.read_by(one) for one in mail.found} if sent else None
         nothing = "no unread messages" if not everything and not sent else "no messages"
         if everything or sent or peek or options.cached:
-            show_mail(mail, nothing=nothing, readers=readers)
+            show_mail(coordinator, mail, nothing=nothing, readers=readers)
         else:
             deliver(coordinator, mail, nothing=nothing)
 
@@ -65,7 +65,8 @@ def inbox(
 def _show_whole(which: str) -> None:
     with connection() as found:
         message = found.coordinator.messages.whole(which)
-        answer({"messages": [as_json.message(message)], "more": 0})
+        says = found.coordinator.speakers
+        answer({"messages": [{**as_json.message(message), **says.record(message.seq, message.sender)}], "more": 0})
         if not options.json:
             with others_words():
-                print_message(message, Room(0, each=0), again=False, readers=None)
+                print_message(message, Room(0, each=0), says.mark(message.seq, message.sender), again=False, readers=None)

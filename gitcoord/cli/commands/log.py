@@ -15,6 +15,7 @@ from gitcoord.cli.arguments import resource, when
 from gitcoord.cli.connect import PLAIN_LINES, answer, connection, earlier, looked_at, options, others_words, out, say
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator import watch
+from gitcoord.coordinator.speakers import Speakers
 from gitcoord.core.names import parse_session, show
 from gitcoord.core.rules import EVENTS
 from gitcoord.core.times import spell
@@ -22,6 +23,7 @@ from gitcoord.errors import BadInput, NoSession
 from gitcoord.log.entries import EntryFilter, LogEntry
 from gitcoord.outbox import denials
 from gitcoord.outbox.denials import Denial
+from gitcoord.views.speakers import marked
 
 
 def log(
@@ -70,11 +72,11 @@ def log(
                     for warning in coordinator.notices:
                         say(f"warning: {warning}")
                     coordinator.notices.clear()
-                    _print_entry(one)
+                    _print_entry(one, coordinator.speakers)
             return
         entries, left, all_counted = coordinator.branch.counted(after=after, limit=limit, **asked)
         if options.json:
-            answer({"events": [_entry(one) for one in entries], "earlier": left})
+            answer({"events": [_entry(one, coordinator.speakers) for one in entries], "earlier": left})
             return
         if who is not None and not entries and who not in coordinator.branch.view(fresh=False).state.sessions:
             say(f"no session is called {who}: gitcoord peers")
@@ -82,7 +84,7 @@ def log(
             out(earlier(left, more=not all_counted))
         with others_words():
             for one in entries:
-                _print_entry(one)
+                _print_entry(one, coordinator.speakers)
 
 
 def _print_refused(found: Connection, wanted: EntryFilter, limit: int) -> None:
@@ -117,22 +119,23 @@ def _check_kind(kind: str | None) -> None:
         raise BadInput(f"there is no kind of event {show(kind, 80)!r}", hint=f"kinds: {kinds}; and as --json says them")
 
 
-def _entry(one: LogEntry) -> dict[str, Any]:
+def _entry(one: LogEntry, says: Speakers) -> dict[str, Any]:
     return {
         "commit": one.commit, "at": spell(one.at), "seq": one.seq or None, "session": one.session, "event": one.kind or None,
         "subject": one.subject, "ignored": one.ignored, "resources": list(one.resources),
-        "id": one.id or None, "data": dict(one.data),
+        "id": one.id or None, "data": dict(one.data), **says.record(one.seq, one.session),
     }  # fmt: skip
 
 
-def _print_entry(one: LogEntry) -> None:
+def _print_entry(one: LogEntry, says: Speakers) -> None:
     if options.json:
-        print(json.dumps(_entry(one)))
+        print(json.dumps(_entry(one, says)))
         output.require()  # whoever follows through a pipe wants it now; where nobody does, this ends
         return
     number = f"#{one.seq}" if one.seq else "ignored"
     tail = f"  [{one.ignored}]" if one.ignored else ""
-    line = f"{one.commit[:9]} {spell(one.at)} {number:>7} {show(one.session, 40)}  {show(one.subject, 200)}{tail}"
+    who = marked(show(one.session, 40), says.mark(one.seq, one.session))
+    line = f"{one.commit[:9]} {spell(one.at)} {number:>7} {who}  {show(one.subject, 200)}{tail}"
     width = os.get_terminal_size().columns if looked_at() else 0
     out(line[:width] if width > 40 else line)
     output.require()

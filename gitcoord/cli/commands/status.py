@@ -9,11 +9,13 @@ import typer
 from gitcoord.cli.connect import answer, connection, mark_unverified, options, others_words, out, table
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.branch import Status
+from gitcoord.coordinator.speakers import Speakers
 from gitcoord.core import inbox, leases, queue, readiness, trials
 from gitcoord.core.names import show
+from gitcoord.core.records import Claim
 from gitcoord.core.sessions import standing, standing_and_way
 from gitcoord.core.times import spell
-from gitcoord.views import as_json
+from gitcoord.views import as_json, speakers
 from gitcoord.views.board import recent_messages
 
 
@@ -23,16 +25,16 @@ def status(
 ) -> None:
     """Show who does what now: yours first."""
     with connection(unverified=True) as found:
-        now = found.coordinator.branch.status(repo=repo)
+        now = found.coordinator.speakers.status(repo=repo)
         mark_unverified(found)
         if options.json:
-            answer(_status(now, everything=everything))
+            answer(_status(found.coordinator.speakers, now, everything=everything))
         else:
             with others_words():
                 _print_status(found, now, everything=everything, own=repo is None)
 
 
-def _status(now: Status, *, everything: bool) -> dict[str, Any]:
+def _status(says: Speakers, now: Status, *, everything: bool) -> dict[str, Any]:
     state = now.state
     notes = sorted(state.messages.values() if everything else recent_messages(state, now.as_of), key=lambda one: (one.seq, one.id))
     sessions = list(state.sessions.values() if everything else state.sessions.live())
@@ -46,10 +48,11 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
                 **as_json.record(one),
                 "quiet": standing(one, now.as_of, state.rules.quiet_after) == "quiet",
                 "heartbeat": as_json.record(state.heartbeats[one.session_id]) if one.session_id in state.heartbeats else None,
+                **speakers.record(says.of_session(one)),
             }
             for one in sorted(sessions, key=lambda one: (one.start_seq, one.session_id))
         ],
-        "claims": [as_json.claim(one) for one in leases.live(state, now.as_of)],
+        "claims": [{**as_json.claim(one), **says.record(one.fence, one.claimed_by)} for one in leases.live(state, now.as_of)],
         "over": [as_json.claim(one) for one in leases.over(state, now.as_of)],
         "waiting": [
             *(
@@ -66,14 +69,14 @@ def _status(now: Status, *, everything: bool) -> dict[str, Any]:
         "trials": [as_json.trial(one) for one in trials.newest(state)],
         "conflicts": [as_json.record(one) for one in sorted(state.conflicts.values(), key=lambda one: one.seq)],
         "handoffs": [as_json.record(one) for one in state.handoffs.values() if everything or one.status == "open"],
-        "messages": [as_json.message(one) for one in notes],
-        "notices": [as_json.message(one) for one in inbox.notices(state, now.as_of)],
+        "messages": [{**as_json.message(one), **says.record(one.seq, one.sender)} for one in notes],
+        "notices": [{**as_json.message(one), **says.record(one.seq, one.sender)} for one in inbox.notices(state, now.as_of)],
         "attention": [as_json.item(one) for one in now.attention],
     }
 
 
 def _print_status(found: Connection, now: Status, *, everything: bool, own: bool) -> None:
-    state, me = now.state, found.coordinator.actor.session
+    state, me, says = now.state, found.coordinator.actor.session, found.coordinator.speakers
     if now.read_at is None:
         out(f"as known at {spell(state.at)} (event {now.seq})")
     if me and own:
@@ -89,7 +92,8 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
             if place.session_id == me:
                 out(f"  {queue.tell(state, me, place.wanted, place.mode, now.as_of, any_of=place.any_of)}")
         for note in unread[:5]:
-            out(f"  unread #{note.seq} from {note.sender}: {show(note.subject, 100)}")
+            who = speakers.marked(note.sender, says.mark(note.seq, note.sender))
+            out(f"  unread #{note.seq} from {who}: {show(note.subject, 100)}")
         out("")
     pinned = inbox.notices(state, now.as_of)
     if pinned:
@@ -108,12 +112,15 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
         state.sessions.values() if everything else state.sessions.live(), key=lambda one: (one.start_seq, one.session_id)
     )
     agents = any(one.agent for one in shown)  # people know each other by their sessions' names
+    origins = {one.session_id: speakers.mark(one.session_id, says.of_session(one)) for one in shown}
+    signed = any(origins.values())
     rows = [
         [
             one.session_id + (" *" if one.session_id == me else ""), *([one.repo or ""] if found.settings.hub else []),
             standing_and_way(one, now.as_of, state.rules.quiet_after),
             one.current_work or "", one.phase or "", one.progress or "",
             *([one.agent or "", one.host or ""] if agents else []), spell(one.last_heartbeat),
+            *([origins[one.session_id]] if signed else []),
         ]
         for one in shown
     ]  # fmt: skip
@@ -121,13 +128,18 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
         [
             "SESSION", *(["REPOSITORY"] if found.settings.hub else []), "STATUS", "WORK", "PHASE", "PROGRESS",
             *(["AGENT", "MACHINE"] if agents else []), "LAST HEARD",
+            *(["SIGNED"] if signed else []),
         ],
         rows,
         title="sessions",
     )  # fmt: skip
     out("")
+
+    def holder(one: Claim) -> str:
+        return speakers.marked(leases.holder(state, one), says.mark(one.fence, one.claimed_by))
+
     held = [
-        [str(one.resource), leases.holder(state, one), spell(one.expires_at), str(one.fence), one.phase or one.reason or ""]
+        [str(one.resource), holder(one), spell(one.expires_at), str(one.fence), one.phase or one.reason or ""]
         for one in leases.live(state, now.as_of)
     ]
     table(["CLAIM", "HOLDER", "UNTIL", "FENCE", "FOR"], held, title="claims")

@@ -1,0 +1,217 @@
+"""Who really said it: for each event that a face shows, what its commit's address and signature say, by what the user trusts.
+
+What is told here is shown and never acts: names and signatures change nothing of what is good.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from gitcoord.coordinator.branch import Branch, Status
+from gitcoord.coordinator.parts import Parts
+from gitcoord.core.records import Session
+from gitcoord.core.trust import UNREAD, Trust, Verdict, judge
+from gitcoord.errors import GitFault
+from gitcoord.git.objects import Commit
+from gitcoord.git.repo import NULL, Oid
+from gitcoord.log.origins import EventOrigin, OriginTable
+from gitcoord.log.outcomes import Advance, View
+from gitcoord.views import speakers
+from gitcoord.views.attention import Item
+
+_SHORT = 3000  # commits that somebody who looks waits for; more are gone through in the background
+_CHECKS = 10  # signatures that are checked by a process of its own while somebody waits
+_SECONDS = 20.0  # that such a process may take
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """An event of which its origin says something else than its session's name. `wrong`: its signature does."""
+
+    commit: Oid
+    seq: int
+    words: str
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What the whole history says of who spoke: what is doubtful, and how many events have which kind of signature."""
+
+    doubtful: list[Doubtful]
+    signatures: dict[str, int]
+
+
+@dataclass
+class Speakers:
+    """Says of events and sessions who really spoke."""
+
+    parts: Parts
+    branch: Branch
+    _table: OriginTable | None = field(default=None, init=False)
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Return what the user trusts."""
+        return self.parts.trust()
+
+    def table(self, *, at_least: int = 0, wait: bool = False) -> OriginTable | None:
+        """Return where the events came from, up to the view that was read last; None where that can't be told now.
+
+        - `at_least`: an event that somebody asks for.
+        - `wait`: go through all of a long past, too, and check every signature.
+        """
+        view = self.branch.last_view()
+        if view.checked.seq < at_least and not view.unverified:
+            view = self.parts.log.view()
+        if view.unverified or not view.checked.tip:
+            return None
+        known = self._table
+        if known is None or known.seq < view.checked.seq or (wait and known.unread):
+            try:
+                self._table = self._extended(view, wait=wait)
+            except GitFault:  # it is only shown: the rest of the answer is there without it
+                return None
+        return self._table
+
+    def _extended(self, view: View, *, wait: bool) -> OriginTable | None:
+        table = self._table or self._kept()
+        found = self.parts.log.commits_since(view.checked, table.tip)
+        if found is None:
+            table = OriginTable()
+            found = self.parts.log.commits_since(view.checked, NULL)
+        if found is None:
+            return None
+        count, commits = found
+        if count > _SHORT and not wait:
+            self.parts.log.background()
+            return None
+        left = [None] * _CHECKS
+
+        def check(oid: Oid, seq: int) -> str:
+            if not wait and not left:
+                return UNREAD
+            del left[-1:]
+            return self._ask_git(oid)
+
+        with self.parts.log.waits.during("the check who signed what") as advance:
+            unread = dict(table.unread) if wait else {}
+            for number, (oid, seq) in enumerate(unread.items()):
+                advance(number, len(unread) + count)
+                if (key := check(oid, seq)) != UNREAD:
+                    table.settle(oid, key)
+            table.extend(_counted(commits, count, advance), view.checked.tip, check)
+        if count or unread:
+            self.parts.origins.write(table.dump())
+        return table
+
+    def _ask_git(self, oid: Oid) -> str:
+        return self.parts.checks_signature(oid, _SECONDS) if self.parts.checks_signature is not None else UNREAD
+
+    def _kept(self) -> OriginTable:
+        data = self.parts.origins.read()
+        try:
+            return OriginTable.load(data) if data else OriginTable()
+        except (ValueError, KeyError, TypeError):
+            return OriginTable()
+
+    # --- what is said ----------------------------------------------------------------------------------------------------
+
+    def of(self, seq: int, session: str) -> Verdict | None:
+        """Return what is to be said of that event of that session; None where nothing can be told."""
+        table = self.table(at_least=seq)
+        found = table.of(seq) if table is not None else None
+        return None if table is None or found is None else self._judged(table, seq, session, found)
+
+    def mark(self, seq: int, session: str) -> str:
+        """Return what a line about that event of that session says of its origin; "" where there is nothing to say."""
+        return speakers.mark(session, self.of(seq, session))
+
+    def record(self, seq: int, session: str) -> dict[str, Any]:
+        """Return the same for programs, as `speaker`; nothing where there is nothing to say."""
+        return speakers.record(self.of(seq, session))
+
+    def of_session(self, session: Session) -> Verdict | None:
+        """Return what is to be said of what that session has said since it started: the worst of it, else of its newest event."""
+        table = self.table()
+        if table is None:
+            return None
+        name = session.session_id
+        found = sorted(table.origins(name, session.start_seq), reverse=True, key=lambda one: one[0])
+        verdicts = [self._judged(table, seq, name, origin) for seq, origin in found]
+        return next((one for one in verdicts if one.is_doubtful), verdicts[0] if verdicts else None)
+
+    def status(self, repo: str | None = None) -> Status:
+        """Return the branch at a glance; what somebody else seems to have said in a session's name needs attention. `repo`: only
+        what concerns that repository of a hub.
+        """
+        now = self.branch.status(repo=repo)
+        table = self.table()
+        if table is None:
+            return now
+        found = [
+            (seq, one.session_id, self._judged(table, seq, one.session_id, origin))
+            for one in now.state.sessions.live()
+            for seq, origin in table.origins(one.session_id, one.start_seq)
+        ]
+        items = [
+            Item("speaker", f"event {seq} {speakers.doubt(name, verdict)}", (name,))
+            for seq, name, verdict in sorted(found, key=lambda one: -one[0])
+            if verdict.is_doubtful
+        ]
+        return replace(now, attention=(*items, *now.attention)) if items else now
+
+    def examine(self, *, signatures: bool) -> Examined:
+        """Go through the whole history anew, and return in which events somebody else seems to have spoken, and with `signatures`
+        what each signature says.
+        """
+        view, table, known = self.branch.last_view(), OriginTable(), self._kept()
+        found = self.parts.log.commits_since(view.checked, NULL)
+        count, commits = found if found is not None else (0, iter(()))
+        doubtful: list[Doubtful] = []
+        words: Counter[str] = Counter()
+
+        def check(oid: Oid, seq: int) -> str:
+            before = known.of(seq) if known.seq <= view.checked.seq else None
+            key = before.origin.key if before is not None and not before.covered else ""
+            return key if key not in ("", UNREAD) else self._ask_git(oid)
+
+        def seen(oid: Oid, session: str, seq: int) -> None:
+            origin = table.of(seq)
+            if origin is None:
+                return
+            verdict = self._judged(table, seq, session, origin)
+            words[verdict.word] += 1
+            missing = signatures and verdict.word == "unsigned" and verdict.expected
+            if verdict.is_doubtful or missing:
+                doubtful.append(Doubtful(oid, seq, speakers.mark(session, verdict), wrong=verdict.word == "wrong"))
+
+        with self.parts.log.waits.during("the check who signed what") as advance:
+            table.extend(_counted(commits, count, advance), view.checked.tip, check if signatures else None, seen)
+        return Examined(doubtful, dict(words))
+
+    def page(self) -> str:
+        """Return what is to be said of the live sessions, as a part of a board that is printed; "" where there is nothing to say.
+        It is by what this user trusts, so it never lies on the branch.
+        """
+        live = sorted(self.branch.last_view().state.sessions.live(), key=lambda one: (one.start_seq, one.session_id))
+        marks = [(one.session_id, speakers.mark(one.session_id, self.of_session(one))) for one in live]
+        return speakers.page([(name, words) for name, words in marks if words])
+
+    def _judged(self, table: OriginTable, seq: int, session: str, found: EventOrigin) -> Verdict:
+        speaker = found.origin.adopter or session
+        known = self.branch.last_view().state.sessions.get(speaker)
+        role = (known.role or "") if known is not None else ""
+        return judge(speaker, found.origin, table.owner(speaker, seq), self.trust, found.at, role=role, covered=found.covered)
+
+
+def _counted(commits: Iterator[tuple[Commit, bool]], count: int, advance: Advance) -> Iterator[tuple[Commit, bool]]:
+    """Yield the commits, and say now and then how many of them are done."""
+    for number, pair in enumerate(commits, 1):
+        if number % 500 == 0:
+            advance(number, count)
+        yield pair
