@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +26,7 @@ from gitcoord.views.attention import Item
 
 _SHORT = 3000  # commits that somebody who looks waits for; more are gone through in the background
 _CHECKS = 10  # signatures that are checked by a process of its own while somebody waits
+_LATELY = timedelta(days=1)  # for so long a session that somebody else may have ended is told of
 _SECONDS = 20.0  # that such a process may take
 
 
@@ -155,7 +157,7 @@ class Speakers:
             return now
         found = [
             (seq, one.session_id, self._judged(table, seq, one.session_id, origin))
-            for one in now.state.sessions.live()
+            for one in _lately(now)
             for seq, origin in table.origins(one.session_id, one.start_seq)
         ]
         items = [
@@ -215,3 +217,13 @@ def _counted(commits: Iterator[tuple[Commit, bool]], count: int, advance: Advanc
         if number % 500 == 0:
             advance(number, count)
         yield pair
+
+
+def _lately(now: Status) -> list[Session]:
+    """Return the sessions that are live, or that were said to have ended lately."""
+    lately = [name for name, signs in now.state.sessions.signs() if signs.live or _is_lately(signs.ended_at, now.as_of)]
+    return [now.state.sessions[name] for name in lately]
+
+
+def _is_lately(ended_at: datetime | None, now: datetime) -> bool:
+    return ended_at is not None and now - ended_at < _LATELY
