@@ -7,7 +7,7 @@ from typing import Any
 
 from gitcoord.core.names import show
 from gitcoord.core.trust import Verdict
-from gitcoord.views.board import inert
+from gitcoord.views.inert import inert
 
 _LONGEST = 80  # characters of an address
 

@@ -7,7 +7,7 @@ its schema, with no key missing and none left over.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
@@ -62,6 +62,25 @@ class InTheWay(Lease):
     last_heard: Time | None
 
 
+ABSENT = "(absent)"
+"""The default of a field that a record which is printed may lack."""
+
+
+class Speaker(TypedDict):
+    """Who really said it, where there is something to say; see the page about signing."""
+
+    signature: Literal["verified", "unsigned", "unknown", "unread", "wrong"]
+    by: Annotated[str | None, Field(description="Whom the key stands for, or the key.")]
+    why: Annotated[str | None, Field(description="What is wrong.")]
+    pushed_by: Annotated[str | None, Field(description="The e-mail address, if it isn't that of the session's name.")]
+
+
+class ClaimInStatus(Claim):
+    """A lease of the branch."""
+
+    speaker: Speaker = cast(Speaker, ABSENT)
+
+
 class SessionShown(Session):
     """A session of the branch."""
 
@@ -72,12 +91,14 @@ class SessionInStatus(SessionShown):
     """A session of the branch, with what it does."""
 
     heartbeat: Heartbeat | None
+    speaker: Speaker = cast(Speaker, ABSENT)
 
 
 class MessageShown(Message):
     """A message of the branch."""
 
     redelivered: Annotated[bool, Field(description="It was taken before, and perhaps never shown.")]
+    speaker: Speaker = cast(Speaker, ABSENT)
 
 
 class MessageSent(MessageShown):
@@ -170,7 +191,7 @@ class Waited(TypedDict):
 
 
 class Problem(TypedDict):
-    """A commit that is ignored, or a tree that differs."""
+    """A commit that is ignored, a tree that differs, or an event that somebody else seems to have made."""
 
     commit: str
     reason: str
@@ -735,7 +756,7 @@ class Status(TypedDict):
     seq: int
     fetched: Annotated[bool, Field(description="False if the remote was not asked, or was away.")]
     sessions: list[SessionInStatus]
-    claims: list[Claim]
+    claims: list[ClaimInStatus]
     over: list[Claim]
     waiting: list[TicketInStatus | WaitsFor]
     tasks: TaskSums
@@ -876,6 +897,7 @@ class LogEntry(TypedDict):
     resources: list[str]
     id: str | None
     data: Annotated[dict[str, Any], Field(description="What this kind of event says; see the protocol.")]
+    speaker: NotRequired[Speaker]
 
 
 class Log(TypedDict):
@@ -970,6 +992,52 @@ class Verify(TypedDict):
     ok: bool
     problems: list[Problem]
     tip: str
+    signatures: NotRequired[Annotated[dict[str, int], Field(description="With --signatures: how many events of each kind.")]]
+
+
+class Trusted(TypedDict):
+    """A key that you trust."""
+
+    principals: Annotated[list[str], Field(description="For whom it speaks.")]
+    key: str
+    authority: Annotated[bool, Field(description="It certifies others' keys.")]
+    valid_after: Time | None
+    valid_before: Time | None
+
+
+class TrustAdded(TypedDict):
+    """trust add KEY"""
+
+    trusted: list[Trusted]
+
+
+class PersonAdded(TypedDict):
+    """trust add, without a key"""
+
+    people: list[list[str]]
+
+
+class TrustRemoved(TypedDict):
+    """trust remove"""
+
+    removed: Annotated[list[str], Field(description="The lines that are gone, or changed.")]
+
+
+class TrustList(TypedDict):
+    """trust list"""
+
+    trusted: list[Trusted]
+    people: list[list[str]]
+    faults: Annotated[list[str], Field(description="Why lines can't be used.")]
+    file: str
+
+
+class TrustImported(TypedDict):
+    """trust import"""
+
+    trusted: list[Trusted]
+    added: int
+    faults: list[str]
 
 
 class StatusLine(TypedDict):
@@ -1113,6 +1181,7 @@ ANSWERS: dict[str, Any] = {
     "task reopen": TaskSaid, "timeline": Picture | PictureWritten, "task show": TaskPage,
     "tasks": TaskList | TaskTree | TaskWave,
     "trial": TrialHeld | NothingTried,
+    "trust add": TrustAdded | PersonAdded, "trust import": TrustImported, "trust list": TrustList, "trust remove": TrustRemoved,
     "uninstall": Uninstall,
     "verify": Verify, "whoami": WhoAmI, "error": Error,
 }  # fmt: skip
@@ -1124,7 +1193,9 @@ class _Printed(GenerateJsonSchema):
 
     def field_is_required(self, field: Any, total: bool) -> bool:
         """Return True for every field of a model; what may be absent says so itself."""
-        return super().field_is_required(field, total) if field["type"] == "typed-dict-field" else True
+        if field["type"] == "typed-dict-field":
+            return super().field_is_required(field, total)
+        return field["schema"].get("default") != ABSENT
 
 
 def schema(name: str) -> dict[str, Any]:

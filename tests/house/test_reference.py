@@ -263,6 +263,13 @@ ada$ gitcoord page --output page.html
 ada$ gitcoord timeline
 ada$ gitcoord briefing
 ada$ gitcoord verify
+ada$ gitcoord verify --signatures
+ada$ gitcoord trust add zoe@example.org "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBvq7UzVqAfwhNqDLmbAEz1ig5j6VVDwMvBv9ZRtuuZA"
+ada$ gitcoord trust add zoe@example.org,zoe@example.net
+ada$ gitcoord trust import keys
+ada$ gitcoord trust list
+ada$ gitcoord trust remove zoe@example.org
+ada$ gitcoord trust remove yan@example.org
 ada$ gitcoord sync
 ada$ gitcoord config
 ada$ gitcoord config deadline 20
@@ -296,6 +303,9 @@ def test_every_command_has_a_schema() -> None:
 def test_the_answers_of_all_commands_fit_their_schemas(file_remote, seats, tmp_path: Path) -> None:
     stage, fitted = Stage(file_remote, seats, tmp_path, bare=True), set()
     (stage.seats["ada"].path / "notes.txt").touch()
+    (stage.seats["ada"].path / "keys").write_text(
+        "yan@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBvq7UzVqAfwhNqDLmbAEz1ig5j6VVDwMvBv9ZRtuuZA\n"
+    )
     (stage.seats["ada"].path / "plan.md").write_text("- [ ] write it down\n")
     for session, line, _ in reference.parts(PLAYED.strip()):
         before, separated, behind = line.partition(" -- ")
