@@ -29,6 +29,7 @@ class Agent(NamedTuple):
     threads: True if one process of it may run several sessions at once: then a process is nobody's identity.
     login_shell: True if its commands run in a login shell, whose PATH may be another than its hooks'.
     nameless: True if its commands find nothing that says whose they are: it has to name its session in each.
+    helpers_apart: True if the commands of a helper find an id of their own in `variable`, of which nothing else tells.
     late: True if not every start is told: then a prompt may be the first that is heard of a session. Its prompts' hooks find the
         first of `hook_marks`.
     by_form: True if the form of what its hooks send before an edit decides how that is read: which fields there are, and not what
@@ -50,6 +51,7 @@ class Agent(NamedTuple):
     threads: bool = False
     login_shell: bool = False
     nameless: bool = False
+    helpers_apart: bool = False
     late: bool = False
     by_form: bool = False
     hook_has_id: bool = False
@@ -79,7 +81,7 @@ AGENTS = {
         ),
         Agent(
             "copilot", "Copilot CLI", "copilot", "COPILOT_AGENT_SESSION_ID", mark="COPILOT_CLI",
-            hook_marks=("COPILOT_CLI", "COPILOT_PROJECT_DIR", "COPILOT_PLUGIN_ROOT"), rank=1,
+            helpers_apart=True, hook_marks=("COPILOT_CLI", "COPILOT_PROJECT_DIR", "COPILOT_PLUGIN_ROOT"), rank=1,
             programs=("copilot",), in_project=(".github/hooks", ".github/copilot"), in_home=(".copilot",),
         ),
         Agent(
@@ -117,6 +119,10 @@ AGENTS = {
             "cline", "Cline", "cline", OWN_VARIABLE, nameless=True, threads=True, late=True,
             programs=("cline",), in_project=(".clinerules",),
         ),
+        Agent(
+            "amp", "Amp", "amp", OWN_VARIABLE, nameless=True, threads=True,
+            programs=("amp",), in_project=(".amp",), in_home=(".config/amp",),
+        ),
         Agent("goose", "Goose", "goose", OWN_VARIABLE, programs=("goose",), in_home=(".config/goose",)),
         Agent("kiro", "Kiro", "kiro", OWN_VARIABLE, programs=("kiro-cli", "kiro"), in_project=(".kiro",), in_home=(".kiro",)),
         Agent(
@@ -142,6 +148,9 @@ last one is ours, which several share: there the record says no more than "agent
 
 OUTER = {agent.variable: agent.outer for agent in AGENTS.values() if agent.outer}
 """The variable on the right tells a helper whose it is. It counts before the one on the left, which binds an agent's sessions."""
+
+HELPERS_APART = {agent.variable: agent.mark for agent in AGENTS.values() if agent.helpers_apart}
+"""The variables of the agents whose helpers' commands find an id of their own, each with the one that says that it is at work."""
 
 THREADED = frozenset(agent.variable for agent in AGENTS.values() if agent.threads)
 """The variables of the agents whose processes run several sessions at once."""

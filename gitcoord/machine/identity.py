@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from gitcoord.core.names import Resource, is_session_name
 from gitcoord.machine import files, processes
-from gitcoord.machine.agents import MARKS, PIDS, agent_ids, agent_name
+from gitcoord.machine.agents import HELPERS_APART, MARKS, PIDS, agent_ids, agent_name
 
 _ENDED = 50  # sessions that have ended here and can be gone on with
 _LOST = 200  # lost leases of a session that are remembered; their commits have been pushed or given up long before
@@ -140,9 +140,13 @@ class Identity:
 
     def agent(self, environ: Mapping[str, str]) -> dict[str, str]:
         """What the agent is known by that calls: its variables; where it has none that names its session, but one that says that
-        it is there, what the only session that such an agent has here is bound to.
+        it is there, what the only session that such an agent has here is bound to. Where a helper may call under an id that nobody
+        knows, its process tells whose it is.
         """
         found = agent_ids(environ)
+        if any(name in found and environ.get(mark) for name, mark in HELPERS_APART.items()) and self.of_agent(found) is None:
+            same = self.of_process(found, owner(environ))
+            return same[0].agent if len(same) == 1 else found
         if found:
             return found
         for variable in (agent.variable for mark, agent in MARKS.items() if environ.get(mark)):
@@ -338,7 +342,23 @@ def seated(git_dir: str, git_dirs: Iterable[str], environ: Mapping[str, str]) ->
     """
     own = Identity(Path(git_dir))
     agent = agent_ids(environ)
-    if not agent or environ.get("GITCOORD_SESSION") or own.of_agent(agent) is not None:
+    is_marked = any(environ.get(mark) for mark in MARKS)
+    if not (agent or is_marked) or environ.get("GITCOORD_SESSION") or own.of_agent(own.agent(environ)) is not None:
+        return own
+    others = [Identity(Path(other)) for other in git_dirs if other != git_dir]
+    found = [(other, other.of_agent(other.agent(environ))) for other in others]
+    if agent:
+        return next((other for other, binding in found if binding is not None), own)
+    there = [other for other, binding in found if binding is not None and binding.alive]
+    return there[0] if len(there) == 1 else own  # it says no more than that it is at work: of two nobody can tell which is meant
+
+
+def seated_as(git_dir: str, git_dirs: Iterable[str], agent: Mapping[str, str]) -> Identity:
+    """Return the bindings among which the session of exactly that agent is; those of the work tree with that git folder where it is
+    bound nowhere.
+    """
+    own = Identity(Path(git_dir))
+    if not agent or own.of_agent(agent) is not None:
         return own
     others = (Identity(Path(other)) for other in git_dirs if other != git_dir)
     return next((other for other in others if other.of_agent(agent) is not None), own)

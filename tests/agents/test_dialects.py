@@ -69,7 +69,11 @@ def test_the_table_has_each_agent_and_each_step() -> None:
     everywhere = {"start", "prompt", "before-edit", "after-edit", "stop", "other"}
     assert {agent for agent, _ in steps} == set(NAMES)
     full = set(NAMES) - GUARDED - {"generic"}
-    assert {(agent, kind) for agent in full for kind in everywhere} <= set(steps) | {("opencode", "other"), ("cline", "stop")}
+    assert {(agent, kind) for agent in full for kind in everywhere} <= set(steps) | {
+        ("opencode", "other"),
+        ("amp", "other"),
+        ("cline", "stop"),
+    }
     assert {(agent, "before-edit") for agent in GUARDED} <= set(steps)
 
 
@@ -91,7 +95,7 @@ def test_at_an_event_that_matters_to_nobody_every_answer_is_silence() -> None:
 
 def test_nobody_is_made_to_go_on_twice() -> None:
     nagged = [sent for sent in ALL if sent.means.get("nagged")]
-    assert {sent.agent for sent in nagged} >= {"claude", "codex", "copilot", "cursor", "gemini", "opencode"}
+    assert {sent.agent for sent in nagged} >= {"claude", "codex", "copilot", "cursor", "gemini", "opencode", "amp"}
     assert all(printed(sent, GO_ON) is None for sent in nagged)
 
 
@@ -102,7 +106,7 @@ def test_who_says_that_its_person_can_be_asked_passes_a_question_on() -> None:
         dialect = choose(sent.payload, sent.environ, sent.named)
         occasion = dialect.read(sent.payload, sent.environ)
         said = dialect.write(occasion, ASK)
-        assert occasion.asks == (sent.agent not in {"codex", "gemini", "opencode", "qwen", "tabnine", "cline"} | GUARDED)
+        assert occasion.asks == (sent.agent not in {"codex", "gemini", "opencode", "amp", "qwen", "tabnine", "cline"} | GUARDED)
         assert (ASK.reason in said, '"ask"' in said) == (occasion.asks, occasion.asks)
         assert "deny" not in said
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from agent_programs import GITCOORD, PROGRAMS
+from agent_programs import GITCOORD, PROGRAMS, STAY
 from clones import until
 from model_server import Turn
 
+from gitcoord.machine.agents import AGENTS
+
 if TYPE_CHECKING:
     from conftest import Day
-
-STAY = {
-    "copilot": "with -p it says `complete` after each turn, which is no end",
-    "qwen": "with -p it tells of no end (0.15)",
-}
-"""Those whose end no hook tells, and why."""
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -53,15 +49,17 @@ def test_a_session_is_briefed_kept_from_a_held_file_and_signed_off(day: Day, nam
         until(day.ended, f"{name} never ended its session")
 
 
-def test_two_at_once_in_one_clone_are_two_sessions(day: Day) -> None:
-    """Codex begins and ends while Claude Code waits for its model."""
-    first, second = day.player("claude"), day.player("codex")
+@pytest.mark.parametrize(("outer", "inner"), [("claude", "codex"), ("gemini", "opencode"), ("copilot", "qwen")])
+def test_two_at_once_in_one_clone_are_two_sessions(day: Day, outer: str, inner: str) -> None:
+    """One begins and ends while the other waits for its model, and is kept from what that one holds."""
+    first, second = day.player(outer), day.player(inner)
     day.seat.git("config", "gitcoord.guard", "block")
-    inner = day.model.play("inner", *second.program.edit(str(day.free), "files", "changed"), "Done.")
+    within = day.model.play("inner", *second.program.edit(str(day.free), "files", "changed"), "Done.")
     claim = first.program.shell(f"{GITCOORD} claim src/other.py")
-    mark = day.model.play("outer", claim, Turn("Done.", first=lambda: second.run(f"{inner} work")))
+    mark = day.model.play("outer", claim, Turn("Done.", first=lambda: second.run(f"{within} work")))
     first.run(f"{mark} work")
-    assert sorted(day.sessions()) == ["claude-main", "codex-main"], (first.log, second.log)
-    assert "src/other.py is held by claude-main (claude-code on host-" in day.model.shown("inner")[-1], second.log
+    assert sorted(day.sessions()) == sorted([f"{outer}-main", f"{inner}-main"]), (first.log, second.log)
+    holder = f"src/other.py is held by {outer}-main ({AGENTS[outer].record} on host-"
+    assert holder in day.model.shown("inner")[-1], second.log
     assert day.free.read_text() == "files\n"
-    until(day.ended, "one never ended")
+    until(lambda: {name for name, one in day.sessions().items() if one.live} <= {f"{one}-main" for one in STAY}, "one never ended")

@@ -606,18 +606,36 @@ def test_the_block_is_short_and_says_what_there_is() -> None:
     assert not re.search(r"--break|--force|gitcoord (run|relay)", text)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on this machine")
-def test_the_plugin_for_opencode_passes_each_step_on(tmp_path: Path) -> None:
-    """A stand-in for gitcoord notes what it is sent, and answers what the test says; opencode's part is played by a few lines."""
-    (tmp_path / "plugin.mjs").write_text(packaged("opencode.js"))
-    (tmp_path / "gitcoord").write_text(
+def stand_in(folder: Path) -> None:
+    """A stand-in for gitcoord: it notes what it is sent, and answers what the tests say."""
+    (folder / "gitcoord").write_text(
         "#!/bin/sh\n"
-        f'said=$(cat); printf "%s %s\\n" "$*" "$said" >>"{tmp_path}/log"\n'
+        f'said=$(cat); printf "%s %s\\n" "$*" "$said" >>"{folder}/log"\n'
         'case $said in *\'"event":"start"\'*) echo \'{"context":"[briefing]"}\';;'
         ' *held.py*) echo \'{"verdict":"deny","reason":"ada has it"}\';; *after-edit*) echo \'{"context":"[news]"}\';;'
         ' *\'"event":"stop","nagged":false\'*) echo \'{"context":"[question]","go_on":true}\';; esac\n'
     )
-    (tmp_path / "gitcoord").chmod(0o755)
+    (folder / "gitcoord").chmod(0o755)
+
+
+def noted(folder: Path, agent: str) -> list[tuple[str, tuple[str, ...], bool, bool]]:
+    """What the stand-in was sent, as that agent's dialect reads it."""
+    sent = []
+    for line in (folder / "log").read_text().splitlines():
+        words, _, payload = line.partition(" {")
+        assert words == f"hook --agent {agent}"
+        one = json.loads("{" + payload)
+        occasion = choose(one, {}, agent).read(one, {})
+        assert (occasion.agent_id, occasion.place) == ("s1", "/w")
+        sent.append((occasion.kind, occasion.paths, occasion.subagent, occasion.nagged))
+    return sent
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on this machine")
+def test_the_plugin_for_opencode_passes_each_step_on(tmp_path: Path) -> None:
+    """A stand-in for gitcoord notes what it is sent, and answers what the test says; opencode's part is played by a few lines."""
+    (tmp_path / "plugin.mjs").write_text(packaged("opencode.js"))
+    stand_in(tmp_path)
     (tmp_path / "play.mjs").write_text("""
 import { Gitcoord } from "./plugin.mjs"
 const told = []
@@ -665,16 +683,66 @@ console.log(JSON.stringify({ told, said, refused, output, shell }))
         "output": {"output": "ok\n[news]"},
         "shell": {"env": {"GITCOORD_AGENT_ID": "s1"}},
     }
-    sent = []
-    for line in (tmp_path / "log").read_text().splitlines():
-        words, _, payload = line.partition(" {")
-        assert words == "hook --agent opencode"
-        one = json.loads("{" + payload)
-        occasion = choose(one, {}, "opencode").read(one, {})
-        assert (occasion.agent_id, occasion.place) == ("s1", "/w")
-        sent.append((occasion.kind, occasion.paths, occasion.subagent, occasion.nagged))
-    assert sent == [
+    assert noted(tmp_path, "opencode") == [
         ("start", (), False, False), ("prompt", (), False, False), ("before-edit", ("/w/held.py",), False, False),
         ("before-edit", ("/w/free.py",), True, False), ("after-edit", ("/w/free.py",), False, False), ("stop", (), False, False),
         ("stop", (), False, True), ("end", (), False, False),
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on this machine")
+def test_the_plugin_for_amp_passes_each_step_on(tmp_path: Path) -> None:
+    """As the one for opencode; Amp's part is played by a few lines, in the forms of its own documents (`amp plugins show-docs`)."""
+    (tmp_path / "plugin.mjs").write_text(packaged("amp.ts"))
+    stand_in(tmp_path)
+    (tmp_path / "play.mjs").write_text(
+        """
+import plugin from "./plugin.mjs"
+const on = {}, ends = []
+const uri = (path) => ({ toString: () => `file://${path}`, path })
+plugin({
+  system: { workspaceRoot: uri("/w") },
+  helpers: {
+    filePathFromURI: (one) => one.path,
+    filesModifiedByToolCall: ({ tool, input }) => (tool === "edit_file" ? [uri(input.path)] : null),
+  },
+  on: (name, does) => (on[name] = does),
+  onDispose: (does) => ends.push(does),
+})
+const parents = { s1: null, helper: "s1" }
+const fire = (name, thread, event) => on[name]({ thread: { id: thread }, ...event }, {
+  thread: { parentThreadID: async () => parents[thread] },
+})
+const edit = (path) => ({ toolUseID: path, tool: "edit_file", input: { path } })
+const patch = { toolUseID: "p", tool: "apply_patch", input: { patch: "*** Begin Patch\\n*** Update File: held.py\\n" } }
+const said = []
+said.push(await fire("agent.start", "s1", { id: 1, message: "hello" }))
+said.push(await fire("tool.call", "s1", edit("/w/held.py")))
+said.push(await fire("tool.call", "s1", patch))
+said.push(await fire("tool.call", "helper", edit("/w/free.py")))
+said.push(await fire("tool.call", "s1", { toolUseID: "b", tool: "Bash", input: { cmd: "ls" } }))
+said.push(await fire("tool.result", "s1", { ...edit("/w/free.py"), status: "done", output: "ok" }))
+said.push(await fire("agent.end", "helper", { id: 1, status: "done", messages: [] }))
+said.push(await fire("agent.end", "s1", { id: 1, status: "done", messages: [] }))
+said.push(await fire("agent.start", "s1", { id: 2, message: "[question]" })) // its own prompt comes here, too
+said.push(await fire("agent.end", "s1", { id: 2, status: "done", messages: [] }))
+for (const end of ends) await end()
+console.log(JSON.stringify(said.map((one) => one ?? null)))
+""".replace("\\\\n", "\\n")
+    )
+    done = subprocess.run(
+        ["node", "play.mjs"], cwd=tmp_path, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, ""), done
+    no, yes = {"action": "reject-and-continue", "message": "ada has it"}, {"action": "allow"}
+    assert json.loads(done.stdout) == [
+        {"message": {"content": "[briefing]"}}, no, no, yes, yes, None, None,
+        {"action": "continue", "userMessage": "[question]"}, {}, None,
+    ]  # fmt: skip
+    assert noted(tmp_path, "amp") == [
+        ("start", (), False, False), ("prompt", (), False, False), ("before-edit", ("/w/held.py",), False, False),
+        ("before-edit", ("held.py",), False, False), ("before-edit", ("/w/free.py",), True, False),
+        ("after-edit", ("/w/free.py",), False, False), ("stop", (), False, False), ("stop", (), False, True),
+        ("end", (), False, False),
     ]  # fmt: skip

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import agent_pages
 import answers
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
@@ -295,6 +296,7 @@ def main() -> int:
 
     import pytest
 
+    agent_pages.write()
     for path in pages():
         path.write_text(renewed(path.read_text(encoding="utf-8")), encoding="utf-8")
     for old in SCHEMAS.glob("*.json"):

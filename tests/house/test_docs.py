@@ -8,8 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import agent_pages
 import pytest
 import typer
+from agent_programs import PROGRAMS
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 import gitcoord
@@ -235,3 +237,16 @@ def test_every_room_stands_in_the_architecture() -> None:
     text = "\n".join(_code((TOP / "ARCHITECTURE.md").read_text(encoding="utf-8")))
     rooms = [path for path in (TOP / "gitcoord").rglob("*.py") if not path.name.startswith("__") and path.parent.name != "cli"]
     assert [path.name for path in rooms if not _has(text, path.stem)] == []
+
+
+def test_every_agent_has_a_page_that_says_what_the_program_goes_by() -> None:
+    assert {path.stem for path in agent_pages.PAGES.glob("*.md")} == set(agent_pages.names())
+    for path in (agent_pages.TABLE, *agent_pages.PAGES.glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        assert agent_pages.renewed(text) == text, f"{path.name}: python tests/house/reference.py"
+        assert path == agent_pages.TABLE or f"<!-- agent: {path.stem} -->" in text
+
+
+def test_what_was_seen_is_said_of_each_program_that_the_tests_run() -> None:
+    assert set(agent_pages.SEEN) == set(PROGRAMS)
+    assert all(seen.keys() == set(agent_pages.PROMISES) for _, seen in agent_pages.SEEN.values())

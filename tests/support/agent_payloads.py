@@ -318,6 +318,17 @@ _COPILOT = [
         tool_input='{"path": "/w/a.py"}',
         tool_result={"result_type": "success", "text_result_for_llm": ""},
     ),
+    _copilot(
+        "UserPromptSubmit",
+        "prompt",
+        (),
+        {"agent_id": "g-1", "subagent": True},
+        session_id="g-2",
+        agent_id="g-2",
+        agent_type="task",
+        parent_agent_id="g-1",
+        prompt="x",
+    ),
     _copilot("Stop", "stop", ((GO_ON, {"decision": "block", "reason": "[a question]"}), (TELL, None)), stop_reason="end_turn"),
     _copilot("Stop", "stop", (), {"nagged": True}, stop_reason="end_turn", stop_hook_active=True),
     _copilot("SessionEnd", "other", ((TELL, None),), reason="complete"),
@@ -521,13 +532,13 @@ _AGY = [
     _agy("PostInvocation", "other", ((TELL, None),), invocationNum=0, initialNumSteps=1),
 ]
 
-# --- our own form: opencode's plugin, and anybody --------------------------------------------------------------------
+# --- our own form: the plugins of opencode and Amp, and anybody ---------------------------------------------------------------
 
 
 def _own(who: str, event: str, kind: str, says: Says, means: Mapping[str, Any] = {}, **more: Any) -> Sent:
     payload = {"event": event, "session": "o-1", "cwd": "/w", **more}
     known = {"agent_id": "o-1", "ids": (("GITCOORD_AGENT_ID", "o-1"),), "place": "/w", "kind": kind}
-    return Sent(who, payload, {**known, **means}, says, {}, "opencode" if who == "opencode" else "")
+    return Sent(who, payload, {**known, **means}, says, {}, who if who != "generic" else "")
 
 
 _NEWS = {"context": "[news]"}
@@ -555,6 +566,21 @@ _OWN = [
     _own("opencode", "stop", "stop", ((GO_ON, None),), {"nagged": True}, nagged=True),
     _own("opencode", "end", "end", ((TELL, None),)),
     _own("opencode", "compact", "compact", ((TELL, None),)),
+    _own("amp", "start", "start", ((TELL, _NEWS),), {"agent": "amp", "source": "resume"}, agent="amp", source="resume"),
+    _own("amp", "prompt", "prompt", ((TELL, _NEWS), (NOTHING, None)), id="1"),
+    _own(
+        "amp",
+        "before-edit",
+        "before-edit",
+        ((DENY, {"verdict": "deny", "reason": "ada has it until 14:00"}), (TELL, None), (ASK, None)),
+        {"paths": ("/w/a.py",), "key": "toolu_1"},
+        paths=["/w/a.py"],
+        id="toolu_1",
+    ),
+    _own("amp", "after-edit", "after-edit", ((TELL, None),), {"paths": ("/w/a.py",)}, paths=["/w/a.py"]),
+    _own("amp", "stop", "stop", ((GO_ON, {"context": "[a question]", "go_on": True}), (TELL, None)), {"nagged": False}),
+    _own("amp", "stop", "stop", ((GO_ON, None),), {"nagged": True}, nagged=True),
+    _own("amp", "end", "end", ((TELL, None),)),
     _own("generic", "start", "start", ((TELL, _NEWS),), {"agent": "my-agent"}, agent="my-agent"),
     _own(
         "generic",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from model_server import Call, ModelServer
 INSTALLED_WITHIN = 420.0  # seconds
 GITCOORD = Path(sys.executable).parent / "gitcoord"
 """The program by its path: Codex's shells read a profile that may set another PATH."""
-WITHIN = 60.0  # seconds that a program has for a session: only a hang gets there
+WITHIN = 180.0  # seconds that a program has for a session: only a hang gets there
 _NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY")
 _SEALED = {
@@ -39,7 +40,12 @@ class Program:
     name: what gitcoord calls it. package: its npm package. files: where the program lies in node_modules, the first that is there.
     words: what follows the program's name to play one prompt in the project. variables, settings: its environment, and the files
     that it needs in its home, both by the model's address. edit: the calls by which its model changes a text in a file. shell: the
-    call by which it runs a command. node: it is a program of node's.
+    call by which it runs a command.
+
+    help: the calls by which it has a helper of its own do what a prompt says, and waits for it; none
+    where it has none. more: words that it needs for that. again, copy: words by which it goes on with its last session, or with a
+    copy of it; none where it can't (`copy` gets what it had
+    printed, and the prompt). node: it is a program of node's.
     """
 
     name: str
@@ -50,6 +56,10 @@ class Program:
     edit: Callable[[str, str, str], tuple[Call, ...]]
     shell: Callable[[str], Call]
     settings: Callable[[str, str], Mapping[str, str]] = lambda url, project: {}
+    help: Callable[[str], tuple[Call, ...]] = lambda prompt: ()
+    more: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+    copy: Callable[[str, str], Sequence[str]] | None = None
     node: bool = False
 
     def found(self, folder: Path) -> list[str]:
@@ -89,6 +99,11 @@ class Player:
             **self.seat.env, "PATH": path, "HOME": str(self.home), **folders, **_SEALED, **self.program.variables(self.model.url)
         }  # fmt: skip
 
+    def kill(self) -> None:
+        """kill -9 of the program and all that it has started."""
+        assert self.child is not None
+        os.killpg(self.child.pid, signal.SIGKILL)
+
     def do(self, *words: str) -> None:
         """Runs the program for something that isn't a prompt."""
         done = subprocess.run(
@@ -102,12 +117,12 @@ class Player:
         where = cwd or self.seat.path
         with subprocess.Popen(
             [*self.start, *self.program.words(prompt), *more], cwd=where, env={**self.env, "PWD": str(where)},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         ) as self.child:  # fmt: skip
             try:
                 out, err = self.child.communicate(timeout=WITHIN)
             except subprocess.TimeoutExpired:
-                self.child.kill()
+                self.kill()
                 raise
         self.log.append(f"exit {self.child.returncode}\n{out}\n{err}")
         return out
@@ -202,6 +217,14 @@ PROGRAMS = {
             },
             edit=_claude_edit,
             shell=lambda command: Call("Bash", {"command": command, "description": "a command"}),
+            help=lambda prompt: (
+                Call("Agent", {
+                    "description": "help", "prompt": prompt, "subagent_type": "general-purpose", "run_in_background": False,
+                }),
+            ),
+            more=("--allowedTools", "Bash", "Read", "Edit", "Agent"),
+            again=("--continue",),
+            copy=lambda printed, prompt: ("--continue", "--fork-session"),
         ),
         Program(
             "codex", "@openai/codex", ("@openai/codex-*/vendor/*/bin/codex", "@openai/codex-*/vendor/*/codex/codex"),
@@ -210,16 +233,28 @@ PROGRAMS = {
             settings=_codex_settings,
             edit=_patch,
             shell=lambda command: Call("exec_command", {"cmd": command}),
+            help=lambda prompt: (
+                Call("collaboration__spawn_agent", {"message": prompt, "task_name": "helper", "fork_turns": "none"}),
+                Call("collaboration__wait_agent", {"timeout_ms": 30000}),
+            ),
+            more=("--enable", "multi_agent_v2"),
+            again=("resume", "--last"),
+            copy=lambda printed, prompt: ("fork", printed.partition("session id: ")[2].split()[0], prompt),
         ),
         Program(
             "copilot", "@github/copilot", ("@github/copilot-*/copilot",),
-            words=lambda prompt: ["-p", prompt, "--allow-all-tools", "--trust-folder"],
+            words=lambda prompt: ["-p", prompt, "--allow-all-tools", "--allow-all-paths", "--trust-folder"],
             variables=lambda url: {
                 "COPILOT_PROVIDER_BASE_URL": f"{url}/v1", "COPILOT_PROVIDER_API_KEY": "made-up", "COPILOT_MODEL": "gpt-4.1",
                 "COPILOT_PROVIDER_TYPE": "openai", "COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false",
             },
             edit=lambda path, old, new: (Call("edit", {"path": path, "old_str": old, "new_str": new}),),
             shell=lambda command: Call("bash", {"command": command, "description": "a command"}),
+            help=lambda prompt: (
+                Call("task", {
+                    "description": "help", "prompt": prompt, "agent_type": "general-purpose", "name": "helper", "mode": "sync",
+                }),
+            ),
         ),
         Program(
             "gemini", "@google/gemini-cli", ("@google/gemini-cli/bundle/gemini.js",),
@@ -230,6 +265,8 @@ PROGRAMS = {
                 Call("replace", {"file_path": path, "old_string": old, "new_string": new, "instruction": "change it"}),
             ),
             shell=lambda command: Call("run_shell_command", {"command": command}),
+            help=lambda prompt: (Call("invoke_agent", {"agent_name": "generalist", "prompt": prompt}),),
+            again=("--resume", "latest"),
             node=True,
         ),
         Program(
@@ -246,6 +283,9 @@ PROGRAMS = {
                 Call("edit", {"filePath": path, "oldString": old, "newString": new}),
             ),
             shell=lambda command: Call("bash", {"command": command, "description": "a command"}),
+            help=lambda prompt: (Call("task", {"description": "help", "prompt": prompt, "subagent_type": "general"}),),
+            again=("--continue",),
+            copy=lambda printed, prompt: ("--continue", "--fork"),
         ),
         Program(
             "qwen", "@qwen-code/qwen-code", ("@qwen-code/qwen-code/cli.js",),
@@ -260,8 +300,16 @@ PROGRAMS = {
                 Call("edit", {"file_path": path, "old_string": old, "new_string": new}),
             ),
             shell=lambda command: Call("run_shell_command", {"command": command, "is_background": False}),
+            help=lambda prompt: (Call("agent", {"description": "help", "prompt": prompt, "subagent_type": "general-purpose"}),),
+            again=("--continue",),
             node=True,
         ),
     )
 }  # fmt: skip
 """Every program that npm can install, by gitcoord's name for it."""
+
+STAY = {
+    "copilot": "with -p it says `complete` after each turn, which is no end",
+    "qwen": "with -p it tells of no end (0.15)",
+}
+"""Those whose end no hook tells, and why."""

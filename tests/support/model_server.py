@@ -236,6 +236,7 @@ class _Handler(BaseHTTPRequestHandler):
             kind = one.get("type", "message")
             mine = one.get("role") == "assistant" or kind in {"function_call", "custom_tool_call", "local_shell_call", "reasoning"}
             who = "model" if mine and not answered else "more" if mine else one.get("role", "tool")
+            who = "user" if kind == "agent_message" else who  # what a session has its helper do
             answered = mine
             messages.append((who, _flat(one)))
         free = frozenset(one["name"] for one in body.get("tools") or () if one.get("type") == "custom")

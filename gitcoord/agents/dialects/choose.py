@@ -33,6 +33,7 @@ _ROOMS = {
     "gemini": ("google", "Gemini"),
     "antigravity": ("google", "Antigravity"),
     "opencode": ("plain", "Opencode"),
+    "amp": ("plain", "Amp"),
     "qwen": ("claudelike", "Qwen"),
     "droid": ("claudelike", "Droid"),
     "vscode": ("claudelike", "VsCode"),

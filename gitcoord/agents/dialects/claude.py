@@ -102,6 +102,10 @@ class Copilot(Claude):
         """Some of its models edit by patches."""
         return fields.some([*patches.files(given), *super().paths(tool, given)])
 
+    def session(self, payload: Mapping[str, Any]) -> str:
+        """A helper calls under an id of its own, and names who started it: the session, or another helper."""
+        return fields.name(payload.get("parent_agent_id")) or super().session(payload)
+
     def kind(self, kind: Kind, payload: Mapping[str, Any]) -> Kind:
         """With `-p` it says that the session ended after each turn: only a person's leaving is an end."""
         return "other" if kind == "end" and payload.get("reason") != "user_exit" else kind
@@ -150,8 +154,12 @@ class CopilotNative(Copilot):
         return next((event for mark, event in self._MARKS if mark in payload), "")
 
     def session(self, payload: Mapping[str, Any]) -> str:
-        """Its id of the session."""
-        return fields.name(payload.get("sessionId"))
+        """Its id of the session, also where a helper calls."""
+        return fields.name(payload.get("parentAgentId")) or fields.name(payload.get("sessionId"))
+
+    def subagent(self, payload: Mapping[str, Any]) -> bool:
+        """Told by either spelling."""
+        return bool(payload.get("agentId")) or super().subagent(payload)
 
     def tool(self, payload: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         """What the tool is given may be a text of JSON."""

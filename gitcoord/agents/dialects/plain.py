@@ -82,3 +82,12 @@ class Opencode(Plain):
     row: ClassVar[Agent] = AGENTS["opencode"]
     contexts: ClassVar[frozenset[str]] = frozenset({"start", "prompt", "after-edit", "stop"})
     verdicts: ClassVar[frozenset[str]] = frozenset({"deny"})  # a plugin can only let a tool run, or not
+
+
+class Amp(Plain):
+    """Amp, by the plugin that `gitcoord hooks install --agent amp` puts there: it tells at a prompt or a stop."""
+
+    row: ClassVar[Agent] = AGENTS["amp"]
+    kinds: ClassVar[Mapping[str, Kind]] = {kind: kind for kind in _KINDS.values() if kind not in {"compact", "after-tool"}}
+    contexts: ClassVar[frozenset[str]] = frozenset({"start", "prompt", "stop"})
+    verdicts: ClassVar[frozenset[str]] = frozenset({"deny"})

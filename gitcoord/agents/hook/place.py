@@ -21,7 +21,7 @@ from gitcoord.git.discovery import WorkTree
 from gitcoord.guard import targets
 from gitcoord.machine import background, files, whereabouts
 from gitcoord.machine.agents import MARKS, OUTER, SESSION_VARIABLES, agent_ids
-from gitcoord.machine.identity import Binding, Identity, owner, seated
+from gitcoord.machine.identity import Binding, Identity, owner, seated_as
 
 BRANCH = "coordination"
 """The branch by which a new clone is known to belong to a project that coordinates; where it has another name, `gitcoord start`
@@ -132,8 +132,11 @@ def _here(folder: str, occasion: Occasion, environ: Mapping[str, str], agent: di
         identity = Identity(Path(near.git_dir))
         person = identity.of_person()
         return Here(near, environ, {}, identity, None, person.session if person else "")
-    identity = seated(near.git_dir, discovery.git_dirs(near.common_dir), agent)
+    identity = seated_as(near.git_dir, discovery.git_dirs(near.common_dir), agent)
     binding = identity.of_agent(agent)
+    if binding is None and occasion.subagent:  # a helper's helper names the helper: its process tells whose both are
+        same = identity.of_process(agent, owner(environ))
+        binding = same[0] if len(same) == 1 else None
     if binding is not None and identity.own.parent != Path(near.git_dir):
         with suppress(OSError):
             files.private_folder(files.own(near.git_dir))  # where it is, git's hooks tell what is committed there

@@ -261,6 +261,7 @@ def agents() -> dict[str, AgentFiles]:
             "opencode", Whole(packaged("opencode.js")),
             ".opencode/plugins/gitcoord.js", ".config/opencode/plugins/gitcoord.js", moved="XDG_CONFIG_HOME", whole=True,
         ),
+        _agent("amp", Whole(packaged("amp.ts")), ".amp/plugins/gitcoord.ts", ".config/amp/plugins/gitcoord.ts", whole=True),
         AgentFiles(
             "aider",
             (
