@@ -14,6 +14,7 @@ from gitcoord.core import clocks, leases, names, term
 from gitcoord.core.events import Clock
 from gitcoord.core.leases import due_renewals
 from gitcoord.core.names import Resource
+from gitcoord.core.overlap import overlaps
 from gitcoord.core.renewals import regained_by
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
@@ -30,6 +31,7 @@ from gitcoord.views.repository import of_repository
 
 if TYPE_CHECKING:
     from gitcoord.coordinator.verify import Verdict
+    from gitcoord.views.blame import Origin
     from gitcoord.views.holdings import HistoryStep, Holdings, How
     from gitcoord.views.report import Report
 
@@ -322,6 +324,21 @@ class Branch:
         view = self.view()
         end = until or self.time_of(view, tell=True)
         return report(list(self.steps(since, end))[::-1], view.state, since, end, session)
+
+    def blame(self, what: Resource, commits: Mapping[str, tuple[datetime, tuple[str, ...]]]) -> tuple[dict[str, Origin], list[str]]:
+        """Return whose each of those commits of a file is, and who holds the file now. `commits`: when each was made, and the
+        sessions that it names.
+        """
+        from gitcoord.views.blame import Past
+        from gitcoord.views.holdings import HistoryStep
+
+        view = self.view()
+        now = self.time_of(view, tell=True)
+        past = Past(now)
+        for good in self.parts.log.line(view.checked):
+            past.see(HistoryStep(good.commit, good.event, good.committed_at))
+        holders = [lease.claimed_by for lease in leases.live(view.state, now) if overlaps(lease.resource, what)]
+        return past.origins(what, commits), list(dict.fromkeys(holders))
 
     def history(self, resource: Resource) -> tuple[Holdings, datetime]:
         """Return who held that, or what overlaps it, and when, by the good events alone, and until when that is known."""

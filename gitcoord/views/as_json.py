@@ -18,7 +18,8 @@ from gitcoord.views.attention import Item
 from gitcoord.views.collisions import CollisionLike
 
 if TYPE_CHECKING:
-    from gitcoord.views.holdings import Holding, Wait
+    from gitcoord.views.blame import Origin
+    from gitcoord.views.holdings import Gap, Holding, Unclaimed, Wait
     from gitcoord.views.report import Report
     from gitcoord.views.timeline import Picture, Place
 
@@ -70,6 +71,28 @@ def report(value: Report) -> dict[str, Any]:
             }
             for one in value.sessions
         ],
+    }  # fmt: skip
+
+
+def origin(value: Origin) -> dict[str, Any]:
+    """Whose a commit of a file is."""
+    lease = value.claim
+    held = None if lease is None else {
+        "resource": str(lease.resource), "fence": lease.fence, "granted_at": spell(lease.granted_at),
+        "ended_at": spell(lease.ended_at) if lease.ended_at else None, "phase": lease.phase, "reason": lease.reason,
+    }  # fmt: skip
+    return {"session": value.session, "by": value.by, "claim": held, "task": value.task, "holders": list(value.holders)}
+
+
+def gap(value: Gap) -> dict[str, Any]:
+    """A time in which nobody held it."""
+    return {"since": spell(value.since), "until": spell(value.until) if value.until else None}
+
+
+def unclaimed(value: Unclaimed) -> dict[str, Any]:
+    """Work without a claim."""
+    return {
+        "session": value.session, "at": spell(value.at), "seq": value.seq, "paths": list(value.paths), "commit": value.commit,
     }  # fmt: skip
 
 

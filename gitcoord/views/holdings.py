@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gitcoord.core.branch import SettingsChanged, with_setting
 from gitcoord.core.claims import ClaimAcquired
@@ -17,8 +17,8 @@ from gitcoord.core.events import Event
 from gitcoord.core.handover import HandoffTaken
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.leases import LeaseRef, RenewedLease, TakenLease, mode_of, serves
-from gitcoord.core.names import Resource, resource_of
-from gitcoord.core.overlap import overlaps
+from gitcoord.core.names import Resource, resource_named, resource_of
+from gitcoord.core.overlap import covers, overlaps
 from gitcoord.core.queue import OFFER, ClaimQueued, LinePassed, split_granted
 from gitcoord.core.records import Mode, SharedSettings
 from gitcoord.core.releases import ClaimReleased
@@ -119,6 +119,24 @@ class Wait:
         return self if self.how is not None or self.kept > now else replace(self, until=self.kept, how="late")
 
 
+@dataclass(frozen=True)
+class Unclaimed:
+    """Work on a file by a session that had no claim on it: one heartbeat that names the file. `paths`: which of its files."""
+
+    session: str
+    at: datetime
+    seq: int
+    paths: tuple[str, ...]
+    commit: str | None = None
+
+
+class Gap(NamedTuple):
+    """A time in which nobody held it; `until` is None if that lasts."""
+
+    since: datetime
+    until: datetime | None
+
+
 @dataclass
 class Holdings:
     """The fold. `about`: only what overlaps this is told; None: all."""
@@ -131,6 +149,8 @@ class Holdings:
     """Those that are over, in the order of their ends."""
     in_line: dict[int, Wait] = field(default_factory=dict)
     """The places that there are, by their seq."""
+    unclaimed: list[Unclaimed] = field(default_factory=list)
+    """Work on the file that is asked about without a claim on it; none is noted where all is."""
     runs: dict[str, str] = field(default_factory=dict)
     settings: SharedSettings = field(default_factory=SharedSettings)
 
@@ -163,6 +183,7 @@ class Holdings:
                 self._regain(event, at, step.commit)
             if isinstance(event, HeartbeatRecorded):
                 self._touch(event)
+                self._see_unclaimed(event, at)
             if isinstance(event, ClaimAcquired | ClaimRenewed):
                 named = [*getattr(event, "resources", ()), *(str(RenewedLease.parse(entry).resource) for entry in event.renewed)]
                 self._serve(event.session, set(map(resource_of, named)), at)
@@ -183,6 +204,29 @@ class Holdings:
             known = self.open.get((holder, str(LeaseRef(fence, resource))))
             if known is not None:
                 self.open[holder, known.entry] = replace(known, touched=(*known.touched, (event.session, event.seq)))
+
+    def _see_unclaimed(self, event: HeartbeatRecorded, at: datetime) -> None:
+        about = self.about
+        if about is None or about.type != "file" or not event.files_touched:
+            return
+        paths = [path for path in event.files_touched if overlaps(resource_named("file", path), about)]
+        held = [one.at(at) for one in self.open.values() if one.session == event.session]
+        bare = [path for path in paths if not any(one.how is None and covers(one.resource, path) for one in held)]
+        if bare:
+            self.unclaimed.append(Unclaimed(event.session, at, event.seq, tuple(bare), event.commit))
+
+    def gaps(self, now: datetime) -> list[Gap]:
+        """Return when nobody held it, from its first grant on."""
+        found: list[Gap] = []
+        end: datetime | None = None
+        every = self.all(now)
+        for one in sorted(every, key=lambda one: one.granted_at):
+            if end is not None and one.granted_at > end:
+                found.append(Gap(end, one.granted_at))
+            end = max(end or one.granted_at, one.ended_at or now)
+        if end is not None and not any(one.ended_at is None for one in every):
+            found.append(Gap(end, None))
+        return found
 
     def all(self, now: datetime) -> list[Holding]:
         """Every holding at that instant, in the order of their grants."""

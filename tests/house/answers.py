@@ -973,6 +973,58 @@ class Reported(TypedDict):
     sessions: list[WorkReported]
 
 
+class GapTold(TypedDict):
+    """A time in which nobody held it; without an end if that lasts."""
+
+    since: Time
+    until: Time | None
+
+
+class UnclaimedTold(TypedDict):
+    """Work on a file by a session that had no claim on it."""
+
+    session: str
+    at: Time
+    seq: int
+    paths: list[str]
+    commit: str | None
+
+
+class ClaimThen(TypedDict):
+    """The lease under which a commit was made."""
+
+    resource: str
+    fence: int
+    granted_at: Time
+    ended_at: Time | None
+    phase: str | None
+    reason: str | None
+
+
+class BlamedLines(TypedDict):
+    """Lines of a file that come from one commit; null where they are not committed yet."""
+
+    first: int
+    last: int
+    commit: str | None
+    made_at: Time | None
+    author: str | None
+    subject: str | None
+    session: Annotated[str | None, Field(description="Whose the commit is; null where that isn't known.")]
+    by: Annotated[Literal["trailers", "hooks", "time"] | None, Field(description="How that is known.")]
+    claim: ClaimThen | None
+    task: int | None
+    holders: Annotated[list[str], Field(description="Who else held the file then.")]
+
+
+class FileBlame(TypedDict):
+    """blame"""
+
+    path: str
+    held_by: list[str]
+    lines: list[BlamedLines]
+
+
 class History(TypedDict):
     """history"""
 
@@ -982,6 +1034,8 @@ class History(TypedDict):
     earlier: int
     leases: list[Holding]
     waits: list[Waited]
+    gaps: list[GapTold]
+    unclaimed: list[UnclaimedTold]
 
 
 class Verify(TypedDict):
@@ -1167,7 +1221,8 @@ class Error(TypedDict):
 
 
 ANSWERS: dict[str, Any] = {
-    "ask": Asked, "board": Board | BoardWritten, "briefing": Briefing, "check": Check, "claim": Held | NotHeld | Claims,
+    "ask": Asked, "blame": FileBlame, "board": Board | BoardWritten, "briefing": Briefing, "check": Check,
+    "claim": Held | NotHeld | Claims,
     "claims": Claims, "config": SettingChanged | SettingList | Setting,
     "conflicts": Conflicts, "demo": Demo, "doctor": Doctor, "end": Receipt,
     "guard": Guard, "handoff": Offered, "handoffs": Handoffs, "heartbeat": Receipt, "history": History,

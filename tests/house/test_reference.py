@@ -256,6 +256,7 @@ ben$ gitcoord land
 ada$ gitcoord log
 ben$ gitcoord log --refused
 ada$ gitcoord report
+ben$ gitcoord blame docs/welcome.md
 ada$ gitcoord history src/api.py
 ada$ gitcoord board
 ada$ gitcoord board --output board.md

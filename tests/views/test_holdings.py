@@ -384,3 +384,32 @@ def test_what_an_event_says_of_its_own_time_is_no_clock(story: Story) -> None:
     story.ask(story.command(ReleaseClaims, "ann", leases=(entry,), at=story.now + hours(5)))  # by a clock that is ahead
     one = only(story, now=story.now + hours(6))
     assert (one.how, one.ended_at) == ("released", story.now)
+
+
+def test_gaps_are_when_nobody_held_it_and_the_last_one_lasts() -> None:
+    story = Story.of("ann", "bob")
+    story.claim("ann", "src/a.py")
+    story.wait(minutes(10)).release("ann", "src/a.py")
+    story.wait(minutes(5)).claim("bob", "src/**", ttl_seconds=1800)
+    story.wait(minutes(5)).claim("bob", "src/a.py", ttl_seconds=600)
+    start = story.past[0].committed_at
+    held = fold(story.past, "file:src/a.py")
+    assert held.gaps(start + minutes(20)) == [(start + minutes(10), start + minutes(15))]
+    assert held.gaps(start + minutes(60))[-1] == (start + minutes(50), None)  # the second claim renewed the first
+    assert fold(story.past[:1], "file:src/a.py").gaps(start + minutes(60)) == []
+
+
+def test_who_worked_on_a_file_without_a_claim_is_told() -> None:
+    story = Story.of("ann", "bob", "cy")
+    story.claim("ann", "src/**")
+    story.claim("bob", "docs", mode="shared")
+    for name in ("ann", "bob", "cy"):
+        story.beat(name, "committed", files_touched=("docs/x.md", "src/a.py"), commit="a" * 40, folded=1)
+    story.release("ann", "src/**")
+    story.beat("ann", "editing", files_touched=("src/a.py",))
+    found = fold(story.past, "file:src/a.py").unclaimed
+    assert [(one.session, one.paths, one.commit) for one in found] == [
+        ("bob", ("src/a.py",), "a" * 40), ("cy", ("src/a.py",), "a" * 40), ("ann", ("src/a.py",), None),
+    ]  # fmt: skip
+    assert fold(story.past).unclaimed == []
+    assert fold(story.past, "slot:ci").unclaimed == []

@@ -34,6 +34,8 @@ def history(
                 "earlier": len(every) - len(shown),
                 "leases": [as_json.holding(one, now, wanted[0]) for one in shown],
                 "waits": [as_json.wait(one) for one in waits[-limit:]],
+                "gaps": [as_json.gap(one) for one in held.gaps(now)[-limit:]],
+                "unclaimed": [as_json.unclaimed(one) for one in held.unclaimed[-limit:]],
             }
         )  # fmt: skip
         return
@@ -52,6 +54,11 @@ def history(
         for lease in shown:
             for session, seq in lease.touched:
                 out(f"{session} committed {lease.resource} while {lease.session} held it (event {seq})")
+        for since, until in [gap for gap in held.gaps(now) if not shown or gap.since >= shown[0].granted_at]:
+            out(f"nobody held it from {spell(since)} " + (f"to {spell(until)}" if until else "on"))
+        for one in held.unclaimed[-limit:]:
+            commit = f", commit {one.commit[:9]}" if one.commit else ""
+            out(f"{one.session} worked on {', '.join(one.paths[:3])} without a claim at {spell(one.at)} (event {one.seq}{commit})")
         if waits:
             out("")
             if len(waits) > limit:
