@@ -64,7 +64,7 @@ def program(asked: str = "") -> typer.Typer:
     app = typer.Typer(
         name="gitcoord",
         help="Coding sessions coordinate through the git remote they already share. Bare `gitcoord` is `status`.",
-        epilog="Anywhere on the line: -C PATH, --session ID, --json, --cached, --op ID, --quiet, --allow-secret. "
+        epilog="Anywhere on the line: -C PATH, --session ID, --json, --cached, --op ID, --quiet, --utc, --allow-secret. "
         "Every command: gitcoord help --all. More of one: gitcoord help COMMAND.",
         invoke_without_command=True,
         no_args_is_help=False,

@@ -18,7 +18,7 @@ from gitcoord.connection.connect import Connection, utc_now
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.core.names import Resource, is_resource_type, show
-from gitcoord.core.times import has_zone, parse_duration, parse_when, spell
+from gitcoord.core.times import has_zone, is_duration, parse_duration, parse_when, spell
 from gitcoord.errors import BadInput
 
 
@@ -106,7 +106,7 @@ def text_or_stdin(text: str) -> str:
 def patience(coordinator: Coordinator, timeout: str | None) -> float:
     """Seconds to wait: as asked; else 90 for an agent, whose shell cuts what takes longer, and days for a person."""
     if timeout is not None:
-        return parse_duration(timeout).total_seconds()
+        return waiting_time(timeout)
     return 90.0 if coordinator.actor.agent else 10 * 86400.0
 
 
@@ -124,6 +124,26 @@ def when(text: str, *, ahead: bool) -> datetime:
     if not has_zone(text):
         say(f"note: {show(text, 40)} is {spell(instant)}, by this machine's time zone")
     return instant
+
+
+At = Annotated[str | None, typer.Option(metavar="WHEN", help="As it was then: a time, an event's seq, or a commit.")]
+
+
+def past_point(text: str | None) -> str | None:
+    """Return a point of the past as the branch takes it: an event's seq, a commit, or an instant. Raises BadInput."""
+    if text is None or re.fullmatch(r"\d{1,9}|[0-9a-f]{7,64}", text, re.ASCII):
+        return text
+    return when(text, ahead=False).isoformat()
+
+
+def waiting_time(text: str) -> float:
+    """Return the seconds that somebody wants to wait: a duration, or until a time of day. Raises BadInput."""
+    if is_duration(text):
+        return parse_duration(text).total_seconds()
+    seconds = (when(text, ahead=True) - utc_now()).total_seconds()
+    if seconds <= 0:
+        raise BadInput(f"{show(text, 40)!r} is over already", hint="write how long to wait: 90s, 30m; or until when: 15:00")
+    return seconds
 
 
 def split_number(found: Connection, words: list[str]) -> tuple[Resource, str]:

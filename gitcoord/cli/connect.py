@@ -11,16 +11,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitcoord.cli import output
+from gitcoord.cli import colours, moments, output, tables
 from gitcoord.cli.progress import Progress
 from gitcoord.connection.connect import Connection, connect
 from gitcoord.core import secrecy
 from gitcoord.core.names import hint_from_root, parse_id, show, show_text
-from gitcoord.errors import BadInput, GitcoordError, mask
+from gitcoord.core.times import read_instant
+from gitcoord.errors import BadInput, GitcoordError, Held, mask
 from gitcoord.guard import keep
 from gitcoord.views import quoting
 from gitcoord.views.briefing import UNVERIFIED
 
+_QUOTED = 5  # lines of what others wrote under a refusal
 PLAIN_LINES = 40  # lines of a list when nobody looks at it: agents read it, and pay for every line
 
 
@@ -34,6 +36,7 @@ class Globals:
     cached: bool = False
     op: str = ""
     quiet: bool = False
+    utc: bool = False
     allow_secret: bool = False
     agent: bool = False
     """Whether a coding agent reads what is printed."""
@@ -72,6 +75,9 @@ class Globals:
         """Note who reads what is printed, and where the caller stands."""
         self.agent = bool(found.coordinator.actor.agent)
         self.below = bool(here_and_root(found)[0])
+        absolute = self.utc or self.json or self.agent
+        moments.read_by(None if absolute else found.coordinator.branch.parts.now)
+        colours.read_by(agent=self.agent)
 
     def show_waits(self, progress: Progress) -> Progress | None:
         """Let it show what is waited for, where that is read by a person; return it then."""
@@ -98,7 +104,7 @@ class Globals:
 options = Globals()
 """The options of this run of the program."""
 
-_FLAGS = {"--json": "json", "--cached": "cached", "--quiet": "quiet", "--allow-secret": "allow_secret"}
+_FLAGS = {"--json": "json", "--cached": "cached", "--quiet": "quiet", "--utc": "utc", "--allow-secret": "allow_secret"}
 _VALUES = {"-C": "path", "--session": "session", "--op": "op"}
 
 
@@ -186,17 +192,25 @@ def here_and_root(found: Connection) -> tuple[str, str]:
 
 
 def say(text: str) -> None:
-    """Words for people, on stderr."""
+    """Words for people, on stderr. A hint stays as it is: it is pasted."""
     if not options.quiet or text.startswith(("error:", "hint:")):
-        text = show(mask(text), 2000)
+        kind = colours.ERROR if text.startswith("error:") else colours.HINT if text.startswith("hint:") else ""
+        text = show(mask(text if kind == colours.HINT else moments.in_words(text)), 2000)
+        text = colours.paint(text, kind, "stderr")
         if options.progress is None or not options.progress.print(text):
             print(text, file=sys.stderr)
 
 
-def out(text: str) -> None:
-    """A line of the answer, on stdout, made inert."""
+def out(text: str, meaning: str = "") -> None:
+    """A line of the answer, on stdout, made inert. `meaning`: what its colour says, see `colours`."""
     text = show_text(text)
-    print(text.replace(options.nonce, "") if options.nonce else text)
+    print(colours.paint(text.replace(options.nonce, "") if options.nonce else text, meaning))
+
+
+def wrapped(text: str, meaning: str = "") -> None:
+    """A line of the answer that is broken between words where a terminal is too narrow for it."""
+    for line in tables.broken(show_text(text), tables.terminal_width()) if looked_at() else [text]:
+        out(line, meaning)
 
 
 def quote(lines: Sequence[str]) -> None:
@@ -255,8 +269,8 @@ def answer(record: Mapping[str, Any], *lines: str) -> None:
 
 
 def looked_at() -> bool:
-    """Whether a person looks at the output."""
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    """Return True if a person looks at the answer: it may be cut to what fits."""
+    return colours.looked_at() and not options.agent
 
 
 def earlier(count: int, who: str = "", *, more: bool = False) -> str:
@@ -265,57 +279,104 @@ def earlier(count: int, who: str = "", *, more: bool = False) -> str:
     return f"{count}{' or more' if more else ''} earlier {what} not shown (--limit)"
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """A table: rich where somebody looks, plain columns elsewhere, at most 40 lines then."""
-    clean = [[show(cell, 100) for cell in row] for row in rows]
-    if looked_at() and not options.nonce:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+def left_out(count: int, which: str) -> None:
+    """Say how many more there are than were shown, if there are; `which`: of what."""
+    if count > 0:
+        out(f"… and {count} more {which} (--json has them all)")
 
-        grid = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-        for header in headers:
-            grid.add_column(header, overflow="fold")
-        for row in clean:
-            grid.add_row(*(Text(cell) for cell in row))
-        Console().print(grid)
-        return
+
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str = "",
+    firm: Sequence[str] = (),
+    meanings: Sequence[str] = (),
+    below: Sequence[str] = (),
+) -> None:
+    """A table: as wide as the terminal where somebody looks; elsewhere nothing is cut, and at most 40 lines are shown.
+
+    - `firm`: headers of columns that give way last.
+    - `meanings`: of each row, what its colour says.
+    - `below`: of each row, what stands under it where somebody looks.
+    """
+    limit = 100 if options.agent else 1000  # each row is as wide as the widest one, and agents pay for that
+    clean = [[show(cell, limit) for cell in row] for row in rows]
     if title:
-        out(title)
-    widths = [max(len(header), *(len(row[column]) for row in clean), 1) for column, header in enumerate(headers)] if clean else []
-    if clean:
-        out("  ".join(header.ljust(width) for header, width in zip(headers, widths, strict=True)).rstrip())
-    for row in clean[: PLAIN_LINES - 2]:
-        out("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    if len(clean) > PLAIN_LINES - 2:
-        out(f"… and {len(clean) - PLAIN_LINES + 2} more (--json has them all)")
+        out(title, colours.HEADING)
     if not clean:
         out("none")
+        return
+    room = tables.terminal_width() if looked_at() else None
+    shown = len(clean) if room else PLAIN_LINES - 2
+    first, *lines = tables.laid_out(headers, clean, room=room, firm=firm)
+    out(first, colours.HEADING)
+    for number, line in enumerate(lines[:shown]):
+        out(line, meanings[number] if meanings else "")
+        if room and below and below[number]:
+            out(f"  {tables.shorten(show(below[number], 400), room - 2)}", colours.OVER)
+    if len(clean) > shown:
+        out(f"… and {len(clean) - shown} more (--json has them all)")
 
 
 def tell(error: GitcoordError, **extra: Any) -> int:
     """Tells an error: one object with `--json`, and for people the message and the hint. Its exit code."""
     if options.json:
         print(json.dumps({**extra, **error.as_record(), "hint": error.hint and _as_typed_here(error.hint)}, ensure_ascii=True))
-    message, quoted = _parted(error) if options.agent else (error.message, [])
+    message, quoted = _parted(error)
     say(f"error: {message}")
     quote(quoted)
     if error.hint:
-        say(f"hint: {_as_typed_here(error.hint)}")
+        _hint(error)
     return error.exit_code
 
 
+def _hint(error: GitcoordError) -> None:
+    """Print the next step. A person gets one, as it can be pasted, and hears where the others stand; an agent gets all of them."""
+    hint = _as_typed_here(error.hint)
+    first, *more = hint.split(" | or ")
+    if not more or options.agent:
+        say(f"hint: {hint}")
+        return
+    say(f"hint: {first[first.index('gitcoord ') :] if 'gitcoord ' in first else first}")
+    if isinstance(error, Held):
+        say("more ways: gitcoord help refused")
+    else:
+        for other in more:
+            say(f"or: {other}")
+
+
 def _parted(error: GitcoordError) -> tuple[str, list[str]]:
-    """The message without what others wrote in it, and their words."""
-    said = [(str(one["claimed_by"]), str(one.get("phase") or one.get("why") or "")) for one in error.data.get("blocked_by") or ()]
-    said += [("its last words", str(error.data.get("handoff_notes") or ""))]
-    message, quoted = error.message, []
-    for who, words in said:
-        if words:
-            quoted.append(f"{who}: {words}")
-            for limit in (80, 400):  # as it stands in the message
-                message = message.replace(f": {show(words, limit)}", "", 1)
-    return message, quoted
+    """Return the message without what others wrote in it, and their words: of those in the way why they hold it, what they were
+    doing last, and when that was.
+    """
+    others = [
+        (
+            str(one["claimed_by"]),
+            [
+                f"phase {one['phase']}" if one.get("phase") else "", f"why: {one['why']}" if one.get("why") else "",
+                f"last: {one['doing']}, {moments.moment(read_instant(one['last_heard']))}" if one.get("doing") else "",
+            ],
+        )
+        for one in error.data.get("blocked_by") or ()
+    ]  # fmt: skip
+    others.append(("its last words", [str(error.data.get("handoff_notes") or "")]))
+    quoted: list[str] = []
+    for who, words in others:
+        said = list(filter(None, words))
+        if said and len(quoted) < _QUOTED:
+            quoted.append(f"{'' if options.agent else '  '}{who}: {'; '.join(said)}")
+    return _without(error.message, error), quoted
+
+
+def _without(message: str, error: GitcoordError) -> str:
+    """Return the message without the words of others that stand at its end, after a colon."""
+    blocked = error.data.get("blocked_by") or ()
+    words = [str(one.get("phase") or one.get("why") or "") for one in blocked] + [str(error.data.get("handoff_notes") or "")]
+    for text in filter(None, words):
+        for limit in (80, 400):  # as it stands there
+            message = message.replace(f": {show(text, limit)}", "", 1)
+    return message
 
 
 def _as_typed_here(hint: str) -> str:

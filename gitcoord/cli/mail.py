@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.cli import output
+from gitcoord.cli import moments, output
 from gitcoord.cli.connect import PLAIN_LINES, answer, options, others_words, ours, out, say
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.coordinator.unread import TakenMail
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import is_session_name, show
 from gitcoord.core.records import QUESTION, Message
-from gitcoord.core.times import spell
 from gitcoord.views import as_json, quoting
 
 READERS = 20  # names in a line; --json has them all
@@ -23,7 +22,7 @@ LETTERS = 4096  # of one message's text
 DETAILS = 10  # of a message
 
 
-Timeout = Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m.")]
+Timeout = Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m, or until 15:00.")]
 
 
 def deliver(coordinator: Coordinator, mail: TakenMail, *, nothing: str = "", **told: Any) -> None:
@@ -90,11 +89,11 @@ def print_message(message: Message, room: Room, origin: str, *, again: bool, rea
     marks = [message.type] if message.type != "note" else []
     marks += ["to all"] if message.to == TO_ALL else [f"to {message.to}"] if readers is not None or not alone else []
     marks += [message.status] if readers is not None and (alone or message.status == "answered") else []
-    marks += [f"at {spell(message.read_at)}"] if readers is not None and alone and message.read_at else []
+    marks += [moments.moment(message.read_at)] if readers is not None and alone and message.read_at else []
     marks += [origin] if origin else []
     marks += [person(message)] if "via" in message.details else []
     marks += ["shown again: it was taken, and perhaps never seen"] if again else []
-    out(f"#{message.seq} {spell(message.timestamp)} {message.sender}" + (f" ({', '.join(marks)})" if marks else ""))
+    out(f"#{message.seq} {moments.moment(message.timestamp)} {message.sender}" + (f" ({', '.join(marks)})" if marks else ""))
     out(f"  {message.subject}")
     room.text(message)
     details = list(message.details.items())

@@ -254,11 +254,15 @@ class Branch:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def status(self, repo: str | None = None) -> Status:
-        """Return the branch at a glance. `repo`: only what concerns that one of the repositories that share it."""
+    def status(self, repo: str | None = None, at: str | None = None) -> Status:
+        """Return the branch at a glance. `repo`: only what concerns that one of the repositories that share it; `at`: as it was at
+        that time, event or commit.
+        """
         view = self.view()
-        state = view.state if repo is None else of_repository(view.state, repo)
         now = self.time_of(view, tell=True)
+        if at is not None:
+            return self._status_at(view, at, now, repo)
+        state = view.state if repo is None else of_repository(view.state, repo)
         bad = view.checked.unmended
         items = attention(state, now, [(one.commit, one.reason) for one in bad], self.acting.session)
         self.glance(view)
@@ -269,6 +273,17 @@ class Branch:
         view = self.view()
         if not from_history and at is None:
             return board_view.render(view.state)
+        return board_view.render(self._last_good(view, at).state)
+
+    def _status_at(self, view: View, at: str, now: datetime, repo: str | None) -> Status:
+        good = self._last_good(view, at)
+        state = good.state if repo is None else of_repository(good.state, repo)
+        as_of = min(_instant(at) or good.committed_at, now)
+        items = attention(state, as_of, me=self.acting.session)
+        return Status(as_of, good.commit, state, tuple(items), (), view.read_at, good.event.seq, view.unverified)
+
+    def _last_good(self, view: View, at: str | None) -> Good:
+        """Return the last good commit of the view that is not after `at`. Raises NotInitialised where there is none."""
         last: list[Good] = []
         limit = _when(at)
 
@@ -281,7 +296,7 @@ class Branch:
             self.parts.log.replay(view.checked.tip, keep)
         if not last:
             raise NotInitialised(f"the branch has no event at {at}", hint="gitcoord log")
-        return board_view.render(last[0].state)
+        return last[0]
 
     def entries(self, *, limit: int, **asked: Any) -> list[LogEntry]:
         """Return the newest events that match (see `counted`), oldest first."""
@@ -382,5 +397,13 @@ def _when(at: str | None) -> Callable[[Good], bool]:
             return before
 
         return upto
-    instant = datetime.fromisoformat(at)
-    return lambda good: good.committed_at <= instant
+    instant = _instant(at)
+    return lambda good: instant is None or good.committed_at <= instant
+
+
+def _instant(at: str) -> datetime | None:
+    """Return the instant that `at` is; None for the number of an event and the name of a commit."""
+    try:
+        return datetime.fromisoformat(at) if "T" in at else None
+    except ValueError:
+        return None

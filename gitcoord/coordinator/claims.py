@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from gitcoord.coordinator.actor import Acting
-from gitcoord.coordinator.branch import Branch
+from gitcoord.coordinator.branch import Branch, Status
 from gitcoord.coordinator.commands import Commands
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
@@ -430,18 +430,19 @@ class Claims:
         mode: records.Mode = "shared" if has and all(lease.mode == "shared" for lease in has) else "exclusive"
         return leases.blocking(settings, live, resource, mode, self.acting.session)
 
-    def leases(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
-        """Return the leases that are not over. `mine`: only the session's."""
-        return self._leases_that(lambda lease, now: not is_over(lease, now), self.branch.view().state, mine, overlapping)
+    def leases(self, *, mine: bool, overlapping: Resource | None, at: Status | None = None) -> list[Claim]:
+        """Return the leases that are not over. `mine`: only the session's; `at`: by that picture of the past."""
+        state = at.state if at is not None else self.branch.view().state
+        return self._leases_that(lambda lease, now: not is_over(lease, now), state, mine, overlapping, at)
 
-    def over(self, *, mine: bool, overlapping: Resource | None) -> list[Claim]:
+    def over(self, *, mine: bool, overlapping: Resource | None, at: Status | None = None) -> list[Claim]:
         """Return the leases that are over and that nobody has taken or given back, by the view that was read last."""
-        return self._leases_that(is_over, self.branch.last_view().state, mine, overlapping)
+        return self._leases_that(is_over, at.state if at is not None else self.branch.last_view().state, mine, overlapping, at)
 
     def _leases_that(
-        self, counts: Callable[[Claim, datetime], bool], state: State, mine: bool, overlapping: Resource | None
+        self, counts: Callable[[Claim, datetime], bool], state: State, mine: bool, overlapping: Resource | None, at: Status | None
     ) -> list[Claim]:  # fmt: skip
-        now = self.branch.time_now()
+        now = at.as_of if at is not None else self.branch.time_now()
         found = [
             lease
             for lease in state.claims.values()
@@ -451,13 +452,16 @@ class Claims:
         ]
         return sorted(found, key=lambda one: (one.resource, one.fence, one.claimed_by))
 
-    def places(self, *, mine: bool, overlapping: Resource | None) -> list[tuple[int, Ticket]]:
+    def places(self, *, mine: bool, overlapping: Resource | None, at: Status | None = None) -> list[tuple[int, Ticket]]:
         """Return the tickets of those who wait, in order, each with its number in the line."""
-        view = self.branch.view(fresh=False)
-        now = self.branch.time_of(view)
+        if at is not None:
+            state, now = at.state, at.as_of
+        else:
+            view = self.branch.view(fresh=False)
+            state, now = view.state, self.branch.time_of(view)
         return [
-            (queue.number(view.state, place, now), place)
-            for place in queue.line(view.state, now)
+            (queue.number(state, place, now), place)
+            for place in queue.line(state, now)
             if (not mine or place.session_id == self.acting.session)
             and (overlapping is None or any(overlaps(one, overlapping) for one in place.wanted))
         ]

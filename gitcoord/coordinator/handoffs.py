@@ -105,9 +105,9 @@ class Handoffs:
         """Return the open handoffs that the session could take, by the view that was read last."""
         return handoffs.open_for(self.branch.view(fresh=False).state, self.acting.session)
 
-    def ready(self, overlapping: Resource | None = None) -> list[Handoff]:
-        """Return the open handoffs, by the view that was read last, the oldest first."""
-        state = self.branch.last_view().state
+    def ready(self, overlapping: Resource | None = None, *, state: State | None = None) -> list[Handoff]:
+        """Return the open handoffs, the oldest first: of that state, or by the view that was read last."""
+        state = state or self.branch.last_view().state
         return sorted(
             (
                 one

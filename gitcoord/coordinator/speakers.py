@@ -147,11 +147,11 @@ class Speakers:
         verdicts = [self._judged(table, seq, name, origin) for seq, origin in found]
         return next((one for one in verdicts if one.is_doubtful), verdicts[0] if verdicts else None)
 
-    def status(self, repo: str | None = None) -> Status:
+    def status(self, repo: str | None = None, at: str | None = None) -> Status:
         """Return the branch at a glance; what somebody else seems to have said in a session's name needs attention. `repo`: only
-        what concerns that repository of a hub.
+        what concerns that repository of a hub; `at`: as it was then.
         """
-        now = self.branch.status(repo=repo)
+        now = self.branch.status(repo=repo, at=at)
         table = self.table()
         if table is None:
             return now
@@ -159,6 +159,7 @@ class Speakers:
             (seq, one.session_id, self._judged(table, seq, one.session_id, origin))
             for one in _lately(now)
             for seq, origin in table.origins(one.session_id, one.start_seq)
+            if seq <= now.seq
         ]
         items = [
             Item("speaker", f"event {seq} {speakers.doubt(name, verdict)}", (name,))

@@ -222,7 +222,22 @@ def describe(state: State, lease: Claim, now: datetime) -> dict[str, Any]:
         "why": lease.reason,
         "reason": reason,
         "last_heard": spell(silent_since(state, lease)),
+        "doing": doing(state, lease.claimed_by),
     }
+
+
+def doing(state: State, session: str) -> str | None:
+    """Return what the session said last of what it does, in a line; None where it said nothing."""
+    beat, known = state.heartbeats.get(session), state.sessions.get(session)
+    words = []
+    if beat is not None:
+        words = [" ".join(filter(None, [beat.action, beat.target])), beat.progress or ""]
+        words += [
+            f"blocked by {beat.blocked_by}" if beat.blocked_by else "",
+            f"next {beat.next_action}" if beat.next_action else "",
+        ]
+    text = ", ".join(filter(None, words)) or (known.current_work if known is not None else None)
+    return show(text, 200) if text else None
 
 
 def how_lost(state: State, session: str, entry: str, now: datetime) -> str:

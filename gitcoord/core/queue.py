@@ -267,6 +267,7 @@ def describe(place: Ticket) -> dict[str, Any]:
         "resource_type": first.type, "resource_name": first.name, "repo": first.repo, "claimed_by": place.session_id, "fence": 0,
         "expires_at": spell(place.until), "mode": place.mode, "phase": place.phase, "why": place.reason,
         "reason": "waits, and comes first", "last_heard": None,
+        "doing": None,
     }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ _TIMES = "write 30m, 2h40m, 15:00, yesterday 9:00, 2025-11-15 or 2025-11-15T10:0
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _LAST_DATE = datetime(2150, 1, 1, tzinfo=UTC)  # of a commit: what is counted from it (ten years at most) is a time still
+_JUST = timedelta(seconds=5)
 _LONGEST = 10 * 365 * 86400  # ten years, in seconds: longer is a typing error and near what datetime can't hold
 
 
@@ -88,6 +89,11 @@ def parse_duration(text: str) -> timedelta:
     if seconds > _LONGEST:
         raise BadInput(f"{text!r} is longer than ten years", hint="write 90s, 30m, 2h40m or 2d")
     return timedelta(seconds=seconds)
+
+
+def is_duration(text: str) -> bool:
+    """Return True if the text has the form of a duration."""
+    return _DURATIONS.fullmatch(text.strip().lower()) is not None
 
 
 def _as_utc(naive: datetime) -> datetime:
@@ -159,6 +165,28 @@ def spell_span(span: timedelta) -> str:
         if count:
             parts.append(f"{count} {word}{'s' if count > 1 else ''}")
     return " ".join(parts[:2]) or "0 seconds"
+
+
+def spell_short(span: timedelta) -> str:
+    """The span at a glance: `40 s`, `48 min`, `3 h 25 min`, `3 days`."""
+    seconds = max(0, round(span.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days = round(seconds / 86400)
+    return f"{days} day{'s' if days > 1 else ''}"
+
+
+def spell_relative(instant: datetime, now: datetime) -> str:
+    """The instant as somebody sees it at `now`: `12 min ago`, `in 48 min`."""
+    if instant > now:
+        return f"in {spell_short(instant - now)}"
+    return "just now" if now - instant < _JUST else f"{spell_short(now - instant)} ago"
 
 
 def spell_ttl(seconds: int) -> str:

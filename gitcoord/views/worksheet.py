@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 from gitcoord.core.names import show, show_text
 from gitcoord.core.readiness import Standing
@@ -17,10 +18,13 @@ _BODY = 2400  # bytes of the task's own text that are shown at most
 _NEEDS = 10  # tasks of which is shown what came of them
 
 
-def lines(task: Task, needs: Sequence[Task] = (), standing: Standing | None = None, *, limit: int = LIMIT) -> list[str]:
-    """Return the worksheet. What doesn't fit is cut, and the last line says how to read all of it."""
+def lines(
+    task: Task, needs: Sequence[Task] = (), standing: Standing | None = None, *, limit: int = LIMIT,
+    when: Callable[[datetime], str] = spell,
+) -> list[str]:  # fmt: skip
+    """Return the worksheet. What doesn't fit is cut, and the last line says how to read all of it. `when`: spells its times."""
     head = [title(task)]
-    head += _facts(task, standing)
+    head += _facts(task, standing, when)
     tail = list(_results(task, needs))
     body = show_text(task.body or "").strip()
     room = min(_BODY, limit - sum(len(line.encode()) + 1 for line in (*head, *tail)) - 120)
@@ -39,11 +43,11 @@ def title(task: Task) -> str:
     return f"#{task.seq}{phase} {show(task.title, 200)}"
 
 
-def _facts(task: Task, standing: Standing | None) -> Iterator[str]:
-    asked = f"asked by {task.created_by} {spell(task.created_at)}, priority {task.priority}"
+def _facts(task: Task, standing: Standing | None, when: Callable[[datetime], str]) -> Iterator[str]:
+    asked = f"asked by {task.created_by} {when(task.created_at)}, priority {task.priority}"
     yield asked + (f", found in #{task.found_in}" if task.found_in else "") + (f", part of #{task.parent}" if task.parent else "")
     if task.status != "open":
-        yield f"{task.status} by {task.done_by}" + (f" {spell(task.done_at)}" if task.done_at else "")
+        yield f"{task.status} by {task.done_by}" + (f" {when(task.done_at)}" if task.done_at else "")
     if task.to:
         yield f"for {task.to}"
     if task.phases:

@@ -115,9 +115,10 @@ def test_who_acts_on_a_lease_that_is_over_hears_of_it(run: Run, earlier: tuple[S
     clock.move(minutes=1)  # a quarter is left: every command says so, also one that looks at nothing
     for words in (("claims",), ("whoami",), ("inbox",)):
         told = run(ada, *words).err
-        assert re.findall(r"your lease on file:(\w) \(fence \d+\) runs out at \S+: gitcoord renew file:\1", told) == ["x", "y"], (
-            words
-        )
+        assert re.findall(r"your lease on file:(\w) \(fence \d+\) runs out in 15 min: gitcoord renew file:\1", told) == [
+            "x",
+            "y",
+        ], words
     clock.move(minutes=15)
     told = run(ada, "whoami").err  # nobody has looked: it is over as far as is known here
     assert told.count("as far as is known here") == 2

@@ -73,7 +73,7 @@ def test_notice_is_pinned_and_reaches_who_starts_later(pair: tuple[Seat, Seat], 
     assert "Notices" in board
     assert "main is frozen (ada, until " in board
     assert [one["subject"] for one in ben.ok("status")["notices"]] == ["main is frozen"]
-    assert "main is frozen (ada, until " in ben.run("status").out
+    assert "main is frozen (ada, for another 4 h)" in ben.run("status").out
     (late,) = seats(file_remote, "late")
     late.ok("start", "late")
     assert [one["subject"] for one in late.ok("inbox")["messages"]] == ["main is frozen"]

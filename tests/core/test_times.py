@@ -187,3 +187,15 @@ def test_every_time_that_is_taken_can_be_stored(text: str, ahead: bool) -> None:
 )
 def test_span_is_told_in_words(span: timedelta, words: str) -> None:
     assert times.spell_span(span) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "just now"), (-4, "just now"), (-40, "40 s ago"), (40, "in 40 s"), (-60, "1 min ago"), (48 * 60, "in 48 min"),
+        (3600 - 4, "in 1 h"), (-(3 * 3600 + 25 * 60), "3 h 25 min ago"), (24 * 3600, "in 1 day"), (-75 * 3600, "3 days ago"),
+    ],
+)  # fmt: skip
+def test_a_time_is_told_by_how_far_away_it_is(seconds: int, words: str) -> None:
+    now = datetime(2025, 11, 15, 10, tzinfo=UTC)
+    assert times.spell_relative(now + timedelta(seconds=seconds), now) == words

@@ -60,6 +60,7 @@ class InTheWay(Lease):
     why: Annotated[str | None, Field(description="The reason that its holder gave.")]
     reason: Annotated[str, Field(description="Why it is in the way.")]
     last_heard: Time | None
+    doing: Annotated[str | None, Field(description="What its holder said last of what it does.")]
 
 
 ABSENT = "(absent)"

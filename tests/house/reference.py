@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -200,7 +200,14 @@ def with_output(text: str, printed: list[list[str]]) -> str:
 
 
 _WARM = "a warm process (pid <number>) has the program loaded: commands and hooks begin in forks of it"
-_MASKS = (
+_SPAN = r"\d+ (?:s|min|h|days?)(?: \d+ min)?"
+_MASKS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    # A relative time: as many seconds lie between two commands as the run makes of it. In a column it keeps its width, too.
+    (re.compile(rf"\b(?:just now|{_SPAN} ago)\b(?=  )"), lambda match: "<ago>".ljust(len(match[0]))),
+    (re.compile(rf"\bin {_SPAN}(?=  )"), lambda match: "<soon>".ljust(len(match[0]))),
+    (re.compile(rf"\b(?:just now|{_SPAN} ago)\b"), "<ago>"),
+    (re.compile(rf"\bin {_SPAN}(?=[\s,.;:)]|$)", re.MULTILINE), "in <span>"),
+    (re.compile(rf"\bfor another {_SPAN}\b"), "for another <span>"),
     # A time keeps its width where a column follows, so that tables stay straight.
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ(?=  )"), "<time>              "),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "<time>"),

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from gitcoord.cli import complete
-from gitcoord.cli.arguments import text_or_stdin
+from gitcoord.cli.arguments import text_or_stdin, waiting_time
 from gitcoord.cli.connect import connection, options, say
 from gitcoord.cli.mail import Timeout, deliver
-from gitcoord.core.times import parse_duration
 
 ASK = 90.0  # seconds an `ask` waits by itself: what an agent's shell lets a command take
 
@@ -25,7 +24,7 @@ def ask(
     with connection() as found:
         coordinator = found.coordinator
         coordinator.sessions.ensure()
-        seconds = parse_duration(timeout).total_seconds() if timeout else ASK
+        seconds = waiting_time(timeout) if timeout else ASK
         back = coordinator.messages.id_of(reply_to) if reply_to else None
         receipt, mail = coordinator.messages.ask(
             who, text_or_stdin(question), seconds=seconds, reply_to=back, tell=say, op=options.op

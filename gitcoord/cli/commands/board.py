@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gitcoord.cli import files
-from gitcoord.cli.arguments import when
+from gitcoord.cli.arguments import At, past_point
 from gitcoord.cli.connect import answer, connection, looked_at, mark_unverified, options, others_words, out
 from gitcoord.views.board import CHART
 from gitcoord.views.briefing import UNVERIFIED
 
 
 def board(
-    at: Annotated[str | None, typer.Option(metavar="WHEN", help="An earlier board: an event's seq, a commit, or a time.")] = None,
+    at: At = None,
     from_history: Annotated[bool, typer.Option("--from-history", help="Rebuild it from the history alone.")] = False,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to a file.")] = None,
 ) -> None:
     """Print the status board."""
-    if at is not None and not re.fullmatch(r"\d{1,9}|[0-9a-f]{7,64}", at):
-        at = when(at, ahead=False).isoformat()
+    at = past_point(at)
     with connection(unverified=at is None and not from_history) as found:
         text = found.coordinator.branch.board(at=at, from_history=from_history)
         if at is None and not from_history:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from gitcoord.cli import moments
 from gitcoord.cli.arguments import resources
 from gitcoord.cli.connect import answer, connection, tell
-from gitcoord.core.times import spell
 from gitcoord.errors import NotHeld
 from gitcoord.views import as_json
 
@@ -26,5 +26,5 @@ def check(
             raise typer.Exit(tell(error, outcome="stale")) from error
         what = ", ".join(map(str, wanted))
         outcome = "held" if mine else "free"
-        words = f"{what}: " + (f"yours until {spell(mine[0].expires_at)} (fence {mine[0].fence})" if mine else "free")
+        words = f"{what}: " + (f"yours {moments.until(mine[0].expires_at)} (fence {mine[0].fence})" if mine else "free")
         answer({"outcome": outcome, "claims": [as_json.short_claim(one) for one in mine], "blocked_by": []}, words)

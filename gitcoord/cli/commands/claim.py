@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from gitcoord.cli import moments
 from gitcoord.cli.arguments import Names, missing, patience, refuse_words, resources, seconds
 from gitcoord.cli.commands.claims import claims
 from gitcoord.cli.connect import answer, connection, options, say, tell
-from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.views import as_json
 
@@ -28,7 +28,9 @@ def claim(
         int | None, typer.Option("--break", metavar="FENCE", help="Take it from its holder; name the lease's fence.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stand in line until it is free.")] = False,
-    timeout: Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m; the place stays longer.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m, until 15:00; the place stays longer.")
+    ] = None,
 ) -> None:
     """Hold a file, a folder, a glob or anything named; what you hold already is renewed. Bare: list."""
     if not names:
@@ -65,7 +67,7 @@ def claim(
                 say(f"warning: {text}")
         for name in missing(found, wanted):
             say(f"warning: there is no {name} here: it is held as the name of a file to come")
-        lines = [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in held.claims]
+        lines = [f"held: {one.resource} {moments.until(one.expires_at)} (fence {one.fence})" for one in held.claims]
         answer(
             {
                 "outcome": "held", "claims": [as_json.short_claim(one) for one in held.claims], "blocked_by": [], "place": None,

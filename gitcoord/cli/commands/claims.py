@@ -6,25 +6,31 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.cli.arguments import resource
-from gitcoord.cli.connect import answer, connection, mark_unverified, options, others_words, out, table
+from gitcoord.cli import colours, moments
+from gitcoord.cli.arguments import At, past_point, resource
+from gitcoord.cli.connect import answer, connection, left_out, looked_at, mark_unverified, options, others_words, out, table
 from gitcoord.core.leases import holder
 from gitcoord.core.times import spell
 from gitcoord.views import as_json
+
+_NAMED = 10  # of what is over, and of what is ready to pick up
 
 
 def claims(
     mine: Annotated[bool, typer.Option("--mine", help="Only yours.")] = False,
     overlapping: Annotated[str | None, typer.Option(metavar="PATH", help="Only what overlaps this.")] = None,
+    at: At = None,
 ) -> None:
     """List who holds what."""
-    with connection(unverified=True) as found:
+    point = past_point(at)
+    with connection(unverified=point is None) as found:
         coordinator = found.coordinator
         over = resource(found, overlapping) if overlapping else None
-        leases = coordinator.claims.leases(mine=mine, overlapping=over)
-        ended = coordinator.claims.over(mine=mine, overlapping=over)
-        places = coordinator.claims.places(mine=mine, overlapping=over)
-        ready = coordinator.handoffs.ready(over) if not mine else []
+        past = coordinator.branch.status(at=point) if point is not None else None
+        leases = coordinator.claims.leases(mine=mine, overlapping=over, at=past)
+        ended = coordinator.claims.over(mine=mine, overlapping=over, at=past)
+        places = coordinator.claims.places(mine=mine, overlapping=over, at=past)
+        ready = coordinator.handoffs.ready(over, state=past.state if past is not None else None) if not mine else []
         mark_unverified(found)
         if options.json:
             told = {
@@ -35,21 +41,28 @@ def claims(
             }
             answer(told)
             return
-        state, me = coordinator.branch.last_view().state, coordinator.actor.session
+        state = past.state if past is not None else coordinator.branch.last_view().state
+        me = coordinator.actor.session
+        moments.as_of(past.as_of if past is not None else coordinator.branch.time_now())
+        if past is not None:
+            out(f"as of {spell(past.as_of)} (event {past.seq})")
         rows = [
             [
-                str(one.resource), f"{me} (you)" if one.claimed_by == me else holder(state, one), one.mode,
-                spell(one.expires_at), str(one.fence), one.phase or one.reason or "",
+                str(one.resource), f"{me} (you)" if one.claimed_by == me else one.claimed_by if looked_at() else holder(state, one),
+                "" if looked_at() and one.mode == "exclusive" else one.mode,  # in a terminal only what is rare
+                moments.moment(one.expires_at), str(one.fence), one.phase or one.reason or "",
             ]
             for one in leases
         ]  # fmt: skip
         with others_words():
-            table(["WHAT", "HOLDER", "MODE", "UNTIL", "FENCE", "FOR"], rows)
-            for one in ended[:10]:
+            table(
+                ["WHAT", "HOLDER", "MODE", "ENDS", "FENCE", "FOR"], rows, firm=["ENDS", "FENCE", "MODE"],
+                meanings=[colours.MINE if one.claimed_by == me else "" for one in leases],
+            )  # fmt: skip
+            for one in ended[:_NAMED]:
                 whose = "yours" if one.claimed_by == me else f"that of {holder(state, one)}"
-                out(f"over: {one.resource}, {whose} until {spell(one.expires_at)} (fence {one.fence})")
-            if len(ended) > 10:
-                out(f"… and {len(ended) - 10} more that are over (--json has them all)")
+                out(f"over: {one.resource}, {whose}, expired {moments.moment(one.expires_at)} (fence {one.fence})", colours.OVER)
+            left_out(len(ended) - _NAMED, "that are over")
             if places:
                 out("")
                 table(
@@ -60,10 +73,13 @@ def claims(
                             (" or " if one.any_of else " and ").join(one.resources),
                             one.mode,
                             str(number),
-                            spell(one.since),
+                            moments.moment(one.since),
                         ]
                         for number, one in places
                     ],
+                    firm=["PLACE", "SINCE", "MODE"],
+                    meanings=[colours.WAITING] * len(places),
                 )
-            for offer in ready[:10]:
+            for offer in ready[:_NAMED]:
                 out(f"ready to pick up: {as_json.offer_line(offer)}")
+            left_out(len(ready) - _NAMED, "that are ready to pick up")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gitcoord.cli import moments
 from gitcoord.cli.arguments import resources
 from gitcoord.cli.connect import PLAIN_LINES, answer, connection, earlier, options, others_words, out, table
 from gitcoord.core.names import word
@@ -41,30 +42,37 @@ def history(
         return
     if len(every) > len(shown):
         out(earlier(len(every) - len(shown)))
+    moments.as_of(now)
     rows = [
         [
-            str(one.resource) if one.resource != wanted[0] else "it", one.session, one.mode, spell(one.granted_at),
-            spell(one.ended_at) if one.ended_at else f"held until {spell(one.expires_at)}",
+            str(one.resource) if one.resource != wanted[0] else "it", one.session, one.mode, moments.moment(one.granted_at),
+            moments.moment(one.ended_at) if one.ended_at else f"held {moments.until(one.expires_at)}",
             spell_span(timedelta(seconds=one.seconds(now))), str(one.renewals), str(one.fence), as_json.ending(one),
         ]
         for one in shown
     ]  # fmt: skip
     with others_words():
-        table(["WHAT", "HOLDER", "MODE", "FROM", "UNTIL", "HELD FOR", "RENEWED", "FENCE", "ENDED"], rows, title=f"{wanted[0]}")
+        table(
+            ["WHAT", "HOLDER", "MODE", "FROM", "UNTIL", "HELD FOR", "RENEWED", "FENCE", "ENDED"],
+            rows,
+            title=f"{wanted[0]}",
+            firm=["FROM", "UNTIL", "HELD FOR"],
+        )
         for lease in shown:
             for session, seq in lease.touched:
                 out(f"{session} committed {lease.resource} while {lease.session} held it (event {seq})")
         for since, until in [gap for gap in held.gaps(now) if not shown or gap.since >= shown[0].granted_at]:
-            out(f"nobody held it from {spell(since)} " + (f"to {spell(until)}" if until else "on"))
+            out(f"nobody held it from {moments.moment(since)} " + (f"to {moments.moment(until)}" if until else "on"))
         for one in held.unclaimed[-limit:]:
             commit = f", commit {one.commit[:9]}" if one.commit else ""
-            out(f"{one.session} worked on {', '.join(one.paths[:3])} without a claim at {spell(one.at)} (event {one.seq}{commit})")
+            what = f"{', '.join(one.paths[:3])} without a claim, {moments.moment(one.at)}"
+            out(f"{one.session} worked on {what} (event {one.seq}{commit})")
         if waits:
             out("")
             if len(waits) > limit:
                 out(earlier(len(waits) - limit, " who waited"))
             lines = [
-                [one.session, spell(one.since), spell(one.until) if one.until else "waits still", one.how or ""]
+                [one.session, moments.moment(one.since), moments.moment(one.until) if one.until else "waits still", one.how or ""]
                 for one in waits[-limit:]
             ]
             table(["WAITED", "FROM", "UNTIL", "ENDED"], lines)

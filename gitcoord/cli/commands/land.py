@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.cli.arguments import patience
+from gitcoord.cli.arguments import patience, waiting_time
 from gitcoord.cli.commands.trial import check_command, words
 from gitcoord.cli.connect import answer, connection, here_and_root, options, say
 from gitcoord.cli.run.child import Signals
@@ -16,7 +16,6 @@ from gitcoord.cli.run.series import Series
 from gitcoord.coordinator.keeper import Farewell
 from gitcoord.coordinator.lane import Landed, Lane
 from gitcoord.coordinator.trials import Attempt
-from gitcoord.core.times import parse_duration
 from gitcoord.errors import BadInput
 from gitcoord.views import as_json
 
@@ -40,13 +39,12 @@ def land(
         raise BadInput("what to run comes after --", hint="gitcoord land -- make test")
     if again and not command:
         raise BadInput("--again is about a command", hint="gitcoord land --again -- make test")
-    if timeout:
-        parse_duration(timeout)
+    limit = (timeout, waiting_time(timeout)) if timeout else None
     if command:
         check_command(command)
     with Signals() as signals, connection(shows=False) as found:
         output = sys.stderr.fileno() if options.json else None
-        series = Series(command or [], signals, below=here_and_root(found)[0], timeout=timeout, output=output)
+        series = Series(command or [], signals, below=here_and_root(found)[0], timeout=limit, output=output)
         lane = Lane(found.coordinator)
 
         def by_command() -> int:
@@ -54,7 +52,7 @@ def land(
             return series.start(["/bin/sh", "-c", push or ""], options.path or None, environ, lane.keeper)
 
         attempt = Attempt(command or [], series.run, say, series.tick, again)
-        asked: dict[str, Any] = {"wait": patience(found.coordinator, timeout)} if wait else {}
+        asked: dict[str, Any] = {"wait": limit[1] if limit else patience(found.coordinator, None)} if wait else {}
         try:
             landed = lane.land(attempt, push=by_command if push else None, stop=lambda: bool(signals.came), op=options.op, **asked)
         except KeyboardInterrupt:

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from gitcoord.cli import announce, output
-from gitcoord.cli.arguments import patience
+from gitcoord.cli.arguments import patience, waiting_time
 from gitcoord.cli.connect import connection
 from gitcoord.cli.mail import Timeout, deliver
-from gitcoord.core.times import parse_duration
 from gitcoord.errors import NotInTime
 
 FOREVER = 365 * 86400.0  # seconds: until somebody ends it
@@ -28,7 +27,7 @@ def listen(
 ) -> None:
     """Wait for the next message and show it; each is taken once, however many listen."""
     if announcing or wake:
-        seconds = parse_duration(timeout).total_seconds() if timeout else FOREVER
+        seconds = waiting_time(timeout) if timeout else FOREVER
         announce.follow(seconds, go_on=follow, wake=wake or "")
         return
     with connection(shows=False) as found:

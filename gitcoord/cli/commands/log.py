@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from gitcoord.cli import output
+from gitcoord.cli import colours, moments, output, tables
 from gitcoord.cli.arguments import resource, when
 from gitcoord.cli.connect import PLAIN_LINES, answer, connection, earlier, looked_at, options, others_words, out, say
 from gitcoord.connection.connect import Connection
@@ -24,6 +23,8 @@ from gitcoord.log.entries import EntryFilter, LogEntry
 from gitcoord.outbox import denials
 from gitcoord.outbox.denials import Denial
 from gitcoord.views.speakers import marked
+
+_WIDE = 100  # letters of a terminal in which a commit's name has room
 
 
 def log(
@@ -72,7 +73,7 @@ def log(
                     for warning in coordinator.notices:
                         say(f"warning: {warning}")
                     coordinator.notices.clear()
-                    _print_entry(one, coordinator.speakers)
+                    _print_entry(one, coordinator.speakers, follows=True)
             return
         entries, left, all_counted = coordinator.branch.counted(after=after, limit=limit, **asked)
         if options.json:
@@ -84,7 +85,7 @@ def log(
             out(earlier(left, more=not all_counted))
         with others_words():
             for one in entries:
-                _print_entry(one, coordinator.speakers)
+                _print_entry(one, coordinator.speakers, follows=False)
 
 
 def _print_refused(found: Connection, wanted: EntryFilter, limit: int) -> None:
@@ -100,7 +101,8 @@ def _print_refused(found: Connection, wanted: EntryFilter, limit: int) -> None:
     with others_words():
         for one in shown:
             what = f" {', '.join(one.resources[:3])}" if one.resources else ""
-            out(f"{spell(one.at)} {show(one.session, 40)}  {one.asked}{show(what, 120)}: {show(one.message, 300)}")
+            words = moments.in_words(show(one.message, 300))
+            out(f"{moments.moment(one.at)} {show(one.session, 40)}  {one.asked}{show(what, 120)}: {words}")
             if one.hint:
                 out(f"    hint: {show(one.hint, 300)}")
     if not shown:
@@ -127,7 +129,7 @@ def _entry(one: LogEntry, says: Speakers) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _print_entry(one: LogEntry, says: Speakers) -> None:
+def _print_entry(one: LogEntry, says: Speakers, *, follows: bool) -> None:
     if options.json:
         print(json.dumps(_entry(one, says)))
         output.require()  # whoever follows through a pipe wants it now; where nobody does, this ends
@@ -135,7 +137,10 @@ def _print_entry(one: LogEntry, says: Speakers) -> None:
     number = f"#{one.seq}" if one.seq else "ignored"
     tail = f"  [{one.ignored}]" if one.ignored else ""
     who = marked(show(one.session, 40), says.mark(one.seq, one.session))
-    line = f"{one.commit[:9]} {spell(one.at)} {number:>7} {who}  {show(one.subject, 200)}{tail}"
-    width = os.get_terminal_size().columns if looked_at() else 0
-    out(line[:width] if width > 40 else line)
+    at = spell(one.at) if follows else moments.moment(one.at)  # what a line says stays true while others follow
+    line = f"{one.commit[:9]} {at:>14} {number:>7} {who}  {show(one.subject, 200)}{tail}"
+    width = tables.terminal_width() if looked_at() else 0
+    if width and width < _WIDE and one.seq:  # the number names it as well as the commit does
+        line = line[10:]
+    out(tables.shorten(line, width) if width else line, colours.OVER if one.ignored else "")
     output.require()

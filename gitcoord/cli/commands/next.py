@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from gitcoord.cli import moments
 from gitcoord.cli.arguments import patience, seconds
 from gitcoord.cli.connect import answer, connection, options, others_words, out, say, tell
 from gitcoord.core.tables import outline
-from gitcoord.core.times import spell
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.views import as_json, worksheet
 
@@ -17,7 +17,7 @@ from gitcoord.views import as_json, worksheet
 def next(  # the command is called so
     peek: Annotated[bool, typer.Option("--peek", help="Only show which one it would be.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until one is ready.")] = False,
-    timeout: Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m.")] = None,
+    timeout: Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m, or until 15:00.")] = None,
     role: Annotated[str, typer.Option(metavar="R", help="As if you had that role.", show_default=False)] = "",
     no_files: Annotated[bool, typer.Option("--no-files", help="Without its files, whoever holds them.")] = False,
     ttl: Annotated[str | None, typer.Option(help="How long the lease lasts without a heartbeat: 30m, 1h, …")] = None,
@@ -36,7 +36,7 @@ def next(  # the command is called so
                 answer({"outcome": "ready", "task": as_json.task(task, standing, needs), "claims": []})
                 if not options.json and not options.quiet:
                     with others_words():
-                        for line in worksheet.lines(task, needs, standing):
+                        for line in worksheet.lines(task, needs, standing, when=moments.moment):
                             out(line)
                 return
             taken = coordinator.tasks.next(
@@ -55,8 +55,8 @@ def next(  # the command is called so
         if options.json or options.quiet:
             return
         with others_words():
-            for line in worksheet.lines(taken.task, taken.needs):
+            for line in worksheet.lines(taken.task, taken.needs, when=moments.moment):
                 out(line)
         for one in taken.leases:
-            out(f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})")
+            out(f"held: {one.resource} {moments.until(one.expires_at)} (fence {one.fence})")
         out(f"when it is done: gitcoord task done {taken.task.seq}")

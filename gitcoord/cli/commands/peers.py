@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from gitcoord.cli import moments
 from gitcoord.cli.connect import answer, connection, options, others_words, table
 from gitcoord.core.sessions import standing, standing_and_way
-from gitcoord.core.times import spell
 from gitcoord.views import as_json
 
 
@@ -32,13 +32,14 @@ def peers(
         if options.json:
             answer({"sessions": [{**as_json.record(one), "quiet": stands[one.session_id] == "quiet"} for one in others]})
             return
+        moments.as_of(now)
         rows = [
             [
                 one.session_id, standing_and_way(one, now, quiet), one.current_work or "", one.role or "",
                 ", ".join(one.capabilities),
-                one.repo or "", one.agent or "", one.host or "", spell(one.last_heartbeat),
+                one.repo or "", one.agent or "", one.host or "", moments.moment(one.last_heartbeat),
             ]
             for one in others
         ]  # fmt: skip
         with others_words():
-            table(["SESSION", "STATUS", "WORK", "ROLE", "CAN", "REPO", "AGENT", "MACHINE", "LAST HEARD"], rows)
+            table(["SESSION", "STATUS", "WORK", "ROLE", "CAN", "REPO", "AGENT", "MACHINE", "HEARD"], rows, firm=["HEARD"])

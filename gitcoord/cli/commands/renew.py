@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from gitcoord.cli import moments
 from gitcoord.cli.arguments import Names, resources, seconds
 from gitcoord.cli.connect import answer, connection, options
-from gitcoord.core.times import spell
 from gitcoord.views import as_json
 
 
@@ -16,7 +16,7 @@ def renew(names: Names = None, ttl: Annotated[str | None, typer.Option(help="How
     """Hold on to leases; none named: all of yours."""
     with connection() as found:
         held = found.coordinator.claims.renew(resources(found, names) if names else [], seconds(ttl), op=options.op)
-        lines = [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in held.claims]
+        lines = [f"held: {one.resource} {moments.until(one.expires_at)} (fence {one.fence})" for one in held.claims]
         answer(
             {
                 "outcome": "held", "claims": [as_json.short_claim(one) for one in held.claims], "blocked_by": [], "place": None,

@@ -11,14 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.cli import complete
+from gitcoord.cli import complete, moments
 from gitcoord.cli.arguments import patience, resource
 from gitcoord.cli.connect import connection, options, say, tell
 from gitcoord.cli.run.child import Child, ProcessMarks, Signals, missing
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.keeper import Farewell, Keeper, Kept, Loss
 from gitcoord.core.names import show
-from gitcoord.core.times import parse_duration, spell
+from gitcoord.core.times import parse_duration
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.views import as_json
 
@@ -82,7 +82,9 @@ def run(
     reason: Annotated[str | None, typer.Option(help="Why, in a sentence.")] = None,
     shared: Annotated[bool, typer.Option("--shared", help="Others may hold it shared too.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stand in line until it is free.")] = False,
-    timeout: Annotated[str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m; the place stays longer.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long to wait: 90s, 30m, until 15:00; the place stays longer.")
+    ] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Only say it if the lease is lost; the command goes on.")
     ] = False,
@@ -148,7 +150,7 @@ def _carry_out(
     """Starts the command, and keeps the leases until it is over."""
     for one in course.kept:
         stays = "; it was yours before and stays yours" if one.before else ""
-        say(f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence}){stays}")
+        say(f"held: {one.resource} {moments.until(one.expires_at)} (fence {one.fence}){stays}")
     for loss in keeper.look(say):  # an operation asked for again may have been granted long ago
         course.lost(loss)
     signals.settle()
@@ -203,7 +205,7 @@ def _tell_end(course: _Course, farewell: Farewell) -> None:
     if farewell.error is not None:
         say(f"warning: not given back: {farewell.error.message}; it ends by itself")
     for holder in farewell.holders:
-        say(f"{holder.claimed_by} holds {holder.resource} now, until {spell(holder.expires_at)} (fence {holder.fence})")
+        say(f"{holder.claimed_by} holds {holder.resource} now, {moments.until(holder.expires_at)} (fence {holder.fence})")
     if course.losses and course.exit_code == _LOST:
         say("hint: gitcoord claims")
 

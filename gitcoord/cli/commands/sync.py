@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gitcoord.agents import background
+from gitcoord.cli import moments
 from gitcoord.cli.connect import answer, connection, options, say
 from gitcoord.connection.collect import collect
 from gitcoord.connection.connect import Connection, connect
@@ -46,7 +47,7 @@ def sync(
             "adopted": carried.count,
         }
         words = (
-            f"event {view.checked.seq} at {spell(view.state.at)}"
+            f"event {view.checked.seq}, {moments.moment(view.state.at)}"
             if view
             else "nothing is due"
             if if_due and not errors

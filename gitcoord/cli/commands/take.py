@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.cli import complete
+from gitcoord.cli import complete, moments
 from gitcoord.cli.connect import answer, connection, options, others_words, out, say
 from gitcoord.cli.handoff_lines import show_handoff
 from gitcoord.connection.connect import Connection
 from gitcoord.core import leases
 from gitcoord.core.names import show
-from gitcoord.core.times import spell
 from gitcoord.errors import BadInput
 from gitcoord.views import as_json
 
@@ -42,16 +41,16 @@ def take(
             with others_words():
                 show_handoff(taken.handoff)
             for one in taken.claims:
-                out(f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})")
+                out(f"held: {one.resource} {moments.until(one.expires_at)} (fence {one.fence})")
         for lease in taken.missed:
-            say(f"note: {lease.resource} is not yours: {lease.claimed_by} holds it until {spell(lease.expires_at)}")
+            say(f"note: {lease.resource} is not yours: {lease.claimed_by} holds it {moments.until(lease.expires_at)}")
 
 
 def _take_place(found: Connection, previous: str) -> None:
     came = found.coordinator.sessions.take_place(previous, op=options.op)
     over = came.receipt.state == "unchanged"
     lines = [f"{previous} had ended already; it holds nothing" if over else f"you took the place of {previous}"]
-    lines += [f"held: {one.resource} until {spell(one.expires_at)} (fence {one.fence})" for one in came.claims]
+    lines += [f"held: {one.resource} {moments.until(one.expires_at)} (fence {one.fence})" for one in came.claims]
     theirs = [f"open handoff #{one.seq}: {as_json.offer_line(one)}" for one in came.handoffs]
     theirs += [f"open question #{one.seq} of {one.sender} to {previous}: {show(one.subject, 120)}" for one in came.questions]
     told: dict[str, Any] = {

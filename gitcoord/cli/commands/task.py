@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.cli import complete
+from gitcoord.cli import complete, moments
 from gitcoord.cli.arguments import resource, text_or_stdin
 from gitcoord.cli.commands.handoff import code
 from gitcoord.cli.connect import answer, connection, options, others_words, out, say
@@ -126,7 +126,7 @@ def show_task(named: Which) -> None:
         answer({"task": as_json.task(task, standing, needs)})
         if not options.json and not options.quiet:
             with others_words():
-                for line in worksheet.lines(task, needs, standing, limit=32_000):
+                for line in worksheet.lines(task, needs, standing, limit=32_000, when=moments.moment):
                     out(line)
 
 

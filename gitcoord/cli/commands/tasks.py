@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.cli.connect import answer, connection, mark_unverified, options, others_words, out, table
+from gitcoord.cli import colours, moments
+from gitcoord.cli.connect import answer, connection, left_out, mark_unverified, options, others_words, out, table
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.tasks import ListedTask
 from gitcoord.core.names import show
@@ -48,7 +49,10 @@ def tasks(
             answer({"tasks": [as_json.entry(*one) for one in entries], "counts": counts.model_dump()})
             return
         with others_words():
-            table(["TASK", "P", "TITLE", "STATE", "PHASE", "FOR"], [_row(one) for one in entries])
+            table(
+                ["TASK", "P", "TITLE", "STATE", "PHASE", "FOR"], [_row(one) for one in entries], firm=["TASK", "P"],
+                meanings=[_meaning(one) for one in entries],
+            )  # fmt: skip
         out(f"{counts.done} of {counts.added - counts.dropped} done, {counts.open} open")
 
 
@@ -80,6 +84,7 @@ def _show_wave(found: Connection, workers: int) -> None:
             out(f"#{one.task.seq} {show(one.task.title, 80)}{to}" + (f": {_files(one)}" if one.task.files else ""))
         for one, seq in wave.left[:10]:
             out(f"  later: #{one.task.seq} {show(one.task.title, 60)} shares a file with #{seq}")
+        left_out(len(wave.left) - 10, "that share a file")
     if len(wave.chosen) < workers:
         out(f"{len(wave.chosen)} of {workers} workers have something to do")
 
@@ -101,5 +106,12 @@ def _row(entry: ListedTask) -> list[str]:
     elif entry.standing.mine:
         state = "you work on it"
     else:
-        state = entry.standing.why() or "ready"
-    return [f"#{task.seq}", str(task.priority), show(task.title, 60), show(state, 60), task.phase or "", task.to or ""]
+        state = moments.in_words(entry.standing.why()) or "ready"
+    limit = 60 if options.agent else 400
+    return [f"#{task.seq}", str(task.priority), show(task.title, limit), show(state, limit), task.phase or "", task.to or ""]
+
+
+def _meaning(entry: ListedTask) -> str:
+    if entry.standing is None:
+        return colours.OVER
+    return colours.MINE if entry.standing.mine else "" if entry.standing.ready else colours.WAITING

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gitcoord.cli import complete
+from gitcoord.cli import complete, moments
+from gitcoord.cli.arguments import waiting_time
 from gitcoord.cli.connect import answer, connection, here_and_root, options, say
 from gitcoord.cli.run.child import Signals, missing
 from gitcoord.cli.run.series import Series
 from gitcoord.coordinator.trials import Attempt, Tried
 from gitcoord.core import trials
-from gitcoord.core.times import parse_duration, spell
 from gitcoord.errors import BadInput
 from gitcoord.views import as_json
 
@@ -35,17 +35,18 @@ def trial(
         ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Run it even if these commits were tried with it already.")] = False,
-    timeout: Annotated[str | None, typer.Option(metavar="TIME", help="How long all of it may take: 90s, 30m.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long all of it may take: 90s, 30m, or until 15:00.")
+    ] = None,
 ) -> None:
     """Merge the branches that are about to land, run a command there, and name those that are red together."""
     if not options.separated:
         raise BadInput("what to run comes after --", hint="gitcoord trial -- make test")
-    if timeout:
-        parse_duration(timeout)
+    limit = (timeout, waiting_time(timeout)) if timeout else None
     check_command(command)
     with Signals() as signals, connection(shows=False) as found:
         series = Series(
-            command, signals, below=here_and_root(found)[0], timeout=timeout, output=sys.stderr.fileno() if options.json else None
+            command, signals, below=here_and_root(found)[0], timeout=limit, output=sys.stderr.fileno() if options.json else None
         )
         attempt = Attempt(command, series.run, say, series.tick, again)
         tried = found.coordinator.trials.hold(attempt, only or ())
@@ -92,7 +93,7 @@ def _tell(tried: Tried) -> None:
 def words(trial: Any, *, known: bool) -> str:
     """Return what came of a trial, in a line for people. `known`: it wasn't run now."""
     runs = f"{trial.runs} run{'s' if trial.runs != 1 else ''}, {trial.seconds} s"
-    by = f"; tried {spell(trial.timestamp)} by {trial.session_id}, not run again (--again)" if known else f"; {runs}"
+    by = f"; tried {moments.moment(trial.timestamp)} by {trial.session_id}, not run again (--again)" if known else f"; {runs}"
     return f"{trials.verdict(trial)}{by}"
 
 

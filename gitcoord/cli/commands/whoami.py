@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gitcoord.cli import moments
 from gitcoord.cli.connect import answer, connection
-from gitcoord.core.times import spell
 from gitcoord.errors import NoSession
 
 
@@ -21,7 +21,7 @@ def whoami() -> None:
         lines = [name]
         if session is not None:
             lines.append(
-                f"  {session.status}, started {spell(session.started_at)}"
+                f"  {session.status}, started {moments.moment(session.started_at)}"
                 + (f", {session.current_work}" if session.current_work else "")
             )
         answer(

@@ -14,7 +14,6 @@ from gitcoord.cli.connect import say
 from gitcoord.cli.run.child import Child, ProcessMarks, Signals
 from gitcoord.coordinator.keeper import Loss
 from gitcoord.coordinator.trials import KeepsLane
-from gitcoord.core.times import parse_duration
 from gitcoord.errors import NotInTime
 from gitcoord.machine.agents import agent_ids
 
@@ -31,16 +30,22 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 class Series:
     """The runs of one command. `below`: the folder below the root in which it is run, where there is one; `timeout`: how long all
-    of it may take, as it is typed; `output`: the descriptor that it prints to, where that isn't standard output.
+    of it may take, as it is typed, and in seconds; `output`: the descriptor that it prints to, where that isn't standard output.
     """
 
     def __init__(
-        self, words: Sequence[str], signals: Signals, *, below: str = "", timeout: str | None = None, output: int | None = None
+        self,
+        words: Sequence[str],
+        signals: Signals,
+        *,
+        below: str = "",
+        timeout: tuple[str, float] | None = None,
+        output: int | None = None,
     ) -> None:
         self._words, self._signals, self._below, self._output = words, signals, below, output
         self._marks = ProcessMarks()
-        self._asked = timeout
-        self._end = monotonic() + parse_duration(timeout).total_seconds() if timeout else None
+        self._asked, seconds = timeout or ("", 0.0)
+        self._end = monotonic() + seconds if timeout else None
 
     def tick(self) -> None:
         """Raise what ends the series, once a signal came or its time is over."""
