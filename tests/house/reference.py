@@ -221,6 +221,9 @@ _MASKS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
     (re.compile(r"\bgit \d+(?:\.\d+)+\b"), "git <version>"),
     (re.compile(r"\bPython \d+(?:\.\d+)+\b"), "Python <version>"),
     (re.compile(r"\b\d\d:\d\d UTC\b"), "<time>"),
+    (re.compile(r"(?<=[ *(])\d\d:\d\d(?=[ *,)]|$)", re.MULTILINE), "<time>"),
+    (re.compile(r"\b\d+ seconds?(?= in all\b)"), "<span>"),
+    (re.compile(r"(?<=[ :])\d{13}\b"), "<time>"),
     (re.compile(r"\bhost-[0-9a-f]{6}\b"), "host-<digest>"),
     (re.compile(r"\bfile-\d+\b"), "project"),  # what the remote of a test is called
     (re.compile(r"(?<=  )\d+ seconds?(?=  )"), "<span>"),
