@@ -69,9 +69,7 @@ def test_sender_sees_who_has_read_it(pair: tuple[Seat, Seat]) -> None:
 def test_notice_is_pinned_and_reaches_who_starts_later(pair: tuple[Seat, Seat], file_remote: Remote, seats: Seats) -> None:
     ada, ben = pair
     ada.ok("send", "broadcast", "main is frozen", "--type", "notice", "--expires", "4h")
-    board = ben.run("board").out
-    assert "Notices" in board
-    assert "main is frozen (ada, until " in board
+    assert "main is frozen" in ben.run("board").out
     assert [one["subject"] for one in ben.ok("status")["notices"]] == ["main is frozen"]
     assert "main is frozen (ada, for another 4 h)" in ben.run("status").out
     (late,) = seats(file_remote, "late")

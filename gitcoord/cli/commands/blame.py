@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gitcoord.cli import moments
 from gitcoord.cli.arguments import resource
 from gitcoord.cli.connect import answer, connection, options, others_words, out, table
 from gitcoord.core.names import show
@@ -69,6 +70,6 @@ def _row(part: Blamed, words: CommitWords | None, whose: Origin) -> list[str]:
         claim,
         f"#{whose.task}" if whose.task else "",
         words.commit[:9],
-        spell(words.made_at),
+        moments.moment(words.made_at),
         how,
     ]
