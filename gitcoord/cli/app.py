@@ -39,8 +39,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "inbox", "ask", "reply", "listen", "handoff", "take", "tasks", "next", "trial", "land", "end",
     ),
     LOOK: (
-        "conflicts", "claims", "handoffs", "peers", "whoami", "board", "page", "timeline", "report", "log", "history", "blame",
-        "verify", "statusline",
+        "conflicts", "claims", "handoffs", "peers", "whoami", "board", "page", "timeline", "watch", "report", "log", "history",
+        "blame", "verify", "statusline",
     ),
     KEEP: ("install", "uninstall", "init", "sync", "config", "guard", "doctor", "mcp", "relay", "demo"),
 }  # fmt: skip

@@ -259,9 +259,13 @@ class Branch:
         that time, event or commit.
         """
         view = self.view()
-        now = self.time_of(view, tell=True)
         if at is not None:
-            return self._status_at(view, at, now, repo)
+            return self._status_at(view, at, self.time_of(view, tell=True), repo)
+        return self.status_of(view, repo)
+
+    def status_of(self, view: View, repo: str | None = None) -> Status:
+        """Return that view of the branch at a glance."""
+        now = self.time_of(view, tell=True)
         state = view.state if repo is None else of_repository(view.state, repo)
         bad = view.checked.unmended
         items = attention(state, now, [(one.commit, one.reason) for one in bad], self.acting.session)

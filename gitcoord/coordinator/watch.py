@@ -108,12 +108,27 @@ def follow(branch: Branch, *, after: int | None = None, newest: int = 0, **asked
     else:
         view = branch.view()
         stream = Stream(branch.parts.log, after or 0)
-    watcher = Watcher(
-        branch.parts.log, branch.parts.outbox, branch.parts.submitter.sleep, branch.parts.seconds, branch.parts.submitter.clock
-    )
-    views = watcher.views(view, _FOREVER)
+    views = _patient(branch).views(view, _FOREVER)
     while True:
         for one in stream.new(view):
             if wanted.fits(one.entry):
                 yield one.entry
         view = next(views)
+
+
+def looks(branch: Branch, *, newest: int, stop: Callable[[], bool]) -> Iterator[tuple[View, list[LogEntry]]]:
+    """Yield the branch with its newest events, at most so many; then again after each look, with what is new. Ends when `stop` says
+    so. A remote that is away ends nothing.
+    """
+    entries = branch.entries(limit=newest)
+    view = branch.view(fresh=False)
+    yield view, entries
+    stream = Stream(branch.parts.log, view.checked.seq, view.checked.tip)
+    for later in _patient(branch).views(view, _FOREVER, stop):
+        branch.remember(later)
+        yield later, [one.entry for one in stream.new(later)]
+
+
+def _patient(branch: Branch) -> Watcher:
+    parts = branch.parts
+    return Watcher(parts.log, parts.outbox, parts.submitter.sleep, parts.seconds, parts.submitter.clock)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 from gitcoord.core.names import show
+from gitcoord.views import cells as cells_of
+from gitcoord.views.cells import Line, Piece, Style, cut, width_of
 from gitcoord.views.lanes import Lane, Span, lanes, window
 from gitcoord.views.timeline import Picture
-
-Style = Literal["plain", "soft", "name", "claim", "task", "wait", "over", "open", "handoff"]
-Piece = tuple[str, Style]
-Line = list[Piece]
 
 NAME = 14  # columns of a session's name
 _STEPS = (5, 15, 30, 60, 120, 240, 480, 1440, 2880, 10080, 43200)  # minutes between two times of the axis
@@ -107,12 +104,17 @@ def _draw(cells: list[tuple[str, Style]], span: Span, room: int) -> None:
     size = max(1, min(room, round(span.end * room)) - a)
     left, right = ("(", ")") if span.kind == "wait" else ("[", "]")
     last = ">" if span.live else right
-    label = show(span.label, max(1, size - 2)) if size > 4 else ""
-    filled = label.ljust(size - 2, "." if span.kind == "wait" else "=")
+    label = cut(span.label, size - 2) if size > 4 else ""
+    filled = label + ("." if span.kind == "wait" else "=") * (size - 2 - cells_of.width(label))
     drawn = f"{left}{filled}{last}" if size > 1 else ">" if span.live else "▪"
     style: Style = span.kind if span.live or span.kind == "wait" else "over"
-    for at, char in enumerate(drawn):
-        cells[a + at] = (char, style)
+    for char in drawn:
+        taken = width_of(char)
+        if not taken:
+            cells[a - 1] = (cells[a - 1][0] + char, style)
+            continue
+        cells[a : a + taken] = [(char, style), *[("", style)] * (taken - 1)]
+        a += taken
 
 
 def _joined(cells: Sequence[tuple[str, Style]]) -> Line:

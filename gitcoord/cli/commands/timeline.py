@@ -9,19 +9,15 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.cli import files
+from gitcoord.cli import files, paint
 from gitcoord.cli.arguments import when
 from gitcoord.cli.commands.page import title, write_page
 from gitcoord.cli.connect import PLAIN_LINES, answer, connection, looked_at, options, others_words, out
 from gitcoord.coordinator import past
 from gitcoord.errors import BadInput
 from gitcoord.views import as_json, timeline_svg, timeline_text
-from gitcoord.views.timeline_text import Clock, Line, Style
-
-_COLOURS: dict[Style, str] = {
-    "plain": "", "soft": "dim", "name": "bold", "claim": "bold blue", "task": "cyan", "wait": "yellow", "over": "dim",
-    "open": "yellow", "handoff": "magenta",
-}  # fmt: skip
+from gitcoord.views.cells import Line
+from gitcoord.views.timeline_text import Clock
 
 
 def timeline(
@@ -55,12 +51,7 @@ def _width() -> int:
 
 def _show(lines: list[Line]) -> None:
     if looked_at() and not options.nonce and not options.agent:
-        from rich.console import Console
-        from rich.text import Text
-
-        console = Console(highlight=False)
-        for line in lines:
-            console.print(Text.assemble(*((piece, _COLOURS[style]) for piece, style in line)), no_wrap=True, overflow="crop")
+        paint.show(lines)
         return
     with others_words():
         for line in lines[: PLAIN_LINES - 1]:
