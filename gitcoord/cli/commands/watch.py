@@ -25,7 +25,7 @@ _STEP = 0.2  # seconds within which what is new is shown
 def watch() -> None:
     """Show live who does what: sessions, claims, tasks, messages, the log; a session's day beside them. `q` ends it."""
     if not looked_at() or sys.stdin is None or not sys.stdin.isatty() or options.json:
-        raise BadInput("watch draws on a terminal", hint="gitcoord status, or each event as it comes: gitcoord log --follow")
+        raise BadInput("watch draws on a terminal", hint="each event as it comes: gitcoord log --follow")
     with connection(shows=False) as found:
         eye = _Eye(found)
         eye.start()
