@@ -39,13 +39,15 @@ class Carriage:
         carriers, outbox = self.parts.carriers, self.parts.outbox
         if carriers is None or not session or not carriers.branch:
             return False
+        if session not in outbox.local_sessions() and outbox.start_of(session) is None:
+            return False  # it pushes: nothing has to be read to know that
         settings = self.parts.log.view().state.rules.settings
         if not settings.carry or not carrying.may_carry(settings.carry_from, carriers.branch):
             return False
         known = self.parts.log.view().state.sessions.get(session)
-        if known is not None and (not known.carried or carrying.Carrier.parse(known.carried).branch != carriers.branch):
-            return False
-        return session in outbox.local_sessions() or outbox.start_of(session) is not None
+        if known is None:
+            return True
+        return bool(known.carried) and carrying.Carrier.parse(known.carried or "").branch == carriers.branch
 
     def ride_all(self, *, only_ended: bool = False) -> None:
         """Put what waits of every session that rides on this branch into commits.

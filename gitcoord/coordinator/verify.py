@@ -65,11 +65,12 @@ class Verifier:
 
         def look(good: Good) -> None:
             nonlocal board_oid
-            board_oid = good.pages.get(tree.BOARD, board_oid)
+            before, board_oid = board_oid, good.pages.get(tree.BOARD, board_oid)
             last[:] = [good]
             if full:
                 problems.extend(self._compare_tree(good))
-            if good.writer == self.log.writer and (full or good.event.seq > known.seq - _BOARDS):
+            drawn = board_oid != before  # one that stays is the next commit's to draw, the last one of their push
+            if drawn and good.writer == self.log.writer and (full or good.event.seq > known.seq - _BOARDS):
                 expected = self.log.objects.blob_oid(board_view.render(good.state).encode())
                 if expected != board_oid:
                     problems.append(Problem(good.commit, "its board is not what its state gives", "display only"))

@@ -536,7 +536,7 @@ class EventLog:
                     email=self.email or f"{event.session}@localhost",
                     authored_at=event.at,
                     committed_at=after.at,
-                    changes=self._files(before, after),
+                    changes=self._files(before, after, pages=number == len(chain) or before.seq == 0),
                 )
             )
         if strangers := self._history.strangers(view.checked.good):
@@ -562,7 +562,8 @@ class EventLog:
         self._history.remember(oids[-1], last)
         return View(checked, last, self.now())
 
-    def _files(self, before: State, after: State) -> dict[str, bytes | None]:
+    def _files(self, before: State, after: State, *, pages: bool = True) -> dict[str, bytes | None]:
+        """Return what a commit changes. `pages`: those for people, too, which the last commit of a push has for all of it."""
         changes = self.projection.changes(before, after)
         files = {path: None if record is None else self.projection.render(record) for path, record in changes.items()}
-        return {**files, **self.projection.pages(after, first=before.seq == 0)}
+        return {**files, **self.projection.pages(after, first=before.seq == 0)} if pages else files

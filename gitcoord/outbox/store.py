@@ -23,6 +23,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,6 +69,7 @@ class Outbox:
         self.path = path
         self.made = tuple(made)
         self._pulse = _PULSES[False]
+        self._results = os.path.join(path, "results")
         for name in _FOLDERS:
             files.private_folder(path / name)
 
@@ -156,7 +158,7 @@ class Outbox:
 
     def has_result(self, op: str) -> bool:
         """Whether a submitter has left the result."""
-        return os.path.exists(f"{self.path}/results/{op}.json")
+        return os.path.exists(f"{self._results}/{op}.json")
 
     def result(self, op: str, parse: Callable[[dict[str, Any]], T]) -> T | None:
         """The result that a submitter left, taken away; None when there is none, or one that `parse` refuses."""
@@ -224,6 +226,10 @@ class Outbox:
         finally:
             self._pulse = before
             lock.release()
+
+    def lock_seen(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Give what tells whether another process has the lock, as far as can be seen; else it is worth asking for."""
+        return files.lock_seen(f"{self.path}/lock")
 
     def pulse(self) -> None:
         """Shows that the submitter is alive."""
@@ -395,8 +401,16 @@ class Outbox:
 
     def start_of(self, session: str) -> StartSession | None:
         """Return the start of that session, if it waits here; else None."""
-        starts = (one.command for one in self.waiting() if one.session == session)
-        return next((one for one in starts if isinstance(one, StartSession)), None)
+        name = StartSession.kind.encode()
+        for path in sorted((self.path / "outbox").glob("*.json")):
+            with contextlib.suppress(OSError):
+                if name not in path.read_bytes():
+                    continue  # in a crowd many wait, and nearly none is a start: only that is parsed
+            record = files.read(path, stored.read_asked)
+            command = stored.command_of(record) if record is not None else None
+            if isinstance(command, StartSession) and command.session == session:
+                return command
+        return None
 
     # --- what rides on a branch of the session's own -------------------------------------------------------------------
 

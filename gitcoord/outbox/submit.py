@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -250,8 +250,9 @@ class Submitter:
         sender, past = self._life(), None
         give_up = end + (PATIENCE - 1) * self.seconds
         pause, longest = _TRY
+        may_be_free = True
         while True:
-            outcome = self.outbox.result(command.handle, _outcome)
+            outcome = self.outbox.result(command.handle, _outcome) if self.outbox.has_result(command.handle) else None
             if outcome is not None:
                 # It may be the answer to an earlier run of the same operation, taken out before this one was written down.
                 self.outbox.drop(command.handle)
@@ -259,7 +260,7 @@ class Submitter:
             left = end - self.clock()
             if left <= 0:
                 return None
-            with self.outbox.lock(0.0) as had:
+            with self.outbox.lock(0.0) if may_be_free else nullcontext(False) as had:
                 if had:
                     outcome = self.outbox.result(command.handle, _outcome)
                     if outcome is not None:
@@ -280,17 +281,21 @@ class Submitter:
                         return self.batch.send(command, end, alone=True).get(command.handle)
                 if past.silence() == 0.0:
                     end = min(give_up, self.clock() + self.seconds)
-            self._listen(command.handle, min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
+            may_be_free = self._listen(command.handle, min(pause, left) * (0.75 + secrets.randbelow(50) / 100))
             pause = min(1.5 * pause, longest)
 
     def _life(self, *, past: bool = False) -> _Life:
         return _Life(partial(self.outbox.last_pulse, past=past), self.clock)
 
-    def _listen(self, op: str, seconds: float) -> None:
-        """Waits that long, or until the result is there."""
+    def _listen(self, op: str, seconds: float) -> bool:
+        """Waits that long, or until the result is there, or nobody has the lock any more; return True if the lock may be free."""
         until = self.clock() + seconds
-        while not self.outbox.has_result(op) and (left := until - self.clock()) > 0:
-            self.sleep(min(_LOOK, left))
+        with self.outbox.lock_seen() as is_locked:
+            while (left := until - self.clock()) > 0:
+                self.sleep(min(_LOOK, left))
+                if self.outbox.has_result(op) or not is_locked():
+                    break
+            return not is_locked()
 
     def _find(self, command: Command, end: float) -> Outcome | None:
         """What came of a command that another process took, and for whose answer there was no room: the history knows."""

@@ -32,11 +32,14 @@ PATIENCE = 120.0  # seconds: only a hang gets there
 
 @dataclass(frozen=True)
 class Ran:
-    """A finished run of the program."""
+    """A finished run of the program. What it waited for on a slow machine is nobody's answer: see `tests/cli/test_progress.py`."""
 
     code: int
     out: str
     err: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "err", re.sub(r"^waiting for the (?:branch|push|check) .*\n", "", self.err, flags=re.MULTILINE))
 
     @property
     def json(self) -> Any:
@@ -100,7 +103,8 @@ class Seat:
             with self.start(*args, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL, cwd=cwd) as child:
                 out, err = child.communicate(stdin, timeout=PATIENCE)
             code = child.returncode
-        return ran(code, out, err)
+        assert "Traceback" not in err, err
+        return Ran(code, out, err)
 
     def ok(self, *args: str, stdin: str | None = None) -> Any:
         """Runs the program with --json; it must succeed. The object."""
@@ -124,12 +128,6 @@ class Seat:
         return git(self.path, *args)
 
 
-def ran(code: int, out: str, err: str) -> Ran:
-    """Return a finished run, without the lines that only say on a slow machine what it waits for (`tests/cli/test_progress`)."""
-    assert "Traceback" not in err, err
-    return Ran(code, out, re.sub(r"^waiting for the (?:branch|push|check) .*\n", "", err, flags=re.MULTILINE))
-
-
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")  # as `text=True` does it
 
@@ -140,7 +138,8 @@ def collect(children: list[subprocess.Popen[str]]) -> list[Ran]:
     for child in children:
         with child:
             out, err = child.communicate(timeout=PATIENCE)
-        found.append(ran(child.returncode, out, err))
+        assert "Traceback" not in err, err
+        found.append(Ran(child.returncode, out, err))
     return found
 
 
