@@ -174,3 +174,17 @@ def test_sent_shows_what_was_read(pair: tuple[Seat, Seat]) -> None:
     assert ada.ok("inbox", "--sent")["messages"][0]["status"] == "answered"
     [answer] = ada.ok("inbox")["messages"]
     assert (answer["in_reply_to"], answer["thread"]) == (sent["id"], sent["id"])
+
+
+def test_the_last_commit_of_a_push_has_the_board_for_all_of_it(pair: tuple[Seat, Seat], file_remote: Remote) -> None:
+    ada, _ = pair
+    ada.ok("sync")
+    file_remote.away()
+    for subject in ("one", "two"):
+        assert ada.ok("send", "broadcast", subject)["state"] == "queued"
+    file_remote.back()
+    ada.ok("sync")
+    boards = [git(ada.path, "rev-parse", f"origin/coordination~{back}:{BOARD}") for back in (2, 1, 0)]
+    assert boards[0] == boards[1] != boards[2]
+    assert "two" in git(ada.path, "show", f"origin/coordination:{BOARD}")
+    assert ada.ok("verify", "--full")["problems"] == []
