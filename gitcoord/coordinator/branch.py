@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -277,29 +277,37 @@ class Branch:
         view = self.view()
         if not from_history and at is None:
             return board_view.render(view.state)
-        return board_view.render(self._last_good(view, at).state)
+        good = self._last_good(view, at)
+        return board_view.render(self._replayed(view, good.event.seq) if from_history else good.state)
 
     def _status_at(self, view: View, at: str, now: datetime, repo: str | None) -> Status:
         good = self._last_good(view, at)
         state = good.state if repo is None else of_repository(good.state, repo)
-        as_of = min(_instant(at) or good.committed_at, now)
+        as_of = min(_moment(at)[2] or good.committed_at, now)
         items = attention(state, as_of, me=self.acting.session)
         return Status(as_of, good.commit, state, tuple(items), (), view.read_at, good.event.seq, view.unverified)
 
     def _last_good(self, view: View, at: str | None) -> Good:
-        """Return the last good commit of the view that is not after `at`. Raises NotInitialised where there is none."""
-        last: list[Good] = []
-        limit = _when(at)
+        """Return the last good commit of the view that is not after `at`: a seq, a commit's name, or an instant. Raises
+        NotInitialised where there is none.
+        """
+        seq, commit, instant = _moment(at) if at is not None else (view.checked.seq, "", None)
+        good = self.parts.log.last_good(view.checked, seq=seq, commit=commit, instant=instant)
+        if good is None:
+            raise NotInitialised(f"the branch has no event at {at}", hint="gitcoord log")
+        return good
+
+    def _replayed(self, view: View, seq: int) -> State:
+        """Return the state after that event, by the history alone."""
+        last: list[State] = []
 
         def keep(good: Good) -> None:
-            if limit(good):
-                last[:] = [good]
+            if good.event.seq <= seq:
+                last[:] = [good.state]
 
-        if at is not None or self.parts.log.replay_halves(view.checked.tip, keep) is None:
+        if seq < view.checked.seq or self.parts.log.replay_halves(view.checked.tip, keep) is None:
             last.clear()
             self.parts.log.replay(view.checked.tip, keep)
-        if not last:
-            raise NotInitialised(f"the branch has no event at {at}", hint="gitcoord log")
         return last[0]
 
     def entries(self, *, limit: int, **asked: Any) -> list[LogEntry]:
@@ -385,29 +393,10 @@ class Branch:
         return Verifier(self.parts.log).verify(self.view().checked, full=full)
 
 
-def _when(at: str | None) -> Callable[[Good], bool]:
-    """Return a test that is True for a commit not after `at`: a seq, a commit's name, or an instant."""
-    if at is None:
-        return lambda good: True
+def _moment(at: str) -> tuple[int | None, str, datetime | None]:
+    """Return the seq, the beginning of a commit's name, or the instant that `at` is."""
     if at.isascii() and at.isdigit() and len(at) < 10:
-        return lambda good: good.event.seq <= int(at)
+        return int(at), "", None
     if len(at) >= 7 and all(char in "0123456789abcdef" for char in at):
-        passed: list[bool] = []
-
-        def upto(good: Good) -> bool:
-            before = not passed
-            if good.commit.startswith(at):
-                passed.append(True)
-            return before
-
-        return upto
-    instant = _instant(at)
-    return lambda good: instant is None or good.committed_at <= instant
-
-
-def _instant(at: str) -> datetime | None:
-    """Return the instant that `at` is; None for the number of an event and the name of a commit."""
-    try:
-        return datetime.fromisoformat(at) if "T" in at else None
-    except ValueError:
-        return None
+        return None, at, None
+    return None, "", datetime.fromisoformat(at)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 from gitcoord.core import clocks, rules
@@ -48,6 +49,7 @@ from gitcoord.log.outcomes import (
 )
 
 _AT_ONCE = 500  # commits read at a time
+_ASTRAY = 500  # commits: a writer whose clock is ahead dates its own later than those that follow
 PATIENCE = 3  # times the deadline that a command goes on while others are faster: a crowd is no reason to give up
 
 
@@ -300,6 +302,34 @@ class EventLog:
                     yield commit, commit.oid not in bad
 
         return len(names), walk(names)
+
+    def last_good(
+        self, checked: Checked, *, seq: int | None = None, commit: str = "", instant: datetime | None = None
+    ) -> Good | None:
+        """Return the last good commit that is not after that event, that commit (`commit`: how its name begins) and that instant,
+        with the state after it, as its tree has it: nothing is replayed. None where there is none.
+        """
+        names = self.objects.range(checked.tip) or []
+        if seq is not None:  # beside the good ones there are as many bad ones before it as there are in all, at most
+            names = names[: max(0, seq) + len(names) - checked.seq]
+        if commit:
+            names = names[: next((place for place, (oid, _) in enumerate(names, 1) if oid.startswith(commit)), 0)]
+        if instant is not None:
+            names = names[: bisect_right(names, instant, key=self._dated) + _ASTRAY]
+        for entry in self.entries(checked, names, newest_first=True):
+            at, event = entry.commit.committed_at, entry.event
+            if event is None or at is None or (seq is not None and event.seq > seq) or (instant is not None and at > instant):
+                continue
+            newest = self._history.current
+            state = self._history.state_at(entry.commit.oid, event.seq)
+            if newest is not None:  # others go by it
+                self._history.remember(*newest)
+            return Good(entry.commit.oid, event, state, entry.writer, at, {})
+        return None
+
+    def _dated(self, name: tuple[Oid, tuple[Oid, ...]]) -> datetime:
+        """Return the date of a commit; of one that has none, one before all others."""
+        return self.objects.commits([name])[0].committed_at or datetime.min.replace(tzinfo=UTC)
 
     def saying(self, checked: Checked, line: str, *, newest_first: bool = False) -> Iterator[CommitEntry]:
         """Yield the commits whose message holds that text."""

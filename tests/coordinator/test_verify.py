@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gits import git
 from remotes import Remote
 
 from gitcoord.coordinator import verify as verifier
+from gitcoord.errors import NotInitialised
 from gitcoord.views.tree import BOARD
 
 
@@ -70,6 +72,34 @@ def test_the_board_of_an_earlier_event_is_the_one_committed_then(busy: tuple[Sea
         then = git(ada.path, "show", f"{commits[seq - 1]}:{BOARD}").rstrip() + "\n"
         assert ada.run("board", "--at", str(seq)).out == then
         assert ada.run("board", "--at", commits[seq - 1][:12]).out == then
+
+
+def test_the_board_of_a_time_passes_over_bad_commits_and_is_the_one_that_history_gives(
+    busy: tuple[Seat, Seat, Clock], file_remote: Remote, tmp_path: Path
+) -> None:
+    ada, _, clock = busy
+    hand = tmp_path / "hand"
+    git(tmp_path, "clone", "-q", "-b", "coordination", str(file_remote.path), str(hand))
+    (hand / BOARD).write_text("all is well\n")
+    git(hand, "commit", "-q", "-am", "an edit by hand")
+    git(hand, "push", "-q", "origin", "HEAD:coordination")
+    bad, good = git(hand, "log", "-2", "--format=%H").split()
+    clock.move(minutes=1)
+    with ada.here(clock) as found:
+        branch = found.coordinator.branch
+        found.coordinator.sessions.heartbeat(action="Building")
+        newest = branch.board()
+        expected = branch.board(at=good)
+        assert branch.board(at=bad) == expected != newest
+        assert branch.board(at=good, from_history=True) == expected
+        seq = branch.view(fresh=False).checked.seq
+        assert branch.board(at=str(seq - 1)) == expected
+        assert branch.board(at=(clock.now - timedelta(seconds=30)).isoformat()) == expected
+        assert branch.board(at=str(seq + 99)) == branch.board(at=clock.now.isoformat()) == newest
+        assert branch.board() == newest
+        for nothing in ("0", "deadbeef", (clock.now - timedelta(days=9)).isoformat()):
+            with pytest.raises(NotInitialised, match="no event at"):
+                branch.board(at=nothing)
 
 
 def test_the_same_commit_gives_the_same_bytes_at_any_time_and_place(
