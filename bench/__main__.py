@@ -13,14 +13,14 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
-from bench import agent_hook, crowd, curves, day, foretell, history, hooks, one_command, tasks, waiting
+from bench import agent_hook, crowd, curves, day, foretell, history, hooks, one_command, signatures, tasks, waiting
 from bench.measure import Row
 from bench.places import Place, place
 
 WHAT = (
     "P1 and P2 (one command), P3 and P4 (crowds), P5 (hooks), P6, P7 and P8 (a long past), P10 (conflicts), P6t (many tasks), "
-    "T1 (plans), D1 (a day of ten agents), C1 (more and more writers), C2 (a longer and longer past); only if asked for: W1 and W2 "
-    "(waiting)"
+    "T1 (plans), D1 (a day of ten agents), S1 (signatures), C1 (more and more writers), C2 (a longer and longer past); only if "
+    "asked for: W1 and W2 (waiting)"
 )
 
 
@@ -43,6 +43,7 @@ def main() -> int:
         "D1": lambda where: day.run(where, 100 if told.quick else 20),
         "C1": lambda where: curves.writers(where, 5 if told.quick else 10),
         "C2": lambda where: curves.past(where, 10_000 if told.quick else told.events),
+        "S1": lambda where: signatures.run(where, 10_000 if told.quick else 100_000),
         "W1 W2": lambda where: waiting.run(where, 1 if told.quick else 5, 5 if told.quick else 20),
     }
     wanted = set(told.only.split(",")) if told.only else set()
