@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
@@ -18,8 +19,9 @@ from gitcoord.connection.connect import Connection, utc_now
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.core.names import Resource, is_resource_type, show
+from gitcoord.core.state import State
 from gitcoord.core.times import has_zone, is_duration, parse_duration, parse_when, spell
-from gitcoord.errors import BadInput
+from gitcoord.errors import BadInput, GitcoordError
 
 
 def resources(found: Connection, words: Sequence[str]) -> list[Resource]:
@@ -55,23 +57,53 @@ def _is_there(found: Connection, word: str) -> bool:
 
 
 def _as_shown(found: Connection, word: str) -> Resource | None:
-    """The resource in `TYPE/NAME`, where that is no file and this clone knows that somebody has or awaits it."""
+    """The resource in `TYPE/NAME`, where no folder here is called so and the branch knows that type: somebody has, awaits or shares
+    something of it. The remote is asked only where the name looks like no file.
+    """
+    meant = _in_slashes(found, word)
+    if meant is None:
+        return None
+    if meant.type in _types(found.coordinator.log.view().state):
+        return meant
+    if re.search(r"[./*?]", meant.name):
+        return None
+    with suppress(GitcoordError):  # whoever needs the remote asks it next, and says what is wrong
+        return meant if meant.type in _types(found.coordinator.branch.view().state) else None
+    return None
+
+
+def _types(state: State) -> set[str]:
+    """The types of what somebody has, awaits or shares, but for files."""
+    types = {lease.resource_type for lease in state.claims.values()}
+    types |= {one.type for place in state.waiting.values() for one in place.wanted}
+    return (types | {name.partition(":")[0] for name in state.rules.settings.capacities}) - {"file"}
+
+
+def _in_slashes(found: Connection, word: str) -> Resource | None:
+    """The resource that `TYPE/NAME` could mean; None where a folder of that name is here."""
     kind, slash, name = word.partition("/")
     if not slash or not name or ":" in kind or not names.is_resource_type(kind) or _is_there(found, kind):
         return None
-    state = found.coordinator.log.view().state
-    meant = Resource(kind, name)
-    known = any(lease.resource == meant for lease in state.claims.values())
-    return meant if known or any(meant in place.wanted for place in state.waiting.values()) else None
+    return Resource(kind, name)
 
 
-def refuse_words(found: Connection, words: Sequence[str]) -> None:
-    """Raises BadInput for a sole name that looks like words and is no file: a task or a slot may be meant."""
+def refuse_doubtful(found: Connection, words: Sequence[str], *, command: str = "gitcoord claim") -> None:
+    """Raises BadInput for a sole name that is no file and may mean something else: it looks like words, or like `TYPE:NAME`.
+    `command`: what the names stand behind.
+    """
     word = words[0]
-    if len(words) == 1 and re.search(r"\s", word.strip()) and not re.search(r"[./:*?]", word) and not _is_there(found, word):
+    if len(words) != 1 or _is_there(found, word):
+        return
+    if re.search(r"\s", word.strip()) and not re.search(r"[./:*?]", word):
         raise BadInput(
             f"{show(word, 80)!r} looks like words, and no file here is called so",
-            hint=f"gitcoord claim task {names.word(word)} | or a file to come: gitcoord claim file {names.word(word)}",
+            hint=f"{command} {names.word(f'task:{word}')} | or a file to come: {command} {names.word(f'file:{word}')}",
+        )
+    meant = _in_slashes(found, word) if here_and_root(found)[1] else None
+    if meant is not None and not re.search(r"[./*?]", meant.name) and _as_shown(found, word) is None:
+        raise BadInput(
+            f"{show(word, 80)!r} is no file here; what is called so and is none is spelled {names.word(str(meant))}",
+            hint=f"{command} {names.word(str(meant))} | or a file to come: {command} {names.word(f'file:{word}')}",
         )
 
 

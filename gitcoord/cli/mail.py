@@ -73,6 +73,8 @@ class Room:
     def text(self, message: Message) -> None:
         """Prints the text as far as there is room for it."""
         every = message.message.splitlines()
+        if len(every) == 1 and message.subject.endswith(every[0].strip()):  # the subject has said it
+            return
         lines = message.message[:LETTERS].splitlines()[: min(self.each, self.lines)] if self.each else every
         for line in lines:
             out(f"  | {line}")

@@ -509,8 +509,8 @@ def test_a_request_to_nobody_is_refused_and_writes_nothing(file_remote: Remote, 
 
 def test_what_is_approved_is_offered_only_where_nobody_else_is_in_the_way(file_remote: Remote, sit: Take, times: Times) -> None:
     ann, ben, cy = sit("ann", "ben", "cy", machines=1)
-    ann.ok("claim", "src/a")
-    cy.ok("claim", "src/b")
+    ann.ok("claim", "file:src/a")
+    cy.ok("claim", "file:src/b")
     sent = ben.ok("request", "src")
     assert sent["asked"] == ["ann", "cy"]
     assert ann.ok("respond", asked_for(ann)["id"], "approve")["offered"] is False

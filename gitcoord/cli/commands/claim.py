@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gitcoord.cli import moments
-from gitcoord.cli.arguments import Names, missing, patience, refuse_words, resources, seconds
+from gitcoord.cli.arguments import Names, missing, patience, refuse_doubtful, resources, seconds
 from gitcoord.cli.commands.claims import claims
 from gitcoord.cli.connect import answer, connection, options, say, tell
 from gitcoord.errors import BadInput, GitcoordError
@@ -40,7 +40,7 @@ def claim(
         raise BadInput("--timeout says how long to --wait", hint="gitcoord claim … --wait --timeout 90s")
     with connection() as found:
         coordinator = found.coordinator
-        refuse_words(found, names)
+        refuse_doubtful(found, names)
         wanted = resources(found, names)
         asked: dict[str, Any] = {
             "mode": "shared" if shared else "exclusive", "any_of": any_of, "ttl_seconds": seconds(ttl), "phase": phase,

@@ -56,4 +56,6 @@ def config(
 
 def _spelled(value: Any) -> str:
     """Return the value as it is typed."""
+    if isinstance(value, float):
+        return f"{value:g}"
     return str(value).lower() if isinstance(value, bool) else str(value)

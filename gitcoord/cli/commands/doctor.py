@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.cli.connect import answer, connection
+from gitcoord.cli import colours
+from gitcoord.cli.connect import answer, connection, options, out
+
+_SIGNS = {"ok": ("✓", ""), "warning": ("!", colours.WAITING), "wrong": ("✗", colours.BLOCKED)}
+_COULD_BE = ("·", "")  # nothing is wrong, and there is something that could be had
 
 
 def doctor(fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without a decision.")] = False) -> None:
@@ -17,11 +21,11 @@ def doctor(fix: Annotated[bool, typer.Option("--fix", help="Mend what can be men
     with connection(unverified=True) as found:
         findings = examine(found, fix=fix)
     wrong = any(one.level == "wrong" for one in findings)
-    lines = []
-    for one in findings:
-        lines.append(f"{'✓' if one.level == 'ok' else '!' if one.level == 'warning' else '✗'} {one.what}")
+    answer({"ok": not wrong, "findings": [asdict(one) for one in findings]})
+    for one in findings if not (options.json or options.quiet) else ():
+        sign, meaning = _SIGNS[one.level] if one.level != "ok" or not one.hint else _COULD_BE
+        out(f"{sign} {one.what}", meaning)
         if one.hint:
-            lines.append(f"    hint: {one.hint}")
-    answer({"ok": not wrong, "findings": [asdict(one) for one in findings]}, *lines)
+            out(f"    hint: {one.hint}")
     if wrong:
         raise typer.Exit(1)

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from gitcoord.cli import complete, moments
-from gitcoord.cli.arguments import patience, resource
+from gitcoord.cli.arguments import patience, refuse_doubtful, resource
 from gitcoord.cli.connect import connection, options, say, tell
 from gitcoord.cli.run.child import Child, ProcessMarks, Signals, missing
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.keeper import Farewell, Keeper, Kept, Loss
-from gitcoord.core.names import show
+from gitcoord.core.names import Resource, show
 from gitcoord.core.times import parse_duration
 from gitcoord.errors import BadInput, GitcoordError
 from gitcoord.views import as_json
@@ -112,7 +112,7 @@ def run(
             asked |= {"wait": patience(found.coordinator, timeout)} if wait else {}
             course.hold(
                 keeper.take(
-                    [resource(found, text) for text in claim],
+                    [_named(found, text) for text in claim],
                     told=say,
                     stop=lambda: wait and bool(signals.ending),
                     op=options.op,
@@ -177,6 +177,11 @@ def _carry_out(
         more = f" and {len(alive) - _NAMED} more" if len(alive) > _NAMED else ""
         what = "error: it could not be ended" if course.losses else "warning: left behind, and goes on"
         say(f"{what}: {names}{more}")
+
+
+def _named(found: Connection, text: str) -> Resource:
+    refuse_doubtful(found, [text], command="gitcoord run --claim")
+    return resource(found, text)
 
 
 def _environ(kept: Sequence[Kept], found: Connection) -> dict[str, str]:
