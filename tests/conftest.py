@@ -49,7 +49,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--warm-kills", type=int, default=0, help="commands during which the warm process is killed again and again")
     parser.addoption("--every-step", action="store_true", help="kill -9 at every step where the default takes every other one")
     parser.addoption("--bombs", choices=("small", "full"), default="small", help="how large what lies in wait on the branch is")
-    parser.addoption("--all-remotes", action="store_true", help="run also those kinds of remote that differ in little")
+    parser.addoption(
+        "--all-remotes", action="store_true", help="run also the kinds of remote, and the agents, that differ in little"
+    )
     parser.addoption("--plain-starts", action="store_true", help="start Python anew for each run of the program")
     parser.addoption("--every-byte", action="store_true", help="cut a claim's connections at every byte, and print the table")
     parser.addoption("--newer-git", metavar="PATH", help="a git of version 2.54 or newer, for what older ones don't have")

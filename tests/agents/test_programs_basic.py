@@ -49,6 +49,7 @@ def test_a_session_is_briefed_kept_from_a_held_file_and_signed_off(day: Day, nam
         until(day.ended, f"{name} never ended its session")
 
 
+@pytest.mark.usually("claude-codex")
 @pytest.mark.parametrize(("outer", "inner"), [("claude", "codex"), ("gemini", "opencode"), ("copilot", "qwen")])
 def test_two_at_once_in_one_clone_are_two_sessions(day: Day, outer: str, inner: str) -> None:
     """One begins and ends while the other waits for its model, and is kept from what that one holds."""

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 WHO = f"{GITCOORD} whoami; {GITCOORD} claim src/other.py"
 
 
+@pytest.mark.usually("claude", "codex")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_resumed_after_its_end_it_is_the_same_session_and_a_copy_is_another(day: Day, name: str) -> None:
     player = day.player(name)
     if name == "copilot":  # it goes on only without the option by which it trusts the folder; then hooks need this word
-        day.seat.extra["GITHUB_COPILOT_PROMPT_MODE_REPO_HOOKS"] = "1"
+        day.seat.extra["GITHUB_COPILOT_PROMPT_MODE_REPO_HOOKS"] = "true"
         player.program = replace(
             player.program, words=lambda prompt: ["-p", prompt, "--allow-all-tools", "--allow-all-paths"], again=("--continue",)
         )  # fmt: skip
@@ -57,6 +58,7 @@ def test_resumed_after_its_end_it_is_the_same_session_and_a_copy_is_another(day:
         wait()
 
 
+@pytest.mark.usually("claude")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_next_one_takes_the_place_of_one_that_was_killed(day: Day, name: str) -> None:
     """With its name and its claims: kill -9 while it waits for its model."""

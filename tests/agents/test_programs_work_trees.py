@@ -49,6 +49,7 @@ def test_what_it_and_its_helper_do_in_work_trees_is_its_sessions(day: Day) -> No
     until(day.ended, "it never ended")
 
 
+@pytest.mark.usually("codex", "copilot")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_what_a_helper_claims_and_edits_is_its_sessions(day: Day, name: str) -> None:
     """Its helper edits what it holds itself, claims for it, and is kept from what another holds."""
@@ -72,6 +73,7 @@ def test_what_a_helper_claims_and_edits_is_its_sessions(day: Day, name: str) -> 
     assert day.model.shown("helper")[-1].count("is held by") == 1, player.log
 
 
+@pytest.mark.usually("copilot", "qwen")
 @pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "claude"])
 def test_in_another_work_tree_it_is_the_same_session(day: Day, name: str) -> None:
     """It makes a work tree, types there, edits there what it holds itself, and is kept from what another holds."""
