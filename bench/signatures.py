@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import resource
+import shutil
 import struct
 import subprocess
 import zlib
@@ -92,10 +93,12 @@ def _header(size: int) -> bytes:
 def run(place: Place, events: int) -> Iterator[Row]:
     """The rows of S1."""
     cost: dict[str, float] = {}
+    bare = place.remote("file")
+    tell(bare.path, place.env, events=events, past=1000, live=_LIVE)
     for name, each in (("unsigned", 0), ("signed", 1), ("a signature in four", 4)):
-        remote, pen = place.remote("file"), Pen()
-        tell(remote.path, place.env, events=events, past=1000, live=_LIVE)
+        remote, pen = place.remote("file") if each else bare, Pen()
         if each:
+            shutil.copytree(bare.path, remote.path, dirs_exist_ok=True)
             sign_all(remote.path, pen, each=each)
         clone = place.clone(remote, f"signed-{each}")
         env = {**place.outbox(f"signed-{each}"), "GITCOORD_SESSION": "now-00", address.SWITCH: "0"}

@@ -20,7 +20,9 @@ def go_to() -> None:
 
 
 def go() -> None:
-    """Check the history of the clone that the program's argument names, and end. Nobody reads what it says."""
+    """Check the history of the clone that the program's argument names, and who signed what in it, and end. Nobody reads what it
+    says.
+    """
     code = 0
     try:
         with connect(sys.argv[1], os.environ, heard=False) as found:
@@ -29,6 +31,7 @@ def go() -> None:
                 log.refresh(found.coordinator.parts.seconds)
             except Unreachable:
                 log.view()  # what was fetched here
+            found.coordinator.speakers.table(everything=True)
     except GitcoordError as error:  # the next command meets it, too, and says it
         code = error.exit_code
     sys.exit(code)

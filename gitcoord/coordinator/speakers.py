@@ -61,11 +61,11 @@ class Speakers:
         """Return what the user trusts."""
         return self.parts.trust()
 
-    def table(self, *, at_least: int = 0, wait: bool = False) -> OriginTable | None:
+    def table(self, *, at_least: int = 0, everything: bool = False) -> OriginTable | None:
         """Return where the events came from, up to the view that was read last; None where that can't be told now.
 
         - `at_least`: an event that somebody asks for.
-        - `wait`: go through all of a long past, too, and check every signature.
+        - `everything`: go through all of a long past, too, and check every signature.
         """
         view = self.branch.last_view()
         if view.checked.seq < at_least and not view.unverified:
@@ -73,14 +73,14 @@ class Speakers:
         if view.unverified or not view.checked.tip:
             return None
         known = self._table
-        if known is None or known.seq < view.checked.seq or (wait and known.unread):
+        if known is None or known.seq < view.checked.seq or (everything and known.unread):
             try:
-                self._table = self._extended(view, wait=wait)
+                self._table = self._extended(view, everything=everything)
             except GitFault:  # it is only shown: the rest of the answer is there without it
                 return None
         return self._table
 
-    def _extended(self, view: View, *, wait: bool) -> OriginTable | None:
+    def _extended(self, view: View, *, everything: bool) -> OriginTable | None:
         table = self._table or self._kept()
         found = self.parts.log.commits_since(view.checked, table.tip)
         if found is None:
@@ -89,24 +89,23 @@ class Speakers:
         if found is None:
             return None
         count, commits = found
-        if count > _SHORT and not wait:
+        if count > _SHORT and not everything:
             self.parts.log.background()
             return None
-        left = [None] * _CHECKS
+        asked = 0
 
         def check(oid: Oid, seq: int) -> str:
-            if not wait and not left:
-                return UNREAD
-            del left[-1:]
-            return self._ask_git(oid)
+            nonlocal asked
+            asked += 1
+            return self._ask_git(oid) if everything or asked <= _CHECKS else UNREAD
 
         with self.parts.log.waits.during("the check who signed what") as advance:
-            unread = dict(table.unread) if wait else {}
-            for number, (oid, seq) in enumerate(unread.items()):
-                advance(number, len(unread) + count)
-                if (key := check(oid, seq)) != UNREAD:
-                    table.settle(oid, key)
             table.extend(_counted(commits, count, advance), view.checked.tip, check)
+            unread = sorted(table.unread, key=lambda oid: -table.unread[oid]) if count or everything else []
+            for number, oid in enumerate(unread):  # the newest first
+                advance(number, len(unread))
+                if (key := check(oid, 0)) != UNREAD:
+                    table.settle(oid, key)
         if count or unread:
             self.parts.origins.write(table.dump())
         return table
@@ -195,6 +194,9 @@ class Speakers:
 
         with self.parts.log.waits.during("the check who signed what") as advance:
             table.extend(_counted(commits, count, advance), view.checked.tip, check if signatures else None, seen)
+        if signatures:
+            self._table = table
+            self.parts.origins.write(table.dump())
         return Examined(doubtful, dict(words))
 
     def page(self) -> str:

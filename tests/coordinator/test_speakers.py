@@ -15,6 +15,7 @@ from remotes import create_bare
 
 from gitcoord import __version__
 from gitcoord.connection.connect import connect
+from gitcoord.coordinator import speakers
 from gitcoord.core.state import State
 from gitcoord.git.objects import NewCommit, Objects
 from gitcoord.git.repo import NULL, Repository
@@ -53,7 +54,7 @@ class Day:
             repo.ask("update-ref", "refs/heads/coordination", objects.write_chain(NULL, NULL, self.commits)[-1])
 
 
-def _day(seed: int) -> Day:
+def _day(seed: int, events: int = EVENTS) -> Day:
     """An honest day: people at one machine or at two, agents, a continuous integration that has no address, names used anew."""
     chance = random.Random(seed)
     people = {f"person-{number}": f"person-{number}@example.com" for number in range(6)}
@@ -73,7 +74,7 @@ def _day(seed: int) -> Day:
     story.start("nightly")
     owners["nightly"] = ""
     day.push("")
-    while len(day.commits) < EVENTS:
+    while len(day.commits) < events:
         story.wait(timedelta(seconds=30))
         name = chance.choice(sorted(owners))
         what = chance.random()
@@ -116,3 +117,26 @@ def test_nothing_honest_is_named_in_a_day_of_two_thousand_events(clone: Path, tm
         assert examined.doubtful == []
         assert examined.signatures == {"unsigned": len(day.commits)}
         assert [item for item in found.coordinator.speakers.status().attention if item.kind in {"speaker", "look_alike"}] == []
+
+
+def test_a_long_past_is_gone_through_in_the_background_and_not_while_somebody_looks(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = _day(2, 60)
+    day.write(tmp_path / "remote.git")
+    monkeypatch.setattr(speakers, "_SHORT", 30)
+    env = {**os.environ, "GITCOORD_DESK": str(tmp_path / "outbox")}
+    with connect(str(clone), env, heard=False) as found:
+        begun: list[None] = []
+        monkeypatch.setattr(found.coordinator.log, "background", lambda: begun.append(None))
+        found.coordinator.branch.view()
+        assert found.coordinator.speakers.table() is None
+        assert len(begun) == 1
+        assert found.coordinator.speakers.table(everything=True) is not None  # as the process does that was begun
+    with connect(str(clone), env, heard=False) as found:
+        found.coordinator.branch.view()
+        kept = found.coordinator.speakers.table()
+        assert kept is not None
+        assert kept.seq == len(day.commits)
+        newest = day.commits[-1]
+        assert kept.of(kept.seq).origin.email in (newest.email, "")  # type: ignore[union-attr]

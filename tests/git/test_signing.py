@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from gitcoord.errors import NotSigned
 from gitcoord.git import sshsig
 from gitcoord.git.objects import Commit, NewCommit, Objects
 from gitcoord.git.repo import Repository, own_ref
-from gitcoord.git.signing import BAD, Signing
+from gitcoord.git.signing import BAD, UNREAD, Signing
 
 WHEN = datetime(2025, 11, 15, 10, tzinfo=UTC)
 NEW = NewCommit("message: ada to ben: hello\n\nCoord-Event: message.sent\n", "ada", "ada@example.com", WHEN, WHEN, {})
@@ -144,3 +146,28 @@ def test_a_commit_reads_the_same_with_and_without_its_signature(tmp_path: Path) 
         plain = objects.newest(oids[-1])
         signed = objects.newest(Signing(repo, repo).sign(oids[-1], oids[0], NEW, ref=ref, seconds=60))
     assert replace(signed, oid=plain.oid, signature=b"", payload=b"") == plain
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="needs GnuPG")
+def test_a_signature_of_gnupg_is_checked_by_it_and_one_by_a_key_that_isnt_there_is_left_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Path(tempfile.mkdtemp(prefix="gpg-", dir="/tmp"))  # a socket's path must be short
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    try:
+        words = ["--batch", "--passphrase", "", "--quick-gen-key", "Ada <ada@example.com>", "ed25519", "sign", "never"]
+        subprocess.run(["gpg", *words], check=True, capture_output=True)
+        listed = subprocess.run(["gpg", "--with-colons", "--list-keys"], check=True, capture_output=True, text=True).stdout
+        name = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
+        repo = _repository(tmp_path, gpg_format="openpgp", user_signingkey=name)
+        signing = Signing(repo, repo)
+        commit = _signed(repo, signing)
+        assert not sshsig.is_ssh(commit.signature)
+        assert signing.check(commit.oid, 60) == f"gpg:{name}"
+        assert signing.check(_altered(repo, commit), 60) == BAD
+        subprocess.run(["gpgconf", "--kill", "all"], check=True, capture_output=True)
+        (home / "pubring.kbx").unlink()
+        assert signing.check(commit.oid, 60) == UNREAD
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
+        shutil.rmtree(home, ignore_errors=True)
