@@ -55,6 +55,8 @@ class Speakers:
     parts: Parts
     branch: Branch
     _table: OriginTable | None = field(default=None, init=False)
+    _untold: int = field(default=0, init=False)
+    """Up to this event it was asked and could not be told: a long past is not listed once for each session."""
 
     @cached_property
     def trust(self) -> Trust:
@@ -73,11 +75,16 @@ class Speakers:
         if view.unverified or not view.checked.tip:
             return None
         known = self._table
+        if known is None and not everything and 0 < view.checked.seq <= self._untold:
+            return None
         if known is None or known.seq < view.checked.seq or (everything and known.unread):
             try:
                 self._table = self._extended(view, everything=everything)
             except GitFault:  # it is only shown: the rest of the answer is there without it
+                self._untold = view.checked.seq
                 return None
+            if self._table is None:
+                self._untold = view.checked.seq
         return self._table
 
     def _extended(self, view: View, *, everything: bool) -> OriginTable | None:
