@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """Every command, as help shows them. Each is the function of its name in the module of its name in `cli/commands`."""
 
 
-GROUPS = {"task": DAILY, "hooks": KEEP, "trust": KEEP}
+GROUPS = {"task": DAILY, "hooks": KEEP, "trust": KEEP, "serve-policy": KEEP}
 """Commands that are groups of others, and under what help shows them: each is the `app` of the module of its name."""
 
 
@@ -79,7 +79,7 @@ def program(asked: str = "") -> typer.Typer:
             app.command(rich_help_panel=panel_of[name])(command(name))
     for name, panel in GROUPS.items():
         if not one or name == asked:
-            group = importlib.import_module(f"gitcoord.cli.commands.{name}")
+            group = importlib.import_module(f"gitcoord.cli.commands.{name.replace('-', '_')}")
             app.add_typer(group.app, name=name, rich_help_panel=panel)
     return app
 

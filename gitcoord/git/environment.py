@@ -44,6 +44,10 @@ _LOCAL = frozenset(
 )
 
 
+QUARANTINE = ("GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES")
+"""What git tells a hook that is asked about a push: where its objects lie until they are accepted, and where all others do."""
+
+
 _LOCAL_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "GIT_PUSH_OPTION_", "GIT_TRACE")
 
 

@@ -107,6 +107,8 @@ class Repository:
     ssh_options: str = ""
     seconds: float = process.PATIENCE
     """How long a git that asks nobody else may show no life."""
+    received: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The variables that say where the objects of a push lie that this repository has not accepted yet."""
 
     @classmethod
     def find(cls, start: str, environ: Mapping[str, str], *, hooked: bool = False) -> Repository:
@@ -157,6 +159,13 @@ class Repository:
         """
         return self._changed(tick=tick, ssh_options=ssh_options, seconds=seconds)
 
+    def receiving(self) -> Repository:
+        """The same repository with the objects of the push about which its hook is asked: git keeps them apart until they are
+        accepted.
+        """
+        names = environment.QUARANTINE
+        return self._changed(received={name: self.environ[name] for name in names if name in self.environ})
+
     @cached_property
     def environment(self) -> dict[str, str]:
         """The environment of our git children, with GIT_DIR pinned: nothing else can say which repository is meant."""
@@ -168,7 +177,7 @@ class Repository:
         return environment.protocols(self.environ, self.config)
 
     def _pins(self) -> dict[str, str]:
-        pins = {"GIT_DIR": self.git_dir}
+        pins = {**self.received, "GIT_DIR": self.git_dir}
         if self.work_tree:
             pins["GIT_WORK_TREE"] = self.work_tree
         return pins

@@ -33,7 +33,12 @@ its author left empty would not be empty any more, and git would commit where it
 
 ALL = (*EVENTS, *GUARDS, *TRAILERS)
 
-_TEXTS = {**dict.fromkeys(EVENTS, "tell"), **dict.fromkeys(GUARDS, "guard"), **dict.fromkeys(TRAILERS, "trailers")}
+SERVED = "pre-receive"
+"""The hook of a repository that others push to: put in and taken out by itself (`serve`), never in a clone."""
+
+_TEXTS = {
+    **dict.fromkeys(EVENTS, "tell"), **dict.fromkeys(GUARDS, "guard"), **dict.fromkeys(TRAILERS, "trailers"), SERVED: "receive",
+}  # fmt: skip
 """For each event the text that is installed under its name; a text knows the event by the name that it is called by."""
 _GROUND = "ground"
 """What all three texts begin with: functions that find their way, and who sits here."""
@@ -128,6 +133,27 @@ def uninstall(folder: Path, *, common_dir: Path, alone: bool = False, events: Co
                     place.rmdir()
         found += hooks
     return tuple(found)
+
+
+def serve(folder: Path, program: str, name: str = SERVED) -> Hook:
+    """Install the hook of a server under that name; may run twice. What is there already is kept and runs behind it; what was
+    edited, or where another one is kept already, is left alone. Raises GitcoordError.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        return _install(folder, name, _shim(SERVED, program))
+
+
+def serve_no_more(folder: Path, name: str = SERVED) -> Hook:
+    """Take that hook out again, and put back what was there; what was edited is left alone. Raises GitcoordError."""
+    with explained(folder):
+        return _uninstall(folder, name)
+
+
+def served(folder: Path, name: str = SERVED) -> Hook:
+    """What lies in the folder under that name. Raises GitcoordError when that can't be read."""
+    with explained(folder):
+        return _look(folder, name)
 
 
 def is_inside(folder: Path, common_dir: Path) -> bool:

@@ -142,11 +142,11 @@ def write(path: Path, data: bytes, *, durable: bool = False, mode: int = 0o600, 
         raise
 
 
-def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = False, keep_mode: bool = False) -> None:
     """Write a value as JSON. A folder in the file's place is set aside. Raises OSError."""
     data = json.dumps(value, ensure_ascii=True).encode()
     try:
-        write(path, data, durable=durable)
+        write(path, data, durable=durable, keep_mode=keep_mode)
     except IsADirectoryError:
         set_aside(path, "it is a folder")
         write(path, data, durable=durable)

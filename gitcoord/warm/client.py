@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 COLD = frozenset(
-    {"run", "trial", "land", "mcp", "relay", "listen", "watch", "demo", "statusline", "install", "uninstall", "doctor", "config"}
-)
+    {
+        "run", "trial", "land", "mcp", "relay", "listen", "watch", "demo", "statusline", "install", "uninstall", "doctor", "config",
+        "serve-policy",
+    }
+)  # fmt: skip
 """Commands that begin by themselves: they own a terminal or children, stay for long, change the installation or look at it."""
 _COLD_OPTIONS = ("--follow", "--proof")
 """Options that make of another command one that stays, or one that has children."""

@@ -24,8 +24,8 @@ NAMES = ("GITCOORD_SESSION", *SESSION_VARIABLES)
 WAYS = ("folder", "config", "lefthook", "shared")
 
 
-def test_there_are_three_texts_and_what_they_share() -> None:
-    assert {path.name for path in HOOKS.iterdir()} == {"tell", "guard", "trailers", "ground"}
+def test_there_are_four_texts_and_what_they_share() -> None:
+    assert {path.name for path in HOOKS.iterdir()} == {"tell", "guard", "trailers", "ground", "receive"}
     assert all(os.access(path, os.X_OK) for path in HOOKS.iterdir() if path.name != "ground")
 
 
