@@ -79,7 +79,7 @@ def program(asked: str = "") -> typer.Typer:
             app.command(rich_help_panel=panel_of[name])(command(name))
     for name, panel in GROUPS.items():
         if not one or name == asked:
-            group = importlib.import_module(f"gitcoord.cli.commands.{name.replace('-', '_')}")
+            group = importlib.import_module(f"gitcoord.cli.commands.{name.partition('-')[2] or name}")
             app.add_typer(group.app, name=name, rich_help_panel=panel)
     return app
 

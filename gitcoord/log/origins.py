@@ -77,6 +77,11 @@ class OriginTable:
     records: bytearray = field(default_factory=bytearray)
     _places: dict[str, dict[Any, int]] = field(default_factory=dict, repr=False)
 
+    @classmethod
+    def beginning_after(cls, seq: int) -> OriginTable:
+        """Return a table for the events after that one: of those before, it knows nothing."""
+        return cls(seq=seq, records=bytearray(seq * _RECORD.size))
+
     # --- what is kept ----------------------------------------------------------------------------------------------------
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gitcoord.githooks.folder import Hook
 from gitcoord.log.history import Checked, History
 from gitcoord.policy.memory import Memory
 from gitcoord.policy.rules import SECTION, Policy
+from gitcoord.policy.speakers import Speakers
 from gitcoord.settings import Settings
 from gitcoord.views.projection import TreeProjection
 
@@ -72,9 +74,9 @@ def install(repo: Repository, program: str, *, settings: Mapping[str, str], into
             f"{before.path} is a hook of somebody else's, and an older one is kept as {before.kept}",
             hint="put the two together in one file, then run this again",
         )
-    checked = _check_all(repo)
     for key, value in settings.items():
         repo.set_config(f"{SECTION}{key}", value)
+    checked = _check_all(repo)
     hook = hooks.serve(folder, program, name)
     return _served(repo, hook, checked.seq)
 
@@ -116,6 +118,11 @@ def _check_all(repo: Repository) -> Checked:
     if tip != NULL:
         with Objects(repo) as objects:
             known = History(objects, TreeProjection()).check(tip, memory.nearest(tip, lambda one: False))
+            config = {key: values[-1] for key, values in repo.config.items()}
+            if known.good != NULL and Policy.read(config).ownkey:
+                with suppress(OSError):
+                    memory.prepare()
+                Speakers(repo, objects, Policy.read(config), memory.origins).table(known)
         if known.good == NULL:
             raise BadInput(f"{ref} is no coordination branch", hint="the branch that is meant: git config gitcoord.branch")
     try:

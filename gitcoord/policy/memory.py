@@ -35,14 +35,21 @@ class Memory:
         """Return the memory of that branch of that repository."""
         return cls(Path(git_dir) / FOLDER / f"checked-{hashlib.sha256(ref.encode()).hexdigest()[:12]}.json")
 
+    @property
+    def origins(self) -> Path:
+        """Where it is kept whose each session's name is."""
+        return self.path.with_name(self.path.name.replace("checked-", "origins-", 1)).with_suffix("")
+
     def prepare(self) -> None:
-        """Make the folder and the file, for all who may write to the repository. Raises OSError."""
+        """Make the folder and the files, for all who may write to the repository. Raises OSError."""
         above = self.path.parent.parent
         self.path.parent.mkdir(exist_ok=True)
         os.chmod(self.path.parent, stat.S_IMODE(above.stat().st_mode))
         if not self.path.exists():
             files.write_json(self.path, files.sealed({"tips": []}))
-        os.chmod(self.path, stat.S_IMODE((above / "HEAD").stat().st_mode) & 0o666)
+        self.origins.touch()
+        for path in (self.path, self.origins):
+            os.chmod(path, stat.S_IMODE((above / "HEAD").stat().st_mode) & 0o666)
 
     def _read(self) -> list[Checked]:
         with suppress(OSError):

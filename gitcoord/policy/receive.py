@@ -21,6 +21,7 @@ from gitcoord.git.repo import NULL, Oid, Repository
 from gitcoord.log.history import Checked, Good, History
 from gitcoord.policy.memory import Memory
 from gitcoord.policy.rules import MEGABYTE, Policy, objection
+from gitcoord.policy.speakers import Speakers
 from gitcoord.settings import Settings
 from gitcoord.views.projection import TreeProjection
 
@@ -100,13 +101,16 @@ class Gate:
                 _check_line(objects, update)
             history = History(objects, TreeProjection())
             known = self._known(history, update.old) if update.old else Checked()
-            checked = self._follow(history, known, update)
+            checked, events = self._follow(history, known, update)
+            speakers = Speakers(self.repo, objects, self.policy, self.memory.origins)
+            if why := speakers.objection(known, events):
+                raise Forbidden(why)
         self.memory.note(known, checked)
 
     def _size(self) -> int:
         """Return how many bytes the push brought."""
         found = 0
-        for folder, _, names in os.walk(self.repo.received.get("GIT_OBJECT_DIRECTORY", "")):
+        for folder, _, names in os.walk(self.repo.received.get("GIT_QUARANTINE_PATH", "")):
             found += sum(os.lstat(os.path.join(folder, name)).st_size for name in names)
         return found
 
@@ -121,8 +125,8 @@ class Gate:
         except Damaged:  # a push that was remembered, and not accepted
             return False
 
-    def _follow(self, history: History, known: Checked, update: Update) -> Checked:
-        """Check the new commits; return what is known then. Raises Forbidden."""
+    def _follow(self, history: History, known: Checked, update: Update) -> tuple[Checked, list[Good]]:
+        """Check the new commits; return what is known then, and the new events. Raises Forbidden."""
         before = history.state_at(known.good, known.seq)
         events: list[tuple[State, Good]] = []
 
@@ -139,14 +143,14 @@ class Gate:
             if checked.good != update.new:
                 reason = checked.bad[-1].reason if checked.bad else "it is no coordination branch"
                 raise Forbidden(f"commit {update.new[:12]} is not good: {reason}")
-            events = events[-1:]
-        elif len(checked.bad) > len(known.bad):
+            return checked, [good for _, good in events]
+        if len(checked.bad) > len(known.bad):
             bad = checked.bad[len(known.bad)]
             raise Forbidden(f"commit {bad.commit[:12]} is not good: {bad.reason}")
         for state, good in events:
             if why := objection(self.policy, state, good.event, good.committed_at, self.now):
                 raise Forbidden(f"event {good.event.seq} of {good.event.session} ({good.event.kind}): {why}")
-        return checked
+        return checked, [good for _, good in events]
 
 
 def _check_line(objects: Objects, update: Update) -> None:

@@ -1095,6 +1095,20 @@ class TrustImported(TypedDict):
     faults: list[str]
 
 
+class Served(TypedDict):
+    """serve-policy install"""
+
+    path: Annotated[str, Field(description="The hook.")]
+    state: Literal["absent", "installed", "edited", "foreign", "shadowed"]
+    change: Literal["none", "installed", "updated", "restored", "removed"]
+    kept: Annotated[str | None, Field(description="The hook that was there before; it runs behind ours.")]
+    ref: Annotated[str, Field(description="The branch that it is for.")]
+    events: Annotated[int, Field(description="How many are checked.")]
+    signed: bool
+    ownkey: bool
+    keepleases: bool
+
+
 class StatusLine(TypedDict):
     """statusline"""
 
@@ -1231,7 +1245,7 @@ ANSWERS: dict[str, Any] = {
     "install": Install, "land": HasLanded, "listen": Mail | Announced, "log": Log | LogEntry | LogRefused,
     "next": NextTaken | NextShown | NothingNext, "page": PageWritten, "peers": Peers, "relay": Relay, "release": Released,
     "renew": Held, "reply": Replied, "report": Reported,
-    "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt,
+    "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt, "serve-policy install": Served,
     "start": Start, "status": Status, "statusline": StatusLine, "sync": Sync, "take": Taken | PlaceTaken, "task add": TaskSaid,
     "task done": TaskClosedNow, "task drop": TaskClosedNow, "task edit": TaskSaid, "task import": TasksImported | TasksToImport,
     "task reopen": TaskSaid, "timeline": Picture | PictureWritten, "task show": TaskPage,

@@ -106,7 +106,7 @@ def _names(option: TyperOption) -> str:
     return ", ".join(f"`{name}{value and ' ' + value}`" for name in (*option.opts, *option.secondary_opts))
 
 
-_MADE = re.compile(r"(?P<begin><!-- command: (?P<name>[a-z ]+) -->\n)(?P<body>.*?)(?P<end><!-- end -->)", re.DOTALL)
+_MADE = re.compile(r"(?P<begin><!-- command: (?P<name>[a-z -]+?) -->\n)(?P<body>.*?)(?P<end><!-- end -->)", re.DOTALL)
 
 
 def described(text: str) -> list[str]:

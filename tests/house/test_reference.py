@@ -271,6 +271,8 @@ ada$ gitcoord trust import keys
 ada$ gitcoord trust list
 ada$ gitcoord trust remove zoe@example.org
 ada$ gitcoord trust remove yan@example.org
+ada$ git init --quiet --bare project.git
+ada$ gitcoord serve-policy install project.git
 ada$ gitcoord sync
 ada$ gitcoord config
 ada$ gitcoord config deadline 20

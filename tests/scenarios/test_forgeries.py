@@ -1,4 +1,5 @@
-"""Twelve forgeries by somebody who may push, in a team that signs and in one that doesn't: each is named or refused, by real git.
+"""Twelve forgeries by somebody who may push, in a team that signs, in one that doesn't, and where the server has the policy: each
+is named or refused, by real git.
 
 Mallory pushes under her own address where nobody signs, and under ada's where ada does: there an address fools nobody.
 """
@@ -14,8 +15,9 @@ from typing import Any
 
 import pytest
 from clones import Seat
-from gits import git
+from gits import GitFailed, git
 from remotes import create_bare
+from servers import serve
 
 from gitcoord.core import rules
 from gitcoord.core.events import Event
@@ -64,6 +66,10 @@ class Stage:
         git(path, "add", "-A")
         git(path, "-c", "user.email=mallory@example.com", "commit", "-q", "-m", "I know better")
         git(path, "push", "-q", "origin", "HEAD:coordination")
+
+    def force(self, commit: str) -> None:
+        """Have mallory move the branch to that commit, by force."""
+        git(self.remote, "push", "-q", "--force", str(self.remote), f"{commit}:{BRANCH}")
 
     def event(self, kind: type[Event], session: str, *, ahead: int = 1, **given: Any) -> int:
         """Have mallory push an event that the program would not write, its records as they should be; return its number."""
@@ -182,11 +188,11 @@ def _gap(stage: Stage) -> None:
 def _re_root(stage: Stage) -> None:
     tree = git(stage.remote, "rev-parse", f"{BRANCH}^{{tree}}")
     root = git(stage.remote, "-c", "user.name=m", "-c", "user.email=m@example.com", "commit-tree", tree, "-m", "anew")
-    git(stage.remote, "update-ref", BRANCH, root)
+    stage.force(root)
 
 
 def _rewind(stage: Stage) -> None:
-    git(stage.remote, "update-ref", BRANCH, f"{BRANCH}~2")
+    stage.force(f"{BRANCH}~2")
 
 
 def _merge(stage: Stage) -> None:
@@ -194,7 +200,7 @@ def _merge(stage: Stage) -> None:
     tree = git(stage.remote, "rev-parse", f"{tip}~2^{{tree}}")
     side = git(stage.remote, *words, tree, "-p", f"{tip}~2", "-m", "a line of my own")
     merge = git(stage.remote, *words, f"{tip}^{{tree}}", "-p", tip, "-p", side, "-m", "both")
-    git(stage.remote, "update-ref", BRANCH, merge)
+    stage.force(merge)
 
 
 def _wrong_key(stage: Stage) -> None:
@@ -242,3 +248,42 @@ def test_a_forgery_is_named_or_refused(forge: Callable[[Stage], None], mode: str
         checked = ben.run("verify", "--signatures", "--json").json
         assert [one["effect"].partition(":")[0] for one in checked["problems"]] == ["it counts"]
         assert checked["ok"] == (not (stage.signed and forge is _wrong_key))
+
+
+@pytest.fixture(scope="module")
+def guarded(stages: Callable[[str], Stage]) -> Stage:
+    """The stage of the team that signs, where the server has the policy: what is refused leaves it as it is."""
+    first = stages("signed")
+    copy = Stage(first.folder.with_name("guarded"), True)
+    shutil.copytree(first.folder, copy.folder)
+    for name in ("ada", "ben", "mallory"):
+        seat = copy.seat(name)
+        seat.git("config", "remote.origin.url", str(copy.remote))
+        seat.git("config", "user.signingkey", f"{copy.folder / name}-key.pub")
+    serve(copy.remote, copy.folder, signed="true", ownkey="true", trust=str(copy.folder / "config-ben" / "gitcoord"))
+    return copy
+
+
+@pytest.mark.parametrize("forge", FORGERIES, ids=lambda forge: forge.__name__.strip("_"))
+def test_a_forgery_is_refused_by_a_server_with_the_policy(forge: Callable[[Stage], None], guarded: Stage) -> None:
+    """What mallory's program may send later would be refused again: it goes with her clone's outbox."""
+    guarded.seat("mallory").git("config", "gitcoord.sign", "false")
+    shutil.rmtree(guarded.folder / "hand", ignore_errors=True)
+    before = guarded.tip
+    words = ""
+    try:
+        forge(guarded)
+    except (GitFailed, AssertionError) as error:
+        words = str(error)
+    assert guarded.tip == before
+    assert f"gitcoord: {BRANCH} is refused: " in words
+    shutil.rmtree(guarded.folder / "outbox-mallory", ignore_errors=True)
+
+
+def test_what_is_honest_and_signed_gets_past_the_policy(guarded: Stage) -> None:
+    ada, ben = guarded.seat("ada", "ada-01"), guarded.seat("ben", "ben")
+    assert ben.run("claim", "src/api.py").code == 3
+    assert ben.ok("send", "ada-01", "may I?")["state"] == "committed"
+    ada.ok("release", "src/api.py")
+    assert ben.ok("claim", "src/api.py")["outcome"] == "held"
+    assert _named(guarded) & {"bad_commit", "speaker", "alarm", "look_alike"} == set()

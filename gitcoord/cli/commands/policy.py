@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import typer
 
 from gitcoord.cli.commands.hooks import own_program
-from gitcoord.cli.connect import answer, say
+from gitcoord.cli.connect import answer
+from gitcoord.errors import GitcoordError
 
 app = typer.Typer(
     help="On a server: only what keeps the rules gets onto the branch, by a hook of the repository that all push to.",
@@ -29,7 +31,7 @@ def install(
         bool | None, typer.Option("--signed/--no-signed", help="Take only events with a signature that the server trusts.")
     ] = None,
     own_key: Annotated[
-        bool | None, typer.Option("--own-key/--no-own-key", help="A session speaks by its first key, or address, only.")
+        bool | None, typer.Option("--own-key/--no-own-key", help="A session speaks by its first key or address only.")
     ] = None,
     keep_leases: Annotated[
         bool | None, typer.Option("--keep-leases/--no-keep-leases", help="Nobody breaks a lease that is not over.")
@@ -45,28 +47,31 @@ def install(
 ) -> None:
     """Put the hook into a bare repository; a hook that is there is kept and runs behind it."""
     from gitcoord.policy import install as policy
-    from gitcoord.policy.rules import SECTION
 
     repo = policy.repository_at(path, os.environ)
     given = {"signed": signed, "ownkey": own_key, "keepleases": keep_leases, "clock": clock, "largest": largest}
     settings = {key: str(value).lower() for key, value in given.items() if value is not None}
-    if remove:
-        found = policy.remove(repo, into=into)
-    else:
-        found = policy.install(repo, os.path.abspath(own_program()) if own_program() else "", settings=settings, into=into)
-    hook = found.hook
-    what = hook.state if hook.change == "none" else hook.change
-    lines = [f"{hook.path}: {'already installed' if (hook.state, hook.change) == ('installed', 'none') else what}"]
+    found = policy.remove(repo, into=into) if remove else policy.install(repo, _program(), settings=settings, into=into)
+    hook, rules = found.hook, found.policy
+    state = "already installed" if (hook.state, hook.change) == ("installed", "none") else hook.change
+    lines = [f"{hook.path}: {'nothing there' if remove and state == 'none' else state}"]
     if hook.kept:
         lines.append(f"    the hook that was here still runs, behind it: {hook.kept}")
     if not remove:
-        rules = [name for name, value in (("signed", found.policy.signed), ("ownkey", found.policy.ownkey),
-                                          ("keepleases", found.policy.keepleases)) if value]  # fmt: skip
-        more = f"; besides: {', '.join(f'{SECTION}{name}' for name in rules)}" if rules else ""
-        lines.append(f"{found.ref}: {found.events} events are checked, and from here on only what keeps the rules gets in{more}")
-    record = {"path": str(hook.path), "state": hook.state, "change": hook.change, "kept": str(hook.kept) if hook.kept else None,
-              "ref": found.ref, "events": found.events, "signed": found.policy.signed, "ownkey": found.policy.ownkey,
-              "keepleases": found.policy.keepleases}  # fmt: skip
+        besides = [name for name in ("signed", "ownkey", "keepleases") if getattr(rules, name)]
+        more = f"; besides: {', '.join(besides)}" if besides else ""
+        lines.append(f"{found.ref}: {found.events} events are checked; from here on only what keeps the rules gets in{more}")
+    record = {
+        "path": str(hook.path), "state": hook.state, "change": hook.change, "kept": str(hook.kept) if hook.kept else None,
+        "ref": found.ref, "events": found.events, "signed": rules.signed, "ownkey": rules.ownkey, "keepleases": rules.keepleases,
+    }  # fmt: skip
     answer(record, *lines)
-    if not remove and not own_program():
-        say("warning: this program isn't on PATH, and the hook needs it there: every push to the branch is refused until it is")
+
+
+def _program() -> str:
+    """Return where this program lies, for the hook. Raises GitcoordError where that can't be told: every push would be refused."""
+    beside = os.path.join(os.path.dirname(sys.executable), "gitcoord")
+    found = own_program() or (beside if os.access(beside, os.X_OK) else "")
+    if not found:
+        raise GitcoordError("where this program lies can't be told, and the hook must find it", hint="put it on PATH: pipx install")
+    return found
