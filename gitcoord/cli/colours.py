@@ -13,6 +13,14 @@ MINE, WAITING, OVER, BLOCKED, ERROR, HINT, HEADING = "mine", "waiting", "over", 
 _CODES = {MINE: "32", WAITING: "33", OVER: "2", BLOCKED: "31", ERROR: "31", HINT: "36", HEADING: "1"}
 
 
+_STANDINGS = {"waiting": WAITING, "quiet": OVER, "ended": OVER}
+
+
+def of_standing(words: str) -> str:
+    """Return what the colour of a session says that stands so."""
+    return _STANDINGS.get(words.partition(",")[0], "")
+
+
 @dataclass
 class _Reader:
     agent: bool = False

@@ -8,7 +8,18 @@ import typer
 
 from gitcoord.cli import colours, moments
 from gitcoord.cli.arguments import At, past_point, resource
-from gitcoord.cli.connect import answer, connection, left_out, looked_at, mark_unverified, options, others_words, out, table
+from gitcoord.cli.connect import (
+    answer,
+    connection,
+    left_out,
+    looked_at,
+    mark_unverified,
+    options,
+    others_words,
+    out,
+    table,
+    wrapped,
+)
 from gitcoord.core.leases import holder
 from gitcoord.core.times import spell
 from gitcoord.views import as_json
@@ -81,5 +92,5 @@ def claims(
                     meanings=[colours.WAITING] * len(places),
                 )
             for offer in ready[:_NAMED]:
-                out(f"ready to pick up: {as_json.offer_line(offer)}")
+                wrapped(f"ready to pick up: {as_json.offer_line(offer)}")
             left_out(len(ready) - _NAMED, "that are ready to pick up")

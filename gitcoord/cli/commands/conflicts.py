@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.cli.connect import answer, connection, options, others_words, out, say
+from gitcoord.cli import colours
+from gitcoord.cli.connect import answer, connection, options, others_words, out, say, wrapped
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.coordinator.foretelling import Collision
 from gitcoord.core import names
@@ -15,6 +16,7 @@ from gitcoord.errors import NoSession
 from gitcoord.log.outcomes import View
 from gitcoord.views import arbiter, as_json, collisions
 
+_MEANINGS = {"certain": colours.BLOCKED, "likely": colours.WAITING}
 _COLLIDES = 3  # the exit code: the answer is no
 
 
@@ -78,7 +80,7 @@ def _brief(coordinator: Coordinator, view: View, both: tuple[str, str]) -> None:
 def _print(found: tuple[Collision, ...], me: str) -> None:
     with others_words():
         for one in found:
-            out(f"{one.kind}: {collisions.line(one, me)}")
+            wrapped(f"{one.kind}: {collisions.line(one, me)}", _MEANINGS.get(one.kind, ""))
     if not found:
         out("nothing collides, as far as can be told")
     asked = next((one.partner(me) for one in found if one.concerns(me) and one.kind != "near" and one.partner(me)), "")

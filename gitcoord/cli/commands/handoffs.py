@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gitcoord.cli import moments
-from gitcoord.cli.connect import answer, connection, options, others_words, out
+from gitcoord.cli.connect import answer, connection, options, others_words, out, wrapped
 from gitcoord.views import as_json
 
 
@@ -25,7 +25,7 @@ def handoffs(
             for one in every:
                 mark = "yours" if one.mine else "you may take it" if one.for_me else ""
                 taken = f"taken by {one.handoff.taken_by}" if one.handoff.status != "open" else mark
-                out(
+                wrapped(
                     f"#{one.handoff.seq} {moments.moment(one.handoff.timestamp)} {as_json.offer_line(one.handoff)}"
                     + (f" [{taken}]" if taken else "")
                 )

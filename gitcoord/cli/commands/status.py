@@ -196,7 +196,8 @@ def _print_sessions(found: Connection, now: Status, *, everything: bool) -> None
     absent |= set() if any(row.signed for row in every) else {"SIGNED"}
     headers = [header for header in columns if header not in absent]
     table(
-        headers, [[row.cell(header, me) for header in headers] for row in every], title="sessions", firm=["STATUS", "HEARD"],
+        headers, [[row.cell(header, me) for header in headers] for row in every], title="sessions",
+        firm=["SESSION", "STATUS", "HEARD"],
         meanings=[colours.MINE if row.session.session_id == me else row.meaning for row in every],
         below=[row.below for row in every],
     )  # fmt: skip
@@ -245,7 +246,7 @@ class _Row:
         """What the row's colour says."""
         if self.blocked:
             return colours.BLOCKED
-        return {"waiting": colours.WAITING, "quiet": colours.OVER, "ended": colours.OVER}.get(self.stands.partition(",")[0], "")
+        return colours.of_standing(self.stands)
 
 
 def _print_claims(now: Status, me: str, says: Speakers) -> None:
