@@ -7,7 +7,6 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
@@ -19,9 +18,8 @@ from gitcoord.connection.connect import Connection, utc_now
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.core import names
 from gitcoord.core.names import Resource, is_resource_type, show
-from gitcoord.core.state import State
 from gitcoord.core.times import has_zone, is_duration, parse_duration, parse_when, spell
-from gitcoord.errors import BadInput, GitcoordError
+from gitcoord.errors import BadInput
 
 
 def resources(found: Connection, words: Sequence[str]) -> list[Resource]:
@@ -57,34 +55,15 @@ def _is_there(found: Connection, word: str) -> bool:
 
 
 def _as_shown(found: Connection, word: str) -> Resource | None:
-    """The resource in `TYPE/NAME`, where no folder here is called so and the branch knows that type: somebody has, awaits or shares
-    something of it. The remote is asked only where the name looks like no file.
-    """
+    """The resource in `TYPE/NAME`, where no folder here is called so and the branch knows that type."""
     meant = _in_slashes(found, word)
-    if meant is None:
-        return None
-    if meant.type in _types(found.coordinator.log.view().state):
-        return meant
-    if re.search(r"[./*?]", meant.name):
-        return None
-    with suppress(GitcoordError):  # whoever needs the remote asks it next, and says what is wrong
-        return meant if meant.type in _types(found.coordinator.branch.view().state) else None
-    return None
-
-
-def _types(state: State) -> set[str]:
-    """The types of what somebody has, awaits or shares, but for files."""
-    types = {lease.resource_type for lease in state.claims.values()}
-    types |= {one.type for place in state.waiting.values() for one in place.wanted}
-    return (types | {name.partition(":")[0] for name in state.rules.settings.capacities}) - {"file"}
+    return meant if meant is not None and found.coordinator.claims.knows_type_of(meant) else None
 
 
 def _in_slashes(found: Connection, word: str) -> Resource | None:
     """The resource that `TYPE/NAME` could mean; None where a folder of that name is here."""
-    kind, slash, name = word.partition("/")
-    if not slash or not name or ":" in kind or not names.is_resource_type(kind) or _is_there(found, kind):
-        return None
-    return Resource(kind, name)
+    meant = names.in_slashes(word)
+    return meant if meant is not None and not _is_there(found, meant.type) else None
 
 
 def refuse_doubtful(found: Connection, words: Sequence[str], *, command: str = "gitcoord claim") -> None:
@@ -100,7 +79,7 @@ def refuse_doubtful(found: Connection, words: Sequence[str], *, command: str = "
             hint=f"{command} {names.word(f'task:{word}')} | or a file to come: {command} {names.word(f'file:{word}')}",
         )
     meant = _in_slashes(found, word) if here_and_root(found)[1] else None
-    if meant is not None and not re.search(r"[./*?]", meant.name) and _as_shown(found, word) is None:
+    if meant is not None and not names.is_like_file(meant.name) and _as_shown(found, word) is None:
         raise BadInput(
             f"{show(word, 80)!r} is no file here; what is called so and is none is spelled {names.word(str(meant))}",
             hint=f"{command} {names.word(str(meant))} | or a file to come: {command} {names.word(f'file:{word}')}",

@@ -219,7 +219,8 @@ def quote(lines: Sequence[str]) -> None:
         print(quoting.quoted((show(line, 400) for line in lines), secrets.token_hex(16)), end="", file=sys.stderr)
     else:
         for line in lines:
-            say(line)
+            for part in tables.broken(line, tables.terminal_width()) if colours.looked_at("stderr") else [line]:
+                say(part)
 
 
 @contextmanager

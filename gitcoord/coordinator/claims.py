@@ -38,7 +38,7 @@ from gitcoord.core.records import Claim, Ticket
 from gitcoord.core.state import State
 from gitcoord.core.term import is_over
 from gitcoord.core.times import spell
-from gitcoord.errors import BadInput, Held, NotHeld, NotInTime, Unknown, Unreachable
+from gitcoord.errors import BadInput, GitcoordError, Held, NotHeld, NotInTime, Unknown, Unreachable
 from gitcoord.log.outcomes import View
 
 
@@ -430,6 +430,18 @@ class Claims:
         mode: records.Mode = "shared" if has and all(lease.mode == "shared" for lease in has) else "exclusive"
         return leases.blocking(settings, live, resource, mode, self.acting.session)
 
+    def knows_type_of(self, meant: Resource) -> bool:
+        """Return True if somebody has, awaits or shares something of that resource's type. The remote is asked only where its name
+        looks like no file's.
+        """
+        if meant.type in _types(self.parts.log.view().state):
+            return True
+        if names.is_like_file(meant.name):
+            return False
+        with contextlib.suppress(GitcoordError):  # whoever needs the remote asks it next, and says what is wrong
+            return meant.type in _types(self.branch.view().state)
+        return False
+
     def leases(self, *, mine: bool, overlapping: Resource | None, at: Status | None = None) -> list[Claim]:
         """Return the leases that are not over. `mine`: only the session's; `at`: by that picture of the past."""
         state = at.state if at is not None else self.branch.view().state
@@ -465,6 +477,13 @@ class Claims:
             if (not mine or place.session_id == self.acting.session)
             and (overlapping is None or any(overlaps(one, overlapping) for one in place.wanted))
         ]
+
+
+def _types(state: State) -> set[str]:
+    """Return the types of what somebody has, awaits or shares, but for files."""
+    types = {lease.resource_type for lease in state.claims.values()}
+    types |= {one.type for place in state.waiting.values() for one in place.wanted}
+    return (types | {name.partition(":")[0] for name in state.rules.settings.capacities}) - {"file"}
 
 
 def _released(event: Event | None) -> tuple[tuple[str, ...], tuple[str, ...]]:

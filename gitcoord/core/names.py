@@ -251,6 +251,17 @@ def parse_named(word: str, *, root: str = "", here: str = "", repo: str = "") ->
     return parse_resource(kind, name, root=root, here=here, repo=repo)
 
 
+def in_slashes(word: str) -> Resource | None:
+    """The resource that `TYPE/NAME` could mean, spelled as if it were a path; None where it could mean none."""
+    kind, slash, name = word.partition("/")
+    return Resource(kind, name) if slash and name and kind != "file" and is_resource_type(kind) else None
+
+
+def is_like_file(name: str) -> bool:
+    """True if a name has what those of files have and others seldom: a dot, a folder, a star."""
+    return re.search(r"[./*?]", name) is not None
+
+
 def file_name(text: str, *, root: str, here: str) -> str:
     """The path relative to the root, `.` for the root itself; `:/` in front says that it is given so. Raises BadInput for one
     outside of the work tree.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from time import monotonic
@@ -71,7 +72,14 @@ class At:
         """The resources of those names."""
         here, root = self.found.below(self.place)
         repo = self.coordinator.actor.namespace
-        return list(dict.fromkeys(names.parse_named(one, root=root, here=here, repo=repo) for one in given))
+        return list(dict.fromkeys(self._slashed(one) or names.parse_named(one, root=root, here=here, repo=repo) for one in given))
+
+    def _slashed(self, word: str) -> Resource | None:
+        """The resource in `TYPE/NAME`, where no folder here is called so and the branch knows that type."""
+        meant = names.in_slashes(word)
+        if meant is None or os.path.lexists(os.path.join(self.place, meant.type)):
+            return None
+        return meant if self.coordinator.claims.knows_type_of(meant) else None
 
 
 @dataclass(frozen=True)
