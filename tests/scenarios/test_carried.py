@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from clones import Seat, Seats, file
-from gits import git
+from gits import attempt, git
 from remotes import Remote
 
 from gitcoord.core.events import Command
@@ -190,3 +193,33 @@ def test_what_another_has_adopted_does_not_say_that_the_remote_takes_a_push(ada:
     assert (said.code, said.json["state"]) == (0, "queued")
     assert ada.ok("sync")["adopted"] == 1
     assert [(one["from"], one["subject"]) for one in ada.ok("inbox")["messages"]] == [(name, "still here")]
+
+
+def test_git_s_hooks_work_for_a_carried_session_as_for_any_other(ada: Seat, cloud: Seat) -> None:
+    """Its commits say whose they are and under which carried lease; what another holds is kept from it; its chain goes on."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where the hooks find the program
+    cloud = replace(cloud, extra={**cloud.extra, "PATH": path})
+    cloud.ok("hooks", "install", "--git", "--guard", "--trailers")
+    cloud.git("config", "gitcoord.guard", "block")
+    (cloud.path / "b").write_text("here\n")
+    cloud.git("add", "b")
+    cloud.git("commit", "-q", "-m", "b")
+    name = cloud.ok("start")["session_id"]
+    ask_and_leave(cloud, "README")
+    ada.ok("claim", "b")
+    assert ada.ok("sync")["adopted"] == 2
+    lease = cloud.ok("claim", "README")["claims"][0]
+    (cloud.path / "README").write_text("changed\n")
+    cloud.git("add", "README")
+    cloud.git("commit", "-q", "-m", "the fix")
+    assert cloud.git("log", "-1", "--format=%B").split() == [
+        "the", "fix", "Coord-Session:", name, "Coord-Fence:", str(lease["fence"]), "file:README",
+    ]  # fmt: skip
+    (cloud.path / "b").write_text("changed\n")
+    cloud.git("add", "b")
+    refused = attempt(cloud.path, "commit", "-q", "-m", "held", env=cloud.env)
+    assert (refused.code, "b is held by ada" in refused.err) == (1, True)
+    cloud.ok("send", "ada", "committed")  # it rides behind the user's own commit
+    assert ada.ok("sync")["adopted"] >= 1
+    assert [one["subject"] for one in ada.ok("inbox")["messages"]] == ["committed"]
+    assert ada.ok("verify")["problems"] == []
