@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "conflicts", "claims", "handoffs", "peers", "whoami", "board", "page", "timeline", "watch", "report", "log", "history",
         "blame", "verify", "statusline",
     ),
-    KEEP: ("install", "uninstall", "init", "sync", "config", "guard", "doctor", "mcp", "relay", "demo"),
+    KEEP: ("install", "uninstall", "init", "sync", "config", "compact", "guard", "doctor", "mcp", "relay", "demo"),
 }  # fmt: skip
 """Every command, as help shows them. Each is the function of its name in the module of its name in `cli/commands`."""
 

@@ -35,7 +35,7 @@ from gitcoord.git.tip import LocalTip, Tip
 from gitcoord.git.urls import hub_url, push_url
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.halves import Helper
-from gitcoord.log.history import Bad, Checked
+from gitcoord.log.history import LINES, Bad, Checked
 from gitcoord.log.outcomes import Begun, Undoubted, Unseen, Waits
 from gitcoord.machine import files, processes
 from gitcoord.machine.agents import THREADED, agent_name
@@ -77,13 +77,13 @@ def _begun(value: Any) -> Begun:
 
 def _as_checked(record: Mapping[str, Any]) -> Checked:
     bad = tuple(Bad(str(oid), str(reason), int(seq)) for oid, reason, seq in record["bad"])
-    return Checked(str(record["tip"]), str(record["good"]), int(record["seq"]), bad)
+    return Checked(str(record["tip"]), str(record["good"]), int(record["seq"]), bad, int(record.get("before", 0)))
 
 
 def as_record(checked: Checked) -> dict[str, Any]:
     """What was checked, as it is written down."""
     bad = [(one.commit, one.reason, one.seq) for one in checked.bad]
-    return {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad}
+    return {"tip": checked.tip, "good": checked.good, "seq": checked.seq, "bad": bad, "before": checked.before}
 
 
 @dataclass(frozen=True)
@@ -234,10 +234,9 @@ class Connection:
                 same.append(used.path)
             elif left_at(used.path):
                 seen = CloneMemory(self.memory.path.with_name(f"{used.branch}.json")).load().good
-                now = self.memory.load().tip
                 is_same = False
                 with suppress(Damaged):  # it isn't here
-                    is_same = bool(seen and now) and self.home.is_ancestor(seen, now)
+                    is_same = self.coordinator.log.has_passed(seen)
                 (same if is_same else others).append(used.path)
         return tuple(same), tuple(others)
 
@@ -380,6 +379,7 @@ def connect(
     facts = SortedFacts({
         lazy.OUTLINES: Facts(folder / f"facts-{name}-tasks.json", kept=1_000, worth=4),
         lazy.SUMMARY: Facts(folder / f"facts-{name}-plan.json", kept=8, worth=1),
+        LINES: Facts(folder / f"facts-{name}-archives.json", kept=1_000, worth=1),
         "": Facts(folder / f"facts-{name}.json"),
     })  # fmt: skip
     with _as_it_was(outbox, memory, folder), closing(tip), Objects(home, tip.complete, tip.mend) as objects:

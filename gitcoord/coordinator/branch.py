@@ -327,7 +327,7 @@ class Branch:
     def _matching(self, *, after: int | None = None, **asked: Any) -> Iterator[LogEntry | None]:
         """Yield the events, the newest first; None for each that doesn't match."""
         wanted = EntryFilter(**asked)
-        for one in self.parts.log.entries(self.view().checked, newest_first=True):
+        for one in self.parts.log.all_entries(self.view().checked, newest_first=True):
             entry = entry_of(one, self.parts.now())
             if after is not None and 0 < entry.seq <= after:
                 return

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gitcoord.coordinator.adoption import Adoption
     from gitcoord.coordinator.briefings import Briefings
     from gitcoord.coordinator.claims import Claims
+    from gitcoord.coordinator.epochs import Epochs
     from gitcoord.coordinator.foretelling import Foretelling
     from gitcoord.coordinator.handoffs import Handoffs
     from gitcoord.coordinator.messages import Messages
@@ -123,6 +124,13 @@ class Coordinator:
         from gitcoord.coordinator.trials import Trials
 
         return Trials(*self._shared)
+
+    @cached_property
+    def epochs(self) -> Epochs:
+        """Return what makes the branch short."""
+        from gitcoord.coordinator.epochs import Epochs
+
+        return Epochs(*self._shared, self.claims)
 
     @cached_property
     def briefings(self) -> Briefings:

@@ -29,7 +29,7 @@ MINIMUM_TTL = timedelta(minutes=5)
 IGNORED_SHOWN = 5
 """Bad commits that the record keeps for the board: enough to see a pattern, bounded for ever."""
 
-TOLD_TO_ALL = ("default_ttl", "max_ttl", "grace", "takeover_after", "retention")
+TOLD_TO_ALL = ("default_ttl", "max_ttl", "grace", "takeover_after", "retention", "epoch_keep")
 """Settings by which a session can lose what it holds, or the branch what it keeps: a change of one is told to all."""
 
 _CARRY_HINT = "gitcoord config --shared carry_from 'claude/* codex/*'"

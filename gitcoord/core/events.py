@@ -85,6 +85,8 @@ class Event(BaseModel):
     """Whether only a live session may say it, in its present run. Not so a few kinds, which have rules of their own."""
     talk: ClassVar[bool] = False
     """Whether it is only talk: sending and reading are no work."""
+    sign: ClassVar[bool] = True
+    """Whether it is a sign of life of its session."""
 
     id: OperationId
     seq: Count

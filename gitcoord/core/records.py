@@ -486,6 +486,7 @@ class SharedSettings(BaseModel):
     takeover_after: Annotated[int, Field(ge=60, le=10 * 365 * 86400)] = 30 * 60
     quiet_after: Annotated[int, Field(ge=60, le=10 * 365 * 86400)] = 15 * 60
     retention: Annotated[int, Field(ge=3600, le=10 * 365 * 86400)] = 14 * 86400
+    epoch_keep: Annotated[int, Field(ge=86400, le=10 * 365 * 86400)] = 30 * 86400
     heartbeat_every: Annotated[int, Field(ge=1, le=86400)] = 60
     heartbeat_share: Annotated[int, Field(ge=0, le=3600)] = 12
     skip_ci: bool = True
@@ -511,6 +512,9 @@ class BranchRecord(Record):
     ignored: tuple[Ignored, ...] = ()
     repositories: dict[str, str] = Field(default_factory=dict)  # of a hub: the first commit of each, by its name
     tasks: TaskCounts = Field(default_factory=TaskCounts)
+    epoch: Count = 1
+    began: Count = 1  # the number of this epoch's first event
+    kept_since: Instant | None = None  # what was over before that lies in an archive
 
     @property
     def grace(self) -> timedelta:

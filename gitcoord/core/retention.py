@@ -129,6 +129,18 @@ def sweep(state: State, writer: str, now: datetime, host: str | None = None) -> 
     return tuple(removed), tuple(silent[: AT_ONCE - len(removed)])
 
 
+def everything_over(state: State, before: datetime) -> tuple[str, ...]:
+    """Return all records that were over before that instant, however many (`message 01J…`): none that was made since."""
+    entries = [f"heartbeat {key}" for key in state.heartbeats if key not in state.sessions]
+    entries += [f"session {key}" for key, signs in state.sessions.signs() if signs.ended_at is not None and signs.ended_at < before]
+    entries += [f"handoff {key}" for key in state.handoffs]
+    entries += [f"waiting {key}" for key in state.waiting]
+    entries += [f"task {task.seq}" for task in state.tasks.closed(before.date())]
+    said = state.messages.some(state.messages.said(last=before.date()))
+    messages_over = [f"message {one.id}" for one in said if one.timestamp < before and _message_is_over(state, one, before)]
+    return (*(entry for entry in entries if _is_over(state, entry, before)), *messages_over)
+
+
 def sweep_problem(
     state: State,
     writer: str,

@@ -11,6 +11,7 @@ from gitcoord.core import (
     carrying,
     claims,
     clocks,
+    epochs,
     foretold,
     handover,
     heartbeats,
@@ -96,6 +97,8 @@ EVENTS: dict[str, type[Event]] = {
         carrying.CarryAnswered,
         trials.TrialDone,
         foretold.ConflictForetold,
+        epochs.EpochClosed,
+        epochs.EpochOpened,
     )
 }
 """Every event this program understands, by its kind."""
@@ -226,7 +229,7 @@ def evolve(state: State, event: Event, committed_at: datetime) -> State:
 
 def _sign_of_life(draft: Draft, event: Event) -> None:
     session = draft.session(event.session)
-    if session is None or (event.run_id and session.run_id != event.run_id):
+    if session is None or not event.sign or (event.run_id and session.run_id != event.run_id):
         return
     marks = list(zip(session.taken, session.taken_at, strict=False)) if session.taken else []
     if isinstance(event, messages.MessageRead):
@@ -243,13 +246,18 @@ def _sign_of_life(draft: Draft, event: Event) -> None:
     draft.put("sessions", event.session, session.model_copy(update=update))
 
 
+def is_dated(event: Event, committed_at: datetime) -> bool:
+    """Return True if the event's dates can be."""
+    return is_date(committed_at) and is_date(event.at)
+
+
 def problem(state: State, event: Event, committed_at: datetime) -> str | None:
     """Why the event isn't valid on the last good state, or None. Pure: the same answer for every reader, for ever."""
     if event.seq != state.seq + 1:
         return f"its seq is {event.seq}, the next one is {state.seq + 1}"
     if state.branch is None and not isinstance(event, branch.BranchOpened):
         return "the branch isn't open yet"
-    if not (is_date(committed_at) and is_date(event.at)):
+    if not is_dated(event, committed_at):
         return "its date can't be"
     if event.needs_session and event.lapsed is None:
         wrong = sessions.run_problem(state, event)

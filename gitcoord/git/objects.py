@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from gitcoord.errors import Damaged, GitcoordError, GitFault, NotWritten
 from gitcoord.git.process import Conversation, GitChild
-from gitcoord.git.repo import NULL, OID, Oid, Repository, own_ref
+from gitcoord.git.repo import NULL, OID, Oid, Repository, oid_lines, own_ref
 
 _T = TypeVar("_T")
 
@@ -335,6 +336,12 @@ class Objects:
 
         return self._reading(*words, parse=parse)
 
+    def roots(self, tip: Oid) -> list[Oid]:
+        """The commits without a parent behind that tip. What a fetch with a depth left out is fetched first."""
+        if self._complete and self._repo.is_cut(tip):
+            self._complete(tip)
+        return self._reading("rev-list", "--max-parents=0", tip, "--", parse=oid_lines)
+
     def has_more_than(self, count: int, tip: Oid, known: Oid = NULL) -> bool:
         """Return True if the tip has more than so many commits that `known` hasn't, as far as they are here; also where some of
         its history isn't.
@@ -354,7 +361,7 @@ class Objects:
         """
         if self._complete and self._repo.is_cut(tip):
             self._complete(tip)
-        words = ["rev-list", "--topo-order", "--parents", "--fixed-strings", f"--grep={line}", f"--grep={_ROOT}", tip, "--"]
+        words = ["rev-list", "--topo-order", "--parents", "--fixed-strings", f"--grep={line}", *_ROOTS, tip, "--"]
 
         def parse(data: bytes) -> list[tuple[Oid, tuple[Oid, ...]]]:
             names = _commits(data)
@@ -382,6 +389,11 @@ class Objects:
         data = self.contents([oid])[0] or b""
         return _parse(oid, _parents(data), data)
 
+    def let_go(self, refs: Sequence[str]) -> None:
+        """Take refs of ours away on which something hangs that was written; where git fails, they are swept away later."""
+        with suppress(GitFault):
+            self._repo.drop_refs(refs)
+
     def write_chain(self, base: Oid, tree_of: Oid, commits: Sequence[NewCommit], *, keep: str = "") -> list[Oid]:
         """Writes the commits one behind the other on `base` (NULL: the first is a root) and returns their names.
 
@@ -400,8 +412,8 @@ class Objects:
             feed += b"data %d\n%b\n" % (len(message), message)
             if mark == 1 and base:
                 feed += f"from {base}\n".encode()
-                if tree:
-                    feed += f'M 040000 {tree} ""\n'.encode()
+            if mark == 1 and tree:
+                feed += f'M 040000 {tree} ""\n'.encode()
             for path, data in commit.changes.items():
                 quoted = '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
                 if data is None:
@@ -431,7 +443,7 @@ class Objects:
 _READS = {"": "--batch-command", "contents": "--batch", "info": "--batch-check"}
 _WRITES = ("-c", "core.logAllRefUpdates=false", "fast-import", "--quiet", "--force", "--date-format=raw")
 """Without `--done`, which the input itself asks for: so one that is never told anything ends without complaint."""
-_ROOT = "Coord-Event: branch.opened"
+_ROOTS = ("--grep=Coord-Event: branch.opened", "--grep=Coord-Event: epoch.opened")
 
 
 def _header(child: Conversation, name: str) -> tuple[Oid, str, int]:

@@ -141,12 +141,12 @@ class RemoteTip:
             raise Damaged(message, hint="git fsck, then gitcoord doctor")
         raise Unreachable(_away(self.where, done.how if done.in_time else f"no answer in {seconds:.0f} s"), hint=AWAY_HINT)
 
-    def _fetching(self, into: str, *more: str) -> list[str]:
-        """The arguments of a fetch of exactly our branch into that ref."""
+    def _fetching(self, into: str, *more: str, of: str = "") -> list[str]:
+        """The arguments of a fetch of exactly our branch, or of another ref of ours, into that ref."""
         return [
             *NO_LOG, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
             "--no-recurse-submodules", "--no-auto-maintenance", "--no-filter", "--refmap=", *more,
-            *self._programs("uploadpack"), "--", self._word, f"+{self._full}:{into}",
+            *self._programs("uploadpack"), "--", self._word, f"+{of or self._full}:{into}",
         ]  # fmt: skip
 
     def keep(self, tip: Oid) -> None:
@@ -256,6 +256,21 @@ class RemoteTip:
             drop_own(self._repo, sending)
         return swap
 
+    def begin_anew(self, expected: Oid, new: Oid, last: Oid, archive: str, seconds: float) -> Swap:
+        """Pushes both refs in one transaction; then the tip decides."""
+        swap = self._swap(expected, new, seconds, "", (last, archive))
+        if swap is Swap.WON:
+            self._follow(expected, new, keep=new)
+            self._repo.keep(archive, last)
+        return swap
+
+    def fetch_archive(self, archive: str, seconds: float) -> None:
+        """Fetches that ref under its own name. One that the remote doesn't have is not there."""
+        words = self._fetching(archive, *([f"--negotiation-tip={known}"] if (known := self._tracked()) else []), of=archive)
+        done = self._connect(*words, seconds=seconds)
+        if not done.ok and not (done.in_time and "find remote ref" in done.words):
+            raise Unreachable(_away(self.where, done.how if done.in_time else f"no answer in {seconds:.0f} s"), hint=AWAY_HINT)
+
     def _stands_on(self, expected: Oid, new: Oid) -> bool:
         """True if `new` has `expected` behind it: git calls a push forced, too, where this clone lacks commits in between."""
         try:
@@ -264,7 +279,8 @@ class RemoteTip:
             self.mend()
             return self._is_in(expected, new)
 
-    def _swap(self, expected: Oid, new: Oid, seconds: float, sending: str) -> Swap:
+    def _swap(self, expected: Oid, new: Oid, seconds: float, sending: str, beside: tuple[Oid, str] | None = None) -> Swap:
+        """`beside`: what goes to an archive in the same step; then the branch may be forced."""
         end = monotonic() + seconds
         flag, words, sent, this_sent = "", "", False, False
         for number in range(TRIES):
@@ -273,9 +289,9 @@ class RemoteTip:
             left = end - monotonic()
             if left <= 0:
                 break
-            flag, words, this_sent, over = self._push(expected, new, left)
+            flag, words, this_sent, over = self._push(expected, new, left, beside)
             sent = sent or this_sent
-            if flag == "+" and not self._stands_on(expected, new):
+            if flag == "+" and beside is None and not self._stands_on(expected, new):
                 raise Alarm(
                     f"the remote says that its branch was forced from {expected[:12] or 'nothing'} to {new[:12]}",
                     hint="gitcoord doctor",
@@ -286,8 +302,8 @@ class RemoteTip:
                 tip = self._read_after(expected, new, sending, max(2.0, end - monotonic()))
                 if tip and self._is_in(new, tip):
                     return Swap.WON
-                # What was sent may lie behind a read that lags: only a branch that has gone on says that it is lost.
-                lost = tip != expected and (not sent or bool(tip and self._is_in(expected, tip)))
+                # What was sent may lie behind a read that lags, and shows an older tip: only another one says that it is lost.
+                lost = tip != expected and (not sent or bool(tip and not self._is_in(tip, expected)))
                 # git announces a push before it packs what it has: one that then ends by itself has sent nothing that can land.
                 refused = flag == "!" and this_sent and "remote failure" not in words and "unpack" not in words
                 gone = not lost and over and not refused and not self._repo.has_all(new, expected)
@@ -357,19 +373,20 @@ class RemoteTip:
         self.complete(tip)
         return self._repo.is_ancestor(commit, tip)
 
-    def _push(self, expected: Oid, new: Oid, seconds: float) -> tuple[str, str, bool, bool]:
+    def _push(self, expected: Oid, new: Oid, seconds: float, beside: tuple[Oid, str] | None = None) -> tuple[str, str, bool, bool]:
         """The flag of our ref ("" when git gave none), git's words, whether the update was sent at all, and whether git itself
         ended the push.
 
         git's packet trace is the evidence: without the line that names the new commit no request left this machine.
         """
+        anew = ["--atomic", f"--force-with-lease={beside[1]}:"] if beside else []
         with tempfile.TemporaryDirectory(prefix="gitcoord-") as folder:
             trace = os.path.join(folder, "packets")
             done = self._connect(
                 "-c", "push.gpgSign=false", "-c", "push.negotiate=false", "-c", "push.pushOption=",
                 "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-progress",
-                f"--force-with-lease={self._full}:{expected}", *self._programs("receivepack"),
-                "--", self._word, f"{new}:{self._full}",
+                f"--force-with-lease={self._full}:{expected}", *anew, *self._programs("receivepack"),
+                "--", self._word, f"{new}:{self._full}", *([":".join(beside)] if beside else []),
                 seconds=seconds, extra={"GIT_TRACE_PACKET": trace},
             )  # fmt: skip
             flag, summary = "", ""

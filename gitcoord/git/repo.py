@@ -51,7 +51,7 @@ def own_ref(kind: str) -> str:
     return f"{_OWN}{kind}/{int(time.time()):x}-{secrets.token_hex(6)}"
 
 
-def _oids(data: bytes) -> list[Oid]:
+def oid_lines(data: bytes) -> list[Oid]:
     """Names of objects, one a line. Raises ValueError for anything else, and for half a line."""
     *lines, end = data.decode("ascii").split("\n")
     if end or not all(map(OID.fullmatch, lines)):
@@ -349,7 +349,7 @@ class Repository:
         without parents has some.
         """
         cut = self.boundary()
-        return bool(cut) and not cut.isdisjoint(self.reading("rev-list", "--max-parents=0", *asked, "--", parse=_oids))
+        return bool(cut) and not cut.isdisjoint(self.reading("rev-list", "--max-parents=0", *asked, "--", parse=oid_lines))
 
     def first_commit(self) -> Oid:
         """Return the commit with which the checked out history began; NULL where nothing is committed or a
@@ -357,7 +357,7 @@ class Repository:
         """
         if self.oid_of("HEAD") == NULL or self.is_cut("HEAD"):
             return NULL
-        roots = self.reading("rev-list", "--first-parent", "--max-parents=0", "HEAD", "--", parse=_oids)
+        roots = self.reading("rev-list", "--first-parent", "--max-parents=0", "HEAD", "--", parse=oid_lines)
         return roots[0] if roots else NULL
 
     def subject(self, commit: Oid) -> str:

@@ -50,6 +50,16 @@ class Tip(Protocol):
         """
         ...
 
+    def begin_anew(self, expected: Oid, new: Oid, last: Oid, archive: str, seconds: float) -> Swap:
+        """Moves the branch from `expected` to `new`, which has no parent, and in the same step makes the ref `archive` at `last`,
+        whose chain was built on `expected`: both, or neither.
+        """
+        ...
+
+    def fetch_archive(self, archive: str, seconds: float) -> None:
+        """Brings that ref here with all that it holds, if it is to be had. Raises Unreachable."""
+        ...
+
     def local(self) -> Oid:
         """The tip as last seen here, without asking anybody; NULL as well where only a part of its history is here."""
         ...
@@ -123,10 +133,20 @@ class LocalTip:
 
     def swap(self, expected: Oid, new: Oid, seconds: float, *, sending: str = "") -> Swap:
         """git's own compare-and-swap on a ref."""
+        return self._swap(expected, new, "", seconds, sending)
+
+    def begin_anew(self, expected: Oid, new: Oid, last: Oid, archive: str, seconds: float) -> Swap:
+        """The same on two refs at once."""
+        return self._swap(expected, new, f"create {archive} {last}\n", seconds, "")
+
+    def fetch_archive(self, archive: str, seconds: float) -> None:
+        """Does nothing: what there is, is here."""
+
+    def _swap(self, expected: Oid, new: Oid, beside: str, seconds: float, sending: str) -> Swap:
         zeros = "0" * len(new)
         end = monotonic() + seconds
         words = ""
-        feed = f"start\nupdate {self._full} {new} {expected or zeros}\ncommit\nstart\nupdate {self.kept} {new}\ncommit\n"
+        feed = f"start\nupdate {self._full} {new} {expected or zeros}\n{beside}commit\nstart\nupdate {self.kept} {new}\ncommit\n"
         feed += dropping_own(self._repo, sending)
         for _ in range(TRIES):
             done = self._repo.run("update-ref", "-m", "gitcoord", "--stdin", stdin=feed.encode(), seconds=end - monotonic())

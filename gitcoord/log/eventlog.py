@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 from gitcoord.core import clocks, rules
+from gitcoord.core.epochs import EpochOpened
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.names import REASON_LIMIT, show
 from gitcoord.core.state import State
@@ -31,6 +32,7 @@ from gitcoord.git.objects import Commit, NewCommit, Objects
 from gitcoord.git.repo import NULL, Oid, own_ref
 from gitcoord.git.tip import Swap, Tip
 from gitcoord.log import firstlook, halves, wire
+from gitcoord.log.archives import Archives
 from gitcoord.log.entries import CommitEntry, Names, read
 from gitcoord.log.history import BAD_KEPT, Checked, Good, History, Projection, Pruned
 from gitcoord.log.longcheck import LongCheck
@@ -50,6 +52,7 @@ from gitcoord.log.outcomes import (
 
 _AT_ONCE = 500  # commits read at a time
 _ASTRAY = 500  # commits: a writer whose clock is ahead dates its own later than those that follow
+_ARCHIVE = 120.0  # seconds for an archive: it is fetched once, and may be long
 PATIENCE = 3  # times the deadline that a command goes on while others are faster: a crowd is no reason to give up
 
 
@@ -77,6 +80,7 @@ class EventLog:
     signer: Signer | None = None
     """Signs what is pushed; None where nothing is to be signed."""
     long_check: LongCheck = field(init=False)
+    archives: Archives = field(init=False)
     _history: History = field(init=False)
     _landed: dict[str, dict[Oid, Done]] = field(default_factory=dict, init=False)  # by operation: a chosen id may stand twice
     _searched: set[tuple[str, Oid]] = field(default_factory=set, init=False)  # operations, up to which tip they were looked for
@@ -91,8 +95,14 @@ class EventLog:
     """The state at which the last transaction ended."""
 
     def __post_init__(self) -> None:
-        self._history = History(self.objects, self.projection, self.facts)
+        self._history = History(self.objects, self.projection, self.facts, self._fetch_archive)
+        self.archives = Archives(self.objects, self.facts, self._fetch_archive, lambda: History(self.objects, self.projection))
         self.long_check = LongCheck(self.objects, self.memory, self.waits, self.background, self.patience)
+
+    def _fetch_archive(self, opening: EpochOpened) -> None:
+        """Brings here what a root follows."""
+        with self.waits.during(f"the archive of epoch {opening.epoch - 1}"):
+            self.tip.fetch_archive(opening.archive, _ARCHIVE)
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -260,7 +270,8 @@ class EventLog:
         """
         if names is None:
             names = self.objects.range(checked.tip) or []
-            complete = len(names) - len(checked.bad) == checked.seq  # all that are not bad are good
+            bad = [one for one in checked.bad if one.seq > checked.before or not checked.before]
+            complete = len(names) - len(bad) == checked.seq - checked.before  # all that are not bad are good
         else:
             complete = self._remembers_all(checked, names)
         return read(self.objects, names, self._bad(checked, complete=complete), newest_first=newest_first) if names else iter(())
@@ -281,9 +292,21 @@ class EventLog:
             self._known_bad = {checked.tip: {bad.commit: bad.reason for bad in found.bad}}
         return self._known_bad[checked.tip]
 
-    def line(self, checked: Checked) -> Iterator[Good]:
-        """Yield the good events, oldest first. `state` is left empty; replay if you need it."""
-        for entry in self.entries(checked):
+    def all_entries(self, checked: Checked, *, newest_first: bool = False, fetch: bool = False) -> Iterator[CommitEntry]:
+        """Yield the commits behind the tip through the archives that are here; `fetch`: those that can be had are fetched."""
+        if newest_first:
+            yield from self.entries(checked, newest_first=True)
+        older = self.archives.behind(checked, fetch=fetch)
+        for epoch in older if newest_first else reversed(list(older)):
+            yield from self.entries(epoch.checked, newest_first=newest_first)
+        if not newest_first:
+            yield from self.entries(checked)
+
+    def line(self, checked: Checked, *, fetch: bool = False) -> Iterator[Good]:
+        """Yield the good events, oldest first, through the archives as `all_entries` does. `state` is left empty; replay if you
+        need it.
+        """
+        for entry in self.all_entries(checked, fetch=fetch):
             if entry.event is not None and entry.commit.committed_at is not None:
                 yield Good(entry.commit.oid, entry.event, State(), entry.writer, entry.commit.committed_at, {})
 
@@ -311,7 +334,7 @@ class EventLog:
         """
         names = self.objects.range(checked.tip) or []
         if seq is not None:  # beside the good ones there are as many bad ones before it as there are in all, at most
-            names = names[: max(0, seq) + len(names) - checked.seq]
+            names = names[: max(0, seq - checked.before) + len(names) - (checked.seq - checked.before)]
         if commit:
             names = names[: next((place for place, (oid, _) in enumerate(names, 1) if oid.startswith(commit)), 0)]
         if instant is not None:
@@ -332,13 +355,40 @@ class EventLog:
         return self.objects.commits([name])[0].committed_at or datetime.min.replace(tzinfo=UTC)
 
     def saying(self, checked: Checked, line: str, *, newest_first: bool = False) -> Iterator[CommitEntry]:
-        """Yield the commits whose message holds that text."""
-        return self.entries(checked, self.objects.saying(checked.tip, line), newest_first=newest_first)
+        """Yield the commits whose message holds that text, through the archives that are here."""
+        epochs = [checked, *(one.checked for one in self.archives.behind(checked))]
+        for one in epochs if newest_first else reversed(epochs):
+            yield from self.entries(one, self.objects.saying(one.tip, line), newest_first=newest_first)
 
     def landed_since(self, base: Oid, checked: Checked) -> None:
         """Note which operations the commits after `base` carried out: what an earlier process may have sent."""
+        self._note_landed(self.entries_since(base, checked))
+
+    def entries_since(self, base: Oid, checked: Checked) -> Iterator[CommitEntry]:
+        """Yield the commits that the tip has and `base` hasn't, oldest first, through the archives that are here; all of them where
+        that one isn't here.
+        """
         names = self.objects.range(checked.tip, base)
-        self._note_landed(self.entries(checked, names))
+        if names is None:
+            yield from self.all_entries(checked)
+            return
+        if base and checked.before and not self.objects.is_behind(base, checked.tip):
+            older: list[CommitEntry] = []
+            for epoch in self.archives.behind(checked):
+                past = self.objects.range(epoch.checked.tip, base)
+                older[:0] = self.entries(epoch.checked, past) if past else ()
+                if self.objects.is_behind(base, epoch.checked.tip):
+                    break
+            yield from older
+        yield from self.entries(checked, names)
+
+    def has_passed(self, commit: Oid) -> bool:
+        """Return True if the commit is behind the tip that is remembered, archives that are here included."""
+        known = self.memory.load()
+        if not (commit and known.tip):
+            return False
+        tips = (known.tip, *(one.checked.tip for one in self.archives.behind(known)))
+        return any(self.objects.is_behind(commit, tip) for tip in tips)
 
     def _note_landed(self, entries: Iterable[CommitEntry]) -> None:
         for entry in entries:
@@ -517,14 +567,12 @@ class EventLog:
             if twin is not None:
                 answers[command.handle] = used(command.op, f"event {twin.seq} of {twin.session}, {twin.headline()}")
                 continue
-            if not chain and view.checked.unmended:
-                found = view.checked.unmended
-                named = tuple(f"{one.commit} {show(one.reason, REASON_LIMIT)}" for one in found[-8:])
-                event = event.model_copy(update={"ignored": named})
+            if not chain:
+                event = self.named_ignored(view, event)
             committed_at = clocks.date_of(state, clock)
             wrong = rules.problem(state, event, committed_at)
             after = state if wrong else rules.evolve(state, event, committed_at)
-            wrong = wrong or wire.unreadable(event, self._message(event, after))
+            wrong = wrong or wire.unreadable(event, self.message(event, after))
             if wrong is not None:
                 # An answer, no exception: one such command must not keep the others of its batch from being sent.
                 answers[command.handle] = Defect(f"a bug in gitcoord: {wrong} ({event.kind})", hint="gitcoord doctor")
@@ -533,10 +581,11 @@ class EventLog:
             state = after
         return chain, answers, state
 
-    def _message(self, event: Event, after: State, signs: int = 0) -> str:
+    def message(self, event: Event, after: State, signs: int = 0) -> str:
+        """Return the message of the commit of that event, after which the branch is in that state."""
         return wire.encode(event, writer=self.writer, skip_ci=after.rules.settings.skip_ci, signs=signs)
 
-    def _signed(self, base: Oid, oids: Sequence[Oid], last: NewCommit, ref: str, seconds: float) -> list[Oid]:
+    def signed(self, base: Oid, oids: Sequence[Oid], last: NewCommit, ref: str, seconds: float) -> list[Oid]:
         """Return the chain with its last commit signed: one signature says of all of them who pushed them."""
         self.unsigned = ""
         if self.signer is not None:
@@ -559,22 +608,12 @@ class EventLog:
         for number, (_, event, before, after) in enumerate(chain, 1):
             notes.at_work()
             signs = number if self.signer is not None and number == len(chain) else 0
-            commits.append(
-                NewCommit(
-                    message=self._message(event, after, signs),
-                    name=event.session,
-                    email=self.email or f"{event.session}@localhost",
-                    authored_at=event.at,
-                    committed_at=after.at,
-                    changes=self._files(before, after, pages=number == len(chain) or before.seq == 0),
-                )
-            )
-        if strangers := self._history.strangers(view.checked.good):
-            first = {**dict.fromkeys(strangers), **commits[0].changes}
-            commits[0] = replace(commits[0], changes=first)
+            pages = number == len(chain) or before.seq == 0
+            commits.append(self.commit_of(event, before, after, signs=signs, pages=pages))
+        commits[0] = self.without_strangers(view, commits[0])
         sending = own_ref("sending")
         oids = self.objects.write_chain(base, view.checked.good, commits, keep=sending)
-        oids = self._signed(base, oids, commits[-1], sending, max(1.0, end - self._waited()))
+        oids = self.signed(base, oids, commits[-1], sending, max(1.0, end - self._waited()))
         withdrawn = notes.sending(base, {command.handle: oid for (command, _, _, _), oid in zip(chain, oids, strict=True)})
         if withdrawn:
             return withdrawn
@@ -585,12 +624,36 @@ class EventLog:
         for (_, event, _, _), oid in zip(chain, oids, strict=True):
             self._land(Done(event, oid, event.seq))
         last = chain[-1][3]
-        checked = Checked(oids[-1], oids[-1], last.seq, view.checked.bad)
+        return self.accept(Checked(oids[-1], oids[-1], last.seq, view.checked.bad, view.checked.before), last)
+
+    def accept(self, checked: Checked, state: State) -> View:
+        """Remember what this process has put at the tip; return that view."""
         self.memory.save(checked)
         self.memory.note_read(self.now())
-        self.keeper.note(oids[-1], last.seq)
-        self._history.remember(oids[-1], last)
-        return View(checked, last, self.now())
+        self.keeper.note(checked.good, checked.seq)
+        self._history.remember(checked.good, state)
+        return View(checked, state, self.now())
+
+    def commit_of(self, event: Event, before: State, after: State, *, signs: int = 0, pages: bool = True) -> NewCommit:
+        """Return the commit of an event that makes the one state of the other. `signs`: how many its signature stands for."""
+        return NewCommit(
+            message=self.message(event, after, signs),
+            name=event.session,
+            email=self.email or f"{event.session}@localhost",
+            authored_at=event.at,
+            committed_at=after.at,
+            changes=self._files(before, after, pages=pages),
+        )
+
+    def without_strangers(self, view: View, commit: NewCommit) -> NewCommit:
+        """Return the commit, which also takes away what lies at the top of the last good tree and is no part of the branch."""
+        strangers = self._history.strangers(view.checked.good)
+        return replace(commit, changes={**dict.fromkeys(strangers), **commit.changes}) if strangers else commit
+
+    def named_ignored(self, view: View, event: Event) -> Event:
+        """Return the event, which also names the bad commits that it passes over."""
+        named = tuple(f"{one.commit} {show(one.reason, REASON_LIMIT)}" for one in view.checked.unmended[-8:])
+        return event.model_copy(update={"ignored": named}) if named else event
 
     def _files(self, before: State, after: State, *, pages: bool = True) -> dict[str, bytes | None]:
         """Return what a commit changes. `pages`: those for people, too, which the last commit of a push has for all of it."""

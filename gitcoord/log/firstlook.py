@@ -6,23 +6,20 @@ A tree that holds what no good commit can have brought is not shown at all.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from datetime import datetime
 from typing import NamedTuple
 
 from gitcoord.core.state import State
-from gitcoord.errors import Damaged, Doubtful
-from gitcoord.git.objects import BLOB_LIMIT, Objects, TreeLines
+from gitcoord.errors import Damaged
+from gitcoord.git.objects import Objects
 from gitcoord.git.repo import Oid
 from gitcoord.log import wire
 from gitcoord.log.history import Projection
+from gitcoord.log.wary import UNFIT as UNFIT
+from gitcoord.log.wary import WaryReader
 
 _FAR_BACK = 100  # commits that are read to find one that says it is an event
-_FOLDER_LIMIT = 4 << 20  # bytes of one folder
-_BYTES = 64 << 20  # of all that one look reads
-_OBJECTS = 100_000
-UNFIT = (Doubtful, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading records raises where they aren't what a good commit brings."""
 
 
 class Said(NamedTuple):
@@ -59,7 +56,7 @@ def state(objects: Objects, projection: Projection, facts: MutableMapping[str, s
     """Return the state that the tree of that commit shows; None where it can't be what a good commit made. What is read later on
     raises Doubtful.
     """
-    reader = _Wary(objects)
+    reader = WaryReader(objects)
     try:
         found = projection.load(said.tree, reader.folders, reader.contents, facts, seq=said.seq, at=said.at, wary=True)
         found.sessions.live()
@@ -67,31 +64,3 @@ def state(objects: Objects, projection: Projection, facts: MutableMapping[str, s
     except UNFIT:
         return None
     return found
-
-
-class _Wary:
-    """Reads objects that nobody has looked at before, up to a bound for all of them together. Raises Doubtful beyond it."""
-
-    def __init__(self, objects: Objects) -> None:
-        self._objects = objects
-        self._bytes, self._count = _BYTES, _OBJECTS
-
-    def _take(self, oids: Sequence[Oid], kinds: set[str], limit: int) -> None:
-        """Makes sure that these objects may be read."""
-        self._count -= len(oids)
-        if self._count < 0:
-            raise Doubtful
-        for kind, size in self._objects.sizes(oids):
-            self._bytes -= size
-            if kind not in kinds or size > limit or self._bytes < 0:
-                raise Doubtful
-
-    def folders(self, oids: Sequence[Oid]) -> list[TreeLines]:
-        """What lies right in each of those trees."""
-        self._take(oids, {"tree"}, _FOLDER_LIMIT)
-        return self._objects.folders(oids)
-
-    def contents(self, oids: Sequence[Oid]) -> list[bytes | None]:
-        """The bytes of each of those files."""
-        self._take(oids, {"blob"}, BLOB_LIMIT)
-        return self._objects.contents(oids)

@@ -59,4 +59,4 @@ def check(
         earlier = checked_before()
     if earlier is None or (earlier.tip, earlier.good, earlier.seq) != (assumed.tip, assumed.good, assumed.seq):
         return None
-    return Checked(later.tip, later.good, later.seq, (*earlier.bad, *later.bad))
+    return Checked(later.tip, later.good, later.seq, (*earlier.bad, *later.bad), earlier.before)

@@ -10,12 +10,14 @@ other lacks, no commit can say which line came first, so the merge is an alarm f
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, Self
 
 from gitcoord.core import rules
+from gitcoord.core.epochs import EpochClosed, EpochOpened
 from gitcoord.core.events import Event
 from gitcoord.core.names import REASON_LIMIT, show
 from gitcoord.core.records import Record
@@ -25,6 +27,7 @@ from gitcoord.git.objects import BLOB_LIMIT, Commit, Objects, TreeLines
 from gitcoord.git.repo import NULL, Oid
 from gitcoord.git.trees import Compared, Folder, Strange, Trees
 from gitcoord.log import wire
+from gitcoord.log.wary import UNFIT, WaryReader
 
 _AT_ONCE = 1000  # commits read at a time: bounds the memory of a first check
 
@@ -66,6 +69,12 @@ class Projection(Protocol):
         """The state in a good tree; `wary`: in one that nobody has checked: each record is read as strictly as a new one."""
         ...
 
+    def is_sound(
+        self, root: Oid, listing: Callable[[Sequence[Oid]], list[TreeLines]], read: Callable[[Sequence[str]], list[bytes | None]]
+    ) -> bool:
+        """Return True if a tree that nobody has checked holds nothing but records, each as strictly as a new one."""
+        ...
+
     def replaced(self, state: State, records: Mapping[str, Record]) -> State:
         """The state with the records as the tree has them."""
         ...
@@ -100,6 +109,8 @@ class Checked:
     good: Oid = NULL
     seq: int = 0
     bad: tuple[Bad, ...] = ()
+    before: int = 0
+    """How many of the good events lie in archives, before the first of this epoch."""
 
     @property
     def unmended(self) -> tuple[Bad, ...]:
@@ -153,6 +164,8 @@ class _LinePlace:
 
 
 _FAR_BACK = 100  # commits that are read to find the good one before a bad one; beyond that the whole history is checked
+LINES = "archive:"
+"""What the names of facts about closed epochs begin with."""
 BAD_KEPT = 1000  # bad commits remembered per clone; `verify` finds them all again in the history
 
 
@@ -163,6 +176,8 @@ class History:
     objects: Objects
     projection: Projection
     facts: MutableMapping[str, str] = field(default_factory=dict)
+    fetch: Callable[[EpochOpened], None] = lambda _: None
+    """Brings the archive here that a root names, where it is to be had. Raises Unreachable."""
     _current: tuple[Oid, State] | None = field(default=None, init=False)
     _top: tuple[Oid, Folder] | None = field(default=None, init=False)
     _trees: Trees = field(init=False)
@@ -220,7 +235,8 @@ class History:
         this is.
 
         Raises Rewritten when the tip doesn't descend from the known one, or doesn't have on its line what was known as good, and
-        Divided when two lines of good commits were merged.
+        Divided when two lines of good commits were merged. A tip whose line begins with a later epoch descends from what is known
+        if that epoch's archive does (see `_follow`).
         """
         if tip == known.tip:
             return known
@@ -228,7 +244,7 @@ class History:
         if names is not None and known.tip and not any(known.tip in parents for _, parents in names):
             if self.objects.is_behind(known.tip, tip):
                 raise GitFault("git gave no whole list of the new commits", hint="run the same command again")
-            raise _rewritten(known, tip)
+            return self._follow(tip, known, seen, reached)
         if names is not None and (known.tip or not known.good):
             inside = {oid for oid, _ in names}
             outside = {parent for _, parents in names for parent in parents} - inside
@@ -239,7 +255,7 @@ class History:
         # The known tip was pruned from this clone, or what is remembered says too little of a line that was merged.
         names = self.objects.range(tip) or []
         if known.good and not any(known.good == oid for oid, _ in names):
-            raise _rewritten(known, tip)
+            return self._follow(tip, known, seen, reached)
         found: set[Oid] = set()
 
         def note(good: Good) -> None:
@@ -252,6 +268,84 @@ class History:
         if known.good and known.good not in found:
             raise _rewritten(known, tip)
         return checked
+
+    def _follow(self, tip: Oid, known: Checked, seen: Callable[[Good], None] | None, reached: Reached | None) -> Checked:
+        """Check a tip that doesn't descend from what is known: by the archives of the epochs that were closed since, each of which
+        must go on from what was known before, and end with the event that closes it and names the root that follows. Raises
+        Rewritten where they don't.
+        """
+        roots = self._roots_since(tip, known)
+        for number, (root, opening) in enumerate(roots):
+            known = self._cross(root, opening, known, _rewritten(known, tip), seen, reached)
+            following = tip if number + 1 == len(roots) else roots[number + 1][1].closed
+            known = self.check(following, known, seen, reached)
+        return known
+
+    def _roots_since(self, tip: Oid, known: Checked) -> list[tuple[Oid, EpochOpened]]:
+        """Return the roots of the epochs since what is known, the oldest first, the archives before them fetched. Raises
+        Rewritten.
+        """
+        rewritten = _rewritten(known, tip)
+        last = known.tip if known.tip and self.objects.is_here(known.tip) else known.good
+        roots: list[tuple[Oid, EpochOpened]] = []
+        line = tip
+        while True:
+            found = self.opening(line)
+            if found is None or (roots and found[1].epoch != roots[0][1].epoch - 1):
+                raise rewritten
+            roots.insert(0, found)
+            line = found[1].closed
+            if not self.objects.is_here(line) or not self.objects.is_here(last):
+                self.fetch(found[1])
+            if not self.objects.is_here(line):
+                raise rewritten
+            if self.objects.is_here(last) and self.objects.is_behind(last, line):
+                return roots
+
+    def opening(self, tip: Oid) -> tuple[Oid, EpochOpened] | None:
+        """Return the root of the tip's line and its event, if that opens an epoch; None for any other."""
+        names = self.objects.roots(tip)
+        if len(names) != 1:
+            return None
+        commit = self.objects.newest(names[0])
+        try:
+            event = wire.decode(commit.message or "", at=commit.authored_at).event
+        except wire.Malformed:
+            return None
+        return (commit.oid, event) if isinstance(event, EpochOpened) and not commit.parents else None
+
+    def _cross(
+        self,
+        root: Oid,
+        opening: EpochOpened,
+        known: Checked,
+        rewritten: Rewritten,
+        seen: Callable[[Good], None] | None,
+        reached: Reached | None,
+    ) -> Checked:
+        """Check the line that the root says it follows, and the root on it. Return what is known at the root. Raises that error."""
+        try:
+            old = self.check(opening.closed, known, seen, reached)
+        except Divided:
+            raise
+        except Rewritten:
+            raise rewritten from None
+        parents = self.objects.newest(opening.closed).parents
+        last, top = next(self._read([(opening.closed, parents)]))
+        closed = self._judge(last, _LinePlace(old.good, old.seq), top, closing=True)
+        if not isinstance(closed, Good) or not isinstance(closed.event, EpochClosed):
+            raise rewritten
+        first, top = next(self._read([(root, ())]))
+        opened = self._judge(first, _LinePlace(closed.commit, closed.event.seq), top)
+        if not isinstance(opened, Good) or first.tree != closed.event.tree:
+            raise rewritten
+        if seen is not None:
+            seen(closed)
+            seen(opened)
+        bad = tuple(one for one in old.bad if one.commit != closed.commit)
+        if len(bad) < BAD_KEPT:
+            note_line(self.facts, closed.commit, bad)
+        return Checked(root, root, opened.event.seq, bad, before=closed.event.seq)
 
     def _walk(
         self,
@@ -272,7 +366,7 @@ class History:
         reasons: dict[Oid, str] = {}
         # Nobody is told of events that turn out to be one of two lines.
         told: list[Good] | None = [] if any(len(parents) > 1 for _, parents in names) else None
-        last, straight = known.tip or NULL, True
+        last, straight, archived = known.tip or NULL, True, known.before
         for number, (commit, root) in enumerate(self._read(names), 1):
             parents = commit.parents or (NULL,)
             straight = straight and parents == (last,)
@@ -288,7 +382,8 @@ class History:
                 verdict = self._judge(commit, place, root)
             followed[commit.oid] = parent
             if isinstance(verdict, Good):
-                places[commit.oid] = _LinePlace(commit.oid, place.seq + 1, place)
+                places[commit.oid] = _LinePlace(commit.oid, verdict.event.seq, place)
+                archived = archived if place.seq else verdict.event.seq - 1
                 if told is not None:
                     told.append(verdict)
                 elif seen is not None:
@@ -298,7 +393,7 @@ class History:
                 reasons[commit.oid] = show(verdict, REASON_LIMIT)  # it may quote the commit; it goes to every screen and board
             if reached is not None and number % _AT_ONCE == 0:
                 place, bad_ones = places[commit.oid], [Bad(oid, reason, places[oid].seq) for oid, reason in reasons.items()]
-                upto = Checked(commit.oid, place.good, place.seq, (*known.bad, *bad_ones))
+                upto = Checked(commit.oid, place.good, place.seq, (*known.bad, *bad_ones), archived)
                 reached(upto if straight else None, number, len(names))
         first = tip
         while first in followed:
@@ -309,7 +404,7 @@ class History:
             if seen is not None:
                 seen(good)
         bad = (Bad(oid, reasons[oid], seq) for oid, seq in _in_order(tip, dict(names), followed, places) if oid in reasons)
-        return Checked(tip, places[tip].good, places[tip].seq, (*known.bad, *bad))
+        return Checked(tip, places[tip].good, places[tip].seq, (*known.bad, *bad), archived)
 
     def _places(self, known: Checked, older: Collection[Oid]) -> dict[Oid, _LinePlace] | None:
         """The places of the known tip and of commits behind it, on its line; None where what is remembered can't tell them."""
@@ -353,8 +448,8 @@ class History:
             for commit in commits:
                 yield commit, next(following) if commit.tree else None
 
-    def _judge(self, commit: Commit, base: _LinePlace, root: Folder | None) -> Good | str:
-        """The good commit, or why it is bad."""
+    def _judge(self, commit: Commit, base: _LinePlace, root: Folder | None, *, closing: bool = False) -> Good | str:
+        """The good commit, or why it is bad. `closing`: a root names it as the last one of the line before."""
         if commit.message is None or commit.committed_at is None:
             return "its message can't be read"
         try:
@@ -364,6 +459,12 @@ class History:
         if base.good == NULL and commit.parents:
             return "nothing good comes before it"
         event = decoded.event
+        if isinstance(event, EpochClosed) and not closing:
+            return "an epoch is closed only where a root says so"
+        if isinstance(event, EpochOpened) and commit.parents:
+            return "an epoch begins with a commit that has no parent"
+        if isinstance(event, EpochOpened) and base.good == NULL:
+            return self._begin(commit, event, decoded.writer, commit.committed_at, root)
         before = self.state_at(base.good, base.seq)
         wrong = rules.problem(before, event, commit.committed_at)
         if wrong is not None:
@@ -380,6 +481,32 @@ class History:
         self._current = (commit.oid, after)
         self._top = (commit.oid, compared.root)
         return Good(commit.oid, event, after, decoded.writer, commit.committed_at, compared.pages)
+
+    def _begin(self, commit: Commit, event: EpochOpened, writer: str, committed_at: datetime, root: Folder | None) -> Good | str:
+        """The root with which the record begins for whoever knows nothing of what was before, or why it is bad: its whole tree is
+        read as strictly as what a new commit brings.
+        """
+        if root is None:
+            return "its tree can't be read"
+        reader = WaryReader(self.objects)
+        pages = {name: oid for name in self.projection.page_names(first=True) for oid in self._trees.plain(root, [name])}
+        whole = all(map(self.projection.belongs, root.names()))
+        plain = all(name in pages or root.line(name) is None for name in self.projection.page_names(first=True))
+        small = all(self._sizes.get(oid, ("", 0))[0] == "blob" and self._sizes[oid][1] <= BLOB_LIMIT for oid in pages.values())
+        try:
+            sound = whole and plain and small and self.projection.is_sound(commit.tree, reader.folders, reader.contents)
+        except UNFIT:
+            sound = False
+        if not sound:
+            return "its tree holds what no event can have brought"
+        state = self.projection.load(
+            commit.oid, self.objects.folders, self.objects.contents, self.facts, seq=event.seq, at=committed_at
+        )
+        wrong = event.mismatch(state) if rules.is_dated(event, committed_at) else "its date can't be"
+        if wrong is not None:
+            return wrong
+        self._current, self._top = (commit.oid, state), (commit.oid, root)
+        return Good(commit.oid, event, state, writer, committed_at, pages)
 
     def _root(self, good: Oid) -> Folder:
         """The topmost folder of a good commit."""
@@ -420,6 +547,17 @@ class History:
                 raise Strange("{} is not what its event says", path)
             differing[path] = found
         return compared, differing
+
+
+def note_line(facts: MutableMapping[str, str], closed: Oid, bad: Sequence[Bad]) -> None:
+    """Note that a closed epoch's line was checked, and which of its commits are bad; its last one is not."""
+    facts[f"{LINES}{closed}"] = json.dumps([(one.commit, one.reason, one.seq) for one in bad if one.commit != closed])
+
+
+def noted_line(facts: Mapping[str, str], closed: Oid) -> tuple[Bad, ...] | None:
+    """Return the bad commits of a closed epoch's line; None where it wasn't checked here."""
+    known = facts.get(f"{LINES}{closed}")
+    return None if known is None else tuple(Bad(oid, reason, seq) for oid, reason, seq in json.loads(known))
 
 
 def _in_order(

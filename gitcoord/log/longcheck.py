@@ -50,7 +50,9 @@ class LongCheck:
         if said is None or said.seq - known.seq <= FAR:
             return False
         if (tip, known.tip) not in self._far:
-            self._far[tip, known.tip] = self.objects.has_more_than(FAR, tip, known.tip)
+            here = known.tip and self.objects.is_here(known.tip)
+            crosses = bool(here) and not self.objects.is_behind(known.tip, tip)  # what is new lies in archives, too
+            self._far[tip, known.tip] = crosses or self.objects.has_more_than(FAR, tip, known.tip)
         return self._far[tip, known.tip]
 
     def goes_first(self, tip: Oid, known: Checked) -> firstlook.Said | None:

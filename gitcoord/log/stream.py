@@ -38,18 +38,23 @@ class Stream:
         """What is new on that view, oldest first. A view that is older than the last one has nothing new."""
         if view.checked.tip == self._tip:
             return
-        names = self.log.objects.range(view.checked.tip, self._tip)
-        if names is None or not self._tip:
-            # As many commits as there are events before it stand before an event, at least: this begins with `after` or earlier.
-            names = (self.log.objects.range(view.checked.tip) or [])[max(0, self.after - 1) :]
-            self._seen = 0 if self.after == 0 else -1
-        if not names:
-            return
-        for entry in self.log.entries(view.checked, names):
+        for entry in self._entries(view):
             happened = self._read(entry)
             if happened is not None:
                 yield happened
         self._tip = view.checked.tip
+
+    def _entries(self, view: View) -> Iterator[CommitEntry]:
+        """Yield the commits since the last view; at first those from the event `after` on, or earlier ones, too."""
+        checked = view.checked
+        if self._tip and self.log.objects.is_here(self._tip):
+            return self.log.entries_since(self._tip, checked)
+        self._seen = 0 if self.after == 0 else -1
+        if self.after < checked.before:
+            return self.log.all_entries(checked)
+        # As many commits as there are events before it stand before an event, at least: this begins with `after` or earlier.
+        names = (self.log.objects.range(checked.tip) or [])[max(0, self.after - checked.before - 1) :]
+        return self.log.entries(checked, names)
 
     def _read(self, entry: CommitEntry) -> Happened | None:
         if entry.event is None:

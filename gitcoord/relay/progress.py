@@ -105,11 +105,10 @@ def _later(branch: Branch, view: View, resource: Resource, known: RelayProgress)
     """What is known with what came since; None where that doesn't tell."""
     if any(one.resource == resource and one.claimed_by != known.mine for one in view.state.claims.values()):
         return None  # another's lease may end without an event
-    names = branch.parts.log.objects.range(view.checked.tip, known.tip)
-    if names is None:
+    if not branch.parts.log.objects.is_here(known.tip):
         return None
     said = known.said
-    for entry in branch.parts.log.entries(view.checked, names):
+    for entry in branch.parts.log.entries_since(known.tip, view.checked):
         event = entry.event
         if event is None:
             continue

@@ -15,6 +15,7 @@ class TreeProjection:
     parse = staticmethod(tree.parse)
     same_meaning = staticmethod(tree.same_meaning)
     load = staticmethod(tree.load)
+    is_sound = staticmethod(tree.is_sound)
     replaced = staticmethod(tree.replaced)
 
     belongs = staticmethod(tree.belongs)

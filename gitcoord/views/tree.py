@@ -419,6 +419,23 @@ def load(root: str, listing: Listing, read: Reading, facts: Facts | None = None,
     )
 
 
+def is_sound(root: str, listing: Listing, read: Reading) -> bool:
+    """Return True if a tree that nobody has checked holds nothing but records, each spelled as strictly as a new one and standing
+    where it belongs, and pages for people. It is read as a whole.
+    """
+    top = listing([root])[0]
+    files = [(entry.name, entry.oid) for entry in top if not entry.folder and entry.name not in (BOARD, README)]
+    files += _below([(entry.name, entry.oid) for entry in top if entry.folder], listing)
+    if not all(belongs(entry.name) and entry.folder is (entry.name in _ROOTS) for entry in top):
+        return False
+    for (path, _), data in zip(files, read([oid for _, oid in files]), strict=True):
+        table = table_of(path)
+        record = parse(table, data) if table is not None and data is not None else None
+        if table is None or record is None or path_of(table, record) != path:
+            return False
+    return True
+
+
 def _below(folders: list[tuple[str, str]], listing: Listing) -> list[tuple[str, str]]:
     """Path and object of every file below those folders, a level at a time."""
     files: list[tuple[str, str]] = []
