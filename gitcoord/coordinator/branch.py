@@ -307,7 +307,7 @@ class Branch:
 
         if seq < view.checked.seq or self.parts.log.replay_halves(view.checked.tip, keep) is None:
             last.clear()
-            self.parts.log.replay(view.checked.tip, keep)
+            self.parts.log.replay(self.parts.log.epoch_of(view.checked, seq).tip, keep)
         return last[0]
 
     def entries(self, *, limit: int, **asked: Any) -> list[LogEntry]:

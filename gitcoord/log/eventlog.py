@@ -314,24 +314,50 @@ class EventLog:
         """Return how many commits are behind that one and not behind the other, and those, oldest first, each with True if it is
         good. None where the tip doesn't descend from the other one, or that isn't here.
         """
-        names = [] if checked.tip == known else self.objects.range(checked.tip, known)
-        if names is None or (names and known and not any(known in parents for _, parents in names)):
+        parts = [] if checked.tip == known else self._parts_since(known, checked)
+        if parts is None:
             return None
-        bad = self._bad(checked, complete=self._remembers_all(checked, names)) if names else {}
+        lines = [(self._bad(epoch, complete=self._remembers_all(epoch, names)) if names else {}, names) for epoch, names in parts]
 
-        def walk(names: Names) -> Iterator[tuple[Commit, bool]]:
-            for start in range(0, len(names), _AT_ONCE):
-                for commit in self.objects.commits(names[start : start + _AT_ONCE]):
-                    yield commit, commit.oid not in bad
+        def walk() -> Iterator[tuple[Commit, bool]]:
+            for bad, names in lines:
+                for start in range(0, len(names), _AT_ONCE):
+                    for commit in self.objects.commits(names[start : start + _AT_ONCE]):
+                        yield commit, commit.oid not in bad
 
-        return len(names), walk(names)
+        return sum(len(names) for _, names in lines), walk()
+
+    def _parts_since(self, known: Oid, checked: Checked) -> list[tuple[Checked, Names]] | None:
+        """Return the commits that the tip has and the other one hasn't, oldest first, for each epoch that is here; of the present
+        one alone where nothing is known. None where the tip doesn't descend from the other one, or that isn't here.
+        """
+        names = self.objects.range(checked.tip, known)
+        if names is None:
+            return None
+        parts: list[tuple[Checked, Names]] = [(checked, names)]
+        if not known or not names or any(known in parents for _, parents in names):
+            return parts
+        for epoch in self.archives.behind(checked):
+            names = self.objects.range(epoch.checked.tip, known) or []
+            parts.insert(0, (epoch.checked, names))
+            if epoch.checked.tip == known or any(known in parents for _, parents in names):
+                return parts
+        return None
 
     def last_good(
         self, checked: Checked, *, seq: int | None = None, commit: str = "", instant: datetime | None = None
     ) -> Good | None:
         """Return the last good commit that is not after that event, that commit (`commit`: how its name begins) and that instant,
-        with the state after it, as its tree has it: nothing is replayed. None where there is none.
+        with the state after it, as its tree has it: nothing is replayed. Archives are fetched that can be had. None where there is
+        none.
         """
+        found = self._last_good(checked, seq, commit, instant)
+        older = self.archives.behind(checked, fetch=True)
+        while found is None and (epoch := next(older, None)) is not None:
+            found = self._last_good(epoch.checked, seq, commit, instant)
+        return found
+
+    def _last_good(self, checked: Checked, seq: int | None, commit: str, instant: datetime | None) -> Good | None:
         names = self.objects.range(checked.tip) or []
         if seq is not None:  # beside the good ones there are as many bad ones before it as there are in all, at most
             names = names[: max(0, seq - checked.before) + len(names) - (checked.seq - checked.before)]
@@ -368,19 +394,21 @@ class EventLog:
         """Yield the commits that the tip has and `base` hasn't, oldest first, through the archives that are here; all of them where
         that one isn't here.
         """
-        names = self.objects.range(checked.tip, base)
-        if names is None:
+        parts = self._parts_since(base, checked)
+        if parts is None or not base:
             yield from self.all_entries(checked)
             return
-        if base and checked.before and not self.objects.is_behind(base, checked.tip):
-            older: list[CommitEntry] = []
-            for epoch in self.archives.behind(checked):
-                past = self.objects.range(epoch.checked.tip, base)
-                older[:0] = self.entries(epoch.checked, past) if past else ()
-                if self.objects.is_behind(base, epoch.checked.tip):
-                    break
-            yield from older
-        yield from self.entries(checked, names)
+        for epoch, names in parts:
+            yield from self.entries(epoch, names)
+
+    def epoch_of(self, checked: Checked, seq: int) -> Checked:
+        """Return the epoch of that event, of those that are here; the oldest of these where it is before all of them."""
+        found = checked
+        for epoch in self.archives.behind(checked) if seq <= checked.before else ():
+            found = epoch.checked
+            if seq > found.before:
+                break
+        return found
 
     def has_passed(self, commit: Oid) -> bool:
         """Return True if the commit is behind the tip that is remembered, archives that are here included."""

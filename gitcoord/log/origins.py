@@ -117,7 +117,7 @@ class OriginTable:
         if not 0 < seq <= self.seq:
             return None
         email, key, adopter, flags, at = _RECORD.unpack_from(self.records, (seq - 1) * _RECORD.size)
-        return self._origin((email, key, adopter, flags), at)
+        return self._origin((email, key, adopter, flags), at) if at else None
 
     def _origin(self, pair: tuple[int, int, int, int], at: int) -> EventOrigin:
         email, key, adopter, flags = pair
@@ -199,7 +199,12 @@ class OriginTable:
             before = parents.get(before, NULL)
 
     def _fold(self, row: _Row) -> None:
-        """Put one good event into the table. A gap can't be: events are numbered one after the other."""
+        """Put one good event into the table. A gap can't be: events are numbered one after the other, but for the first one that is
+        known, before which others may lie in archives.
+        """
+        if self.seq == 0 and row.kind == "epoch.opened":
+            self.seq = row.seq - 1
+            self.records += bytes(self.seq * _RECORD.size)
         if row.seq != self.seq + 1:
             return
         email = self._index("emails", row.email)

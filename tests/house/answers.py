@@ -1187,6 +1187,17 @@ class Sync(TypedDict):
     adopted: Annotated[int, Field(description="Carried commands of other sessions that are on the branch now.")]
 
 
+class Compacted(TypedDict):
+    """compact"""
+
+    state: Literal["committed"]
+    epoch: Annotated[int, Field(description="The number of the epoch that begins.")]
+    seq: Annotated[int, Field(description="The number of its first event.")]
+    commit: str
+    events: Annotated[int, Field(description="How many events are in the archive.")]
+    archive: Annotated[str, Field(description="The ref on the remote that holds them.")]
+
+
 class Doctor(TypedDict):
     """doctor"""
 
@@ -1238,7 +1249,7 @@ class Error(TypedDict):
 ANSWERS: dict[str, Any] = {
     "ask": Asked, "blame": FileBlame, "board": Board | BoardWritten, "briefing": Briefing, "check": Check,
     "claim": Held | NotHeld | Claims,
-    "claims": Claims, "config": SettingChanged | SettingList | Setting,
+    "claims": Claims, "compact": Compacted, "config": SettingChanged | SettingList | Setting,
     "conflicts": Conflicts, "demo": Demo, "doctor": Doctor, "end": Receipt,
     "guard": Guard, "handoff": Offered, "handoffs": Handoffs, "heartbeat": Receipt, "history": History,
     "hooks install": Hooks, "hooks status": Hooks, "hooks uninstall": Hooks, "inbox": Mail, "init": Init | Removed,

@@ -263,6 +263,7 @@ ada$ gitcoord board --output board.md
 ada$ gitcoord page --output page.html
 ada$ gitcoord timeline
 ada$ gitcoord briefing
+ada$ gitcoord compact
 ada$ gitcoord verify
 ada$ gitcoord verify --signatures
 ada$ gitcoord trust add zoe@example.org "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBvq7UzVqAfwhNqDLmbAEz1ig5j6VVDwMvBv9ZRtuuZA"

@@ -23,7 +23,8 @@ from gitcoord.views.projection import TreeProjection
 BRANCH = "refs/heads/coordination"
 ARCHIVES = "refs/gitcoord/archive/"
 FORGER = {
-    "GIT_AUTHOR_NAME": "ada", "GIT_AUTHOR_EMAIL": "m@example.org", "GIT_COMMITTER_NAME": "ada", "GIT_COMMITTER_EMAIL": "m@example.org",
+    "GIT_AUTHOR_NAME": "ada", "GIT_AUTHOR_EMAIL": "m@example.org",
+    "GIT_COMMITTER_NAME": "ada", "GIT_COMMITTER_EMAIL": "m@example.org",
 }  # fmt: skip
 
 
@@ -138,6 +139,7 @@ def test_a_forged_epoch_is_an_alarm_for_whoever_knew_the_branch(scene: Scene) ->
     theft = ended(closing.replace(named, stolen))
     other = ended(closing.replace("Coord-Session: ada", "Coord-Session: ben").replace(run["ada"], ""))
     later = ended(closing.replace("Coord-Epoch: 1", "Coord-Epoch: 7"))
+    first = git(path, "rev-list", "--max-parents=0", scene.before)
     forgeries = {
         "another tree than the closing event names": (forged(tree=stolen), scene.closing),
         "a tree that the closing event names, without what is held": (forged(theft, tree=stolen), theft),
@@ -148,7 +150,7 @@ def test_a_forged_epoch_is_an_alarm_for_whoever_knew_the_branch(scene: Scene) ->
         "closed by a session that doesn't hold the lease": (forged(other), other),
         "another epoch is closed": (forged(later), later),
         "no archive": (forged(ended(closing + "Coord-X: 1\n")),),
-        "the branch from its beginning": (made(path, scene.root, said(path, git(path, "rev-list", "--max-parents=0", scene.before))),),
+        "the branch from its beginning": (made(path, scene.root, said(path, first)),),
     }
     for what, (commit, *archived) in forgeries.items():
         scene.show(commit, *archived)
