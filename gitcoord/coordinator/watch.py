@@ -18,7 +18,7 @@ from gitcoord.errors import Unreachable
 from gitcoord.log.entries import EntryFilter, LogEntry
 from gitcoord.log.eventlog import EventLog
 from gitcoord.log.outcomes import View
-from gitcoord.log.stream import Stream
+from gitcoord.log.stream import Happened, Stream
 from gitcoord.outbox.store import Outbox
 
 _FIRST = 1.0  # seconds between two looks at the remote, while something happens
@@ -116,17 +116,16 @@ def follow(branch: Branch, *, after: int | None = None, newest: int = 0, **asked
         view = next(views)
 
 
-def looks(branch: Branch, *, newest: int, stop: Callable[[], bool]) -> Iterator[tuple[View, list[LogEntry]]]:
-    """Yield the branch with its newest events, at most so many; then again after each look, with what is new. Ends when `stop` says
-    so. A remote that is away ends nothing.
+def looks(branch: Branch, *, newest: int | None, stop: Callable[[], bool]) -> Iterator[tuple[View, list[Happened]]]:
+    """Yield the branch with its newest events, at most so many (None: all); then again after each look, with what is new. Ends when
+    `stop` says so. A remote that is away ends nothing.
     """
-    entries = branch.entries(limit=newest)
-    view = branch.view(fresh=False)
-    yield view, entries
-    stream = Stream(branch.parts.log, view.checked.seq, view.checked.tip)
+    view = branch.view()
+    stream = Stream(branch.parts.log, 0 if newest is None else max(0, view.checked.seq - newest))
+    yield view, list(stream.new(view))
     for later in _patient(branch).views(view, _FOREVER, stop):
         branch.remember(later)
-        yield later, [one.entry for one in stream.new(later)]
+        yield later, list(stream.new(later))
 
 
 def _patient(branch: Branch) -> Watcher:

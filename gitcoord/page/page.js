@@ -163,6 +163,8 @@
   const URGENT = {conflict: "bad", blocked: "bad", trespass: "bad", red: "bad", bad_commit: "bad", unanswered: "wait", waiting: "wait", request: "wait"};
   const WORDS = {silent_holder: "silent", expires_soon: "ends soon", bad_commit: "bad commit", expired: "over", unanswered: "question", waiting: "waits", red: "red trial"};
 
+  const named = (one) => one.word || WORDS[one.kind] || one.kind.replaceAll("_", " ");
+
   function pastNeeds(now) {
     return [
       ...now.warns.map((one) => ({kind: "conflict", text: `${one.pair.join(" and ")} ${one.verdict === "certain" ? "will" : "are likely to"} collide in ${few(one.files)}`})),
@@ -178,10 +180,10 @@
 
   function drawNeeds(now) {
     const items = moment >= D.total ? D.needs : pastNeeds(now);
-    const row = (one) => h("li", {}, h("span", {class: `tag ${URGENT[one.kind] || ""}`}, WORDS[one.kind] || one.kind.replaceAll("_", " ")), h("span", {}, one.text));
+    const row = (one) => h("li", {}, h("span", {class: `tag ${URGENT[one.kind] || ""}`}, named(one)), h("span", {}, one.text));
     const rest = new Map();
-    for (const one of items.slice(10)) rest.set(one.kind, (rest.get(one.kind) || 0) + 1);
-    const words = [...rest].map(([kind, count]) => `${count} ${WORDS[kind] || kind.replaceAll("_", " ")}`).join(", ");
+    for (const one of items.slice(10)) rest.set(named(one), (rest.get(named(one)) || 0) + 1);
+    const words = [...rest].map(([word, count]) => `${count} ${word}`).join(", ");
     fill($("needs"), items.slice(0, 10).map(row),
       items.length > 10 ? h("li", {class: "plain"}, `and ${many(items.length - 10, "more").replace(/s$/, "")}: ${words}`) : [],
       items.length ? [] : h("li", {class: "plain"}, D.total ? "Nobody waits, nothing is open." : "No event yet. Once a session starts, it is shown here."));
@@ -357,13 +359,13 @@
     const asks = (list) => list.some((one) => one.asks && !(one.answered && one.answered <= moment));
     const order = [...threads.values()].sort((a, b) => asks(b) - asks(a) || b.at(-1).seq - a.at(-1).seq);
     const to = (one) => (one.to === "broadcast" ? "all" : one.to);
-    fill($("threads"), order.slice(0, 15).map((list) => {
+    fill($("threads"), sendForm(), order.slice(0, 15).map((list) => {
       const first = list[0];
       return h("details", {"data-root": first.root}, h("summary", {}, h("span", {}, first.subject || "(no subject)"),
         asks(list) ? h("span", {class: "tag wait"}, first.type === "question" ? "open question" : "open request") : list.length > 1 ? h("span", {class: "tag"}, `${list.length} messages`) : h("span"),
         h("small", {}, `${first.from} → ${to(first)}, ${brief(list.at(-1).at)}`)),
         list.slice(-20).map((one) => h("div", {class: "said"}, h("span", {class: "soft"}, `${one.from} → ${to(one)}, `, instant(one.at)), one === first ? "" : h("p", {}, one.subject), one.body ? h("p", {}, one.body) : "")),
-        mode === "write" ? answerForm(list.find((one) => one.asks && !one.answered)) : "");
+        answerForm(list.find((one) => one.asks && !one.answered)));
     }), order.length ? "" : h("p", {class: "soft"}, "No message yet."),
       order.length > 15 ? h("p", {class: "note"}, `and ${many(order.length - 15, "older thread")}: search finds them`) : "");
   }
@@ -472,7 +474,66 @@
     addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; soon(); } });
   }
 
-  function answerForm() { return ""; }
+  // --- a page that is served: it follows the branch, and takes what a person writes ---------------------------------------------
+
+  const drafts = new Map();
+  let told = "";
+
+  async function post(what, fields) {
+    const answer = await fetch(what, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(fields)});
+    const record = await answer.json().catch(() => ({message: `the server says ${answer.status}`}));
+    told = answer.ok ? (record.state === "queued" ? "It waits on this machine, the remote is away." : "Sent.") : `${record.message}${record.hint ? ` (${record.hint})` : ""}`;
+    if (answer.ok) for (const key of [...drafts.keys()]) if (key.startsWith(`${fields.id || "new"} `)) drafts.delete(key);
+    document.activeElement.blur();
+    drawThreads(at(moment));
+  }
+
+  function field(tag, key, label, attrs) {
+    const node = h(tag, {"aria-label": label, placeholder: label, ...attrs, on: {input: () => drafts.set(key, node.value)}});
+    node.value = drafts.get(key) || "";
+    return node;
+  }
+
+  function form(act, ...kids) {
+    return h("form", {class: "say", on: {submit: (event) => { event.preventDefault(); act(event.submitter).catch((error) => { told = String(error); }); }}}, ...kids);
+  }
+
+  const mine = (one) => one.to === D.me || one.to === "broadcast" || /^(role|cap|repo):/.test(one.to);
+
+  function answerForm(one) {
+    if (mode !== "write" || !one || !mine(one)) return "";
+    const text = field("textarea", `${one.id} text`, `Answer ${one.from}`, {rows: 2});
+    if (one.type === "question") return form(() => post("reply", {id: one.id, text: text.value}), text, h("div", {class: "row"}, h("button", {}, "Answer")));
+    return form((button) => post("respond", {id: one.id, answer: button.value, text: text.value}), text,
+      h("div", {class: "row"}, ["approve", "share", "deny"].map((word) => h("button", {value: word}, word))));
+  }
+
+  function sendForm() {
+    if (mode !== "write") return "";
+    const to = field("input", "new to", "To: a session, role:NAME, or broadcast", {required: true, list: "who"}), subject = field("input", "new subject", "Subject", {required: true});
+    const text = field("textarea", "new text", "Message", {rows: 2});
+    return h("details", {"data-root": "new"}, h("summary", {}, h("span", {}, `Write a message as ${D.me}`), h("span", {class: "soft", role: "status"}, told)),
+      form(() => post("send", {to: to.value, subject: subject.value, text: text.value}), to, subject, text, h("div", {class: "row"}, h("button", {}, "Send"))));
+  }
+
+  function live() {
+    const feed = new EventSource("events");
+    let since = performance.now();
+    feed.addEventListener("message", async () => {
+      const answer = await fetch("data");
+      if (!answer.ok) return;
+      read(await unpack(await answer.text()));
+      since = performance.now();
+      $("state").textContent = "live";
+      begin();
+    });
+    feed.addEventListener("error", () => { $("state").textContent = "not connected: is it still served?"; });
+    setInterval(() => {  // ages grow, and leases run out, though nothing happens
+      D.now += (performance.now() - since) / 1000;
+      since = performance.now();
+      if (followed) soon();
+    }, 10000);
+  }
 
   (async () => {
     try {
@@ -486,5 +547,6 @@
     wire();
     begin();
     document.body.dataset.ready = "1";
+    if (mode !== "file") live();
   })();
 })();

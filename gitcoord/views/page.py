@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from gitcoord.views.attention import Item
+from gitcoord.views.needs import label, ordered
 from gitcoord.views.timeline import Picture, Place, line
 
 LIMIT = 500_000
@@ -44,7 +45,9 @@ def record(picture: Picture, needs: Sequence[Item] = (), *, title: str = "", ver
     return {
         "title": title, "version": version, "now": _seconds(picture.now), "total": picture.total, "first": picture.first,
         "quiet": picture.quiet_after, "sums": dict(picture.sums), "kinds": kinds, "who": who,
-        "needs": [{"kind": item.kind, "text": line(item.text, 300)} for item in needs],
+        "needs": [
+            {"kind": item.kind, "word": label(item), "text": line(item.text, 300)} for item in ordered(needs)
+        ],
         "t": [after - before for before, after in zip([0, *times], times, strict=False)],
         "k": [kind_at[step.kind] for step in steps],
         "s": [who_at[step.session] for step in steps],
@@ -129,14 +132,23 @@ def document(assets: Assets, data: str, *, title: str, mode: str = "file") -> st
 def bounded(
     picture: Picture, assets: Assets, needs: Iterable[Item] = (), *, title: str, version: str = "", limit: int = LIMIT
 ) -> tuple[str, Picture]:
-    """Return the page in at most so many bytes, and the picture in it: the oldest events give way, as many as must."""
-    needs = tuple(needs)
+    """Return the page in at most so many bytes, and the picture in it."""
     room = limit - len(document(assets, "", title=title).encode())
+    data, shown = fitted(picture, tuple(needs), room, title=title, version=version)
+    return document(assets, data, title=title), shown
+
+
+def fitted(
+    picture: Picture, needs: Sequence[Item], room: int, *, title: str, version: str = "", me: str = ""
+) -> tuple[str, Picture]:
+    """Return the packed picture in at most so many bytes, and what is in it: the oldest events give way, as many as must. `me`: the
+    session as which the page writes.
+    """
     shown = picture.since(picture.total + 1 - _MOST)
     while True:
-        data = packed(record(shown, needs, title=title, version=version))
+        data = packed({**record(shown, needs, title=title, version=version), "me": me})
         if len(data) <= room:
-            return document(assets, data, title=title), shown
+            return data, shown
         if not shown.steps:
             shown = shown.thinned()
             continue

@@ -26,7 +26,7 @@ COLD = frozenset(
     }
 )  # fmt: skip
 """Commands that begin by themselves: they own a terminal or children, stay for long, change the installation or look at it."""
-_COLD_OPTIONS = ("--follow", "--proof")
+_COLD_OPTIONS = ("--follow", "--proof", "--serve")
 """Options that make of another command one that stays, or one that has children."""
 
 _PATIENCE = 1.0  # seconds until a warm process has answered: it forks in one thousandth

@@ -873,6 +873,14 @@ class PictureWritten(TypedDict):
     bytes: int
 
 
+class PageServed(TypedDict):
+    """page --serve"""
+
+    url: Annotated[str, Field(description="Whoever has it can read, and with --write also write.")]
+    port: int
+    session: Annotated[str | None, Field(description="As whom it writes; null where it only reads.")]
+
+
 class Briefing(TypedDict):
     """briefing"""
 
@@ -1254,7 +1262,8 @@ ANSWERS: dict[str, Any] = {
     "guard": Guard, "handoff": Offered, "handoffs": Handoffs, "heartbeat": Receipt, "history": History,
     "hooks install": Hooks, "hooks status": Hooks, "hooks uninstall": Hooks, "inbox": Mail, "init": Init | Removed,
     "install": Install, "land": HasLanded, "listen": Mail | Announced, "log": Log | LogEntry | LogRefused,
-    "next": NextTaken | NextShown | NothingNext, "page": PageWritten, "peers": Peers, "relay": Relay, "release": Released,
+    "next": NextTaken | NextShown | NothingNext, "page": PageWritten | PageServed,
+    "peers": Peers, "relay": Relay, "release": Released,
     "renew": Held, "reply": Replied, "report": Reported,
     "request": Requested, "respond": Responded, "run": Ran | NotRun, "send": Receipt, "serve-policy install": Served,
     "start": Start, "status": Status, "statusline": StatusLine, "sync": Sync, "take": Taken | PlaceTaken, "task add": TaskSaid,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta, timezone
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clones import Seat
 from hostile import TEXTS, hostile_story
 from plans import PlanStory
 from pure_branch import Story
@@ -160,11 +163,11 @@ def test_the_keyboard_moves_through_time(day: PlanStory, show: Any) -> None:
     shown = show(day)
     shown.page.focus("#slider")
     shown.page.keyboard.press("ArrowLeft")
-    shown.page.wait_for_function("document.getElementById('moment').textContent.endsWith('event 259')")
+    shown.page.wait_for_function("() => document.getElementById('moment').textContent.endsWith('event 259')")
     assert "event 259" in shown.page.get_attribute("#slider", "aria-valuetext")
     shown.page.focus("#now")
     shown.page.keyboard.press("Enter")
-    shown.page.wait_for_function("document.getElementById('moment').textContent.startsWith('Now')")
+    shown.page.wait_for_function("() => document.getElementById('moment').textContent.startsWith('Now')")
 
 
 def test_search_finds_events_and_leads_to_them(day: PlanStory, show: Any) -> None:
@@ -211,3 +214,36 @@ def test_texts_of_sessions_stay_texts(hostile: PlanStory, show: Any) -> None:
     assert not set("\x1b\u202e\u200b\x00") & set(text)
     assert shown.said == []
     assert len(shown.asked) == 1
+
+
+def test_a_served_page_follows_the_branch_and_takes_an_answer(pair: tuple[Seat, Seat], browser: Any) -> None:
+    ada, ben = pair
+    ben.ok("send", "ada", "<b>Which zone?</b>", "--type", "question")
+    with ada.start("page", "--serve", "--write", "--json") as child:
+        assert child.stdout is not None
+        url = json.loads(child.stdout.readline())["url"]
+        context = browser.new_context(viewport=SIZES["desktop"], locale="en-GB")
+        try:
+            page, said = context.new_page(), []
+            page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.goto(url)
+            page.wait_for_function("() => document.getElementById('state').textContent === 'live'")
+            ben.ok("claim", "src/api.py")
+            page.wait_for_function("() => document.getElementById('lanes').textContent.includes('src/api.py')")
+            page.click("summary:has-text('Which zone?')")
+            page.fill("textarea[aria-label='Answer ben']", "UTC, always.")
+            page.click("button:has-text('Answer')")
+            page.wait_for_function("() => !document.getElementById('threads').textContent.includes('open question')")
+            page.click("summary:has-text('Write a message as ada')")
+            page.fill("input[aria-label^='To']", "ben")
+            page.fill("input[aria-label='Subject']", "pull first")
+            page.click("button:has-text('Send')")
+            page.wait_for_selector("summary:has-text('pull first')")
+            assert said == []
+        finally:
+            context.close()
+            child.send_signal(signal.SIGINT)
+            child.communicate(timeout=60)
+    assert child.returncode == 0
+    assert {one["subject"] for one in ben.ok("inbox")["messages"]} >= {"pull first"}

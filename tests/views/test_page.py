@@ -47,7 +47,9 @@ def test_a_page_carries_the_whole_picture() -> None:
     picture = picture_of(workday(4, events=120))
     text, shown = page.bounded(picture, assets(), [Item("waiting", "ann waits")], title="shop", version="9")
     assert shown == picture
-    assert unpacked(text) == json.loads(json.dumps(page.record(picture, [Item("waiting", "ann waits")], title="shop", version="9")))
+    assert unpacked(text) == json.loads(
+        json.dumps({**page.record(picture, [Item("waiting", "ann waits")], title="shop", version="9"), "me": ""})
+    )
 
 
 def test_a_long_past_gives_way_and_the_newest_stays() -> None:
@@ -77,7 +79,7 @@ def test_the_policy_allows_the_pages_own_script_and_style_and_nothing_else() -> 
 
 def test_nothing_that_a_session_wrote_stands_in_the_page_as_it_was_written() -> None:
     story = hostile_story()
-    whole = [Item("note", text) for text in TEXTS]
+    whole = [Item("blocked", text) for text in TEXTS]
     text, _ = page.bounded(picture_of(story), assets(), whole, title="<script>alert(1)</script>")
     data = unpacked(text)
     assert [one["text"] for one in data["needs"]] == [line(text, 300) for text in TEXTS]

@@ -62,8 +62,8 @@ class _Eye:
         branch, name = self.found.coordinator.branch, title(self.found)
         events: deque[Happening] = deque(maxlen=_KEPT)
         try:
-            for view, entries in looks(branch, newest=_KEPT, stop=self._over.is_set):
-                events.extend(Happening(one.seq, one.at, one.session, one.subject) for one in entries)
+            for view, new in looks(branch, newest=_KEPT, stop=self._over.is_set):
+                events.extend(Happening(one.entry.seq, one.entry.at, one.entry.session, one.entry.subject) for one in new)
                 status = branch.status_of(view)
                 asked = view.read_at or branch.parts.now()
                 self.newest = scene(status.state, status.as_of, status.attention, tuple(events), title=name, asked=asked)
