@@ -15,6 +15,7 @@ from typing import Any
 from gitcoord.coordinator.branch import Branch, Status
 from gitcoord.coordinator.parts import Parts
 from gitcoord.core.records import Session
+from gitcoord.core.state import State
 from gitcoord.core.trust import UNREAD, Trust, Verdict, judge
 from gitcoord.errors import GitFault
 from gitcoord.git.objects import Commit
@@ -57,6 +58,7 @@ class Speakers:
     _table: OriginTable | None = field(default=None, init=False)
     _untold: int = field(default=0, init=False)
     """Up to this event it was asked and could not be told: a long past is not listed once for each session."""
+    _state: State = field(default_factory=State, init=False)  # of that table's last event, or a later one
 
     @cached_property
     def trust(self) -> Trust:
@@ -69,14 +71,17 @@ class Speakers:
         - `at_least`: an event that somebody asks for.
         - `everything`: go through all of a long past, too, and check every signature.
         """
+        known = self._table
+        if known is not None and 0 < at_least <= known.seq:
+            return known
         view = self.branch.last_view()
         if view.checked.seq < at_least and not view.unverified:
             view = self.parts.log.view()
         if view.unverified or not view.checked.tip:
             return None
-        known = self._table
         if known is None and not everything and 0 < view.checked.seq <= self._untold:
             return None
+        self._state = view.state
         if known is None or known.seq < view.checked.seq or (everything and known.unread):
             try:
                 self._table = self._extended(view, everything=everything)
@@ -179,6 +184,7 @@ class Speakers:
         what each signature says.
         """
         view, table, known = self.branch.last_view(), OriginTable(), self._kept()
+        self._state = view.state
         found = self.parts.log.commits_since(view.checked, NULL)
         count, commits = found if found is not None else (0, iter(()))
         doubtful: list[Doubtful] = []
@@ -216,17 +222,17 @@ class Speakers:
 
     def _judged(self, table: OriginTable, seq: int, session: str, found: EventOrigin) -> Verdict:
         speaker = found.origin.adopter or session
-        known = self.branch.last_view().state.sessions.get(speaker)
+        known = self._state.sessions.get(speaker)
         role = (known.role or "") if known is not None else ""
         return judge(speaker, found.origin, table.owner(speaker, seq), self.trust, found.at, role=role, covered=found.covered)
 
 
-def _counted(commits: Iterator[tuple[Commit, bool]], count: int, advance: Advance) -> Iterator[tuple[Commit, bool]]:
-    """Yield the commits, and say now and then how many of them are done."""
-    for number, pair in enumerate(commits, 1):
+def _counted(commits: Iterator[Commit], count: int, advance: Advance) -> Iterator[tuple[Commit, bool]]:
+    """Yield the commits, all of them good, and say now and then how many of them are done."""
+    for number, commit in enumerate(commits, 1):
         if number % 500 == 0:
             advance(number, count)
-        yield pair
+        yield commit, True
 
 
 def _lately(now: Status) -> list[Session]:

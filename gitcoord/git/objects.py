@@ -371,9 +371,12 @@ class Objects:
 
         return self._reading(*words, parse=parse)
 
-    def commits(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]]) -> list[Commit]:
-        """The commits, parsed. What can't be read as plain UTF-8 of a bearable size comes without a message."""
-        raw = self.read([oid for oid, _ in names], COMMIT_LIMIT)
+    def commits(self, names: Sequence[tuple[Oid, tuple[Oid, ...]]], *, again: bool = False) -> list[Commit]:
+        """The commits, parsed. What can't be read as plain UTF-8 of a bearable size comes without a message. `again`: all of them
+        were read before, and were of a bearable size.
+        """
+        oids = [oid for oid, _ in names]
+        raw = self.contents(oids) if again else self.read(oids, COMMIT_LIMIT)
         for (oid, parents), data in zip(names, raw, strict=True):
             if data is not None and parents != _parents(data):
                 raise GitFault(f"git names other parents of commit {oid[:12]} than it has", hint=_DAMAGED)

@@ -310,22 +310,20 @@ class EventLog:
             if entry.event is not None and entry.commit.committed_at is not None:
                 yield Good(entry.commit.oid, entry.event, State(), entry.writer, entry.commit.committed_at, {})
 
-    def commits_since(self, checked: Checked, known: Oid) -> tuple[int, Iterator[tuple[Commit, bool]]] | None:
-        """Return how many commits are behind that one and not behind the other, and those, oldest first, each with True if it is
-        good. None where the tip doesn't descend from the other one, or that isn't here.
+    def commits_since(self, checked: Checked, known: Oid) -> tuple[int, Iterator[Commit]] | None:
+        """Return how many commits are behind that one and not behind the other, and the good ones of them, oldest first. None where
+        the tip doesn't descend from the other one, or that isn't here.
         """
         parts = [] if checked.tip == known else self._parts_since(known, checked)
         if parts is None:
             return None
-        lines = [(self._bad(epoch, complete=self._remembers_all(epoch, names)) if names else {}, names) for epoch, names in parts]
-
-        def walk() -> Iterator[tuple[Commit, bool]]:
-            for bad, names in lines:
-                for start in range(0, len(names), _AT_ONCE):
-                    for commit in self.objects.commits(names[start : start + _AT_ONCE]):
-                        yield commit, commit.oid not in bad
-
-        return sum(len(names) for _, names in lines), walk()
+        good: list[tuple[Oid, tuple[Oid, ...]]] = []
+        for epoch, names in parts:
+            bad = self._bad(epoch, complete=self._remembers_all(epoch, names)) if names else {}
+            good += [(oid, parents) for oid, parents in names if oid not in bad]
+        starts = range(0, len(good), _AT_ONCE)
+        commits = (commit for start in starts for commit in self.objects.commits(good[start : start + _AT_ONCE], again=True))
+        return len(good), commits
 
     def _parts_since(self, known: Oid, checked: Checked) -> list[tuple[Checked, Names]] | None:
         """Return the commits that the tip has and the other one hasn't, oldest first, for each epoch that is here; of the present

@@ -171,3 +171,14 @@ def test_a_signature_of_gnupg_is_checked_by_it_and_one_by_a_key_that_isnt_there_
     finally:
         subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def test_a_signature_for_something_else_is_none_of_a_commit(tmp_path: Path) -> None:
+    key = _key(tmp_path, "ed25519")
+
+    def sign(namespace: str) -> bytes:
+        words = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key)]
+        return subprocess.run(words, input=b"payload", capture_output=True, check=True).stdout.strip()
+
+    assert isinstance(sshsig.check(b"payload", sign("git")), sshsig.Signer)
+    assert sshsig.check(b"payload", sign("file")) is False
