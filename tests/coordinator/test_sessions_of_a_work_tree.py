@@ -207,7 +207,7 @@ def test_of_an_agent_it_is_shown_which_it_is_and_on_which_machine(pair: tuple[Se
     who = f"{name} (codex on big-one)"
     sessions, _, claims = ben.run("status").out.partition("claims\n")
     [row] = [line for line in sessions.splitlines() if line.startswith(name)]
-    assert row.split()[2:4] == ["codex", "big-one"]
+    assert row.split()[2:6] == ["a.py", "main", "codex", "big-one"]  # what it holds, its branch, which agent, where
     for words in (claims, ben.run("claims").out, ben.run("claim", "a.py").err, ben.run("release", "a.py").err):
         assert who in words
     [record] = [one for one in ben.ok("status")["sessions"] if one["session_id"] == name]

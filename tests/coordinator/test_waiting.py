@@ -381,7 +381,7 @@ def test_who_interrupts_a_wait_keeps_the_place(file_remote: Remote, sit: Take, t
     until(lambda: in_line(file_remote) == ["ben"], "ben has no place")
     assert child.stderr is not None
     told = child.stderr.readline()
-    assert told.startswith("waiting, number 1 in line: file:x is held by ann until ")
+    assert told.startswith("waiting, number 1 in line: file:x is held by ann for another ")
     child.send_signal(signal.SIGINT)
     (ran,) = collect([child])
     assert (ran.code, ran.out) == (130, "")

@@ -81,7 +81,7 @@ def test_a_block_is_told_with_who_until_when_and_what_next(day: Day) -> None:
 def test_who_does_not_want_to_be_asked_is_not_suggested(day: Day) -> None:
     day.claim("src", allow_coordination=False)
     err = day.ben.run("guard", "src/api.py").err
-    assert "hint: gitcoord claims | or wait: gitcoord claim file:src --wait\n" in err
+    assert "hint: gitcoord claims\nmore ways: gitcoord help refused\n" in err
     assert "request" not in err
 
 

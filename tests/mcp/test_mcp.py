@@ -893,7 +893,7 @@ def test_a_bug_is_an_answer_without_a_traceback(office: tuple[Seat, Seat], tmp_p
     broken.mkdir()
     (broken / "sitecustomize.py").write_text(
         "import gitcoord.coordinator.branch\n"
-        "def status(self, repo=None):\n"
+        "def status(self, repo=None, at=None):\n"
         "    raise RuntimeError('boom')\n"
         "gitcoord.coordinator.branch.Branch.status = status\n"
     )
