@@ -14,12 +14,19 @@ _SIGNS = {"ok": ("✓", ""), "warning": ("!", colours.WAITING), "wrong": ("✗",
 _COULD_BE = ("·", "")  # nothing is wrong, and there is something that could be had
 
 
-def doctor(fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without a decision.")] = False) -> None:
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without a decision.")] = False,
+    host: Annotated[bool, typer.Option("--host", help="Also ask GitHub, GitLab, Gitea or Forgejo which rules apply.")] = False,
+) -> None:
     """Say what is wrong, and how to mend it."""
     from gitcoord.setup.doctor import examine
 
     with connection(unverified=True) as found:
         findings = examine(found, fix=fix)
+        if host:
+            from gitcoord.setup.checks import host as host_check  # here: nobody else pays for loading what talks HTTP
+
+            findings += host_check.look(found)
     wrong = any(one.level == "wrong" for one in findings)
     answer({"ok": not wrong, "findings": [asdict(one) for one in findings]})
     for one in findings if not (options.json or options.quiet) else ():

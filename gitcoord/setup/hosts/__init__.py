@@ -1,0 +1,1 @@
+"""What hosts say of their own rules for a branch, asked by their APIs."""
