@@ -60,7 +60,8 @@ SEEN: dict[str, tuple[str, dict[str, str]]] = {
 
 ELSEWISE = {
     "amp": "Its plugin was run by Amp's own program (0.0.1790142911, `amp plugins exec`): that loaded it, told it the files of "
-    "made-up tool calls, and got its answers. A whole thread needs a login, so none was played.",
+    "made-up tool calls, and got gitcoord's answers: registered, briefed, denied, resumed, ended. A whole thread needs a login, so "
+    "none was played.",
     "aider": "It has no hooks: what it reads at its start is all.",
 }
 """How an agent was checked that isn't in `SEEN`; else by its documents."""
