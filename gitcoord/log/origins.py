@@ -229,7 +229,7 @@ class OriginTable:
         if row.adopter:
             return
         known = self.owners.get(row.session)
-        if known is None or known[-1][1] < 0 or self.emails[known[-1][1]] == "":
+        if known is None or known[-1][1] < 0 or (email != known[-1][1] and self.emails[known[-1][1]] == ""):
             key = row.key if self.keys[row.key].key not in (BAD, UNREAD) and not row.covered else 0
             kept = known[-1][2] if known is not None and known[-1][1] >= 0 else 0
             self.owners.setdefault(row.session, []).append((row.seq, email, kept or key))

@@ -107,6 +107,15 @@ def test_an_address_that_says_nothing_owns_nothing() -> None:
     assert branch.table().owner("ada", 2) == Origin("ada@example.com")
 
 
+def test_what_says_nothing_makes_the_table_no_longer() -> None:
+    branch = Branch()
+    branch.add("ada", "ada@localhost", kind="session.started")
+    few = len(branch.table().owners["ada"])
+    for _ in range(20):
+        branch.add("ada", "ada@localhost")
+    assert len(branch.table().owners["ada"]) == few
+
+
 def test_what_is_carried_was_pushed_by_its_adopter_and_gives_no_name_away() -> None:
     branch = Branch()
     branch.add("claude-fix", "ada@example.com", "Coord-Carried: ada claude/fix@0d2fc0c1ab4f6a7ab9a1bcf4b1e0d0f6f0a3a9f5")
