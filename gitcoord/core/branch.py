@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from gitcoord.core.events import Clock, Command, Event
 from gitcoord.core.inbox import TO_ALL
-from gitcoord.core.names import SUBJECT_LIMIT, are_branch_folders, is_resource_name, is_resource_type, show
+from gitcoord.core.names import SUBJECT_LIMIT, are_branch_folders, is_resource_name, is_resource_type, show, web_of
 from gitcoord.core.records import NOTICE, BranchRecord, CommitId, GuardMode, Line, Message, RepoName, SharedSettings
 from gitcoord.core.sessions import acting
 from gitcoord.core.times import parse_duration
@@ -291,6 +291,14 @@ def setting_value(key: str, text: str) -> str:
     if key not in _SINGLE:
         known = ", ".join((*_SINGLE, f"{CAPACITY}TYPE"))
         raise BadInput(f"{key!r} is not a shared setting", hint=f"shared settings: {known}")
+    if key == "web":
+        web = "none" if text.strip().lower() == "none" else web_of(text)
+        if not web:
+            raise BadInput(
+                f"{key} is a repository's page on github.com, gitlab.com, codeberg.org or bitbucket.org, not {show(text, 80)!r}",
+                hint=f"gitcoord config --shared {key} github.com/acme/app",
+            )
+        return web
     if key == "carry_from":
         folders = " ".join(text.replace(",", " ").split())
         if not are_branch_folders(folders):

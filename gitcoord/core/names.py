@@ -85,10 +85,26 @@ def is_code_branch(text: str) -> bool:
     return 0 < len(text) <= BRANCH_LIMIT and not _NO_BRANCH.search(text) and not UNSAFE.search(text)
 
 
+_WEB = re.compile(r"(?:github\.com|gitlab\.com|codeberg\.org|bitbucket\.org)(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){2,6}", re.ASCII)
+_WEB_URL = re.compile(r"(?:[a-z+]+://)?(?:[^/@:]+@)?([^/:@]+)[/:](.+?)(?:\.git)?/?", re.ASCII)
+
+
 def are_branch_folders(text: str) -> bool:
     """True if `text` names folders of code branches, such as `claude/* codex/*`: one to eight, one blank between two."""
     folders = text.split(" ")
     return 1 <= len(folders) <= 8 and all(one.endswith("/*") and is_code_branch(one.removesuffix("*") + "x") for one in folders)
+
+
+def is_web(text: str) -> bool:
+    """True if `text` is where a known host shows a repository, such as `github.com/acme/app`, or `none`."""
+    return text == "none" or _WEB.fullmatch(text) is not None
+
+
+def web_of(url: str) -> str:
+    """Return where a known host shows the repository of that URL, as `is_web` takes it; "" for any other."""
+    found = _WEB_URL.fullmatch(url.strip())
+    text = f"{found[1].lower()}/{found[2]}" if found else ""
+    return text if is_web(text) else ""
 
 
 def branch_or_none(text: str | None) -> str | None:

@@ -97,6 +97,10 @@ CarryFrom = Annotated[str, _checked(names.are_branch_folders, "folders of branch
 """The branches whose commits may carry commands: everything below one of these folders."""
 
 
+Web = Annotated[str, _checked(names.is_web, "where a known host shows a repository")]
+"""`github.com/acme/app`: the board's links lead there. `none`: it has none."""
+
+
 class Session(Record):
     """`sessions/<session>.json`."""
 
@@ -493,6 +497,7 @@ class SharedSettings(BaseModel):
     ignorecase: bool = False  # whether some repository can't tell capital from small letters: then nobody's claims do
     guard: GuardMode = "warn"
     talk_limit: Annotated[int, Field(ge=0, le=1000)] = 12
+    web: Web = "none"
     carry: bool = False
     carry_from: CarryFrom = "claude/* copilot/* codex/*"
     capacities: dict[str, Annotated[int, Field(ge=1, le=1000)]] = {}

@@ -18,7 +18,7 @@ from gitcoord.core.handoffs import ANYONE
 from gitcoord.core.inbox import notices
 from gitcoord.core.messages import TO_ALL
 from gitcoord.core.names import Resource
-from gitcoord.core.records import Claim, Handoff, Message, Session, Ticket, Trial
+from gitcoord.core.records import Claim, Handoff, Heartbeat, Ignored, Message, Session, Ticket, Trial
 from gitcoord.core.retention import not_made_before
 from gitcoord.core.sessions import standing
 from gitcoord.core.state import State
@@ -27,6 +27,7 @@ from gitcoord.views import needs
 from gitcoord.views.attention import Item, attention
 from gitcoord.views.gantt import gantt
 from gitcoord.views.inert import inert
+from gitcoord.views.links import Links
 
 T = TypeVar("T")
 
@@ -111,6 +112,7 @@ class _Page:
         self.line: list[Ticket] = queue.line(state, self.now)
         self.plan = readiness.overview(state, self.now)
         self.several = bool(state.rules.repositories)
+        self.links = Links.of(state.rules)
         self.standing = {session.session_id: self._standing(session) for session in state.sessions.live()}
 
     @cached_property
@@ -165,10 +167,7 @@ class _Page:
         today = [one for one in state.sessions.ended(midnight) if one.ended_at is not None and one.ended_at.date() == now.date()]
         over = sorted(today, key=lambda one: (one.ended_at or now, one.session_id), reverse=True)
         yield _newest("🏁 Ended Today", 3, over, self._ended)
-        ignored = [
-            f"- commit {inert(one.commit[:12])} (before event {one.seq}): {inert(one.reason)}" for one in state.rules.ignored
-        ]
-        yield _newest("🚫 Ignored Commits", 1, ignored, str)
+        yield _newest("🚫 Ignored Commits", 1, state.rules.ignored, self._ignored)
 
     def chart(self) -> list[str]:
         """Return the claims in time as a picture; nothing where there are too many sessions or no claims."""
@@ -222,8 +221,7 @@ class _Page:
     def _work(self, session: Session) -> str:
         """Return what the session is at: what it does, how far it is, what comes next."""
         beat = self.state.heartbeats.get(session.session_id)
-        work, action = session.current_work, beat.action if beat is not None else None
-        parts = [inert(f"{action}: {work}" if action and work and action != work else work or action or "")]
+        parts = [inert(text) for text in _doing(session.current_work, beat)]
         parts += [inert(session.phase, 70)] if session.phase else []
         parts += [inert(session.progress, 30)] if session.progress else []
         if beat is not None:
@@ -236,7 +234,9 @@ class _Page:
         # A machine is named where it tells one agent from another.
         agent = f"{session.agent} on {session.host}" if session.agent and session.host else session.agent
         place = session.repo if self.several else None
-        parts = [inert(part, 70) for part in (place, session.branch, session.role, agent) if part]
+        parts = [inert(place, 70)] if place else []
+        parts += [self.links.branch(session.branch, 70)] if session.branch else []
+        parts += [inert(part, 70) for part in (session.role, agent) if part]
         adopter, _, carrier = (session.carried or "").partition(" ")
         parts += [f"carried by {inert(adopter, 70)} from {inert(carrier, 70)}"] if adopter else []
         return ", ".join(parts)
@@ -263,7 +263,7 @@ class _Page:
         if not work.by_claim:
             parts = [*receiver, f"handoff {work.seq} of {inert(work.sender, 80)} at {when}"]
             parts += [f"blocked by {inert(work.blockers)}"] if work.blockers else []
-            parts += [*tests, *([f"branch {inert(work.branch, 60)}"] if work.branch else [])]
+            parts += [*tests, *([f"branch {self.links.branch(work.branch, 60)}"] if work.branch else [])]
             parts += [f"with {_few(work.resources)}"] if work.resources else []
             return f"- **{inert(work.about)}** ({', '.join(parts)})"
         then = f" for {inert(work.next)}" if work.next else ""
@@ -281,9 +281,20 @@ class _Page:
         pin = f"📌 until {self._clock(one.expires_at)} " if one.pinned and one.expires_at is not None else ""
         return f"- {pin}**{one.timestamp:%H:%M}** {inert(one.sender, 80)} → {to}: {inert(one.subject)}"
 
+    def _ignored(self, one: Ignored) -> str:
+        return f"- commit {self.links.commit(one.commit)} (before event {one.seq}): {inert(one.reason)}"
+
     def _ended(self, one: Session) -> str:
         done = "; ".join(inert(text) for text in one.work_completed[:2]) or inert(one.status)
         return f"- **{inert(one.session_id, 80)}** at {one.ended_at:%H:%M} after {inert(one.total_duration or '?', 40)}: {done}"
+
+
+def _doing(work: str | None, beat: Heartbeat | None) -> list[str]:
+    """Return what a session works on, and what it did last, if a hook told more."""
+    action, target = (beat.action, beat.target) if beat is not None else (None, None)
+    if action and target and target != work:
+        return [work, f"{action}: {target}"] if work and work != action else [f"{action}: {target}"]
+    return [f"{action}: {work}" if action and work and action != work else work or action or ""]
 
 
 def _row(*cells: str) -> str:

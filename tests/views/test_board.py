@@ -20,9 +20,11 @@ from plans import PlanStory
 from pure_branch import T0, Story, days, hours, minutes
 from strategies import UNSAFE, lines, many
 
+from gitcoord.core.branch import setting_value, with_setting
 from gitcoord.core.names import show
-from gitcoord.core.records import Heartbeat, Ignored, Session
+from gitcoord.core.records import Heartbeat, Ignored, Session, SharedSettings
 from gitcoord.core.state import TABLES, State
+from gitcoord.errors import BadInput
 from gitcoord.views import board
 from gitcoord.views.inert import inert
 
@@ -191,6 +193,34 @@ def test_board_names_ignored_commits(example_story: Story) -> None:
     text = board.render(State(**{**example_story.state.__dict__, "branch": branch}))
     assert "abababababab" in text
     assert "it changes what its event doesn't" in text
+
+
+def test_board_links_branches_where_the_branch_itself_names_a_known_host(example_story: Story) -> None:
+    example_story.start("linked", branch="feature/(x)_y")
+    assert "](http" not in board.render(example_story.state)
+    example_story.setting("session-001", "web", setting_value("web", "git@github.com:acme/app.git"))
+    text = board.render(example_story.state)
+    assert r"[feature/\(x\)\_y](https://github.com/acme/app/tree/feature/%28x%29_y)" in text
+    assert text.count("](http") == 1
+    example_story.setting("session-001", "web", "none")
+    assert "](http" not in board.render(example_story.state)
+
+
+@pytest.mark.parametrize(
+    "typed", ["evil.example/a/b", "github.com/a", "https://github.com/a/b?x", "github.com/a/b)c", "github.com/../b"]
+)
+def test_links_lead_to_known_hosts_only(typed: str) -> None:
+    with pytest.raises(BadInput, match="web is a repository's page"):
+        setting_value("web", typed)
+    assert with_setting(SharedSettings(), "web", typed) is None
+
+
+def test_board_shows_what_a_hook_told_last(example_story: Story) -> None:
+    example_story.beat("session-003", "committed", target="Greet the world", folded=1)
+    example_story.beat("session-001", "committed", target="Landing page", folded=1)
+    work = {row[0]: row[2] for row in rows(board.render(example_story.state), "🟢 Active Sessions")}
+    assert work["session-003"] == "committed: Greet the world"
+    assert work["session-001"].startswith("church-guidance-ministry droplet, committed: Landing page, BUILD - ")
 
 
 def test_day_is_told_when_it_is_another(example_story: Story) -> None:
