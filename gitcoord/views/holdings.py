@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from gitcoord.core.branch import SettingsChanged, with_setting
@@ -130,6 +130,9 @@ class Unclaimed:
     commit: str | None = None
 
 
+_GAP = timedelta(minutes=1)
+
+
 class Gap(NamedTuple):
     """A time in which nobody held it; `until` is None if that lasts."""
 
@@ -216,12 +219,12 @@ class Holdings:
             self.unclaimed.append(Unclaimed(event.session, at, event.seq, tuple(bare), event.commit))
 
     def gaps(self, now: datetime) -> list[Gap]:
-        """Return when nobody held it, from its first grant on."""
+        """Return when nobody held it, from its first grant on; what was shorter than a minute is no gap."""
         found: list[Gap] = []
         end: datetime | None = None
         every = self.all(now)
         for one in sorted(every, key=lambda one: one.granted_at):
-            if end is not None and one.granted_at > end:
+            if end is not None and one.granted_at - end >= _GAP:
                 found.append(Gap(end, one.granted_at))
             end = max(end or one.granted_at, one.ended_at or now)
         if end is not None and not any(one.ended_at is None for one in every):

@@ -399,6 +399,17 @@ def test_gaps_are_when_nobody_held_it_and_the_last_one_lasts() -> None:
     assert fold(story.past[:1], "file:src/a.py").gaps(start + minutes(60)) == []
 
 
+def test_a_gap_of_seconds_is_none() -> None:
+    story = Story.of("ann", "bob")
+    start = story.now
+    story.claim("ann", "src/a.py")
+    story.release("ann", "src/a.py")
+    story.wait(seconds(59)).claim("bob", "src/a.py")
+    story.release("bob", "src/a.py")
+    story.wait(seconds(60)).claim("ann", "src/a.py")
+    assert fold(story.past, "file:src/a.py").gaps(story.now) == [(start + seconds(59), start + seconds(119))]
+
+
 def test_who_worked_on_a_file_without_a_claim_is_told() -> None:
     story = Story.of("ann", "bob", "cy")
     story.claim("ann", "src/**")
