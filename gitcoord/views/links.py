@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from gitcoord.core.records import BranchRecord
 from gitcoord.views.inert import inert
+
+_SAFE = frozenset(b"/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")  # of a URL's path
 
 _PLACES = {
     "github.com": ("tree", "commit"), "gitlab.com": ("-/tree", "-/commit"), "codeberg.org": ("src/branch", "commit"),
@@ -36,4 +37,8 @@ class Links:
 
     def _link(self, kind: int, name: str, text: str) -> str:
         places = _PLACES.get(self.web.partition("/")[0])
-        return f"[{text}](https://{self.web}/{places[kind]}/{quote(name, safe='/')})" if places else text
+        return f"[{text}](https://{self.web}/{places[kind]}/{_quoted(name)})" if places else text
+
+
+def _quoted(name: str) -> str:
+    return "".join(chr(byte) if byte in _SAFE else f"%{byte:02X}" for byte in name.encode())
