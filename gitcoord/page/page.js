@@ -5,7 +5,7 @@
   const SVG = "http://www.w3.org/2000/svg";
   const $ = (id) => document.getElementById(id);
   const mode = document.documentElement.dataset.mode;
-  const LANES = 40, ROWS = 30, MESSAGES = 80, CARDS = 8;
+  const LANES = 40, FEW = 12, ROWS = 30, MESSAGES = 80, CARDS = 8;
 
   function make(space, tag, attrs, kids) {
     const node = space ? document.createElementNS(space, tag) : document.createElement(tag);
@@ -106,6 +106,8 @@
       cards: cards.map((one) => ({...one, column: column(one), by: (worked.get(one.task) || {}).who}))};
   }
 
+  const most = () => (all ? Infinity : innerWidth <= 620 ? FEW : LANES);
+
   // --- words ------------------------------------------------------------------------------------------------------------
 
   const clock = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit", hourCycle: "h23"});
@@ -179,14 +181,18 @@
   }
 
   function drawNeeds(now) {
-    const items = moment >= D.total ? D.needs : pastNeeds(now);
+    const [items, left] = moment >= D.total ? [D.needs, D.rest] : bounded(pastNeeds(now), 10);
     const row = (one) => h("li", {}, h("span", {class: `tag ${URGENT[one.kind] || ""}`}, named(one)), h("span", {}, one.text));
-    const rest = new Map();
-    for (const one of items.slice(10)) rest.set(named(one), (rest.get(named(one)) || 0) + 1);
-    const words = [...rest].map(([word, count]) => `${count} ${word}`).join(", ");
-    fill($("needs"), items.slice(0, 10).map(row),
-      items.length > 10 ? h("li", {class: "plain"}, `and ${many(items.length - 10, "more").replace(/s$/, "")}: ${words}`) : [],
+    fill($("needs"), items.map(row), left ? h("li", {class: "plain"}, left) : [],
       items.length ? [] : h("li", {class: "plain"}, D.total ? "Nobody waits, nothing is open." : "No event yet. Once a session starts, it is shown here."));
+  }
+
+  // The first so many, and in words how many of each kind are left.
+  function bounded(items, most) {
+    const rest = new Map();
+    for (const one of items.slice(most)) rest.set(named(one), (rest.get(named(one)) || 0) + 1);
+    const words = [...rest].map(([word, count]) => `${count} ${word}`).join(", ");
+    return [items.slice(0, most), words && `and ${items.length - most} more: ${words}`];
   }
 
   function drawSessions(now) {
@@ -195,7 +201,7 @@
     const list = [...now.sessions].sort((a, b) => order[a.state] - order[b.state] || a.seq - b.seq);
     const tone = {blocked: "bad", waiting: "wait", working: "work", quiet: ""};
     const cell = (attrs, ...kids) => h("td", {role: "cell", ...attrs}, ...kids);
-    const rows = list.slice(0, all ? Infinity : LANES).map((one) => h("tr", {role: "row"},
+    const rows = list.slice(0, most()).map((one) => h("tr", {role: "row"},
       cell({}, h("strong", {}, one.who), h("small", {}, [one.agent, one.host, one.branch].filter(Boolean).join(" · "))),
       cell({}, h("span", {class: `tag ${tone[one.state]}`}, one.state)),
       cell({}, one.doing || one.work || "", one.blocked ? h("small", {}, `blocked by ${one.blocked}`)
@@ -247,7 +253,7 @@
     for (const wait of D.waits) if (lanes.has(wait.who) && inside(wait.at, Math.min(wait.to, D.now))) lanes.get(wait.who).waits.push(wait);
     const alive = new Map(now.sessions.map((one) => [one.who, one]));
     const list = [...lanes.values()].sort((a, b) => alive.has(b.who) - alive.has(a.who) || b.bars.length + b.waits.length > 0 && a.stays[0].at - b.stays[0].at || a.stays[0].at - b.stays[0].at);
-    const seen = list.slice(0, all ? Infinity : LANES);
+    const seen = list.slice(0, most());
     const names = [h("li", {class: "gap", "aria-hidden": "true"})], draw = [], ticks = [], tops = new Map();
     let y = 26;
     for (const lane of seen) {
@@ -276,7 +282,7 @@
       y += height;
     }
     ticks.push(...axis(from, to, width, y));
-    const arrows = messages(from, to, x, tops, now);
+    const arrows = messages(from, to, x, tops, now, width);
     const cursor = x(now.when);
     const picture = s("svg", {viewBox: `0 0 ${width} ${y + 1}`, height: y + 1, role: "img",
       "aria-label": `${many(list.length, "session")} as lanes from ${whole.format(date(from))} to ${whole.format(date(to))}, with ${many(D.bars.filter((one) => inside(one.at, one.to)).length, "claim")}; the table of sessions has the same in words`,
@@ -287,7 +293,7 @@
     const side = h("ul", {class: "names"}, names);
     for (const item of side.children) if (item.dataset.h) item.style.height = `${item.dataset.h}px`;
     fill($("lanes"), list.length ? h("div", {class: "chart"}, side, picture) : h("p", {class: "soft"}, "No session in this time."),
-      list.length > LANES ? h("button", {type: "button", id: "all", on: {click: () => { all = !all; show(); $("all").focus(); }}}, all ? "Show fewer" : `Show all ${list.length.toLocaleString()} sessions`) : []);
+      list.length > LANES || (narrow && list.length > FEW) ? h("button", {type: "button", id: "all", on: {click: () => { all = !all; show(); $("all").focus(); }}}, all ? "Show fewer" : `Show all ${list.length.toLocaleString()} sessions`) : []);
     $("legend").hidden = $("zoom").hidden = !list.length;
     fill($("zoom"), ZOOMS.map(([word, seconds]) => h("button", {type: "button", "aria-pressed": String(zoom === seconds), on: {click: () => { zoom = seconds; show(); }}}, word)));
   }
@@ -321,16 +327,16 @@
 
   // Messages and questions as arrows from lane to lane, at their time; a handoff from its offer to who took it. They begin and end at
   // the edges of lanes, and bars lie above them.
-  function messages(from, to, x, tops, now) {
+  function messages(from, to, x, tops, now, width) {
     const tip = (cx, cy, up, name) => s("path", {class: name, d: `M${cx - 3.5} ${cy + (up ? 6 : -6)}L${cx} ${cy}L${cx + 3.5} ${cy + (up ? 6 : -6)}z`});
     const ends = (a, b) => { const up = tops.get(b)[0] < tops.get(a)[0]; return [up, tops.get(a)[up ? 0 : 1], tops.get(b)[up ? 1 : 0]]; };
     const notes = D.notes.filter((one) => one.at >= from && one.at <= to && tops.has(one.from) && tops.has(one.to) && one.from !== one.to);
     const passes = D.passes.filter((one) => one.takenSeq && tops.has(one.from) && tops.has(one.by) && one.from !== one.by && one.takenAt >= from && one.at <= to);
-    return [...notes.slice(-MESSAGES).map((one) => {
+    return [...notes.slice(-Math.min(MESSAGES, width / 12)).map((one) => {
       const [up, a, b] = ends(one.from, one.to), cx = x(one.at), mark = one.asks && !(one.answered && one.answered <= now.seq) ? " q" : "";
       return s("g", {"data-seq": one.seq}, s("title", {}, `${one.from} to ${one.to}, ${whole.format(date(one.at))}\n${one.subject}`),
         s("line", {class: `to${mark}`, x1: cx, x2: cx, y1: a, y2: b}), s("circle", {class: `tip${mark}`, cx, cy: a, r: 2.5}), tip(cx, b, up, `tip${mark}`));
-    }), ...passes.slice(-MESSAGES).map((one) => {
+    }), ...passes.slice(-Math.min(MESSAGES, width / 30)).map((one) => {
       const [up, a, b] = ends(one.from, one.by), x1 = x(one.at), x2 = Math.max(x(one.takenAt), x1 + 1);
       return s("g", {"data-seq": one.takenSeq}, s("title", {}, `${one.by} took over from ${one.from}, ${whole.format(date(one.takenAt))}\n${one.about}`),
         s("path", {class: "pass", d: `M${x1} ${a}C${x1} ${(a + b) / 2} ${x2} ${(a + b) / 2} ${x2} ${b}`}), tip(x2, b, up, "passtip"));

@@ -17,11 +17,12 @@ from datetime import datetime
 from typing import Any
 
 from gitcoord.views.attention import Item
-from gitcoord.views.needs import label, ordered
+from gitcoord.views.needs import chosen, label, ordered
 from gitcoord.views.timeline import Picture, Place, line
 
 LIMIT = 500_000
 """Bytes of a page: what a host shows and a browser opens at once."""
+_NEEDS = 11  # lines of what needs somebody
 _MOST = 40_000  # events: more never fit
 _PROPORTION = 0.95  # of the events that should fit are tried next
 
@@ -38,6 +39,7 @@ class Assets:
 def record(picture: Picture, needs: Sequence[Item] = (), *, title: str = "", version: str = "") -> dict[str, Any]:
     """Return the picture as the script reads it: seconds for times, columns for the events."""
     steps = picture.steps
+    pressing, rest = chosen(ordered(needs), _NEEDS)
     kinds = list(dict.fromkeys(step.kind for step in steps))
     who = list(dict.fromkeys(step.session for step in steps))
     kind_at, who_at = {kind: at for at, kind in enumerate(kinds)}, {name: at for at, name in enumerate(who)}
@@ -45,9 +47,7 @@ def record(picture: Picture, needs: Sequence[Item] = (), *, title: str = "", ver
     return {
         "title": title, "version": version, "now": _seconds(picture.now), "total": picture.total, "first": picture.first,
         "quiet": picture.quiet_after, "sums": dict(picture.sums), "kinds": kinds, "who": who,
-        "needs": [
-            {"kind": item.kind, "word": label(item), "text": line(item.text, 300)} for item in ordered(needs)
-        ],
+        "needs": [{"kind": item.kind, "word": label(item), "text": line(item.text, 300)} for item in pressing], "rest": rest,
         "t": [after - before for before, after in zip([0, *times], times, strict=False)],
         "k": [kind_at[step.kind] for step in steps],
         "s": [who_at[step.session] for step in steps],

@@ -133,8 +133,9 @@ def scene(
     ]  # fmt: skip
     log_rows = [Row((f"#{one.seq}", one.text), "plain", one.session, one.at) for one in reversed(events)]
     tables = dict(zip(TABS, map(tuple, (rows, claim_rows, task_rows, message_rows, log_rows)), strict=True))
-    pressing = tuple((needs.label(item), item.text) for item in needs.ordered(items))
-    return Scene(title, state.seq, asked, sums, pressing, tables, tuple(events), more)
+    pressing, rest = needs.chosen(needs.ordered(items), 4)
+    lines = tuple((needs.label(item), item.text) for item in pressing)
+    return Scene(title, state.seq, asked, sums, (*lines, ("", rest)) if rest else lines, tables, tuple(events), more)
 
 
 _SHORT = {"s": "sessions", "c": "claims", "t": "tasks", "m": "messages", "l": "log"}
@@ -206,17 +207,14 @@ def _filled(line: Line, columns: int) -> Line:
 def _top(shown: Scene, cursor: Cursor, now: datetime, width: int) -> list[Line]:
     asked = f"asked {age(now - shown.asked)} ago" if shown.asked is not None else "the remote is away"
     right = f"event {shown.seq}, {asked}"
-    left = cut(f"{shown.title}   {shown.sums}", width - len(right) - 2)
+    left = cut(f"{shown.title}: {shown.sums}", width - len(right) - 2)
     lines: list[Line] = [[(fit(left, width - len(right)), "name"), (right, "soft" if shown.asked else "bad")]]
     tabs: Line = []
     for number, name in enumerate(TABS, 1):
         text = f" {number} {name} {len(shown.tables[name])} "
         tabs += [(text, "chosen" if name == cursor.tab else "soft"), (" ", "plain")]
     lines.append(_clipped(tabs, width))
-    more = len(shown.pressing) - 3
-    for number, (word, text) in enumerate(shown.pressing[:3]):
-        rest = f"  (and {more} more)" if number == 2 and more > 0 else ""
-        lines.append([(fit(word, 14), "open"), (cut(text, width - 14 - len(rest)) + rest, "plain")])
+    lines += [[(fit(word, 14), "open"), (cut(text, width - 14), "plain" if word else "soft")] for word, text in shown.pressing]
     return [*lines, []]
 
 

@@ -17,7 +17,7 @@ from workdays import picture_of, workday
 from gitcoord.core.names import UNSAFE
 from gitcoord.page.assets import assets
 from gitcoord.views import page
-from gitcoord.views.attention import Item
+from gitcoord.views.attention import Item, attention
 from gitcoord.views.timeline import Bar, Picture, Stay, Step, line
 
 
@@ -79,15 +79,22 @@ def test_the_policy_allows_the_pages_own_script_and_style_and_nothing_else() -> 
 
 def test_nothing_that_a_session_wrote_stands_in_the_page_as_it_was_written() -> None:
     story = hostile_story()
-    whole = [Item("blocked", text) for text in TEXTS]
-    text, _ = page.bounded(picture_of(story), assets(), whole, title="<script>alert(1)</script>")
+    needs = attention(story.state, story.now)
+    text, shown = page.bounded(picture_of(story), assets(), needs, title="<script>alert(1)</script>")
     data = unpacked(text)
-    assert [one["text"] for one in data["needs"]] == [line(text, 300) for text in TEXTS]
-    assert not UNSAFE.search(json.dumps(data, ensure_ascii=False).replace("\n", "").replace("\t", ""))
     assert sum("owned" in one for one in data["x"]) > 20, "the story has the texts"
+    assert not UNSAFE.search(json.dumps(data, ensure_ascii=False).replace("\n", "").replace("\t", ""))
+    assert [page.record(shown, [Item("blocked", one)])["needs"][0]["text"] for one in TEXTS] == [line(one, 300) for one in TEXTS]
     bare = page.document(assets(), "", title="")
     for tag in ("<script", "<img", "<svg", "<iframe", "<style", "<base", "<meta"):
         assert text.count(tag) == bare.count(tag), tag
+
+
+def test_what_needs_somebody_has_a_line_for_each_kind() -> None:
+    items = [*(Item("conflict", f"conflict {number}") for number in range(30)), Item("unanswered", "a question")]
+    made = page.record(Picture(T0, 0, 1), items)
+    assert ("question", "a question") in [(one["word"], one["text"]) for one in made["needs"]]
+    assert made["rest"] == "and 21 more: 21 foretold conflicts"
 
 
 def test_the_script_makes_no_markup_of_texts() -> None:
