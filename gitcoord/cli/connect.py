@@ -280,6 +280,13 @@ def earlier(count: int, who: str = "", *, more: bool = False) -> str:
     return f"{count}{' or more' if more else ''} earlier {what} not shown (--limit)"
 
 
+def beginning(seq: int, how: str = "") -> str:
+    """Return the line that says where the record begins as far as it is here. `how`: the command that fetches what was before."""
+    return f"the record here begins with event {seq}; " + (
+        f"what was before: {how}" if how else "the archive of what was before is gone"
+    )
+
+
 def left_out(count: int, which: str) -> None:
     """Say how many more there are than were shown, if there are; `which`: of what."""
     if count > 0:

@@ -316,18 +316,18 @@ class Branch:
 
     def counted(self, *, limit: int, **asked: Any) -> tuple[list[LogEntry], int, bool]:
         """Return the newest events that match, oldest first; how many earlier ones match; and False where not all of them were
-        counted: for that alone no long past is read. `after`: only those behind that event; `asked`: what must fit, by the fields
-        of `EntryFilter`.
+        counted: for that alone no long past is read. `after`: only those behind that event; `fetch`: with the
+        archives that can be had; `asked`: what must fit, by the fields of `EntryFilter`.
         """
         walk = self._matching(**asked)
         found = list(islice((entry for entry in walk if entry is not None), limit))
         rest = list(islice(walk, _COUNTED + 1))
         return found[::-1], sum(entry is not None for entry in rest[:_COUNTED]), len(rest) <= _COUNTED
 
-    def _matching(self, *, after: int | None = None, **asked: Any) -> Iterator[LogEntry | None]:
-        """Yield the events, the newest first; None for each that doesn't match."""
+    def _matching(self, *, after: int | None = None, fetch: bool = False, **asked: Any) -> Iterator[LogEntry | None]:
+        """Yield the events, the newest first; None for each that doesn't match. `fetch`: with the archives that can be had."""
         wanted = EntryFilter(**asked)
-        for one in self.parts.log.all_entries(self.view().checked, newest_first=True):
+        for one in self.parts.log.all_entries(self.view().checked, newest_first=True, fetch=fetch):
             entry = entry_of(one, self.parts.now())
             if after is not None and 0 < entry.seq <= after:
                 return
@@ -367,15 +367,23 @@ class Branch:
         holders = [lease.claimed_by for lease in leases.live(view.state, now) if overlaps(lease.resource, what)]
         return past.origins(what, commits), list(dict.fromkeys(holders))
 
-    def history(self, resource: Resource) -> tuple[Holdings, datetime]:
-        """Return who held that, or what overlaps it, and when, by the good events alone, and until when that is known."""
+    def history(self, resource: Resource, *, fetch: bool = False) -> tuple[Holdings, datetime]:
+        """Return who held that, or what overlaps it, and when, by the good events alone, and until when that is known. `fetch`:
+        with the archives that can be had.
+        """
         from gitcoord.views.holdings import HistoryStep, Holdings
 
         view = self.view()
         held = Holdings(about=resource)
-        for good in self.parts.log.line(view.checked):
+        for good in self.parts.log.line(view.checked, fetch=fetch and not self.acting.actor.cached):
             held.see(HistoryStep(good.commit, good.event, good.committed_at))
         return held, self.time_of(view, tell=True)
+
+    def beginning(self) -> int:
+        """Return the number of the first event that can be read here: 1, where no archive is missing."""
+        checked = self.last_view().checked
+        older = [one.checked.before for one in self.parts.log.archives.behind(checked)]
+        return min([checked.before, *older]) + 1
 
     def how_it_ended(self, resource: Resource, fence: int) -> How | None:
         """Return how the session's lease with that fence ended, by what this clone knows; None if it didn't, or can't be found."""

@@ -36,6 +36,8 @@ class Verdict:
     events: int
     problems: tuple[Problem, ...]
     tip: Oid
+    began: int = 1
+    """The number of the first event that was replayed."""
 
     @property
     def ok(self) -> bool:
@@ -51,7 +53,7 @@ class Verifier:
 
     def verify(self, known: Checked, *, full: bool = False) -> Verdict:
         """Replays the whole history and compares it with what each commit changed, with the newest boards, and with the newest
-        tree (`full`: with the board and the tree of every commit).
+        tree (`full`: with the board and the tree of every commit, and through all archives that can be had).
         """
         found = None if full else self._verify(known, full=False, replay=self.log.replay_halves)
         found = found or self._verify(known, full=full, replay=self.log.replay)
@@ -75,7 +77,8 @@ class Verifier:
                 if expected != board_oid:
                     problems.append(Problem(good.commit, "its board is not what its state gives", "display only"))
 
-        checked = replay(known.tip, look)
+        older = list(self.log.archives.behind(known, fetch=True)) if full else []
+        checked = self._replay_all(known, [one.checked for one in older], look) if older else replay(known.tip, look)
         if checked is None:
             return None
         for bad in checked.bad:
@@ -84,8 +87,15 @@ class Verifier:
             problems.append(Problem(bad.commit, bad.reason, effect, open=not mended))
         if last and not full:
             problems += self._compare_tree(last[0])
-        commits = len(self.log.objects.range(known.tip) or [])
-        return Verdict(commits, checked.seq, tuple(problems), known.tip)
+        tips = [known.tip, *(one.checked.tip for one in older)]
+        commits = sum(len(self.log.objects.range(tip) or []) for tip in tips)
+        began = older[-1].checked.before if older else checked.before
+        return Verdict(commits, checked.seq, tuple(problems), known.tip, began + 1)
+
+    def _replay_all(self, known: Checked, older: list[Checked], look: Callable[[Good], None]) -> Checked:
+        """Replay everything from the oldest archive on: each later epoch must follow from the one before it."""
+        checked = self.log.replay(older[-1].tip, look)
+        return self.log.replay(known.tip, look, checked)
 
     def _compare_tree(self, good: Good) -> list[Problem]:
         """The whole tree of a good commit against the state that its history gives."""

@@ -256,8 +256,36 @@ class RemoteTip:
             drop_own(self._repo, sending)
         return swap
 
+    def put_archive(self, last: Oid, archive: str, seconds: float) -> None:
+        """Pushes it by itself: git's `--atomic` moves the branch all the same where a server hides such refs. What is seen on the
+        remote decides.
+        """
+        end = monotonic() + seconds
+        words = ["push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-progress"]
+        done = self._connect(
+            "-c", "push.gpgSign=false", *words, f"--force-with-lease={archive}:", *self._programs("receivepack"),
+            "--", self._word, f"{last}:{archive}", seconds=seconds,
+        )  # fmt: skip
+        lines = [line.split("\t") for line in done.stdout.decode("utf-8", "replace").splitlines()]
+        said = next((line for line in lines if len(line) > 2 and line[1].endswith(f":{archive}")), None)
+        if done.ok and said is not None and said[0] == "*":
+            return
+        left = max(1.0, end - monotonic())
+        seen = self._connect("ls-remote", *self._programs("uploadpack"), "--", self._word, archive, seconds=left)
+        if seen.ok and seen.stdout.startswith(last.encode()):
+            return
+        how = " ".join(said[2:]) if said is not None else done.how if done.in_time else f"no answer in {seconds:.0f} s"
+        if seen.ok and said is not None and said[0] == "!":
+            raise Refused(f"{self.where} refuses {archive}: {how}", hint="gitcoord doctor")
+        raise Unreachable(_away(self.where, how), hint=AWAY_HINT)
+
+    def drop_archive(self, archive: str, seconds: float) -> None:
+        """Pushes its deletion, once."""
+        with suppress(GitFault):
+            self._connect("push", "--quiet", "--no-verify", "--", self._word, f":{archive}", seconds=seconds)
+
     def begin_anew(self, expected: Oid, new: Oid, last: Oid, archive: str, seconds: float) -> Swap:
-        """Pushes both refs in one transaction; then the tip decides."""
+        """Pushes both refs, one of which may be there; then the tip decides."""
         swap = self._swap(expected, new, seconds, "", (last, archive))
         if swap is Swap.WON:
             self._follow(expected, new, keep=new)
@@ -379,7 +407,7 @@ class RemoteTip:
 
         git's packet trace is the evidence: without the line that names the new commit no request left this machine.
         """
-        anew = ["--atomic", f"--force-with-lease={beside[1]}:"] if beside else []
+        anew = ["--atomic"] if beside else []
         with tempfile.TemporaryDirectory(prefix="gitcoord-") as folder:
             trace = os.path.join(folder, "packets")
             done = self._connect(

@@ -50,10 +50,20 @@ class Tip(Protocol):
         """
         ...
 
-    def begin_anew(self, expected: Oid, new: Oid, last: Oid, archive: str, seconds: float) -> Swap:
-        """Moves the branch from `expected` to `new`, which has no parent, and in the same step makes the ref `archive` at `last`,
-        whose chain was built on `expected`: both, or neither.
+    def put_archive(self, last: Oid, archive: str, seconds: float) -> None:
+        """Makes that ref, which nobody has made before, at a commit whose chain was built on the tip; it is there then. Raises
+        Unreachable, Refused.
         """
+        ...
+
+    def begin_anew(self, expected: Oid, new: Oid, last: Oid, archive: str, seconds: float) -> Swap:
+        """Moves the branch from `expected` to `new`, which has no parent. Where the ref `archive` isn't at `last` yet, it is put
+        there in the same step.
+        """
+        ...
+
+    def drop_archive(self, archive: str, seconds: float) -> None:
+        """Takes a ref away that was made for a step that came to nothing; where that fails, it stays and does no harm."""
         ...
 
     def fetch_archive(self, archive: str, seconds: float) -> None:
@@ -137,7 +147,15 @@ class LocalTip:
 
     def begin_anew(self, expected: Oid, new: Oid, last: Oid, archive: str, seconds: float) -> Swap:
         """The same on two refs at once."""
-        return self._swap(expected, new, f"create {archive} {last}\n", seconds, "")
+        zeros = "0" * len(last)
+        known = self._repo.oid_of(archive)
+        return self._swap(expected, new, f"update {archive} {last} {known or zeros}\n", seconds, "")
+
+    def put_archive(self, last: Oid, archive: str, seconds: float) -> None:
+        """Does nothing: it is put there with the rest, or nothing is."""
+
+    def drop_archive(self, archive: str, seconds: float) -> None:
+        """Does nothing: there is none."""
 
     def fetch_archive(self, archive: str, seconds: float) -> None:
         """Does nothing: what there is, is here."""

@@ -44,6 +44,7 @@ def compact(log: EventLog, command: CloseEpoch, seconds: float) -> Compacted:
     under this operation's id is found. Raises Refused where the remote allows no such step, and as writing an event does.
     """
     end = monotonic() + PATIENCE * seconds
+    proven = False  # that the remote takes an archive
     while True:
         view = log.refresh(seconds)
         done = _done(log, command, view)
@@ -51,9 +52,10 @@ def compact(log: EventLog, command: CloseEpoch, seconds: float) -> Compacted:
             return done
         if monotonic() >= end:
             raise NotInTime(f"others were faster; gave up after {PATIENCE * seconds:.0f} s", hint="run the same command again")
-        won = _try(log, command, view, max(1.0, end - monotonic()))
+        won = _try(log, command, view, max(1.0, end - monotonic()), proven=proven)
         if won is not None:
             return won
+        proven = True
 
 
 def _done(log: EventLog, command: CloseEpoch, view: View) -> Compacted | None:
@@ -71,14 +73,16 @@ def _done(log: EventLog, command: CloseEpoch, view: View) -> Compacted | None:
     raise used(command.op, "it is no compaction")
 
 
-def _try(log: EventLog, command: CloseEpoch, view: View, seconds: float) -> Compacted | None:
-    """One try; None where another push was faster."""
+def _try(log: EventLog, command: CloseEpoch, view: View, seconds: float, *, proven: bool) -> Compacted | None:
+    """One try; None where another push was faster. `proven`: the remote has taken an archive before, so it goes with the rest."""
     refs = own_ref("sending"), own_ref("sending")
     try:
         turn = _written(log, command, view, refs, seconds)
         archive = turn.opening.archive
         with log.waits.during(f"the push to {log.tip.where}"):
-            swap = log.tip.begin_anew(view.checked.tip, turn.root, turn.closing, archive, seconds)
+            if not proven:
+                log.tip.put_archive(turn.closing, archive, seconds)
+            swap = _swapped(log, view, turn, seconds)
     except Refused as error:
         raise Refused(
             f"{error.message}; nothing has changed",
@@ -87,11 +91,22 @@ def _try(log: EventLog, command: CloseEpoch, view: View, seconds: float) -> Comp
     finally:
         log.objects.let_go(refs)
     if swap is not Swap.WON:
+        if not proven:
+            log.tip.drop_archive(archive, seconds)
         return None
     note_line(log.facts, turn.closing, view.checked.bad)
     event = turn.opening
     log.accept(Checked(turn.root, turn.root, event.seq, view.checked.bad, before=event.seq - 1), turn.state)
     return Compacted(event.epoch, turn.root, event.seq, archive, event.seq - 1 - view.checked.before)
+
+
+def _swapped(log: EventLog, view: View, turn: _Turn, seconds: float) -> Swap:
+    """Swap; where the remote refuses, the archive goes again."""
+    try:
+        return log.tip.begin_anew(view.checked.tip, turn.root, turn.closing, turn.opening.archive, seconds)
+    except Refused:
+        log.tip.drop_archive(turn.opening.archive, seconds)
+        raise
 
 
 def _written(log: EventLog, command: CloseEpoch, view: View, refs: tuple[str, str], seconds: float) -> _Turn:

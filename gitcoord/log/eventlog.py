@@ -95,7 +95,7 @@ class EventLog:
     """The state at which the last transaction ended."""
 
     def __post_init__(self) -> None:
-        self._history = History(self.objects, self.projection, self.facts, self._fetch_archive)
+        self._history = History(self.objects, self.projection, self.facts, fetch=self._fetch_archive)
         self.archives = Archives(self.objects, self.facts, self._fetch_archive, lambda: History(self.objects, self.projection))
         self.long_check = LongCheck(self.objects, self.memory, self.waits, self.background, self.patience)
 
@@ -258,10 +258,11 @@ class EventLog:
         with self.waits.during("the check of the whole history") as advance:
             return halves.check(self.objects, self.projection, tip, seen, self.helper, advance)
 
-    def replay(self, tip: Oid, seen: Callable[[Good], None]) -> Checked:
-        """Checks the whole history again from the root, telling each good commit."""
+    def replay(self, tip: Oid, seen: Callable[[Good], None], known: Checked | None = None) -> Checked:
+        """Checks the whole history again, telling each good commit: from the root, or what is new since `known`."""
+        history = History(self.objects, self.projection, fetch=self._fetch_archive)
         with self.waits.during("the check of the whole history") as advance:
-            return History(self.objects, self.projection).check(tip, Checked(), seen, lambda _, done, total: advance(done, total))
+            return history.check(tip, known or Checked(), seen, lambda _, done, total: advance(done, total))
 
     def entries(self, checked: Checked, names: Names | None = None, *, newest_first: bool = False) -> Iterator[CommitEntry]:
         """Yield the commits behind the tip (or only those named), oldest first: good ones with their event, bad ones with why.

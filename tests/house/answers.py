@@ -914,6 +914,7 @@ class Log(TypedDict):
 
     events: list[LogEntry]
     earlier: Annotated[int, Field(description="How many earlier ones are not listed.")]
+    began: Annotated[int, Field(description="The first event that can be read here: 1, if no archive is missing.")]
 
 
 class Denied(TypedDict):
@@ -1041,6 +1042,7 @@ class History(TypedDict):
     resource_name: str
     as_of: Time
     earlier: int
+    began: Annotated[int, Field(description="The first event that can be read here: 1, if no archive is missing.")]
     leases: list[Holding]
     waits: list[Waited]
     gaps: list[GapTold]
@@ -1055,6 +1057,7 @@ class Verify(TypedDict):
     ok: bool
     problems: list[Problem]
     tip: str
+    began: Annotated[int, Field(description="The first event that was replayed: with --full 1, if no archive is missing.")]
     signatures: NotRequired[Annotated[dict[str, int], Field(description="With --signatures: how many events of each kind.")]]
 
 

@@ -280,6 +280,42 @@ def test_log_and_history_reach_into_archives_that_are_here(scene: Scene) -> None
         assert [one.event.seq for one in log.entries_since(scene.before, checked) if one.event] == [checked.seq - 1, checked.seq]
 
 
+def newcomer(remote: Remote, where: Path) -> Seat:
+    """A clone that copies what is fetched, and not the whole folder of a remote that lies on the same disk."""
+    git(where.parent, "clone", "--quiet", "--no-local", str(remote.path), str(where))
+    return Seat(where, where.parent / f"{where.name}-outbox")
+
+
+def test_a_fresh_clone_fetches_what_was_before_when_somebody_asks(scene: Scene, file_remote: Remote, tmp_path: Path) -> None:
+    scene.ben.ok("claim", "b.py")
+    scene.ben.ok("compact")
+    last = scene.ben.ok("status")["seq"]
+    fresh, other, third = (newcomer(file_remote, tmp_path / name) for name in ("fresh", "other", "third"))
+    told = fresh.ok("log")
+    assert (len(told["events"]), told["began"]) == (1, last)
+    assert f"begins with event {last}; what was before: gitcoord log --all" in fresh.run("log").err
+    told = fresh.ok("log", "--all")
+    assert ([one["seq"] for one in told["events"]], told["began"]) == (list(range(1, last + 1)), 1)
+    assert [one["session"] for one in other.ok("history", "a.py")["leases"]] == ["ada"]
+    [claimed] = [one for one in told["events"] if one["event"] == "claim.acquired" and one["resources"] == ["file:a.py"]]
+    board = third.ok("board", "--at", str(claimed["seq"]))["board"]
+    assert "a.py" in board
+    assert "b.py" not in board
+    whole = fresh.ok("verify", "--full")
+    assert (whole["ok"], whole["commits"], whole["began"], whole["problems"]) == (True, last, 1, [])
+    assert (fresh.ok("verify")["commits"], fresh.ok("verify")["began"]) == (1, last)
+
+
+def test_where_an_archive_is_gone_the_record_says_where_it_begins(scene: Scene, file_remote: Remote, tmp_path: Path) -> None:
+    scene.show(scene.root)
+    fresh = newcomer(file_remote, tmp_path / "fresh")
+    seq = fresh.ok("status")["seq"]
+    assert f"begins with event {seq}; the archive of what was before is gone" in fresh.run("log", "--all").err
+    assert f"begins with event {seq};" in fresh.run("history", "a.py").err
+    assert fresh.ok("verify", "--full")["began"] == seq
+    assert fresh.run("board", "--at", "2").code != 0
+
+
 def test_without_a_remote_it_is_the_same(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "main", "alone")
     alone = Seat(tmp_path / "alone", tmp_path / "outbox")

@@ -168,7 +168,12 @@ def test_a_clone_that_is_behind_may_still_push(pair: tuple[Seat, Seat]) -> None:
 
 def test_a_large_branch_is_a_warning(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "LARGE", 10)
-    assert [level for what, level in of_the_remote(seat).items() if "MB in this clone" in what] == ["warning"]
+    assert [level for what, level in of_the_remote(seat).items() if "MB in this clone" in what] == ["ok"], "too few events"
+    monkeypatch.setattr(remote, "FEW", 1)
+    assert [level for what, level in of_the_remote(seat).items() if "every new clone" in what] == ["warning"]
+    monkeypatch.setattr(remote, "LARGE", 1 << 40)
+    monkeypatch.setattr(remote, "MANY", 1)
+    assert [level for what, level in of_the_remote(seat).items() if "every new clone" in what] == ["warning"]
 
 
 @pytest.mark.parametrize(

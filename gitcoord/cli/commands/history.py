@@ -9,7 +9,19 @@ import typer
 
 from gitcoord.cli import moments
 from gitcoord.cli.arguments import resources
-from gitcoord.cli.connect import PLAIN_LINES, answer, connection, earlier, looked_at, options, others_words, out, table
+from gitcoord.cli.connect import (
+    PLAIN_LINES,
+    answer,
+    beginning,
+    connection,
+    earlier,
+    looked_at,
+    options,
+    others_words,
+    out,
+    say,
+    table,
+)
 from gitcoord.core.names import Resource, word
 from gitcoord.core.times import spell, spell_short, spell_span
 from gitcoord.errors import BadInput
@@ -26,14 +38,15 @@ def history(
         wanted = resources(found, names)
         if len(wanted) != 1:
             raise BadInput(f"one thing at a time, not {len(wanted)}", hint=f"gitcoord history {word(str(wanted[0]))}")
-        held, now = found.coordinator.branch.history(wanted[0])
+        held, now = found.coordinator.branch.history(wanted[0], fetch=True)
+        began = found.coordinator.branch.beginning()
     every, waits = held.all(now), held.all_waits(now)
     shown = every[-limit:]
     if options.json:
         answer(
             {
                 "resource_type": wanted[0].type, "resource_name": wanted[0].name, "as_of": spell(now),
-                "earlier": len(every) - len(shown),
+                "earlier": len(every) - len(shown), "began": began,
                 "leases": [as_json.holding(one, now, wanted[0]) for one in shown],
                 "waits": [as_json.wait(one) for one in waits[-limit:]],
                 "gaps": [as_json.gap(one) for one in held.gaps(now)[-limit:]],
@@ -43,6 +56,8 @@ def history(
         return
     if len(every) > len(shown):
         out(earlier(len(every) - len(shown)))
+    elif began > 1:
+        say(beginning(began))
     moments.as_of(now)
     rows = [_row(one, now, wanted[0]) for one in shown]
     with others_words():

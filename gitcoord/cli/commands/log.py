@@ -11,7 +11,7 @@ import typer
 
 from gitcoord.cli import colours, moments, output, tables
 from gitcoord.cli.arguments import resource, when
-from gitcoord.cli.connect import PLAIN_LINES, answer, connection, earlier, looked_at, options, others_words, out, say
+from gitcoord.cli.connect import PLAIN_LINES, answer, beginning, connection, earlier, looked_at, options, others_words, out, say
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator import watch
 from gitcoord.coordinator.speakers import Speakers
@@ -40,6 +40,7 @@ def log(
     mine: Annotated[bool, typer.Option("--mine", help="Only what this session did, or was refused.")] = False,
     refused: Annotated[bool, typer.Option("--refused", help="What was refused on this machine, and why.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many of the newest.")] = PLAIN_LINES,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch the archives of earlier epochs, too.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come; with --since from there on.")] = False,
 ) -> None:
     """Show what happened, oldest first; with --session SESSION only what that one did."""
@@ -75,14 +76,17 @@ def log(
                     coordinator.notices.clear()
                     _print_entry(one, coordinator.speakers, follows=True)
             return
-        entries, left, all_counted = coordinator.branch.counted(after=after, limit=limit, **asked)
+        entries, left, all_counted = coordinator.branch.counted(after=after, limit=limit, fetch=everything, **asked)
+        began = coordinator.branch.beginning()
         if options.json:
-            answer({"events": [_entry(one, coordinator.speakers) for one in entries], "earlier": left})
+            answer({"events": [_entry(one, coordinator.speakers) for one in entries], "earlier": left, "began": began})
             return
         if who is not None and not entries and who not in coordinator.branch.view(fresh=False).state.sessions:
             say(f"no session is called {who}: gitcoord peers")
         if left:
             out(earlier(left, more=not all_counted))
+        elif began > 1 and (after or 0) < began:
+            say(beginning(began, "gitcoord log --all" if not everything else ""))
         with others_words():
             for one in entries:
                 _print_entry(one, coordinator.speakers, follows=False)

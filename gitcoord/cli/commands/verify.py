@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.cli.connect import answer, connection
+from gitcoord.cli.connect import answer, beginning, connection
 
 _COUNTS = "it counts: who may speak for whom changes nothing of what is good"
 
@@ -33,9 +33,12 @@ def verify(
         tail = f", {len(problems) - ignored} said by somebody else, or not signed" if len(problems) > ignored else ""
         word = "ok" if ok else "not ok"
         lines.append(f"{word}: {verdict.commits} commits, {verdict.events} events, {ignored} ignored or differing{tail}")
+        if verdict.began > 1:
+            lines.append(beginning(verdict.began, "" if full else "gitcoord verify --full"))
         answer(
             {
                 "commits": verdict.commits, "events": verdict.events, "ok": ok, "problems": problems, "tip": verdict.tip,
+                "began": verdict.began,
                 **({"signatures": examined.signatures} if signatures else {}),
             },
             *lines,

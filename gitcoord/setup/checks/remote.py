@@ -12,8 +12,8 @@ from gitcoord.core.times import spell
 from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.setup.checks.finding import Finding
 
-LARGE = 100 * 1000 * 1000
-"""Bytes of the branch from which on a new clone feels it."""
+LARGE, MANY, FEW = 20 * 1000 * 1000, 20_000, 1_000
+"""Bytes of the branch, or events of its epoch, from which on a new clone feels it; events that are not worth making it short."""
 _SECONDS = 5.0
 _SHOWN = 5  # carriers that were refused
 
@@ -84,12 +84,17 @@ def _carriers(found: Connection) -> Iterator[Finding]:
 
 def _size(found: Connection, tip: RemoteTip) -> Iterator[Finding]:
     size = found.home.disk_usage(tip.local(), _SECONDS)
-    if size is None:
-        yield Finding("ok", f"how large {tip.ref} is could not be counted in {_SECONDS:.0f} s")
-    elif size > LARGE:
+    checked = found.coordinator.log.view().checked
+    events = checked.seq - checked.before
+    if events > MANY or (events > FEW and (size or 0) > LARGE):
+        how = f"{size / 1e6:.0f} MB and " if size is not None else ""
         yield Finding(
-            "warning", f"{tip.ref} has {size / 1e6:.0f} MB in this clone: every new clone fetches them", "gitcoord doctor --fix"
+            "warning",
+            f"{tip.ref} has {how}{events:,} events since its beginning: every new clone fetches them",
+            "gitcoord compact makes it short, for all; gitcoord doctor --fix packs it, here",
         )
+    elif size is None:
+        yield Finding("ok", f"how large {tip.ref} is could not be counted in {_SECONDS:.0f} s")
     else:
         yield Finding("ok", f"{tip.ref} has {size / 1e6:.1f} MB in this clone")
 
