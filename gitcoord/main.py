@@ -132,6 +132,7 @@ def by_itself() -> int:
         except BaseException:  # a half-removed installation must not speak in the middle of somebody's `git commit`
             return 0
     if sys.argv[1:] == ["serve-policy", "check"]:  # a server's hook asks: whatever fails here, a push is not allowed by it
+        gc.disable()
         from gitcoord.policy.receive import main as receive
 
         return receive(os.environ)

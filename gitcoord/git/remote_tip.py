@@ -35,6 +35,9 @@ _DATE = re.compile(r"<= Recv header: date: *(.+?)\s*$", re.IGNORECASE)  # in git
 _COMPLETING = 60.0  # seconds for a history that was cut off: it is fetched once, and may be long
 
 
+_DECLINED = 3  # pushes in a row that a hook refuses, until that is told though the branch has gone on each time
+
+
 _FAULTS = re.compile(
     r"lock ref|failed to lock|failed to update ref|Unable to create '[^']*\.lock'|File exists|No space left|[Qq]uota exceeded"
     r"|Too many open files|Cannot allocate memory|Resource temporarily unavailable|Input/output error"
@@ -80,6 +83,7 @@ class RemoteTip:
         self.where = remote
         self.ref = f"{remote}/{branch}"
         self.found = NULL
+        self._declined = 0  # pushes in a row that a hook of the remote refused, while others went on
         self.kept = kept_ref(remote, branch)
         self._following: tuple[str, GitChild] | None = None  # what moves refs of this clone while nobody asks for them
 
@@ -346,6 +350,9 @@ class RemoteTip:
                 raise Unreachable(_away(self.where, words), hint=AWAY_HINT) from error
             if lost or gone:
                 self.found = tip
+                self._declined = self._declined + 1 if lost and "declined" in words else 0
+                if self._declined >= _DECLINED:  # nothing of it landed, and it is no race that is lost there
+                    raise Refused(f"{self.where} refuses the push: {words}", hint="gitcoord doctor")
                 return Swap.LOST if lost else Swap.GONE
         # git itself held the push back, for the branch isn't where reads still show it: they lag, and nobody refused.
         lags = flag == "!" and not this_sent

@@ -127,3 +127,27 @@ def test_a_server_that_lets_nobody_push_is_a_rule_too(remotes: RemoteFactory, se
     git(remote.path, "config", "http.receivepack", "false")  # 403 for a push
     assert cloud.ok("start")["state"] == "local"
     assert "403" in cloud.run("status").err
+
+
+def test_a_rule_is_told_though_others_go_on_meanwhile(pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path) -> None:
+    """Each time the hook refuses ben, the branch goes on by one event of ada's: no race of ben's is lost, and none is to be won."""
+    ada, ben = pair
+    here = git(file_remote.path, "rev-parse", "coordination")
+    for number in range(8):
+        ada.ok("send", "broadcast", f"still at work {number}")
+    git(file_remote.path, "update-ref", "refs/ahead", "coordination")
+    git(file_remote.path, "update-ref", "refs/heads/coordination", here)
+    count = tmp_path / "count"
+    hook = file_remote.path / "hooks" / "pre-receive"
+    hook.write_text(
+        "#!/bin/sh\n"
+        f'echo >>"{count}"\n'
+        "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES\n"
+        "git update-ref refs/heads/coordination $(git rev-list --reverse coordination..refs/ahead | head -n 1)\n"
+        'echo "not you" >&2\nexit 1\n'
+    )
+    hook.chmod(0o755)
+    ran = ben.run("claim", "src/x.py", "--json")
+    assert (ran.code, ran.json["error"]) == (7, "refused")
+    assert "remote: not you" in ran.json["message"]
+    assert len(count.read_text()) == 3
