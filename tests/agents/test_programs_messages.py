@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from agent_programs import PROGRAMS
 from model_server import Turn
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def test_a_question_that_comes_in_its_last_turn_is_told_before_it_stops(day: Day
     assert "before you stop" in day.model.shown("work")[-1], player.log
 
 
-@pytest.mark.parametrize("name", ["claude", "codex"])
+@pytest.mark.usually("claude", "codex", "gemini")
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_a_turn_without_an_edit_hears_what_was_said(day: Day, name: str) -> None:
     player = day.player(name)
 

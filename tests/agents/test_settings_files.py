@@ -660,6 +660,8 @@ await on["tool.execute.before"]({ tool: "write", sessionID: "helper", callID: "c
 await on["tool.execute.before"]({ tool: "bash", sessionID: "s1", callID: "c3" }, { args: { command: "ls" } })
 const output = { output: "ok" }
 await on["tool.execute.after"]({ tool: "write", sessionID: "s1", callID: "c2", args: { filePath: "/w/free.py" } }, output)
+await on["tool.execute.after"]({ tool: "bash", sessionID: "s1", callID: "c3", args: { command: "ls" } }, { output: "ok" })
+await on["tool.execute.after"]({ tool: "read", sessionID: "s1", callID: "c4", args: { filePath: "/w/x" } }, { output: "ok" })
 await event("session.idle", { sessionID: "s1" })
 await event("session.idle", { sessionID: "s1" })
 await event("session.idle", { sessionID: "helper" })
@@ -685,7 +687,8 @@ console.log(JSON.stringify({ told, said, refused, output, shell }))
     }
     assert noted(tmp_path, "opencode") == [
         ("start", (), False, False), ("prompt", (), False, False), ("before-edit", ("/w/held.py",), False, False),
-        ("before-edit", ("/w/free.py",), True, False), ("after-edit", ("/w/free.py",), False, False), ("stop", (), False, False),
+        ("before-edit", ("/w/free.py",), True, False), ("after-edit", ("/w/free.py",), False, False),
+        ("after-tool", (), False, False), ("stop", (), False, False),
         ("stop", (), False, True), ("end", (), False, False),
     ]  # fmt: skip
 

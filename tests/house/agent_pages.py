@@ -29,18 +29,17 @@ PROMISES = (
 )  # fmt: skip
 
 _YES = dict.fromkeys(PROMISES, "yes")
-_EDITS_ONLY = "no: it has hooks for edits only here"
 
 SEEN: dict[str, tuple[str, dict[str, str]]] = {
     "claude": ("2.1.197, `claude -p`", _YES),
     "codex": ("0.171, `codex exec`", {**_YES, "helper": "yes, with `multi_agent_v2`"}),
     "gemini": (
         "0.61, `gemini -p`",
-        {**_YES, "message in a turn without an edit": _EDITS_ONLY, "copied (fork)": "it has none"},
+        {**_YES, "copied (fork)": "it has none"},
     ),
     "opencode": (
         "1.18, `opencode run`",
-        {**_YES, "message in a turn without an edit": _EDITS_ONLY, "question at a stop": "no: `run` leaves as soon as it is idle"},
+        {**_YES, "question at a stop": "no: `run` leaves as soon as it is idle"},
     ),
     "copilot": (
         "1.0.102, `copilot -p`",

@@ -461,6 +461,7 @@ _GEMINI = [
     _gemini("BeforeTool", "before-edit", (), {"paths": ("b.py",)}, tool_name="write_file", tool_input={"file_path": "b.py"}),
     _gemini("BeforeTool", "other", ((DENY, None),), tool_name="run_shell_command", tool_input={"command": "ls"}),
     _gemini("AfterTool", "after-edit", ((TELL, context("AfterTool")),), {"paths": ("/w/a.py",)}, **_REPLACE, tool_response={}),
+    _gemini("AfterTool", "after-tool", ((TELL, context("AfterTool")),), tool_name="run_shell_command", tool_input={}),
     _gemini(
         "AfterAgent",
         "stop",
@@ -564,6 +565,7 @@ _OWN = [
         {"nagged": False},
     ),
     _own("opencode", "stop", "stop", ((GO_ON, None),), {"nagged": True}, nagged=True),
+    _own("opencode", "after-tool", "after-tool", ((TELL, _NEWS),), {"paths": ()}, id="call_2"),
     _own("opencode", "end", "end", ((TELL, None),)),
     _own("opencode", "compact", "compact", ((TELL, None),)),
     _own("amp", "start", "start", ((TELL, _NEWS),), {"agent": "amp", "source": "resume"}, agent="amp", source="resume"),

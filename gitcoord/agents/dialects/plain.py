@@ -80,7 +80,7 @@ class Opencode(Plain):
     """opencode, by the plugin that `gitcoord hooks install --agent opencode` puts there: it can refuse an edit, not ask."""
 
     row: ClassVar[Agent] = AGENTS["opencode"]
-    contexts: ClassVar[frozenset[str]] = frozenset({"start", "prompt", "after-edit", "stop"})
+    contexts: ClassVar[frozenset[str]] = frozenset({"start", "prompt", "after-edit", "after-tool", "stop"})
     verdicts: ClassVar[frozenset[str]] = frozenset({"deny"})  # a plugin can only let a tool run, or not
 
 

@@ -83,9 +83,10 @@ export const Gitcoord = async ({ client, directory, worktree }) => {
       if (said.verdict === "deny") throw new Error(said.reason || "gitcoord: another session holds it")
     },
     "tool.execute.after": async (input, output) => {
-      if (!EDITS.has(input.tool)) return
+      if (!EDITS.has(input.tool) && input.tool !== "bash") return
       const paths = files(input.args ?? output.args ?? output.metadata)
-      const said = await ask({ ...parts(input.sessionID), event: "after-edit", id: input.callID, paths })
+      const edit = EDITS.has(input.tool) ? { event: "after-edit", paths } : { event: "after-tool" }
+      const said = await ask({ ...parts(input.sessionID), ...edit, id: input.callID })
       if (said.context && typeof output.output === "string") output.output += `\n${said.context}`
     },
     "shell.env": async (input, output) => {

@@ -138,7 +138,8 @@ def _cursor() -> JsonHooks:
 
 def _gemini(agent: str = "") -> JsonHooks:
     tools = "write_file|replace"
-    events = {"SessionStart": "", "BeforeAgent": "", "BeforeTool": tools, "AfterTool": tools, "AfterAgent": "", "SessionEnd": ""}
+    after = f"{tools}|run_shell_command"
+    events = {"SessionStart": "", "BeforeAgent": "", "BeforeTool": tools, "AfterTool": after, "AfterAgent": "", "SessionEnd": ""}
     return JsonHooks(_grouped(events, unit=1000, agent=agent, name="gitcoord"))
 
 
