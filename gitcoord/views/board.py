@@ -161,7 +161,8 @@ class _Page:
         yield _newest("🧪 Trials", 1, tried, self._trial)
         recent = sorted(recent_messages(state, now), key=lambda one: (-one.seq, one.id))
         pinned = notices(state, now)
-        words = [*pinned, *(one for one in recent if one not in pinned)]
+        ids = {one.id for one in pinned}
+        words = [*pinned, *(one for one in recent if one.id not in ids)]
         yield _newest("📬 Recent Messages (Last Hour)", 3, words, self._message, stays=True)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         today = [one for one in state.sessions.ended(midnight) if one.ended_at is not None and one.ended_at.date() == now.date()]
@@ -205,8 +206,9 @@ class _Page:
             return [self._session(one) for one in self.sessions]
         quiet = ("idle", "quiet")  # these go first where there are too many
         busy = sorted(self.sessions, key=lambda one: self.standing[one.session_id] in quiet)[: room - 1]
-        kept = [one for one in self.sessions if one in busy]
-        rest = [one for one in self.sessions if one not in busy]
+        names = {one.session_id for one in busy}
+        kept = [one for one in self.sessions if one.session_id in names]
+        rest = [one for one in self.sessions if one.session_id not in names]
         named = ", ".join(inert(one.session_id) for one in rest[:_NAMED]) + (", …" if len(rest) > _NAMED else "")
         return [*map(self._session, kept), f"| … and {len(rest)} more | | {named} | | | |"]
 
