@@ -144,6 +144,11 @@ class Speakers:
         """Return what a line about that event of that session says of its origin; "" where there is nothing to say."""
         return speakers.mark(session, self.of(seq, session))
 
+    def doubt(self, seq: int, session: str) -> str:
+        """Return why somebody else may have made that event of that session; "" where nothing says so."""
+        verdict = self.of(seq, session)
+        return speakers.doubt(session, verdict) if verdict is not None else ""
+
     def record(self, seq: int, session: str) -> dict[str, Any]:
         """Return the same for programs, as `speaker`; nothing where there is nothing to say."""
         return speakers.record(self.of(seq, session))

@@ -112,9 +112,13 @@ def _words(event: Event) -> set[str]:
     return {"handoff"} if event.kind.startswith("handoff.") else set()
 
 
-def line(event: Event, headline: str) -> str:
-    """The event in one inert line."""
-    return inert(f"#{event.seq} {_told(event, headline)}", LINE)
+def line(event: Event, headline: str, doubt: str = "") -> str:
+    """The event in one inert line. `doubt`: why somebody else may have said it; "" for nothing."""
+    return inert(f"#{event.seq} {_warning(doubt)}{_told(event, headline)}", LINE)
+
+
+def _warning(doubt: str) -> str:
+    return f"({doubt}) " if doubt else ""
 
 
 def reminder(question: Message) -> str:
@@ -122,10 +126,12 @@ def reminder(question: Message) -> str:
     return inert(f"#{question.seq} {question.to} has not answered {question.sender}: {question.subject[:_TEXT]}", LINE)
 
 
-def answer(event: MessageSent) -> str:
-    """What a session answered to a person, in one inert line; longer than the others: somebody waits for it."""
+def answer(event: MessageSent, doubt: str = "") -> str:
+    """What a session answered to a person, in one inert line; longer than the others: somebody waits for it. `doubt`: as in
+    `line`.
+    """
     text = event.message if event.message and event.message.strip() else event.subject
-    return inert(f"#{event.seq} {event.session}: {text[:4000]}", 2 * LINE)
+    return inert(f"#{event.seq} {_warning(doubt)}{event.session}: {text[:4000]}", 2 * LINE)
 
 
 def _told(event: Event, headline: str) -> str:

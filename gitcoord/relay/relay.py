@@ -347,6 +347,7 @@ class Relay:
         event, entry = happened.event, happened.entry
         if event is None or self._is_relay(event.session):
             return None
+        doubt = self.coordinator.speakers.doubt(event.seq, event.session)
         facts = {"seq": event.seq, "event": event.kind, "session": event.session, "at": entry.at.isoformat(), "id": event.id}
         if isinstance(event, MessageSent):
             if f"relay={self.plan.name}" in event.details:
@@ -355,12 +356,12 @@ class Relay:
             asked = self._view.state.messages.get(event.in_reply_to) if event.in_reply_to else None
             thread = way.outlet.thread_of(event.in_reply_to, asked.details if asked else {}) if event.in_reply_to else ""
             if thread:
-                return Parcel(answer(event), event.id, event.seq, thread, facts)
+                return Parcel(answer(event, doubt), event.id, event.seq, thread, facts)
             if self._is_relay(event.to):
-                return Parcel(line(event, entry.subject), event.id, event.seq, "", facts)
+                return Parcel(line(event, entry.subject, doubt), event.id, event.seq, "", facts)
         if way.outlet.name == self.plan.answers_only or not self.plan.choice.takes(event, entry.resources):
             return None
-        return Parcel(line(event, entry.subject), event.id, event.seq, "", facts)
+        return Parcel(line(event, entry.subject, doubt), event.id, event.seq, "", facts)
 
     def _remind(self, way: Way) -> None:
         """Takes up the next question that has waited too long; each is told once, in the order in which they were asked."""

@@ -144,6 +144,18 @@ def test_a_way_to_a_private_address_ends_the_relay_and_gives_the_claim_back(
         assert [str(one.resource) for one in found.coordinator.branch.view().state.claims.values()] == []
 
 
+def test_what_another_pushed_in_a_sessions_name_is_told_with_that(earlier: tuple[Seat, Seat, Clock]) -> None:
+    ada, ben, wall = earlier
+    say(ada, wall, 1)
+    ada.git("config", "user.email", "mallory@example.com")
+    say(ada, wall, 1, start=1)
+    with Service() as service, shift(ben, wall, [hook(service)]) as at:
+        at.relay.once()
+        honest, lie = (one for one in texts(service) if "message" in one)
+    assert "says it is" not in honest
+    assert "(says it is ada; pushed by mallory" in lie
+
+
 def test_500_events_through_a_server_that_fails_a_third_come_once_and_in_order(earlier: tuple[Seat, Seat, Clock]) -> None:
     ada, ben, wall = earlier
     say(ada, wall, 500)
