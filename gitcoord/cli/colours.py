@@ -10,7 +10,11 @@ import sys
 from dataclasses import dataclass
 
 MINE, WAITING, OVER, BLOCKED, ERROR, HINT, HEADING = "mine", "waiting", "over", "blocked", "error", "hint", "heading"
-_CODES = {MINE: "32", WAITING: "33", OVER: "2", BLOCKED: "31", ERROR: "31", HINT: "36", HEADING: "1"}
+HELD, TASK, HANDED, CHOSEN = "held", "task", "handed", "chosen"
+_CODES = {
+    MINE: "32", WAITING: "33", OVER: "2", BLOCKED: "31", ERROR: "31", HINT: "36", HEADING: "1", HELD: "1;34", TASK: "36",
+    HANDED: "35", CHOSEN: "7",
+}  # fmt: skip
 
 
 _STANDINGS = {"waiting": WAITING, "quiet": OVER, "ended": OVER}

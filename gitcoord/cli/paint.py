@@ -1,38 +1,19 @@
-"""Pieces of a terminal's lines in colours, by what they mean. `NO_COLOR` is rich's to keep."""
+"""Pieces of a terminal's lines in colours, by what they mean."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from gitcoord.cli import colours
 from gitcoord.views.cells import Line, Style
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-_COLOURS: dict[Style, str] = {
-    "plain": "", "soft": "dim", "name": "bold", "claim": "bold blue", "task": "cyan", "wait": "yellow", "over": "dim",
-    "open": "yellow",
-    "handoff": "magenta", "bad": "bold red", "chosen": "reverse",
+_MEANINGS: dict[Style, str] = {
+    "plain": "", "soft": colours.OVER, "name": colours.HEADING, "claim": colours.HELD, "task": colours.TASK,
+    "wait": colours.WAITING, "over": colours.OVER, "open": colours.WAITING, "handoff": colours.HANDED, "bad": colours.BLOCKED,
+    "chosen": colours.CHOSEN,
 }  # fmt: skip
 
 
-def text(lines: Sequence[Line]) -> Text:
-    """Return the lines as rich has them; nothing in them is markup."""
-    from rich.text import Text
-
-    whole = Text(no_wrap=True, overflow="crop", end="")
-    for number, line in enumerate(lines):
-        whole.append("\n" if number else "")
-        for piece, style in line:
-            whole.append(piece, _COLOURS[style])
-    return whole
-
-
-def show(lines: Sequence[Line]) -> None:
-    """Print the lines."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    for line in lines:
-        console.print(text([line]), no_wrap=True, overflow="crop", crop=True, end="\n")
+def painted(lines: Sequence[Line]) -> list[str]:
+    """Return the lines with their colours, where colours are shown."""
+    return ["".join(colours.paint(piece, _MEANINGS[style]) for piece, style in line) for line in lines]

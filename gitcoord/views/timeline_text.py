@@ -101,7 +101,7 @@ def _lane(picture: Picture, lane: Lane, room: int, begin: datetime, end: datetim
 
 def _draw(cells: list[tuple[str, Style]], span: Span, room: int) -> None:
     a = min(room - 1, int(span.begin * room))
-    size = max(1, min(room, round(span.end * room)) - a)
+    size = max(1, min(room, int(span.end * room)) - a)
     left, right = ("(", ")") if span.kind == "wait" else ("[", "]")
     last = ">" if span.live else right
     label = cut(span.label, size - 2) if size > 4 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, timedelta, timezone
 
 import pytest
@@ -42,6 +43,13 @@ def test_a_claim_stands_in_its_sessions_lane_where_it_was_held() -> None:
     assert len(lines[ann + 1]) == pytest.approx(15 + 65 / 2, abs=2), "it ended in the middle"
     assert (kept[:5], kept[-1]) == ("docs=", ">"), "it goes on"
     assert lines[ann].endswith("?")
+
+
+@pytest.mark.parametrize("width", [80, 97, 120])
+def test_no_claim_covers_the_end_of_another(width: int) -> None:
+    rows = [line[15:] for line in plain(workday(8, events=400), width)[1:-1]]
+    assert sum(row.count("[") for row in rows) > 40
+    assert [row for row in rows if re.search(r"[\[(][^\])>]*[\[(]", row)] == []
 
 
 def test_the_axis_has_round_times_of_the_readers_zone() -> None:

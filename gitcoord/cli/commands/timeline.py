@@ -51,7 +51,8 @@ def _width() -> int:
 
 def _show(lines: list[Line]) -> None:
     if looked_at() and not options.nonce and not options.agent:
-        paint.show(lines)
+        for painted in paint.painted(lines):
+            print(painted)
         return
     with others_words():
         for line in lines[: PLAIN_LINES - 1]:

@@ -75,6 +75,7 @@ def _show(eye: _Eye) -> None:
     """Draw until the person ends it: at each key, at each change, and once a second."""
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
     console, cursor = Console(highlight=False, markup=False, emoji=False), Cursor()
     shown: Scene | None = None
@@ -87,4 +88,5 @@ def _show(eye: _Eye) -> None:
             if eye.newest is not None and (keys or eye.newest is not shown or monotonic() - drawn >= _EVERY):
                 shown, drawn = eye.newest, monotonic()
                 width, height = console.size
-                live.update(paint.text(frame(shown, cursor, utc_now(), width, height)), refresh=True)
+                lines = paint.painted(frame(shown, cursor, utc_now(), width, height))
+                live.update(Text.from_ansi("\n".join(lines), no_wrap=True, overflow="crop", end=""), refresh=True)
