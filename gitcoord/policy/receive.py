@@ -71,6 +71,10 @@ def check(lines: Iterable[str], environ: Mapping[str, str], now: datetime, start
     config = {key: values[-1] for key, values in repo.config.items()}
     ref = f"refs/heads/{Settings.read(config, environ).branch}"
     updates = [Update.parse(line) for line in lines]
+    if all(
+        update.ref != ref for update in updates
+    ):  # the hook asks only where its branch is pushed: the two must mean the same one
+        raise Forbidden(f"the program on this server takes {ref} for the branch")
     for update in updates:
         if update.ref == ref:
             gate = Gate(repo, Policy.read(config), Memory.of(repo.git_dir, ref), now)

@@ -112,6 +112,12 @@ def test_the_branch_is_the_one_that_the_servers_configuration_names(bare: Path, 
     git(tmp_path / "clone", "push", "-q", "origin", f"HEAD:{BRANCH}")
 
 
+def test_a_program_that_means_another_branch_than_its_hook_lets_nothing_in(bare: Path) -> None:
+    git(bare, "config", "gitcoord.branch", "team")
+    with pytest.raises(Forbidden, match="takes refs/heads/team for the branch"):
+        ask(bare, "", tip(bare, "refs/heads/main"))
+
+
 def test_what_was_checked_is_not_read_again(long_remote: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = long_remote.path
     read: list[int] = []
