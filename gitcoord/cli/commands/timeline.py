@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +35,7 @@ def timeline(
             return
         picture, _ = past.picture(found.coordinator.branch, since=start)
         name = title(found)
-    clock = Clock(datetime.astimezone)
+    clock = Clock((lambda when: when.astimezone(UTC)) if options.utc or options.agent else datetime.astimezone)
     if svg is not None:
         size = files.write(svg, timeline_svg.svg(picture, clock, title=name))
         answer({"output": str(svg), "bytes": size}, f"written: {svg} ({size // 1000} KB)")
