@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 LEASE = Resource("gitcoord", "epoch")
 """Who compacts the branch holds this."""
 
+ARCHIVES = "refs/gitcoord/archive/"
+"""What the refs of archives begin with."""
+
 _OPEN = "0" * 40  # the tree of an event whose tree is not known yet
 
 LEAST_KEPT = timedelta(days=1)
@@ -32,7 +35,7 @@ LEAST_KEPT = timedelta(days=1)
 
 def archive_ref(epoch: int, closed: str) -> str:
     """Return the ref that holds the line of that epoch, whose last commit is `closed`. Nobody can take the name before."""
-    return f"refs/gitcoord/archive/{epoch}-{closed[:12]}"
+    return f"{ARCHIVES}{epoch}-{closed[:12]}"
 
 
 class CloseEpoch(Command):

@@ -10,9 +10,10 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from gitcoord.core.epochs import ARCHIVES
 from gitcoord.core.names import show
 from gitcoord.core.state import State
 from gitcoord.errors import Alarm, BadInput, Damaged, GitcoordError
@@ -71,13 +72,15 @@ def check(lines: Iterable[str], environ: Mapping[str, str], now: datetime, start
     config = {key: values[-1] for key, values in repo.config.items()}
     ref = f"refs/heads/{Settings.read(config, environ).branch}"
     updates = [Update.parse(line) for line in lines]
-    if all(
-        update.ref != ref for update in updates
-    ):  # the hook asks only where its branch is pushed: the two must mean the same one
+    archives = {update.ref: update.new for update in updates if update.ref.startswith(ARCHIVES)}
+    if not archives and all(update.ref != ref for update in updates):
+        # The hook asks only where its branch or an archive is pushed: the two must mean the same branch.
         raise Forbidden(f"the program on this server takes {ref} for the branch")
     for update in updates:
+        if update.ref in archives and update.old:
+            raise Forbidden(f"{update.ref} is an archive of the branch, and stays where it is")
         if update.ref == ref:
-            gate = Gate(repo, Policy.read(config), Memory.of(repo.git_dir, ref), now)
+            gate = Gate(repo, Policy.read(config), Memory.of(repo.git_dir, ref), now, archives)
             gate.check(update, alone=len(updates) == 1)
 
 
@@ -89,6 +92,8 @@ class Gate:
     policy: Policy
     memory: Memory
     now: datetime
+    archives: Mapping[str, Oid] = field(default_factory=dict)
+    """Archives that the same push makes, and their commits."""
 
     def check(self, update: Update, *, alone: bool) -> None:
         """Return if the push may move the branch so; what was checked is remembered. `alone`: it moves nothing else. Raises
@@ -101,15 +106,31 @@ class Gate:
             raise Forbidden(f"the push has {size / MEGABYTE:.0f} MB, this server takes {most}")
         with Objects(self.repo) as objects:
             objects.begin()
-            if update.old:
-                _check_line(objects, update)
             history = History(objects, TreeProjection())
+            if update.old:
+                self._check_way(history, update)
             known = self._known(history, update.old) if update.old else Checked()
             checked, events = self._follow(history, known, update)
             speakers = Speakers(self.repo, objects, self.policy, self.memory.origins)
             if why := speakers.objection(known, events):
                 raise Forbidden(why)
         self.memory.note(known, checked)
+
+    def _check_way(self, history: History, update: Update) -> None:
+        """Return if the new commits stand on the branch, or on the root of a new epoch whose archive is here and does. Raises
+        Forbidden.
+        """
+        found = history.opening(update.new)
+        if found is None or history.objects.is_behind(update.old, update.new):
+            _check_line(history.objects, update)
+            return
+        root, opening = found
+        archive = self.archives.get(opening.archive) or self.repo.oid_of(opening.archive)
+        if archive != opening.closed:
+            raise Forbidden(f"epoch {opening.epoch} may begin only where the server has {opening.archive}")
+        _check_line(history.objects, replace(update, new=opening.closed))
+        if update.new != root:
+            _check_line(history.objects, replace(update, old=root))
 
     def _size(self) -> int:
         """Return how many bytes the push brought."""

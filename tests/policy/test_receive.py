@@ -224,3 +224,42 @@ def test_nothing_of_an_honest_day_is_refused(events: int, bare: Path, tmp_path: 
     assert Policy().clock is None
     with pytest.raises(Forbidden, match="ahead"):
         ask(bare, oids[-2], oids[-1], now=dates[-1] - timedelta(hours=1))
+
+
+def test_the_branch_may_be_made_short_and_its_archives_stay(pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path) -> None:
+    ada, ben = pair
+    serve(file_remote.path, tmp_path)
+    ada.ok("claim", "a.py")
+    before = tip(file_remote.path)
+    told = ada.ok("compact")
+    assert ben.ok("send", "ada", "on")["state"] == "committed"
+    root = ada.git("rev-parse", told["commit"])
+    for words, said in (
+        ((f":{told['archive']}",), "is an archive of the branch, and stays where it is"),
+        (("--force", f"{root}:{told['archive']}"), "is an archive of the branch, and stays where it is"),
+        (("--force", f"{before}:{BRANCH}"), "doesn't stand on the branch"),
+        (("--force", f"{root}:{BRANCH}"), "doesn't stand on the branch"),
+    ):
+        done = attempt(ada.path, "push", "origin", *words)
+        assert (done.code, said in done.err) == (1, True), done
+    assert ada.ok("compact")["epoch"] == 3
+    assert ben.ok("verify", "--full")["began"] == 1
+
+
+def test_an_epoch_without_its_archive_is_refused(pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path) -> None:
+    ada, _ = pair
+    before = tip(file_remote.path)
+    told = ada.ok("compact")
+    git(file_remote.path, "update-ref", "-d", told["archive"])
+    git(
+        file_remote.path,
+        "update-ref",
+        BRANCH,
+        git(file_remote.path, "log", "-1", "--format=%P", ada.git("rev-parse", told["archive"])),
+    )
+    assert tip(file_remote.path) != before
+    serve(file_remote.path, tmp_path)
+    done = attempt(ada.path, "push", "--force", "origin", f"{told['commit']}:{BRANCH}")
+    assert (done.code, "may begin only where the server has" in done.err) == (1, True), done
+    pushed = (f"{told['commit']}:{BRANCH}", f"{told['archive']}:{told['archive']}")
+    assert attempt(ada.path, "push", "--force", "--atomic", "origin", *pushed).code == 0
