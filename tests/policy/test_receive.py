@@ -28,7 +28,7 @@ def tip(bare: Path, ref: str = BRANCH) -> str:
     return git(bare, "rev-parse", "-q", "--verify", ref)
 
 
-@pytest.mark.usually("file", "http")
+@pytest.mark.usually("http")
 def test_the_work_of_a_day_gets_in_and_what_is_made_by_hand_does_not(remote: Remote, seats: Seats, tmp_path: Path) -> None:
     serve(remote.path, tmp_path)
     git(remote.path, "config", "receive.denyNonFastForwards", "true")
