@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from conftest import Day
 
 
+def _look(day: Day) -> None:
+    """Looks at the branch, as the hooks do every 15 seconds. At a stop they wait two seconds for it, which may be too short."""
+    look = day.seat.run("sync", "--if-due")
+    assert look.code == 0, look
+
+
 @pytest.mark.parametrize("name", ["claude", "codex", "copilot", "gemini", "qwen"])
 def test_a_question_that_comes_in_its_last_turn_is_told_before_it_stops(day: Day, name: str) -> None:
     player = day.player(name)
@@ -20,6 +26,7 @@ def test_a_question_that_comes_in_its_last_turn_is_told_before_it_stops(day: Day
         [mine] = day.sessions()
         with day.ben.here() as found:
             found.coordinator.messages.send(mine, "which port?", "", type="question")
+        _look(day)
 
     mark = day.model.play("work", Turn("Done.", first=ask), "I can't say.")
     player.run(f"{mark} work")
@@ -36,8 +43,7 @@ def test_a_turn_without_an_edit_hears_what_was_said(day: Day, name: str) -> None
         [mine] = day.sessions()
         with day.ben.here() as found:
             found.coordinator.messages.send(mine, "the schema moved", "")
-        look = day.seat.run("sync", "--if-due")  # as the look that the hooks begin every 15 seconds
-        assert look.code == 0, look
+        _look(day)
 
     mark = day.model.play("work", Turn(calls=(player.program.shell("echo one"),), first=tell), "Done.")
     player.run(f"{mark} work")
