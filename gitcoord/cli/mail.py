@@ -12,7 +12,7 @@ from gitcoord.cli.connect import PLAIN_LINES, answer, options, others_words, our
 from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.coordinator.unread import TakenMail
 from gitcoord.core.messages import TO_ALL
-from gitcoord.core.names import is_session_name, show
+from gitcoord.core.names import counted, is_session_name, show
 from gitcoord.core.records import QUESTION, Message
 from gitcoord.views import as_json, quoting
 
@@ -33,7 +33,7 @@ def deliver(coordinator: Coordinator, mail: TakenMail, *, nothing: str = "", **t
         coordinator.messages.shown(mail.found)
     elif mail.found:
         coordinator.messages.not_shown(mail.found)
-        raise output.not_shown(why, f"; {len(mail.found)} message(s) come again, marked")
+        raise output.not_shown(why, f"; to come again, marked: {counted(len(mail.found), 'message')}")
     else:
         output.require()
 

@@ -266,7 +266,7 @@ class Connection:
                     f"or drop them: rm -r {names.word(str(path))}"
                 )
         if refused := self.outbox.refused():
-            found.append(f"{len(refused)} queued command(s) could not be carried out: gitcoord doctor")
+            found.append(f"not carried out: {names.counted(len(refused), 'queued command')}: gitcoord doctor")
         return found
 
     def _unseen(self, local: Collection[str], count: int) -> str:

@@ -14,6 +14,7 @@ from gitcoord.coordinator.commands import Commands
 from gitcoord.coordinator.parts import Notices, Parts
 from gitcoord.coordinator.sessions import Sessions
 from gitcoord.core import inbox, messages
+from gitcoord.core.names import counted
 from gitcoord.core.records import Message, Session
 from gitcoord.core.sessions import StartSession
 from gitcoord.core.state import State
@@ -142,7 +143,9 @@ class Unread:
         found = [state.messages[key] for key in taken if key in state.messages]
         if len(found) < len(taken):
             self.parts.outbox.give_back(self.acting.session, [key for key in taken if key not in state.messages])
-            self.notices.add(f"{len(taken) - len(found)} message(s) were taken and can't be read now; they come again, marked")
+            self.notices.add(
+                f"taken, and not to be read now: {counted(len(taken) - len(found), 'message')}; they come again, marked"
+            )
         return found
 
     def _marks(self, session: Session, in_hand: frozenset[str]) -> Marks:

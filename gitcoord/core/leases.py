@@ -153,6 +153,11 @@ def holder(state: State, lease: Claim) -> str:
     return f"{lease.claimed_by} ({show(known.agent, 40)}{machine})"
 
 
+def purpose(lease: Claim) -> str:
+    """Return what its holder holds it for, in words: the phase, and why."""
+    return ", ".join(text for text in (lease.phase, lease.reason) if text)
+
+
 def words(state: State, lease: Claim, now: datetime) -> str:
     """Say that another's lease is in the way at that time, or still is although it is over."""
     if not is_over(lease, now):

@@ -319,6 +319,11 @@ def show(text: str, limit: int = LINE_LIMIT) -> str:
     return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
 
 
+def counted(number: int, what: str) -> str:
+    """Return how many of these there are, as people say it: "no claims", "1 claim", "3 claims"."""
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
 def word(text: str) -> str:
     """`text` as one word of a shell, for a hint: hints are pasted, and a name that another session chose must run nothing."""
     return shlex.quote(show(text, 2 * NAME_LIMIT))

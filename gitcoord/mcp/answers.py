@@ -9,7 +9,7 @@ from typing import Any
 
 from gitcoord.core.events import Receipt
 from gitcoord.core.messages import TO_ALL
-from gitcoord.core.names import hint_from_root, show, show_text
+from gitcoord.core.names import counted, hint_from_root, show, show_text
 from gitcoord.core.records import Claim, Message, Record
 from gitcoord.core.times import spell
 from gitcoord.errors import GitcoordError
@@ -60,7 +60,7 @@ def _within(room: int, lines: Iterable[str]) -> list[str]:
         room -= len(line.encode("utf-8", "replace")) + 1
         if room < 0:
             cut = len(every) - number
-            return [*found, f"({cut} more line(s): in the structured answer, or gitcoord inbox --all)"]
+            return [*found, f"({counted(cut, 'more line')}: in the structured answer, or gitcoord inbox --all)"]
         found.append(line)
     return found
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.briefings import touched
 from gitcoord.core import leases
-from gitcoord.core.names import Resource, branch_or_none, show, word
+from gitcoord.core.names import Resource, branch_or_none, counted, show, word
 from gitcoord.core.records import Handoff
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput
@@ -23,7 +23,7 @@ def carry_out(found: Connection, given: HandoffGiven, chosen: Sequence[Resource]
         every = coordinator.handoffs.listed()
         listed = [{**answers.record(one.handoff), "for_me": one.for_me, "mine": one.mine} for one in every]
         lines = [_line(one.handoff) for one in every]
-        return ToolAnswer({"handoffs": listed, "origin": answers.ORIGIN}, [f"{len(every)} open handoff(s)"], lines)
+        return ToolAnswer({"handoffs": listed, "origin": answers.ORIGIN}, [counted(len(every), "open handoff")], lines)
     if given.action == "take":
         taken = coordinator.handoffs.take(given.id)
         state, now = coordinator.branch.view(fresh=False).state, coordinator.branch.time_now()

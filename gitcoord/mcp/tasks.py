@@ -7,7 +7,7 @@ from typing import Any
 from gitcoord.connection.connect import Connection
 from gitcoord.core import handoffs, names
 from gitcoord.core.events import Receipt
-from gitcoord.core.names import Resource, branch_or_none, show
+from gitcoord.core.names import Resource, branch_or_none, counted, show
 from gitcoord.core.task_cards import NewTask
 from gitcoord.core.values import oid_or_none
 from gitcoord.errors import BadInput, NothingReady
@@ -43,7 +43,7 @@ def carry_out(found: Connection, given: TasksGiven, files: list[Resource]) -> To
         every = [as_json.entry(*one) for one in tasks.listed()]
         lines = [f"#{one['seq']} {show(one['title'], 100)}: {show(one['why'] or 'ready', 200)}" for one in every[:_LISTED]]
         record = {"tasks": every[:_LISTED], "more": max(0, len(every) - _LISTED), "origin": answers.ORIGIN}
-        return ToolAnswer(record, [f"{len(every)} open task(s)"], lines)
+        return ToolAnswer(record, [counted(len(every), "open task")], lines)
     if given.action == "add":
         return _add(found, given, files)
     if given.id is None:

@@ -13,7 +13,7 @@ from gitcoord.coordinator.coordinator import Coordinator
 from gitcoord.coordinator.unread import TakenMail
 from gitcoord.core import leases, messages, names, queue, readiness
 from gitcoord.core.inbox import unread as unread_of
-from gitcoord.core.names import Resource, branch_or_none
+from gitcoord.core.names import Resource, branch_or_none, counted
 from gitcoord.core.overlap import overlaps
 from gitcoord.core.sessions import standing
 from gitcoord.core.times import parse_duration, parse_when, spell
@@ -146,7 +146,11 @@ def status(at: At, given: schemas.StatusGiven) -> ToolAnswer:
     plan = readiness.overview(state, now.as_of)
     record["tasks"] = as_json.sums(plan)
     mine = sum(1 for one in leases.live(state, now.as_of) if one.claimed_by == me)
-    ours = [f"you are {me}, with {mine} claim(s) and {len(unread)} unread message(s)" if me else "you have no session yet"]
+    ours = [
+        f"you are {me}, with {counted(mine, 'claim')} and {counted(len(unread), 'unread message')}"
+        if me
+        else "you have no session yet"
+    ]
     if now.read_at is None:
         ours.append(f"as known at {spell(state.at)} (event {now.seq})")
     ours += [f"tasks: {plan.words()}"] if plan.total else []
@@ -270,7 +274,7 @@ def inbox(at: At, given: schemas.InboxGiven) -> ToolAnswer:
         return ToolAnswer({"outcome": "waiting", "messages": [], "more": 0}, ["no message came yet", _AGAIN])
     outcome = "messages" if mail.found else "none"
     record = {"outcome": outcome, "messages": _whole_mail(at, mail), "more": mail.more, "origin": answers.ORIGIN}
-    ours = [f"{len(mail.found)} message(s)" if mail.found else "no unread messages"]
+    ours = [counted(len(mail.found), "message") if mail.found else "no unread messages"]
     ours += [f"{mail.more} more are unread: call inbox again"] if mail.more else []
     if not given.peek:
         at.shown(mail)

@@ -10,6 +10,7 @@ from functools import partial
 from gitcoord.core.handover import HandoffOffered, HandoffTaken
 from gitcoord.core.heartbeats import HeartbeatRecorded
 from gitcoord.core.messages import MessageSent
+from gitcoord.core.names import counted
 from gitcoord.core.records import QUESTION
 from gitcoord.core.releases import ClaimReleased
 from gitcoord.core.sessions import SessionEnded, SessionStarted, standing
@@ -169,7 +170,7 @@ def _page(work: Work, found: Report) -> list[str]:
         ("handed over", [inert(text) for text in work.gave], "; "), ("took over", [inert(text) for text in work.took], ", "),
     ):  # fmt: skip
         parts += [f"- **{label}** ({len(items)}): {_few(items, between)}"] if items else []
-    parts += [f"- **held**: {len(work.holdings)} claims, {spell_span(spent)} in all"] if work.holdings else []
+    parts += [f"- **held**: {counted(len(work.holdings), 'claim')}, {spell_span(spent)} in all"] if work.holdings else []
     asked = [f"{count} {word}" for count, word in ((work.questions, "asked"), (work.answers, "answered")) if count]
     parts += [f"- **questions**: {', '.join(asked)}"] if asked else []
     return parts if len(parts) > 1 else [*parts, f"- {work.events} events, none of them of these kinds"]

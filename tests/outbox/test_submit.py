@@ -363,7 +363,7 @@ def test_one_refused_command_does_not_stop_the_others(pair: tuple[Seat, Seat], f
     ran = ada.run("heartbeat", "building", "--json")
     assert ran.code == 0, ran
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["before", "after"]
-    assert "1 queued command(s) could not be carried out" in ada.run("status").err
+    assert "not carried out: 1 queued command" in ada.run("status").err
     assert "no poison here" in ada.run("doctor").out
     hook.unlink()
     ada.run("doctor", "--fix")
@@ -395,7 +395,7 @@ def test_a_bug_in_one_command_stops_no_other_and_writes_nothing(
             patch.setattr(wire, "encode", changed)
         assert [error.exit_code for error in found.coordinator.parts.submitter.flush()] == [70]
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["before", "after"]
-    assert "1 queued command(s) could not be carried out" in ada.run("status").err
+    assert "not carried out: 1 queued command" in ada.run("status").err
     assert "a bug in gitcoord" in ada.run("doctor").out
     assert ben.ok("verify")["ok"]
 
@@ -424,7 +424,7 @@ def test_a_command_that_this_program_can_not_read_keeps_nobody_from_speaking(pai
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["later"]
     assert {path.stem for path in (outbox.path / "outbox").glob("*.json")} == {ops[3]}
     assert {path.stem for path in (outbox.path / "refused").glob("*.json")} == set(ops[:3])
-    assert "3 queued command(s) could not be carried out" in ada.run("status").err
+    assert "not carried out: 3 queued commands" in ada.run("status").err
     assert "this program can't read it" in ada.run("doctor").out
 
 

@@ -136,6 +136,6 @@ def test_a_queued_message_to_nobody_is_set_aside_and_told(file_remote: Remote, s
     assert ada.ok("send", "broadcast", "hello")["state"] == "queued"
     file_remote.back()
     assert ada.ok("sync")["unsent"] == 0
-    assert "1 queued command(s) could not be carried out" in ada.run("status").err
+    assert "not carried out: 1 queued command" in ada.run("status").err
     assert "no session is called nobody" in ada.run("doctor").out
     assert [one["subject"] for one in ada.ok("inbox", "--sent")["messages"]] == ["hello"]

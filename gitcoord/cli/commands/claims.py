@@ -20,7 +20,7 @@ from gitcoord.cli.connect import (
     table,
     wrapped,
 )
-from gitcoord.core.leases import holder
+from gitcoord.core.leases import holder, purpose
 from gitcoord.core.times import spell
 from gitcoord.views import as_json
 
@@ -61,7 +61,7 @@ def claims(
             [
                 str(one.resource), f"{me} (you)" if one.claimed_by == me else one.claimed_by if looked_at() else holder(state, one),
                 "" if looked_at() and one.mode == "exclusive" else one.mode,  # in a terminal only what is rare
-                moments.moment(one.expires_at), str(one.fence), one.phase or one.reason or "",
+                moments.moment(one.expires_at), str(one.fence), purpose(one),
             ]
             for one in leases
         ]  # fmt: skip

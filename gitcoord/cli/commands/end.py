@@ -8,6 +8,7 @@ import typer
 
 from gitcoord.cli.commands import handoff
 from gitcoord.cli.connect import answer, connection, options, say
+from gitcoord.core.names import counted
 from gitcoord.errors import BadInput
 from gitcoord.setup import worktree
 from gitcoord.views import as_json
@@ -42,4 +43,5 @@ def end(
         if worktree.made_here(found.repo):
             say(f"note: the work tree {found.repo.work_tree} stays, with its branch {found.repo.branch}")
         if held and to is None:
-            say(f"note: {len(held)} claim(s) are free now; to leave work to somebody: gitcoord end --handoff, or gitcoord handoff")
+            free = counted(len(held), "claim")
+            say(f"note: free now: {free}; to leave work to somebody: gitcoord end --handoff, or gitcoord handoff")

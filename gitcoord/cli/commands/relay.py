@@ -15,6 +15,7 @@ import typer
 
 from gitcoord.cli.connect import answer, connection, say
 from gitcoord.connection.connect import Connection
+from gitcoord.core.names import counted
 from gitcoord.errors import BadInput
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _work(found: Connection, plan: Plan, folder: Path, stop: _Stop, *, once: boo
 
     relay = Relay(found.coordinator, plan, Book.open(folder, plan.name), told=say, stop=stop)
     if relay.book.aside:
-        say(f"warning: {len(relay.book.aside)} event(s) were refused and set aside: {relay.aside()}")
+        say(f"warning: refused and set aside: {counted(len(relay.book.aside), 'event')}: {relay.aside()}")
     if once:
         outcome = relay.once()
     else:

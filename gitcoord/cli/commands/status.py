@@ -24,7 +24,7 @@ from gitcoord.connection.connect import Connection
 from gitcoord.coordinator.branch import Status
 from gitcoord.coordinator.speakers import Speakers
 from gitcoord.core import inbox, leases, queue, readiness, trials
-from gitcoord.core.names import show
+from gitcoord.core.names import counted, show
 from gitcoord.core.records import Claim, Session
 from gitcoord.core.sessions import standing, standing_and_way
 from gitcoord.core.times import spell
@@ -150,7 +150,7 @@ def _print_own(now: Status, me: str, says: Speakers) -> None:
     mine = sorted((one for one in leases.live(state, now.as_of) if one.claimed_by == me), key=lambda one: one.fence)
     unread = inbox.unread(state, me, now.as_of)
     work = f": {known.current_work}" if known and known.current_work else ""
-    out(f"you are {me}{show(work, 100)}, with {len(mine)} claim(s) and {len(unread)} unread message(s)")
+    out(f"you are {me}{show(work, 100)}, with {counted(len(mine), 'claim')} and {counted(len(unread), 'unread message')}")
     for one in mine[:_NAMED]:
         what = "are offered" if one.offered_until else "hold"
         out(f"  {what} {one.resource} {moments.until(one.expires_at)} (fence {one.fence})", colours.MINE)
@@ -264,7 +264,7 @@ def _print_claims(now: Status, me: str, says: Speakers) -> None:
             holder(one),
             moments.moment(one.expires_at),
             str(one.fence),
-            one.phase or one.reason or "",
+            leases.purpose(one),
         ]
         for one in live
     ]
