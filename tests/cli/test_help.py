@@ -12,7 +12,7 @@ from gitcoord.cli.app import _NAMES
 
 
 def _shown(text: str) -> set[str]:
-    return {name for name in re.findall(r"^│ ([a-z]+) ", text, re.MULTILINE) if name in _NAMES}
+    return {name for name in re.findall(r"^│ ([a-z-]+) ", text, re.MULTILINE) if name in _NAMES}
 
 
 def test_the_help_shows_the_daily_commands_and_all_of_them_where_it_is_asked_for(pair: tuple[Seat, Seat]) -> None:

@@ -130,7 +130,7 @@ def test_that_the_branch_is_away_is_said_in_words_of_ours(box: Box) -> None:
         ran = box.run(*words)
         [warning] = ran.err.splitlines()
         assert ran.code == 0
-        assert warning.startswith("warning: origin can't be reached from this sandbox; this is what was known at "), words
+        assert warning.startswith("warning: origin can't be reached from this sandbox; this is what was known "), words
     assert box.run("send", "ben", "from inside").code == 0
     ran = box.run("sync")
     assert "warning: origin can't be reached from this sandbox\n" in ran.err

@@ -73,7 +73,7 @@ def test_people_get_a_table_newest_last_and_bounded(worn: tuple[Seat, Seat, Cloc
     assert "taken over by ben: it had expired" in lines[2]
     assert "released: parses (tests pass, next REVIEW)" in lines[3]
     assert "file:src " in lines[4]
-    assert "held until" in lines[4]
+    assert "held for another 19 h 30 min" in lines[4]
     short = ada.ok("history", "src/a.py", "--limit", "1")
     assert ([one["resource"] for one in short["leases"]], short["earlier"]) == (["file:src"], 2)
     assert "2 earlier ones are not shown" in ada.run("history", "src/a.py", "-n", "1").out
