@@ -393,9 +393,9 @@ class RemoteTip:
         return False, done.words if done.in_time else f"no answer in {seconds:.0f} s"
 
     def _is_in(self, commit: Oid, tip: Oid) -> bool:
-        """Whether the tip has the commit behind it; NULL is behind everything."""
-        if commit == NULL:
-            return True
+        """Whether the tip has the commit behind it; NULL is behind everything, and has nothing behind it."""
+        if NULL in (commit, tip):
+            return commit == NULL
         try:
             if self._repo.is_ancestor(commit, tip):
                 return True
