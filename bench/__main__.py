@@ -13,14 +13,14 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
-from bench import agent_hook, crowd, curves, day, foretell, history, hooks, one_command, signatures, tasks, waiting
+from bench import agent_hook, crowd, curves, day, epochs, foretell, history, hooks, one_command, signatures, tasks, waiting
 from bench.measure import Row
 from bench.places import Place, place
 
 WHAT = (
-    "P1 and P2 (one command), P3 and P4 (crowds), P5 (hooks), P6, P7 and P8 (a long past), P10 (conflicts), P6t (many tasks), "
-    "T1 (plans), D1 (a day of ten agents), S1 (signatures), C1 (more and more writers), C2 (a longer and longer past); only if "
-    "asked for: W1 and W2 (waiting)"
+    "P1 and P2 (one command), P3 and P4 (crowds), P5 (hooks), P6, P7 and P8 (a long past), P9 (epochs), P10 (conflicts), "
+    "P6t (many tasks), T1 (plans), D1 (a day of ten agents), S1 (signatures), C1 (more and more writers), C2 (a longer and longer "
+    "past); only if asked for: W1 and W2 (waiting)"
 )
 
 
@@ -37,6 +37,7 @@ def main() -> int:
         "P3 P4": lambda where: crowd.run(where, 10 if told.quick else 15),
         "P5": lambda _: chain(hooks.rows(8 if told.quick else 20), agent_hook.rows(8 if told.quick else 20)),
         "P6 P7 P8": lambda where: history.run(where, 10_000 if told.quick else 100_000),
+        "P9": lambda where: epochs.run(where, 20_000 if told.quick else 100_000),
         "P10": lambda where: foretell.run(where, 3 if told.quick else 7),
         "P6t": lambda where: tasks.run(where, 1_000 if told.quick else 10_000, 5 if told.quick else 10),
         "T1": lambda _: tasks.plans(60 if told.quick else 200),

@@ -45,6 +45,10 @@ class Writer:
         if len(self._waiting) == AT_ONCE:
             self.flush()
 
+    def go_on(self, tip: str, state: State) -> None:
+        """Go on from a commit that somebody else has written, with the state after it."""
+        self._tip, self._before = tip, state
+
     def flush(self, state: State | None = None) -> None:
         """Writes what waits, and moves the branch; with the state, the last commit has the board."""
         if self._waiting:
@@ -88,7 +92,7 @@ def tell(bare: Path, env: dict[str, str], *, events: int, past: int, live: int, 
         writer.add(story)
         for turn in range(max(0, share - 2)):
             story.wait(STEP)
-            _work(story, name, turn)
+            work(story, name, turn)
             writer.add(story)
         story.wait(STEP)
         story.end(name)
@@ -100,13 +104,13 @@ def tell(bare: Path, env: dict[str, str], *, events: int, past: int, live: int, 
     turn = 0
     while story.state.seq < events:
         story.wait(STEP)
-        _work(story, names[turn % live], turn // live)
+        work(story, names[turn % live], turn // live)
         writer.add(story)
         turn += 1
     writer.flush(story.state)
 
 
-def _work(story: Story, name: str, turn: int) -> None:
+def work(story: Story, name: str, turn: int) -> None:
     """One event of a session's day."""
     kind = turn % 8
     if kind == 1:
