@@ -106,6 +106,8 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "branch": st.none() | code_branches,
     "commit": st.none() | oids,
     "root": oids,
+    "tree": oids,
+    "closed": oids,
     "base": st.none() | oids,
     "between": st.lists(session_names, min_size=1, max_size=2).map(tuple),
     "commits": st.lists(oids, max_size=2).map(tuple),
