@@ -280,7 +280,7 @@ def test_what_was_hardly_meant_is_said_or_asked_about(pair: tuple[Seat, Seat], t
     for words, told in [
         (("claim", "src", "tests"), "the files: file src tests | of the type src: src:tests"),
         (("check", "src", "tests"), "src:tests"),
-        (("claim", "the landing page"), "gitcoord claim task 'the landing page'"),
+        (("claim", "the landing page"), "gitcoord claim 'task:the landing page'"),
         (("config", "remote", "nope"), "no remote called 'nope'"),
         (("config", "hub", ""), "can't be empty"),
         (("config", "desk", ""), "absolute path"),
