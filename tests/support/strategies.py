@@ -122,7 +122,7 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "run_id": st.just("") | ids,
     "succeeds": ids,
     "at": instants,
-    "seq": st.integers(0, 2**53),
+    "seq": st.integers(1, 2**53),
     "lapsed": st.none() | lines,
     "released": st.lists(released, max_size=3).map(tuple),
     "taken": st.lists(taken, max_size=3).map(tuple),
