@@ -86,7 +86,9 @@ class TaskAdded(Event):
         ]  # fmt: skip
 
     def evolve(self, draft: Draft) -> None:
-        """The tasks appear, with the keys that stand for them."""
+        """The tasks appear, with the keys that stand for them. Nothing, where it names no first number: no such event is valid."""
+        if not self.first:
+            return
         known = draft.session(self.session)
         for task in self._made(known.repo if known else None):
             draft.put("tasks", task.seq, task)
