@@ -15,7 +15,7 @@ from time import monotonic
 
 from gitcoord.errors import Alarm, Damaged, GitFault, Refused, Unknown, Unreachable
 from gitcoord.git import hub
-from gitcoord.git.process import Finished, GitChild
+from gitcoord.git.process import Finished
 from gitcoord.git.repo import NO_LOG, NULL, Oid, Repository, kept_ref, own_ref
 from gitcoord.git.tip import AGAIN, AWAY_HINT, TRIES, Swap, drop_own, dropping_own
 from gitcoord.git.urls import protocol_of, unrewritten
@@ -85,18 +85,13 @@ class RemoteTip:
         self.found = NULL
         self._declined = 0  # pushes in a row that a hook of the remote refused, while others went on
         self.kept = kept_ref(remote, branch)
-        self._following: tuple[str, GitChild] | None = None  # what moves refs of this clone while nobody asks for them
 
     def close(self) -> None:
         """Waits until the refs of this clone stand where they belong."""
-        following, self._following = self._following, None
-        if following is not None:
-            with suppress(GitFault):  # it follows with the next look
-                self._repo.update_refs(following[0], following[1])
+        self._repo.settle()
 
     def forget(self) -> None:
         """Takes the remote-tracking ref away."""
-        self.close()
         self._repo.drop_refs([self._tracking])
 
     def local(self) -> Oid:
@@ -105,7 +100,6 @@ class RemoteTip:
         return NULL if known and self._repo.is_cut(known) else known
 
     def _tracked(self) -> Oid:
-        self.close()
         return self._repo.oid_of(self._tracking)
 
     def read(self, seconds: float) -> Oid:
@@ -155,7 +149,6 @@ class RemoteTip:
 
     def keep(self, tip: Oid) -> None:
         """In a ref of ours: the remote-tracking ref follows whatever is fetched, and a prune takes it."""
-        self.close()
         self._repo.keep(self.kept, tip)
 
     def way_back(self, seen: Oid, now: Oid) -> str:
@@ -235,17 +228,14 @@ class RemoteTip:
 
     def _follow(self, known: Oid, tip: Oid, *, drop: str = "", keep: Oid = NULL) -> None:
         """Moves the remote-tracking ref on, unless somebody did meanwhile; takes our own ref away; keeps that commit. A git does
-        that while this process goes on: `close` waits for it.
+        that while this process goes on.
         """
         feed = dropping_own(self._repo, drop)
         feed += f"start\nupdate {self.kept} {keep}\ncommit\n" if keep else ""
         if tip != known:
             feed += f"start\nupdate {self._tracking} {tip} {known or '0' * len(tip)}\ncommit\n"
-        self.close()
         if feed:
-            child = self._repo.begin("update-ref", "--stdin")
-            child.send_all(feed.encode())
-            self._following = feed, child
+            self._repo.update_refs_meanwhile(feed)
 
     def swap(self, expected: Oid, new: Oid, seconds: float, *, sending: str = "") -> Swap:
         """Pushes exactly `new` with a lease on `expected`; then the tip decides."""

@@ -29,6 +29,7 @@ _OWN = "refs/gitcoord/"  # where our own refs are
 _PASSING = ("fetch", "chain", "sending")
 """Those that stand only while something goes on: what is being fetched; what is written and not pushed yet."""
 _SHORTLY = 10.0  # seconds that git may take to say where it is and how it is set, before anybody knows the deadline
+_IN_USE = 300.0  # seconds in which a living process may still have one of them: that is a few deadlines long
 _LEFT_AFTER = 3600.0  # seconds after which one of them was left behind by a killed process
 NULL: Oid = ""
 """Nothing there: an absent ref, "must not exist" in a swap."""
@@ -49,6 +50,14 @@ def kept_ref(remote: str, branch: str) -> str:
 def own_ref(kind: str) -> str:
     """A new ref of ours of a passing kind. Its name begins with the time: by it others see when nobody needs it any more."""
     return f"{_OWN}{kind}/{int(time.time()):x}-{secrets.token_hex(6)}"
+
+
+def _age(name: str) -> float:
+    """Return the seconds since such a ref was made, as its name says; 0.0 where it doesn't say it."""
+    try:
+        return time.time() - int(name.partition("-")[0], 16)
+    except ValueError:
+        return 0.0
 
 
 def oid_lines(data: bytes) -> list[Oid]:
@@ -109,6 +118,8 @@ class Repository:
     """How long a git that asks nobody else may show no life."""
     received: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The variables that say where the objects of a push lie that this repository has not accepted yet."""
+    _meanwhile: list[tuple[str, process.GitChild]] = field(default_factory=list, compare=False, repr=False)
+    """What still moves refs, with what it was told: every other git waits for it, those of copies of this repository, too."""
 
     @classmethod
     def find(cls, start: str, environ: Mapping[str, str], *, hooked: bool = False) -> Repository:
@@ -203,6 +214,7 @@ class Repository:
         Without `seconds` it is a git that asks nobody else: whatever ended it, it was not its own decision and says nothing. So
         one that was killed is run once more, and then, as for one that stalls, GitFault is raised.
         """
+        self.settle()
         env = {**self.environment, **extra} if extra else self.environment
         for last in (False, True):
             done = process.run(
@@ -408,17 +420,16 @@ class Repository:
     def own_refs(self, *, kept: bool) -> list[str]:
         """The refs of ours in this repository; without `kept` only those that a killed process left behind."""
         places = [_OWN] if kept else [f"{_OWN}{kind}/" for kind in _PASSING]
-        return self.ask("for-each-ref", "--format=%(refname)", *places).split()
+        listed = self.ask("for-each-ref", "--format=%(refname)", *places).split()
+        return listed if kept else [ref for ref in listed if _age(ref.rpartition("/")[2]) > _IN_USE]
 
     def left_refs(self) -> list[str]:
         """Those of our passing refs that a killed process left behind long ago, as far as they are seen without asking git."""
         found = []
         for kind in _PASSING:
             with suppress(OSError):
-                for name in os.listdir(os.path.join(self.common_dir, _OWN, kind)):
-                    with suppress(ValueError):
-                        if time.time() - int(name.partition("-")[0], 16) > _LEFT_AFTER:
-                            found.append(f"{_OWN}{kind}/{name}")
+                names = os.listdir(os.path.join(self.common_dir, _OWN, kind))
+                found += [f"{_OWN}{kind}/{name}" for name in names if _age(name) > _LEFT_AFTER]
         return found
 
     def drop_refs(self, refs: Sequence[str]) -> None:
@@ -427,6 +438,20 @@ class Repository:
         for folder, _, _ in os.walk(os.path.join(self.common_dir, _OWN), topdown=False):
             with suppress(OSError):
                 os.rmdir(folder)
+
+    def update_refs_meanwhile(self, feed: str) -> None:
+        """Does the same while this process goes on, until it next asks git for anything."""
+        self.settle()
+        child = self.begin("update-ref", "--stdin")
+        child.send_all(feed.encode())
+        self._meanwhile.append((feed, child))
+
+    def settle(self) -> None:
+        """Waits until the refs stand where `update_refs_meanwhile` was told to put them. What git can't do now stays to be done."""
+        while self._meanwhile:
+            feed, child = self._meanwhile.pop()
+            with suppress(GitFault):
+                self.update_refs(feed, child)
 
     def update_refs(self, feed: str, begun: process.GitChild | None = None) -> None:
         """Changes refs, one after the other, as far as they are where the feed says: what can't be changed stays. `begun`: an

@@ -14,7 +14,7 @@ from pathlib import Path
 from gitcoord import __version__
 from gitcoord.connection.connect import Connection
 from gitcoord.core.branch import way_back
-from gitcoord.core.names import show
+from gitcoord.core.names import counted, show
 from gitcoord.core.records import FORMAT
 from gitcoord.core.times import spell, spell_span
 from gitcoord.errors import Divided, GitcoordError, NotInitialised, Rewritten, Unreachable, mask
@@ -204,13 +204,13 @@ def tidy(found: Connection) -> None:
 
 
 def _refs(found: Connection, *, fix: bool) -> Iterator[Finding]:
-    """Refs of ours that a killed process left behind; those of living ones are seconds old and go by themselves."""
+    """Refs of ours that a killed process left behind."""
     listed = found.home.own_refs(kept=False)
     if listed and fix:
         found.home.drop_refs(listed)
-        yield Finding("ok", f"took away {len(listed)} left-over refs")
+        yield Finding("ok", f"took away what a killed process had left behind: {counted(len(listed), 'ref')}")
     elif listed:
-        yield Finding("warning", f"{len(listed)} refs were left behind by a killed process", "gitcoord doctor --fix")
+        yield Finding("warning", f"left behind by a killed process: {counted(len(listed), 'ref')}", "gitcoord doctor --fix")
     if fix:
         with contextlib.suppress(GitcoordError):
             found.home.ask("maintenance", "run", "--task=loose-objects", "--quiet")

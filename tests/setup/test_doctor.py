@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,33 @@ def test_looking_changes_nothing_and_says_all(seat: Seat) -> None:
     whats = " ".join(one["what"] for one in found["findings"])
     for words in ("git on PATH: ", "no git hooks of gitcoord", "answers to a push of yours", " MB in this clone"):
         assert words in whats
+
+
+@pytest.fixture
+def slow(seat: Seat, tmp_path: Path) -> Seat:
+    """The same where git takes its time to move a ref."""
+    program = tmp_path / "slow" / "git"
+    program.parent.mkdir()
+    real = shutil.which("git")
+    program.write_text(f'#!/bin/sh\ncase "$*" in *update-ref*) sleep 1;; esac\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    return replace(seat, extra={"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"})
+
+
+def test_a_ref_that_it_is_moving_itself_is_not_called_left_behind(slow: Seat) -> None:
+    slow.ok("status")  # then doctor's own look finds nothing new, and has only its own ref to take away
+    assert [one["what"] for one in slow.ok("doctor")["findings"] if "left behind" in one["what"]] == []
+
+
+def test_only_what_is_old_enough_to_be_a_killed_process_s_is_called_left_behind_and_taken_away(seat: Seat) -> None:
+    tip = seat.git("rev-parse", "HEAD")
+    now = int(time.time())
+    old, young = (f"refs/gitcoord/fetch/{moment:x}-abc" for moment in (now - 600, now))
+    for ref in (old, young):
+        seat.git("update-ref", ref, tip)
+    assert "left behind by a killed process: 1 ref" in [one["what"] for one in seat.ok("doctor")["findings"]]
+    seat.ok("doctor", "--fix")
+    assert seat.git("for-each-ref", "--format=%(refname)", "refs/gitcoord/fetch/") == young
 
 
 def test_what_is_in_place_is_said_and_what_it_runs(seat: Seat) -> None:
