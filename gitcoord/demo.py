@@ -100,7 +100,7 @@ def story(environ: Mapping[str, str]) -> Iterator[Line]:
                 found.coordinator.claims.acquire(app)
             except GitcoordError as error:
                 yield "see", f"error: {error.message}   (exit {error.exit_code})"
-                yield "see", f"hint: {error.hint}"
+                yield "see", f"hint: {error.hint.partition(' | or ')[0]}"
         yield "do", 'ben$ gitcoord send ada "May I have app.py when you are done?" --type question'
         with stage.at("ben") as found:
             found.coordinator.messages.send("ada", None, "May I have app.py when you are done?", type="question")

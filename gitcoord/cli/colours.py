@@ -1,4 +1,4 @@
-"""What a colour means: one table for all that is printed. Standard library only.
+"""One table says what each colour means, for all that a command prints. Standard library only.
 
 There are colours only where a person looks: in a terminal, without `NO_COLOR`. No meaning is told by a colour alone.
 """

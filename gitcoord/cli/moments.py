@@ -19,7 +19,7 @@ _SAID = re.compile(rf"\b({_WORDS}) (?:(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ)|(\d{{4
 
 @dataclass
 class _Reader:
-    """Who reads. `clock`: tells the time by which the answer is shown; None: times are absolute."""
+    """Holds how the reader of an answer is shown times. `clock`: tells the time by which they are; None: they are absolute."""
 
     clock: Callable[[], datetime] | None = None
     as_of: datetime | None = None

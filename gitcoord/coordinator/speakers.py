@@ -1,4 +1,4 @@
-"""Who really said it: for each event that a face shows, what its commit's address and signature say, by what the user trusts.
+"""Says who really said each event that a face shows: by its commit's address and signature, and by whom the user trusts.
 
 What is told here is shown and never acts: names and signatures change nothing of what is good.
 """
@@ -43,7 +43,7 @@ class Doubtful:
 
 @dataclass(frozen=True)
 class Examined:
-    """What the whole history says of who spoke: what is doubtful, and how many events have which kind of signature."""
+    """Holds what the whole history says of who spoke: which events are doubtful, and how many have which kind of signature."""
 
     doubtful: list[Doubtful]
     signatures: dict[str, int]

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from gitcoord.core.state import Draft, State
 
 LEASE = Resource("gitcoord", "epoch")
-"""Who compacts the branch holds this."""
+"""The lease that a session holds while it compacts the branch."""
 
 ARCHIVES = "refs/gitcoord/archive/"
-"""What the refs of archives begin with."""
+"""The folder of refs in which all archives lie."""
 
 _OPEN = "0" * 40  # the tree of an event whose tree is not known yet
 

@@ -234,7 +234,7 @@ class _Row:
 
     @property
     def below(self) -> str:
-        """What stands under it in a terminal; what it holds comes last, since that may be long."""
+        """Return the line that stands under it in a terminal; what it holds comes last, since that may be long."""
         one = self.session
         where = f"{one.agent} on {one.host}" if one.agent and one.host else one.agent or (f"on {one.host}" if one.host else "")
         parts = [self.signed, f"started {moments.moment(one.started_at)}", where, f"branch {one.branch}" if one.branch else ""]
@@ -243,7 +243,7 @@ class _Row:
 
     @property
     def meaning(self) -> str:
-        """What the row's colour says."""
+        """Return the meaning that the row's colour shows."""
         if self.blocked:
             return colours.BLOCKED
         return colours.of_standing(self.stands)
