@@ -25,12 +25,10 @@ LOOK = "Look"
 KEEP = "Set up and keep"
 
 
-def _root(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+def _root(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
     if version:
         print(f"gitcoord {__version__}")
         raise typer.Exit
-    if context.invoked_subcommand is None:
-        command("status")(everything=False)
 
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -162,7 +160,7 @@ def _shown(code: int, command: str) -> int:
 
 def _run(argv: Sequence[str], rest: list[str]) -> int:
     try:
-        rest += take_globals(argv)
+        rest += take_globals(argv) or ["status"]
         if rest[:1] == ["help"]:
             told = help_of.words(rest[1:], dict.fromkeys(_NAMES))
             if isinstance(told, str):

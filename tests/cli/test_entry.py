@@ -1,4 +1,4 @@
-"""Where the program begins: which places Python may still import from."""
+"""Where the program begins: which places Python may still import from, and how little it loads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from clones import Seat
 
 from gitcoord.main import _leave_the_checkout
 
@@ -44,3 +45,19 @@ print(PYDANTIC_ENTRY_POINT_GROUP, "importlib.metadata" in sys.modules)
 def test_pydantic_looks_for_no_plugins_and_a_newer_one_finds_all_that_it_wants_of_its_loader() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_PLUGINS], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["False", "pydantic True"]
+
+
+LOADED = """
+import sys
+from gitcoord.cli.app import main
+main(sys.argv[1:])
+print("loaded", *(name.rpartition(".")[2] for name in sys.modules if name.startswith("gitcoord.cli.commands.")))
+"""
+
+
+@pytest.mark.parametrize("words", [(), ("status",)], ids=["bare", "status"])
+def test_a_command_loads_itself_and_no_other_one(pair: tuple[Seat, Seat], words: tuple[str, ...]) -> None:
+    ada, _ = pair
+    argv = [sys.executable, "-c", LOADED, *words]
+    done = subprocess.run(argv, cwd=ada.path, env=ada.env, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].split() == ["loaded", "status"]
