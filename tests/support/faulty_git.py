@@ -23,7 +23,7 @@ KINDS = {
     "says nothing": "exit 0",
     "fails": "exit 1",
     "short": '"$real" "$@" | head -c $bytes; exit 0',
-    "garbled": '"$real" "$@" | tr abcdef0123 fedcba3210; exit 0',
+    "garbled": '"$real" "$@" | sed -u y/abcdef0123/fedcba3210/; exit 0',
     "stalls": "exec sleep 3600",
     "stalls half way": '"$real" "$@" | { head -c $bytes; exec sleep 3600; }',
 }
