@@ -154,6 +154,19 @@ def test_a_remote_that_refuses_is_refused_with_its_words(afar: tuple[Bench, Remo
     assert bench.tip.read(20) == root
 
 
+def test_a_first_push_that_another_one_overtakes_on_the_server_is_lost(
+    request: pytest.FixtureRequest, file_remote: Remote, clone: Clone, tmp_path: Path
+) -> None:
+    bench = Bench(clone(file_remote, tmp_path / "repo"), file_remote)
+    request.addfinalizer(bench.tip.close)
+    other, mine = bench.write(NULL), bench.write(NULL)
+    git(bench.repo.cwd, "push", "--quiet", str(file_remote.path), f"{other}:refs/heads/other")
+    # The branch appears when our push is on the server already.
+    _hook(file_remote, "pre-receive", f"env -u GIT_QUARANTINE_PATH git update-ref refs/heads/coordination {other}\n")
+    assert bench.tip.swap(NULL, mine, 20) is Swap.LOST
+    assert bench.tip.found == other
+
+
 def test_a_remote_that_is_away_is_unreachable_and_nothing_was_sent(afar: tuple[Bench, Remote]) -> None:
     bench, remote = afar
     root = bench.tip.read(20)

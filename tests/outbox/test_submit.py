@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -438,6 +438,15 @@ def test_a_machine_with_many_clones_flushes_through_any_of_them(file_remote: Rem
     file_remote.back()
     ben.ok("heartbeat", "building")
     assert [one["subject"] for one in ben.ok("inbox")["messages"]] == ["from ada's clone"]
+
+
+def test_who_waits_sends_what_whoever_had_the_lock_did_not(pair: tuple[Seat, Seat]) -> None:
+    ada, _ = pair
+    with ada.here() as first, ExitStack() as held:
+        assert held.enter_context(first.outbox.lock(5.0))
+        with ada.here(sleep=lambda seconds: held.close()) as found:  # it waits, and meanwhile the lock becomes free
+            assert found.coordinator.messages.send("ben", "one", "").state == "committed"
+            assert not (found.outbox.path / "lock-past").exists()  # it had the lock: nobody was taken for a stopped process
 
 
 def test_two_users_of_one_clone_have_two_outboxes(pair: tuple[Seat, Seat]) -> None:
