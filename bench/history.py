@@ -67,6 +67,7 @@ def run(place: Place, events: int) -> Iterator[Row]:
 
     yield from _first_looks(place, events)
     ours(clone, env, "sync")
+    ours(clone, env, "inbox")  # what has piled up for it is shown once; then there is nothing new
     ours(small, small_env, "status")
     log = [GIT, "log", "--raw", "-r", "--no-abbrev", "--format=fuller", "refs/remotes/origin/coordination"]
     plain = middle(turns({"log": lambda _: place.git(clone, *log[1:])}, 3, warm=1)["log"])

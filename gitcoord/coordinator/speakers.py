@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -171,16 +171,17 @@ class Speakers:
         table = self.table()
         if table is None:
             return now
-        found = [
-            (seq, one.session_id, self._judged(table, seq, one.session_id, origin))
-            for one in _lately(now)
-            for seq, origin in table.origins(one.session_id, one.start_seq)
-            if seq <= now.seq
-        ]
+        doubts: list[tuple[int, str, Verdict]] = []
+        for name in _lately(now):
+            found = [(seq, origin) for seq, origin in table.origins(name, 0) if seq <= now.seq]
+            judged = [(seq, name, self._judged(table, seq, name, origin)) for seq, origin in found]
+            doubtful = [one for one in judged if one[2].is_doubtful]
+            if doubtful:  # nearly never: only then its record is read
+                first = now.state.sessions[name].start_seq
+                doubts += [one for one in doubtful if one[0] >= first]
         items = [
             Item("speaker", f"event {seq} {speakers.doubt(name, verdict)}", (name,))
-            for seq, name, verdict in sorted(found, key=lambda one: -one[0])
-            if verdict.is_doubtful
+            for seq, name, verdict in sorted(doubts, key=lambda one: -one[0])
         ]
         return replace(now, attention=(*items, *now.attention)) if items else now
 
@@ -227,7 +228,7 @@ class Speakers:
 
     def _judged(self, table: OriginTable, seq: int, session: str, found: EventOrigin) -> Verdict:
         speaker = found.origin.adopter or session
-        known = self._state.sessions.get(speaker)
+        known = self._state.sessions.get(speaker) if self.trust.keys else None  # roles are bound to keys
         role = (known.role or "") if known is not None else ""
         return judge(speaker, found.origin, table.owner(speaker, seq), self.trust, found.at, role=role, covered=found.covered)
 
@@ -240,11 +241,7 @@ def _counted(commits: Iterator[Commit], count: int, advance: Advance) -> Iterato
         yield commit, True
 
 
-def _lately(now: Status) -> list[Session]:
-    """Return the sessions that are live, or that were said to have ended lately."""
-    lately = [name for name, signs in now.state.sessions.signs() if signs.live or _is_lately(signs.ended_at, now.as_of)]
-    return [now.state.sessions[name] for name in lately]
-
-
-def _is_lately(ended_at: datetime | None, now: datetime) -> bool:
-    return ended_at is not None and now - ended_at < _LATELY
+def _lately(now: Status) -> list[str]:
+    """Return the names of the sessions that are live, or that were said to have ended lately."""
+    since = now.as_of - _LATELY
+    return [name for name, one in now.state.sessions.signs() if one.live or (one.ended_at is not None and one.ended_at > since)]

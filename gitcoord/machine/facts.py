@@ -75,9 +75,13 @@ class SortedFacts(MutableMapping[str, str]):
 
     def __init__(self, kinds: Mapping[str, Facts]) -> None:
         self._kinds = kinds
+        self._named = [(start, facts) for start, facts in kinds.items() if start]
 
     def _of(self, key: str) -> Facts:
-        return next((facts for start, facts in self._kinds.items() if start and key.startswith(start)), self._kinds[""])
+        for start, facts in self._named:  # thousands are asked for at once
+            if key.startswith(start):
+                return facts
+        return self._kinds[""]
 
     def __getitem__(self, key: str) -> str:
         return self._of(key)[key]

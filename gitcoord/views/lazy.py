@@ -10,14 +10,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from gitcoord.core.addresses import TO_ALL
 from gitcoord.core.readiness import as_outline
 from gitcoord.core.records import ENDED, Heartbeat, Message, Record, Session, Task, TaskKey
 from gitcoord.core.tables import ALWAYS, Backlog, Days, Outline, Register, Shelf, Signs
-from gitcoord.core.times import read_instant, spell
+from gitcoord.core.times import read_instant
 
 
 class FolderEntry(Protocol):
@@ -81,7 +81,7 @@ class StoredSessions(Register):
                 self._data[name] = data or b""
                 signs = found[name] = _signs(json.loads(self._data[name]), self._heartbeats.get(name))
                 if not signs.live:
-                    told = [spell(signs.ended_at) if signs.ended_at else None, spell(signs.last_heartbeat), signs.host]
+                    told = [signs.ended_at and int(signs.ended_at.timestamp()), int(signs.last_heartbeat.timestamp()), signs.host]
                     self._facts[self._files[name]] = json.dumps(told)
             self._signs = {name: signs for name, signs in found.items() if signs is not None}
         return self._signs
@@ -136,13 +136,18 @@ def _signs(record: Mapping[str, Any], beat: Heartbeat | None) -> Signs:
 
 
 def _recalled(fact: str | None) -> Signs | None:
-    """The signs of an ended session as they were noted; None where they weren't, or can't be read."""
+    """The signs of an ended session as they were noted; None where they weren't, or can't be read. Instants are noted as seconds
+    since 1970: a thousand of them are read in a millisecond.
+    """
     if fact is None:
         return None
     try:
         ended, heard, host = json.loads(fact)
-        return Signs(False, read_instant(ended) if ended else None, read_instant(heard), host if host is None else str(host))
-    except (TypeError, ValueError):
+        if not isinstance(host, str | None):
+            return None
+        over = None if ended is None else datetime.fromtimestamp(ended, UTC)
+        return Signs(False, over, datetime.fromtimestamp(heard, UTC), host)
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from gitcoord.errors import GitcoordError, mask
 from gitcoord.git.environment import PROTOCOLS, clean_environment, given_config, outside, protocols, with_config
+from gitcoord.git.process import GitChild
 
 
 @pytest.mark.parametrize(
@@ -116,3 +119,11 @@ def test_no_secret_of_a_url_is_in_what_we_say(text: str, expected: str) -> None:
     assert mask(text) == expected
     error = GitcoordError(text, hint=text)
     assert (error.message, error.hint, str(error), error.as_record()["message"]) == (expected,) * 4
+
+
+def test_a_child_is_waited_for_where_the_system_has_no_pidfd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    child = GitChild(["/bin/sh", "-c", "exec >&- 2>&-; read line"], env={}, cwd="/", asked=True)
+    assert not child.ended(0.01)
+    child.hang_up()
+    assert child.close().returncode == 1  # `read` had nothing to read: it ended by itself

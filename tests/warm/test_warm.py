@@ -348,7 +348,7 @@ CHOICES = (
 
 def said(one: Ran, name: str) -> tuple[int, list[str]]:
     """Its exit code and its words; names of this run's own, numbers and times left out."""
-    words = re.sub(rf"{name}|[0-9]+|(second|minute)s?", "", one.out + one.err).split()
+    words = re.sub(rf"{name}|[0-9]+ (s|min|h|days?|(second|minute)s?)\b|[0-9]+|just now|\bago\b", "", one.out + one.err).split()
     return one.code, [word for word in words if word.isalpha()]
 
 
