@@ -5,7 +5,8 @@ finished by then counts with the time it had waited, so its 99th percentile is a
 
 P4, several machines: beside the ideal. Only one push can succeed at a time, and a push can carry no more than all that waits on
 its machine: so the ideal is bare pushes, one after the other, each of so many prepared commits. A fair turn is one push of each
-machine.
+machine. That ideal knows the tip without asking. So there is a second line, beside perfect turns: a fetch, the commits, a push,
+by one machine after the other, with nothing lost, decided or checked.
 
 Every session is a process of its own that is started before the clock is.
 """
@@ -185,6 +186,27 @@ def ideal(place: Place, remote: Remote, name: str, *, machines: int) -> Result:
     return Result(took, [], time.monotonic() - begun)
 
 
+def perfect_turns(place: Place, remote: Remote, name: str, *, machines: int) -> Result:
+    """The same, by machines that have to see the tip on which they write: each fetches, writes its commits, and pushes."""
+    clones = [place.clone(remote, f"{name}-{number}") for number in range(machines)]
+    carried = SESSIONS // machines
+    place.git(clones[0], *remote.flags, "push", "-q", remote.url, "HEAD:refs/heads/turns")
+    begun, took = time.monotonic(), []
+    for number in range(SESSIONS * EACH // carried):
+        clone, start = clones[number % machines], time.monotonic()
+        place.git(clone, *remote.flags, "fetch", "-q", "--no-write-fetch-head", remote.url, "+refs/heads/turns:refs/plain/turns")
+        story = "".join(
+            f"commit refs/plain/turns\ncommitter a <a@b> {number} +0000\ndata 1\nx\n"
+            + ("from refs/plain/turns^0\n" if nth == 0 else "")
+            + f"M 644 inline claims/{number}-{nth}\ndata 1\nx\n"
+            for nth in range(carried)
+        )
+        place.git(clone, "fast-import", "--quiet", "--force", stdin=story)
+        place.git(clone, *remote.flags, "push", "-q", remote.url, "refs/plain/turns:refs/heads/turns")
+        took += [machines * (time.monotonic() - start)] * carried
+    return Result(took, [], time.monotonic() - begun)
+
+
 def against_ideal(what: str, ours: Result, best: Result) -> Row:
     """A line: throughput as a share of the ideal's, p99 in fair turns."""
     ratio, turn = ours.rate / best.rate, statistics.mean(best.took)
@@ -230,3 +252,7 @@ def run(place: Place, limit: float) -> Iterator[Row]:
             best = ideal(place, place.remote(kind, trip=trip), f"ideal-{kind}-{machines}", machines=machines)
             found = gitcoord(place, place.remote(kind, trip=trip), f"{kind}-{machines}", outboxes=machines, clones=machines)
             yield against_ideal(f"P4 the same from {machines} machines{where}", found, best)
+            turns = perfect_turns(place, place.remote(kind, trip=trip), f"turns-{kind}-{machines}", machines=machines)
+            what = f"P4 {machines} machines{where}: beside perfect turns"
+            shown = f"{turns.rate:.1f} op/s, {turns.rate / best.rate:.2f} of the ideal"
+            yield Row(what, f"{found.rate:.1f} op/s", shown, found.rate / turns.rate, "", None, {"turns_op_s": turns.rate})

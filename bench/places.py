@@ -29,9 +29,11 @@ class Place:
     env: dict[str, str]
     remotes: RemoteFactory
 
-    def git(self, where: Path, *words: str) -> str:
+    def git(self, where: Path, *words: str, stdin: str = "") -> str:
         """Runs git; it must succeed."""
-        done = subprocess.run([GIT, *words], cwd=where, env=self.env, check=True, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            [GIT, *words], cwd=where, env=self.env, check=True, input=stdin, capture_output=True, text=True, timeout=600
+        )
         return done.stdout
 
     def clone(self, remote: Remote, name: str) -> Path:
