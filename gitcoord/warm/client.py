@@ -187,19 +187,21 @@ def exactly(line: _socket.socket, count: int) -> bytes:
 
 
 def wish(argv: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Start a warm process if this was the second command within two minutes that could have used one."""
+    """Start a warm process if more commands will follow: a session was started, or this was the second command within two minutes
+    that could have used one.
+    """
     if os.path.isabs(environ.get(address.SWITCH, "")):
         return  # whoever names a folder has started one there
     try:
         path = address.socket_path(environ) if _may(argv, environ) else ""
         # A name may lie there without anybody behind it: it was killed, or the machine went down.
-        if path and not find(environ) and _is_second(path):
+        if path and not find(environ) and _will_be_more(argv, path):
             start(environ)
     except Exception:  # noqa: S110
         pass  # the command is done: then the next one begins by itself, too
 
 
-def _is_second(path: str) -> bool:
+def _will_be_more(argv: Sequence[str], path: str) -> bool:
     from pathlib import Path
 
     from gitcoord.machine import files
@@ -214,7 +216,7 @@ def _is_second(path: str) -> bool:
     except FileNotFoundError:
         since = _AGAIN
     files.touch(mark)
-    return 0 <= since < _AGAIN
+    return argv[1:2] == ["start"] or 0 <= since < _AGAIN
 
 
 def start(environ: Mapping[str, str]) -> None:

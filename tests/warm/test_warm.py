@@ -293,6 +293,10 @@ def test_the_second_command_starts_it_and_the_setting_ends_it(pair: tuple[Seat, 
         for _ in range(2):
             assert ran(begin(seat, "whoami")).code == 0
         until(lambda: bool(server(seat)), "it never came again")
+        client.end(seat.env)
+        Path(f"{address.socket_path(seat.env)}.wish").unlink()
+        assert ran(begin(seat, "start", "cleo")).code == 0
+        until(lambda: bool(server(seat)), "a session was started, and more commands will follow")
         pid = server(seat)
         assert ran(begin(seat, "config", "warm", "false")).code == 0
         until(lambda: pid not in living(), "it goes on")

@@ -24,6 +24,6 @@ def look(found: Connection) -> Iterator[Finding]:
                 "ok", f"the warm process (pid {pid}) was loaded from an earlier installation: another one takes its place"
             )
     elif confinement.is_loose():
-        yield Finding("ok", "no warm process now: the second command within two minutes starts one")
+        yield Finding("ok", "no warm process now: gitcoord start, or the second command within two minutes, starts one")
     else:
         yield Finding("ok", "no warm process: this is a sandbox; each command loads the program")
