@@ -33,10 +33,18 @@ TASKS = (
 )  # fmt: skip
 
 
-def workday(count: int = 8, *, events: int = 400, seed: int = 1, until: datetime = T0, hours: float = 9) -> PlanStory:
+def workday(
+    count: int = 8,
+    *,
+    events: int = 400,
+    seed: int = 1,
+    until: datetime = T0,
+    hours: float = 9,
+    kind: type[PlanStory] = PlanStory,
+) -> PlanStory:
     """Return a day with so many sessions and about so many events, which ends at that time."""
     dice = random.Random(seed)
-    story = PlanStory.of(now=until - timedelta(hours=hours))
+    story = kind.of(now=until - timedelta(hours=hours))
     names = [NAMES[at] if at < len(NAMES) else f"{NAMES[at % len(NAMES)]}-{at // len(NAMES) + 1}" for at in range(count)]
     step = timedelta(hours=hours) / events
     here: list[str] = []
