@@ -203,7 +203,9 @@ def _span(text: str, look: tuple[str, str, bool, bool, bool, bool]) -> str:
 
 def _terminal_page(typed: str, screen: pyte.Screen, scheme: str, rows: int) -> str:
     inks = _INKS[scheme]
-    style = f"body{{margin:0;background:{inks['back']}}} pre{{font:14px/1.3 'DejaVu Sans Mono',monospace;margin:0;padding:10px 12px;"
+    style = (
+        f"body{{margin:0;background:{inks['back']}}} pre{{font:14px/1.3 'DejaVu Sans Mono',monospace;margin:0;padding:10px 12px;"
+    )
     style += f"color:{inks['fore']};display:inline-block;width:{screen.columns}ch}}"
     prompt = f'<span style="color:{inks["green"]}">$</span> {typed}\n' if typed else ""
     return f"<meta charset=utf-8><style>{style}</style><pre>{prompt}{_cells(screen, scheme, rows)}</pre>"

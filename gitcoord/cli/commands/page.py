@@ -18,6 +18,7 @@ from gitcoord.cli.connect import answer, connection, here_and_root, say
 from gitcoord.connection.connect import Connection
 from gitcoord.coordinator import past
 from gitcoord.errors import BadInput
+from gitcoord.machine import files as machine_files
 from gitcoord.page.assets import assets
 from gitcoord.page.live import Live
 from gitcoord.views import as_json
@@ -27,7 +28,9 @@ Verdict = Literal["approve", "deny", "share"]
 
 
 def page(
-    output: Annotated[Path, typer.Option(metavar="FILE", help="Where to write it.")] = Path("gitcoord.html"),
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write it, if not into the clone's own git folder.")
+    ] = None,
     since: Annotated[str | None, typer.Option(metavar="T", help="Only what happened since: 2h, yesterday, or a time.")] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Serve it on 127.0.0.1; it changes as the branch does.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="With --serve: on that port; 0 is any that is free.")] = 0,
@@ -43,7 +46,18 @@ def page(
         if serve:
             _serve(found, port, write=write)
         else:
-            write_page(found, output, start)
+            write_page(found, output or _kept(found), start)
+
+
+def _kept(found: Connection) -> Path:
+    """Return where a page goes that nobody has named a file for: into our folder in the clone's git folder, for no work tree is
+    touched. Raises BadInput.
+    """
+    folder = machine_files.own(Path(found.repo.common_dir).absolute())
+    try:
+        return machine_files.private_folder(folder) / "page.html"
+    except OSError as error:
+        raise BadInput(f"{folder} can't be written: {error.strerror}", hint="gitcoord page --output FILE") from None
 
 
 def _serve(found: Connection, port: int, *, write: bool) -> None:
