@@ -4,10 +4,10 @@
     python tests/house/gallery.py                 all pictures anew, into docs/gallery
     python tests/house/gallery.py --to /tmp/look --only board --branch busy --as png
 
-- The branches: one on which nothing has happened yet, a day of 8 sessions, and a day of 30 sessions with 12,000 events. They are made
-  by the program's own rules (tests/support), and written to a remote of this machine; the program runs in a clone of it.
-- What is printed: `gitcoord status`, `watch` and `timeline` run on a real terminal of 80 and of 120 columns. `pyte` holds what such a
-  terminal shows, and Chromium draws it in light and in dark colours.
+- The branches: one on which nothing has happened yet, a day of 8 sessions, and a day of 30 sessions with 12,000 events. They are
+  made by the program's own rules (tests/support), and written to a remote of this machine; the program runs in a clone of it.
+- What is printed: `gitcoord status`, `watch` and `timeline` run on a real terminal of 80 and of 120 columns. `pyte` holds what such
+  a terminal shows, and Chromium draws it in light and in dark colours. The fonts: DejaVu, and Noto Color Emoji.
 - The board: drawn from its Markdown as a git host does. Its chart is drawn where MERMAID_JS names mermaid.min.js.
 - The page: opened in Chromium, light, dark, and as wide as a phone.
 
@@ -55,6 +55,7 @@ from workdays import workday  # noqa: E402
 from gitcoord.core import rules  # noqa: E402
 from gitcoord.core.state import State  # noqa: E402
 
+PROGRAM = [sys.executable, "-m", "gitcoord"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 BRANCHES = ("empty", "day", "busy")
@@ -78,9 +79,20 @@ def _story(branch: str) -> Story:
     now = datetime.now(UTC).replace(microsecond=0)
     if branch == "empty":
         return Story.of(now=now)
+    story = _day(branch, now)
+    return _day(branch, now + (now - story.now))  # a day takes longer or less than planned, and has to end now
+
+
+def _day(branch: str, until: datetime) -> Story:
     if branch == "day":
-        return workday(8, events=330, seed=5, until=now)
-    return workday(30, events=12_000, seed=3, until=now, hours=10, kind=_BusyStory)
+        return workday(8, events=330, seed=5, until=until)
+    story = workday(30, events=11_990, seed=3, until=until, hours=6, kind=_BusyStory)
+    live = {session.session_id for session in story.state.sessions.live()}
+    for name in sorted({happened.event.session for happened in story.past} - live - {"gitcoord-init"}):
+        story.start(name, work="the landing page", branch=f"{name}/work", agent="codex")
+    while story.state.seq < 12_000:
+        story.beat(sorted(live)[story.state.seq % len(live)], "building", target="src/web/landing.tsx")
+    return story
 
 
 def _clone(branch: str, folder: Path, env: dict[str, str]) -> Path:
@@ -94,6 +106,7 @@ def _clone(branch: str, folder: Path, env: dict[str, str]) -> Path:
     writer.flush(state)
     clone = folder / branch / "shop"
     subprocess.run(["git", "clone", "-q", str(remote), str(clone)], check=True, env=env, capture_output=True)
+    subprocess.run([*PROGRAM, "verify"], cwd=clone, check=True, env=env, capture_output=True)
     return clone
 
 
@@ -267,19 +280,16 @@ class _Gallery:
                 image.save(path)
             print(f"{path} {image.width}x{image.height} {path.stat().st_size // 1000} KB", flush=True)
 
-    def _program(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "gitcoord", *words]
-
     def _status(self) -> Iterator[tuple[str, bytes]]:
         yield from self._printed("status")
 
     def _timeline(self) -> Iterator[tuple[str, bytes]]:
-        yield from self._printed("timeline")
+        yield from self._printed("timeline", *(("--since", "2h") if self.branch == "busy" else ()))
 
     def _printed(self, *words: str) -> Iterator[tuple[str, bytes]]:
         """Yield what a command prints, by the width of the terminal and the colours."""
         for columns in COLUMNS:
-            terminal = _Terminal(columns, 400, self._program(*words), self.clone, self.env)
+            terminal = _Terminal(columns, 400, [*PROGRAM, *words], self.clone, self.env)
             terminal.until(lambda _: False)
             terminal.leave()
             used = max((row + 1 for row, line in enumerate(terminal.screen.display) if line.strip()), default=1)
@@ -288,7 +298,7 @@ class _Gallery:
     def _watch(self) -> Iterator[tuple[str, bytes]]:
         for columns in COLUMNS:
             rows = ROWS[columns]
-            terminal = _Terminal(columns, rows, self._program("watch"), self.clone, self.env)
+            terminal = _Terminal(columns, rows, [*PROGRAM, "watch"], self.clone, self.env)
             terminal.until(lambda shown: "sessions" in shown.lower())
             terminal.press("" if self.branch == "empty" or columns == 80 else "\r")
             yield from self._drawn("", terminal.screen, rows, columns)
@@ -303,12 +313,12 @@ class _Gallery:
             page.context.close()
 
     def _board(self) -> Iterator[tuple[str, bytes]]:
-        answer = subprocess.run(self._program("board"), cwd=self.clone, env=self.env, capture_output=True, text=True, check=True)
+        answer = subprocess.run([*PROGRAM, "board"], cwd=self.clone, env=self.env, capture_output=True, text=True, check=True)
         yield from self._shots(_board_page(answer.stdout), 1012)
 
     def _page(self) -> Iterator[tuple[str, bytes]]:
         path = self.clone.parent / "page.html"
-        subprocess.run(self._program("page", "--output", str(path)), cwd=self.clone, env=self.env, check=True, capture_output=True)
+        subprocess.run([*PROGRAM, "page", "--output", str(path)], cwd=self.clone, env=self.env, check=True, capture_output=True)
         yield from self._shots(path.read_text(encoding="utf-8"), 1280, ready="body[data-ready]")
 
     def _shots(self, text: str, width: int, ready: str = "body") -> Iterator[tuple[str, bytes]]:
