@@ -94,13 +94,19 @@ def test_another_session_finishes_what_a_killed_one_began(mould: Mould, pair: tu
     whole(file_remote)
 
 
-def test_eight_sessions_work_through_it_and_none_fails(file_remote: Remote, seats: Seats) -> None:
-    """Four machines with two clones each; whoever is slow finds a new root when it pushes."""
+def test_eight_sessions_work_through_it_and_none_fails(
+    mould: Mould, file_remote: Remote, seats: Seats, request: pytest.FixtureRequest
+) -> None:
+    """Four machines with two clones each. The one that makes the branch short is killed at another step each time, while the others
+    work; whoever is slow finds a new root when it pushes. In each epoch a clone stops following.
+    """
     crowd = [seat for number in range(4) for seat in seats(file_remote, f"m{number}-a", f"m{number}-b", machine=f"m{number}")]
     crowd[0].ok("init")
     for seat in crowd:
         seat.ok("start", seat.path.name)
-    for turn in range(3):
+    steps = range(1, MANY) if request.config.getoption("--every-step") else (9, 23, MANY)
+    fence, epochs, stopped = 0, 1, dict[int, tuple[Seat, int]]()
+    for turn, step in enumerate(steps):
         running = [
             seat.start(*words, "--json")
             for seat in crowd[1:]
@@ -109,16 +115,37 @@ def test_eight_sessions_work_through_it_and_none_fails(file_remote: Remote, seat
                 ("claim", f"{seat.path.name}-{turn}.py"),
             )
         ]
-        running.append(crowd[0].start("compact", "--json"))
-        for ran in collect(running):
-            assert ran.code == 0, ran
+        died = mould.run(crowd[0], "compact", "--op", f"short-{turn}", kill_at=step)
+        running.append(crowd[0].start("compact", "--op", f"short-{turn}", "--json"))
+        told = collect(running)
+        assert [ran for ran in told if ran.code] == []
+        fences = [ran.json["claims"][0]["fence"] for ran in told[1:-1:2]]
+        assert min(fences) > fence
+        assert told[-1].json["epoch"] == epochs + 1
+        fence, epochs = max(fences), epochs + 1
+        (stale,) = seats(file_remote, f"stale-{turn}")
+        stale.ok("status")
+        stopped[epochs] = stale, len(record(file_remote))
+        if died.code != KILLED:
+            break
+    assert died.code == 0, died
+    assert epochs > (12 if len(steps) > 3 else 3)
     done = whole(file_remote)
-    assert {op: count for op, count in done.items() if op.startswith("say-")} == {
-        f"say-{turn}-{seat.path.name}": 1 for turn in range(3) for seat in crowd[1:]
-    }
-    told = crowd[-1].ok("status")
-    assert len(told["claims"]) == 3 * 7
-    assert crowd[-1].ok("verify")["ok"]
+    assert {op: count for op, count in done.items() if op.startswith(("say-", "short-"))} == {
+        f"say-{number}-{seat.path.name}": 1 for number in range(turn + 1) for seat in crowd[1:]
+    } | {f"short-{number}": 1 for number in range(turn + 1)}
+    assert len(crowd[-1].ok("status")["claims"]) == (turn + 1) * 7
+    (fresh,) = seats(file_remote, "fresh")
+    assert fresh.ok("verify", "--full")["ok"]
+    for epoch, (stale, events) in stopped.items():
+        assert f"(event {events})" in fresh.run("board", "--at", str(events)).out
+        mould.ok(stale, "start", f"late-{epoch}")
+        assert mould.ok(stale, "verify")["ok"]
+    tip = git(file_remote.path, "rev-parse", BRANCH)
+    stolen = git(file_remote.path, "commit-tree", f"{tip}^{{tree}}", "-m", git(file_remote.path, "log", "-1", "--format=%B", tip))
+    git(file_remote.path, "update-ref", BRANCH, stolen)
+    for seat in (*crowd, *(stale for stale, _ in stopped.values())):
+        assert mould.run(seat, "status").code == 8
 
 
 def test_what_landed_before_it_and_was_never_answered_is_not_sent_again(
