@@ -13,14 +13,14 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
-from bench import agent_hook, crowd, curves, day, epochs, foretell, history, hooks, one_command, signatures, tasks, waiting
+from bench import agent_hook, crowd, curves, day, epochs, foretell, history, hooks, one_command, signatures, tasks, waiting, year
 from bench.measure import Row
 from bench.places import Place, place
 
 WHAT = (
     "P1 and P2 (one command), P3 and P4 (crowds), P5 (hooks), P6, P7 and P8 (a long past), P9 (epochs), P10 (conflicts), "
     "P6t (many tasks), T1 (plans), D1 (a day of ten agents), S1 (signatures), C1 (more and more writers), C2 (a longer and longer "
-    "past); only if asked for: W1 and W2 (waiting)"
+    "past); only if asked for: W1 and W2 (waiting), Y1 (a year of a million events)"
 )
 
 
@@ -30,7 +30,7 @@ def main() -> int:
     ask.add_argument("--only", default="", help=f"parts of it, by commas: {WHAT}")
     ask.add_argument("--json", type=Path, help="write the figures there, too")
     ask.add_argument("--quick", action="store_true", help="fewer rounds, 10,000 events instead of 100,000")
-    ask.add_argument("--events", type=int, default=100_000, help="the longest past of C2")
+    ask.add_argument("--events", type=int, default=100_000, help="the longest past of C2, and of Y1 if it isn't a million")
     told = ask.parse_args()
     parts: dict[str, Callable[[Place], Iterator[Row]]] = {
         "P1 P2": lambda where: one_command.run(where, 6 if told.quick else 20),
@@ -45,13 +45,14 @@ def main() -> int:
         "C1": lambda where: curves.writers(where, 5 if told.quick else 10),
         "C2": lambda where: curves.past(where, 10_000 if told.quick else told.events),
         "S1": lambda where: signatures.run(where, 10_000 if told.quick else 100_000),
+        "Y1": lambda where: year.run(where, 1_000_000 if told.events == 100_000 else told.events),
         "W1 W2": lambda where: waiting.run(where, 1 if told.quick else 5, 5 if told.quick else 20),
     }
     wanted = set(told.only.split(",")) if told.only else set()
     rows: list[Row] = []
     begun = time.monotonic()
     for names, part in parts.items():
-        if not (wanted & set(names.split()) if wanted else names != "W1 W2"):
+        if not (wanted & set(names.split()) if wanted else names not in ("W1 W2", "Y1")):
             continue
         with place() as where:
             for found in part(where):
