@@ -6,12 +6,15 @@ middle, so that its name stays; a column named as firm (times, numbers) gives wa
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Callable, Collection, Sequence
 
 _GAP = 2  # blanks between two columns
 _LEAST = 6  # letters that a column keeps
+_TIE = "\u00a0"  # stands for a blank at which no line is broken
+_SPAN = re.compile(r"\b(?:in )?\d+ (?:s|min|h|d|days?)\b(?: \d+ (?:s|min|h)\b)?(?: ago\b)?")
 
 
 def terminal_width() -> int:
@@ -75,9 +78,11 @@ def shorten(text: str, width: int) -> str:
 
 
 def broken(text: str, width: int) -> list[str]:
-    """Return the line as lines of that width, broken between words only, with what follows set in."""
+    """Return the line as lines of that width, broken between words only and within no time, with what follows set in."""
     indent = " " * (len(text) - len(text.lstrip()) + 4)
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [text]
+    whole = _SPAN.sub(lambda match: match[0].replace(" ", _TIE), text)
+    lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(_TIE, " ") for line in lines] or [text]
 
 
 def _first(text: str, width: int) -> str:

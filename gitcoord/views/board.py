@@ -34,7 +34,10 @@ T = TypeVar("T")
 LINES = 60  # of the page, the chart not counted
 _HEAD = 4  # of them: the title, the sums, the time
 _NEEDS = 10  # of what needs somebody
-_NAMED = 12  # sessions without a row of their own that are named
+_HALF_A_DAY = timedelta(hours=12)
+_NAMED = 12  # sessions without a place of their own that are named
+_ABREAST = 3  # sessions in a line, where there are too many for a row each
+_ROWS = 6  # of the room for sessions, that part is rows of a session each in any case: a half, and at least so many
 _CHARTED = 12  # sessions: with more there is no chart
 CHART = "## 📊 Claims In Time"
 """The title of the last section: a picture, for whoever draws it."""
@@ -56,6 +59,7 @@ class _Section:
     - `wants`: how many rows it has; `share`: how many of them it gets in any case.
     - `draw`: returns its rows, at most so many.
     - `head`: what stands above them; `stays`: it is there, and says "none", without rows too.
+    - `none`: what stands there without rows.
     - `cut`: what the title says where not all rows are shown, of how many are (`{shown}`) and how many there are (`{all}`).
     """
 
@@ -66,6 +70,9 @@ class _Section:
     head: tuple[str, ...] = ()
     stays: bool = False
     cut: str = ": {shown} of {all}"
+    shown: Callable[[int, int], int] = lambda wants, room: room
+    """Returns how many of those that it wants to show are shown in that room."""
+    none: str = "none"
 
     @property
     def around(self) -> int:
@@ -75,8 +82,9 @@ class _Section:
     def lines(self, room: int) -> list[str]:
         """Return it with that many rows at most."""
         if not self.wants:
-            return ["", f"## {self.title}", "- none"]
-        few = self.cut.format(shown=room, all=self.wants) if room < self.wants else ""
+            return ["", f"## {self.title}", f"- {self.none}"]
+        shown = self.shown(self.wants, room)
+        few = self.cut.format(shown=shown, all=self.wants) if shown < self.wants else ""
         return ["", f"## {self.title}{few}", *self.head, *self.draw(room)]
 
 
@@ -148,7 +156,10 @@ class _Page:
             "⚠️ Coordination Needed", min(len(items), _NEEDS), 7, lambda room: self._needs(items, room), stays=True, cut=""
         )
         header = ("| Session | State | Working On | Where | Holds | Heard |", "| --- | --- | --- | --- | --- | --- |")
-        yield _Section("🟢 Active Sessions", len(self.sessions), 13, self._sessions, header, stays=True)
+        none = "none: `gitcoord start NAME` begins one"
+        yield _Section(
+            "🟢 Active Sessions", len(self.sessions), 17, self._sessions, header, stays=True, shown=_placed, none=none
+        )  # fmt: skip
         header = ("| Claim | Holder | Until | Fence | For |", "| --- | --- | --- | --- | --- |")
         claims = sorted(self.claims, key=lambda one: (one.resource not in self._awaited, -one.fence, one.resource, one.claimed_by))
         draw = lambda room: [self._claim(lease) for lease in claims[:room]]  # noqa: E731  # it stands in one line
@@ -191,7 +202,9 @@ class _Page:
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def _clock(self, when: datetime) -> str:
-        return f"{when:%H:%M}" if when.date() == self.now.date() else f"{when:%Y-%m-%d %H:%M}"
+        """Return the time of day, with the date where it could be another day's: around midnight it needs none."""
+        near = when.date() == self.now.date() or abs(when - self.now) < _HALF_A_DAY
+        return f"{when:%H:%M}" if near else f"{when:%Y-%m-%d %H:%M}"
 
     def _needs(self, items: Sequence[Item], room: int) -> list[str]:
         shown, rest = needs.chosen(items, room)
@@ -202,23 +215,42 @@ class _Page:
         return f"- **{needs.label(item)}:** {inert(item.text, 240)}{since}"
 
     def _sessions(self, room: int) -> list[str]:
+        """Return a row for each session. Where there are too many, the quiet ones and the latest share lines below the table."""
         if room >= len(self.sessions):
             return [self._session(one) for one in self.sessions]
-        quiet = ("idle", "quiet")  # these go first where there are too many
-        busy = sorted(self.sessions, key=lambda one: self.standing[one.session_id] in quiet)[: room - 1]
+        rows, lines = _divided(len(self.sessions), room)
+        quiet = ("idle", "quiet")
+        busy = sorted(self.sessions, key=lambda one: self.standing[one.session_id] in quiet)[:rows]
         names = {one.session_id for one in busy}
-        kept = [one for one in self.sessions if one.session_id in names]
         rest = [one for one in self.sessions if one.session_id not in names]
-        named = ", ".join(inert(one.session_id) for one in rest[:_NAMED]) + (", …" if len(rest) > _NAMED else "")
-        return [*map(self._session, kept), f"| … and {len(rest)} more | | {named} | | | |"]
+        parts = [rest[at : at + _ABREAST] for at in range(0, lines * _ABREAST, _ABREAST)]
+        unnamed = rest[lines * _ABREAST :]
+        text = [f"- {' · '.join(map(self._brief, part))}" for part in parts if part]
+        if unnamed:
+            named = ", ".join(inert(one.session_id) for one in unnamed[:_NAMED]) + (", …" if len(unnamed) > _NAMED else "")
+            text.append(f"- … and {len(unnamed)} more: {named}")
+        return [*(self._session(one) for one in self.sessions if one.session_id in names), "", *text]
+
+    def _brief(self, session: Session) -> str:
+        """Return a session in some words: how it stands, what it works on, and how much it holds."""
+        beat = self.state.heartbeats.get(session.session_id)
+        doing = [inert(text, 48) for text in _doing(session.current_work, beat) if text]
+        held = self._held.get(session.session_id, [])
+        holds = inert(_short(held[0].resource), 40) + (f" +{len(held) - 1}" if len(held) > 1 else "") if held else ""
+        parts = [self._stands(session), *doing[-1:], *([f"holds {holds}"] if holds else [])]
+        return f"**{inert(session.session_id, 60)}** {', '.join(parts)}"
+
+    def _stands(self, session: Session) -> str:
+        word = self.standing[session.session_id]
+        return f"{word} for {inert(session.waiting_for, 40)}" if word == "waiting" and session.waiting_for else word
 
     def _session(self, session: Session) -> str:
-        word = self.standing[session.session_id]
-        state = f"{word} for {inert(session.waiting_for, 40)}" if word == "waiting" and session.waiting_for else word
         held = [inert(_short(lease.resource), 60) for lease in self._held.get(session.session_id, ())]
         holds = ", ".join(held[:2]) + (f" +{len(held) - 2}" if len(held) > 2 else "")
         name = inert(session.session_id, 80)
-        return _row(name, state, self._work(session), self._where(session), holds, self._clock(session.last_heartbeat))
+        return _row(
+            name, self._stands(session), self._work(session), self._where(session), holds, self._clock(session.last_heartbeat)
+        )
 
     def _work(self, session: Session) -> str:
         """Return what the session is at: what it does, how far it is, what comes next."""
@@ -248,6 +280,7 @@ class _Page:
         task = self.state.tasks.get(seq) if seq is not None else None
         why = [inert(task.title)] if task is not None else []
         why += [inert(text, 70) for text in (lease.phase, lease.reason) if text]
+        why = list(dict.fromkeys(why))  # who takes a task often gives its title for the reason
         why += ["shared"] if lease.mode == "shared" else []
         why += ["offered"] if lease.offered_until is not None else []
         waiting = sum(lease.resource in ticket.wanted for ticket in self.line)
@@ -297,6 +330,25 @@ def _doing(work: str | None, beat: Heartbeat | None) -> list[str]:
     if action and target and target != work:
         return [work, f"{action}: {target}"] if work and work != action else [f"{action}: {target}"]
     return [f"{action}: {work}" if action and work and action != work else work or action or ""]
+
+
+def _divided(count: int, room: int) -> tuple[int, int]:
+    """Return how many sessions have a row, and how many lines take the others, of that room and an empty line between them.
+
+    Each line takes some sessions. If even so not all find a place, one more line says so.
+    """
+    room = max(2, room - 1)
+    lines = -(-(count - room) // (_ABREAST - 1))
+    least = min(max(_ROWS, room // 2), room - 1)
+    if room - lines >= least:
+        return room - lines, lines
+    return least, room - least - 1
+
+
+def _placed(count: int, room: int) -> int:
+    """Return how many of the sessions have a row or stand in a line, of that room."""
+    rows, lines = _divided(count, room)
+    return count if room >= count else min(count, rows + lines * _ABREAST)
 
 
 def _row(*cells: str) -> str:

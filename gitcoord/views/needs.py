@@ -14,6 +14,8 @@ _KINDS = {
     PERSON: ("waits for you", "session that waits for a person", "sessions that wait for a person"),
     "unanswered": ("question", "question", "questions"),
     "request": ("request", "request", "requests"),
+    "speaker": ("whose?", "event whose speaker is in doubt", "events whose speakers are in doubt"),
+    "look_alike": ("look-alike", "name that looks like another", "names that look like others"),
     "trespass": ("committed", "commit to another's file", "commits to others' files"),
     "red": ("red", "red trial", "red trials"),
     "conflict": ("conflict", "foretold conflict", "foretold conflicts"),
@@ -26,9 +28,12 @@ _KINDS = {
     "bad_commit": ("ignored", "ignored commit", "ignored commits"),
     "format": ("format", "raised format", "raised formats"),
 }
-"""Every kind that is shown, the most pressing first: its label, and how one of it and many are called. What is over or about to
-run out is in nobody's way, so no page spends a line on it.
+"""The kinds, the most pressing first: the label of each, and how one of it and many are called. A kind without an entry comes
+last.
 """
+
+_LEFT_OUT = {"expired", "expires_soon"}
+"""What is over or about to run out is in nobody's way, so no page spends a line on it."""
 
 
 def kind_of(item: Item) -> str:
@@ -38,20 +43,26 @@ def kind_of(item: Item) -> str:
 
 def label(item: Item) -> str:
     """Return the word under which a page shows the item."""
-    return _KINDS[kind_of(item)][0]
+    return _names(kind_of(item))[0]
+
+
+def _names(kind: str) -> tuple[str, str, str]:
+    """Return the label of a kind, and how one of it and many are called."""
+    words = kind.replace("_", " ")
+    return _KINDS.get(kind, (words, words, words))
 
 
 def ordered(items: Iterable[Item]) -> list[Item]:
     """Return the items that somebody should look at, the most pressing first. Silent holders are one item together."""
     ranks = {kind: rank for rank, kind in enumerate(_KINDS)}
-    kept = [item for item in items if kind_of(item) in ranks]
+    kept = [item for item in items if item.kind not in _LEFT_OUT]
     silent = [item for item in kept if item.kind == _SILENT]
     if len(silent) > 1:
         names = tuple(name for item in silent for name in item.sessions)
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         together = Item(_SILENT, f"{len(names)} holders are not heard of: {', '.join(names[:_NAMED])}{more}", names)
         kept = [item for item in kept if item.kind != _SILENT] + [together]
-    return sorted(kept, key=lambda item: ranks[kind_of(item)])
+    return sorted(kept, key=lambda item: ranks.get(kind_of(item), len(ranks)))
 
 
 def chosen(items: Sequence[Item], rows: int) -> tuple[list[Item], str]:
@@ -72,5 +83,5 @@ def chosen(items: Sequence[Item], rows: int) -> tuple[list[Item], str]:
                 room -= 1
     shown = [item for kind, group in groups.items() for item in group[: kept[kind]]]
     left = {kind: len(group) - kept[kind] for kind, group in groups.items()}
-    words = ", ".join(f"{count} {_KINDS[kind][1 if count == 1 else 2]}" for kind, count in left.items() if count)
+    words = ", ".join(f"{count} {_names(kind)[1 if count == 1 else 2]}" for kind, count in left.items() if count)
     return shown, f"and {len(items) - len(shown)} more: {words}"

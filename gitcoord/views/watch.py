@@ -17,7 +17,7 @@ from gitcoord.views.cells import Line, Style, cut, fit
 from gitcoord.views.lanes import short
 
 TABS = ("sessions", "claims", "tasks", "messages", "log")
-KEYS = "1-5 or s c t m l: what · ↑ ↓ or j k: row · Enter: the session's day · Esc: close · q: quit"
+KEYS = "1-5 or s c t m l: what · ↑ ↓ j k: row · Enter: its day · Esc: close · q: quit"
 SPLIT = 110  # columns from which the second pane stands beside the first
 _WITHIN = timedelta(hours=12)  # messages that are still shown
 _DAY = 24 * 3600
@@ -83,10 +83,8 @@ def scene(
     tasks = overview(state, now)
     messages = sorted(recent_messages(state, now, _WITHIN), key=lambda one: (-one.seq, one.id))
     asks = sum(one.asks for one in messages)
-    sums = (
-        f"{len(live)} sessions · {len(claims)} claims · {len(line)} waiting · {asks} unanswered · "
-        f"{tasks.done}/{tasks.total} tasks done"
-    )  # fmt: skip
+    # How many sessions, claims and messages there are stands above the tables.
+    sums = f"{len(line)} waiting · {asks} unanswered" + (f" · {tasks.done}/{tasks.total} tasks done" if tasks.total else "")
     rows, more = [], {}
     for session in live:
         name = session.session_id
@@ -177,6 +175,14 @@ _HEADS = {
     "messages": (("FROM", 0.18), ("TO", 0.18), ("SUBJECT", 0.48), ("", 0.16)),
     "log": (("EVENT", 0.08), ("WHAT", 0.92)),
 }
+_FITTED = {"sessions", "claims", "tasks"}  # whose columns are as wide as what stands in them; the others are long
+_NONE = {
+    "sessions": "nobody is here yet: gitcoord start NAME begins a session",
+    "claims": "nothing is held, and nobody waits",
+    "tasks": "no task is ready or in work",
+    "messages": "no message in the last 12 hours",
+    "log": "no event yet",
+}
 _WHEN = 10  # columns of the last one
 _WORDS = {"sessions": "HEARD", "claims": "LEFT", "tasks": "", "messages": "AGE", "log": "AGE"}
 
@@ -233,8 +239,7 @@ def _table(shown: Scene, cursor: Cursor, now: datetime, width: int, height: int)
     """The table, scrolled so that the row of the cursor is seen; filled up to that height."""
     rows, heads = shown.tables[cursor.tab], _HEADS[cursor.tab]
     room = width - (_WHEN if _WORDS[cursor.tab] else 0)
-    sizes = [max(len(head) + 5 if head else 4, int(share * room)) for head, share in heads]
-    sizes[-1] = max(4, room - sum(sizes[:-1]))
+    sizes = _sizes(rows, heads, room) if cursor.tab in _FITTED else _shared(heads, room)
     titles = "".join(fit(head, size) for (head, _), size in zip(heads, sizes, strict=True))
     lines: list[Line] = [[(titles + _WORDS[cursor.tab], "soft")]]
     seen = max(1, height - 1)
@@ -243,8 +248,25 @@ def _table(shown: Scene, cursor: Cursor, now: datetime, width: int, height: int)
     for number, row in enumerate(rows[first : first + seen], first):
         lines.append(_row(row, cursor, now, sizes, chosen=number == at))
     if not rows:
-        lines.append([("none", "soft")])
+        lines.append([(_NONE[cursor.tab], "soft")])
     return [*(_clipped(line, width) for line in lines[:height]), *([] for _ in range(height - len(lines)))]
+
+
+def _shared(heads: Sequence[tuple[str, float]], room: int) -> list[int]:
+    """Return the columns' widths by their shares."""
+    sizes = [max(len(head) + 5 if head else 4, int(share * room)) for head, share in heads]
+    return [*sizes[:-1], max(4, room - sum(sizes[:-1]))]
+
+
+def _sizes(rows: Sequence[Row], heads: Sequence[tuple[str, float]], room: int) -> list[int]:
+    """Return the columns' widths by what stands in them: as wide as that, and the widest gives way where they don't fit."""
+    sizes = [
+        max(len(head), *(min(room, cells.width(row.cells[column])) for row in rows), 3) + 2 if rows else share
+        for column, ((head, _), share) in enumerate(zip(heads, _shared(heads, room), strict=True))
+    ]
+    while sum(sizes) > room and max(sizes) > 4:
+        sizes[sizes.index(max(sizes))] -= 1
+    return [*sizes[:-1], max(4, room - sum(sizes[:-1]))]
 
 
 def _row(row: Row, cursor: Cursor, now: datetime, sizes: Sequence[int], *, chosen: bool) -> Line:
@@ -265,8 +287,14 @@ def _day(shown: Scene, cursor: Cursor, now: datetime, width: int, height: int) -
     lines.append([])
     for one in reversed(shown.events):
         if one.session == name and (now - one.at).total_seconds() < _DAY:
-            lines.append([(fit(age(now - one.at), 9), "soft"), (cut(one.text, width - 9), "plain")])
+            lines.append([(fit(age(now - one.at), 8), "soft"), (cut(_without(name, one.text), width - 8), "plain")])
     return [*lines[:height], *([] for _ in range(height - len(lines)))]
+
+
+def _without(name: str, text: str) -> str:
+    """Return an event's line without the name of the session whose day it stands in."""
+    word, colon, rest = text.partition(": ")
+    return f"{word}{colon}{rest.removeprefix(f'{name} ').replace(f' by {name}', '', 1)}"
 
 
 def age(span: timedelta) -> str:

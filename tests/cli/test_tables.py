@@ -53,3 +53,12 @@ def test_a_path_gives_way_in_its_middle_and_words_at_their_end(text: str, width:
 
 def test_a_line_is_broken_between_words_only() -> None:
     assert tables.broken(f"  cleo holds {LONG} still", 40) == ["  cleo holds", f"      {LONG}", "      still"]
+
+
+def test_a_line_is_not_broken_within_a_time() -> None:
+    text = "  ada and ben will conflict in src/web/form.tsx:10-20 (git can't merge them) (8 h 51 min ago)"
+    for width in range(40, 100):
+        lines = tables.broken(text, width)
+        assert max(map(len, lines)) <= width
+        assert any("8 h 51 min ago" in line for line in lines), width
+        assert " ".join(" ".join(lines).split()) == text.strip()

@@ -50,9 +50,9 @@ def test_what_another_session_does_appears_and_a_key_ends_it(pair: tuple[Seat, S
     with subprocess.Popen(
         command, cwd=ada.path, env={**ada.env, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE
     ) as child:
-        screen.wait_for("2 sessions")
+        screen.wait_for("1 sessions 2")
         ben.ok("claim", "src/api.py")
-        screen.wait_for("1 claims")
+        screen.wait_for("2 claims 1")
         screen.press("c")
         screen.wait_for("src/api.py")
         screen.press("q")

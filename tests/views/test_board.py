@@ -303,13 +303,44 @@ def test_board_of_many_sessions_has_sixty_lines_and_says_what_it_leaves_out(coun
     assert text.count("\n") <= 60
     assert len(text.encode()) < 64 * 1024
     assert f"**Active Sessions:** {count}" in text
-    assert re.search(rf"\n\| … and {count - len(rows(text, TITLE)) + 1} more \| \| session-", text)
     assert re.search(rf"\n## {SECTIONS[2]}: \d+ of {count}\n", text)
     assert re.search(r"\n- … and \d+ more: .*questions", text)
     assert len(section(text, SECTIONS[0]).strip().splitlines()) <= 10
 
 
+@pytest.mark.parametrize("count", [30, 5000])
+def test_a_session_without_a_row_stands_in_a_line_or_is_counted(count: int) -> None:
+    text = board.render(crowd(count, "implementing the landing page"))
+    lines = [line for line in section(text, TITLE).splitlines() if line.startswith("- ")]
+    brief = sum(line.count("**session-") for line in lines)
+    placed = len(rows(text, TITLE)) + brief
+    if count == 30:
+        assert placed == 30, "each has a row, or its state and work in a line"
+        assert f"\n## {TITLE}\n" in text
+    else:
+        assert f"\n## {TITLE}: {placed} of {count}\n" in text
+        assert lines[-1].startswith(f"- … and {count - placed} more: ")
+    assert brief
+    assert all("working" in line or "blocked" in line or "waiting" in line or "quiet" in line for line in lines if "**" in line)
+
+
 TITLE = "🟢 Active Sessions"
+
+
+def test_a_time_around_midnight_needs_no_date() -> None:
+    story = Story.of("ann", now=T0.replace(hour=23, minute=40))
+    story.claim("ann", "src/api.py", ttl_seconds=3600)
+    story.claim("ann", "src/late.py", ttl_seconds=20 * 3600)
+    ends = dict(re.findall(r"\| file:(\S+) \| ann \| ([^|]+) \|", board.render(story.state)))
+    assert ends == {"src/api.py": "00:40", "src/late.py": "2025-11-16 19:40"}
+
+
+def test_a_reason_that_is_the_tasks_title_is_said_once() -> None:
+    story = PlanStory.of("ann")
+    story.add("ann", "Dark theme")
+    story.next("ann")
+    claims = section(board.render(story.state), "🔒 Active Claims")
+    assert claims.count("Dark theme") == 1
 
 
 def test_thirty_sessions_and_little_else_all_have_a_row() -> None:

@@ -45,3 +45,11 @@ def test_nothing_is_left_out_where_there_is_room() -> None:
     found = needs.ordered(items(unanswered=4, handoff=2))
     assert needs.chosen(found, 6) == (found, "")
     assert needs.chosen([], 6) == ([], "")
+
+
+def test_an_alarm_is_never_left_out() -> None:
+    kinds = ("speaker", "look_alike", "bad_commit", "format", "a_kind_of_later")
+    found = needs.ordered(items(expired=2, expires_soon=1, **dict.fromkeys(kinds, 1)))
+    assert {item.kind for item in found} == set(kinds)
+    assert found[-1].kind == "a_kind_of_later"
+    assert needs.chosen(found, 1)[1].count(",") == len(kinds) - 1

@@ -46,7 +46,9 @@ def test_who_does_what_is_shown() -> None:
     story.send("ann", "bob", "may I?", type="question")
     shown = seen(story.wait(minutes(5)))
     sessions = "\n".join(drawn(shown, Cursor(), story.now))
-    assert "2 sessions · 1 claims · 1 waiting · 1 unanswered" in sessions
+    top = sessions.splitlines()
+    assert top[0].startswith("shop: 1 waiting · 1 unanswered")
+    assert " ".join(top[1].split()) == "1 sessions 2 2 claims 2 3 tasks 0 4 messages 1 5 log 7"
     assert "bob has not answered ann: may I?" in sessions
     ann, bob = (next(line for line in sessions.splitlines() if line.startswith(name)) for name in ("ann ", "bob "))
     assert ann.split() == ["ann", "active", "building", "the", "form", "src/api.py", "5", "min"]
@@ -86,3 +88,26 @@ def test_a_sessions_day_has_its_own_events_the_newest_first() -> None:
     day = [line.partition("│")[2].strip() for line in drawn(seen(story), Cursor(session="ann"), story.now) if "│" in line]
     events = [line for line in day if "claim:" in line or "release:" in line]
     assert [line.split()[:3] for line in events] == [["0", "s", "release:"], ["4", "min", "claim:"]]
+
+
+def test_eighty_columns_show_how_to_leave_and_all_sums() -> None:
+    story = workday(8, events=200)
+    screen = drawn(seen(story), Cursor(), story.now, 80, 24)
+    assert screen[-1].rstrip().endswith("q: quit")
+    assert "tasks done" in screen[0]
+    assert "…" not in screen[0]
+
+
+def test_an_empty_table_says_what_would_stand_there() -> None:
+    story = Story.of()
+    shown = seen(story)
+    assert "gitcoord start" in "\n".join(drawn(shown, Cursor(), story.now))
+    for tab in TABS[1:4]:
+        assert any(line.startswith("no") for line in drawn(shown, Cursor(tab), story.now)), tab
+
+
+def test_columns_are_as_wide_as_what_stands_in_them() -> None:
+    story = Story.of("ann")
+    story.beat("ann", "writing tests for", target="src/web/refunds/form.tsx")
+    row = next(line for line in drawn(seen(story), Cursor(), story.now, 80, 24) if line.startswith("ann "))
+    assert "writing tests for src/web/refunds/form.tsx" in row, "nothing is held, so that column gives its place"

@@ -111,8 +111,14 @@ def _written(what: str, fields: Mapping[str, str]) -> dict[str, Any]:
 
 def title(found: Connection) -> str:
     """Return what the page is called: by the folder of the repository."""
+    name = project(found)
+    return f"{name}: coordination" if name != "coordination" else name
+
+
+def project(found: Connection) -> str:
+    """Return the name of the repository's folder."""
     _, root = here_and_root(found)
-    return f"{Path(root).name}: coordination" if root else "coordination"
+    return Path(root).name if root else "coordination"
 
 
 def write_page(found: Connection, output: Path, since: datetime | None) -> None:

@@ -28,18 +28,19 @@ from gitcoord.core.names import counted, show
 from gitcoord.core.records import Claim, Session
 from gitcoord.core.sessions import standing, standing_and_way
 from gitcoord.core.times import spell
-from gitcoord.views import as_json, speakers
+from gitcoord.views import as_json, needs, speakers
 from gitcoord.views.board import recent_messages
 
 _NAMED = 10  # lines of a list
+_OVER = 3  # leases that are over: they are in nobody's way
 _HELD = 3  # leases that a session's row names
-_TIMED = {"waiting", "silent_holder", "expires_soon"}  # kinds whose text has a time
+_TIMED = {"waiting", "silent_holder"}  # kinds whose text has a time
 _COLUMNS = [
     "SESSION", "REPOSITORY", "STATUS", "WORK", "PHASE", "PROGRESS", "TASK", "HOLDS", "BRANCH", "AGENT", "MACHINE", "HEARD", "SINCE",
     "SIGNED",
 ]  # fmt: skip
 _GLANCE = ["SESSION", "REPOSITORY", "STATUS", "DOES", "HEARD"]  # in a terminal the rest stands below
-_PRESSING = {"blocked", "conflict", "red", "trespass"}
+_PRESSING = {"blocked", "conflict", "look_alike", "red", "trespass"}
 
 
 def status(
@@ -117,6 +118,9 @@ def _print_status(found: Connection, now: Status, *, everything: bool, own: bool
         left_out(len(pinned) - _NAMED, "notices")
         out("")
     _print_attention(now)
+    if looked_at() and not state.sessions and not state.claims:
+        out("nobody is here yet: gitcoord start NAME begins a session")
+        return
     _print_sessions(found, now, everything=everything)
     out("")
     _print_claims(now, me, found.coordinator.speakers)
@@ -168,16 +172,17 @@ def _print_own(now: Status, me: str, says: Speakers) -> None:
 
 
 def _print_attention(now: Status) -> None:
-    """Print what needs somebody. Leases that are over stand under the claims."""
-    items = [item for item in now.attention if item.kind != "expired"]
+    """Print what needs somebody, in the order of the board. What is over or about to run out stands under the claims."""
+    items, rest = needs.chosen(needs.ordered(now.attention), _NAMED)
     if not items:
         return
     out("needs attention:", colours.HEADING)
-    for item in items[:_NAMED]:
+    for item in items:
         text = moments.in_words(item.text) if item.kind in _TIMED else item.text  # the others quote what sessions wrote
         since = f" ({moments.moment(item.since)})" if item.since is not None else ""
         wrapped(f"  {show(text, 160)}{since}", colours.BLOCKED if item.kind in _PRESSING else "")
-    left_out(len(items) - _NAMED, "that need somebody")
+    if rest:
+        wrapped(f"  … {rest} (--json has them all)")
     out("")
 
 
@@ -272,8 +277,9 @@ def _print_claims(now: Status, me: str, says: Speakers) -> None:
         ["CLAIM", "HOLDER", "ENDS", "FENCE", "FOR"], held, title="claims", firm=["ENDS", "FENCE"],
         meanings=[colours.MINE if one.claimed_by == me else "" for one in live],
     )  # fmt: skip
-    for one in over[:_NAMED]:
+    over = sorted(over, key=lambda one: (one.claimed_by != me, -one.fence))
+    for one in over[:_OVER]:
         whose = "yours" if one.claimed_by == me else f"that of {one.claimed_by}"
         free = "" if leases.is_over(one, now.as_of, state.rules.grace) else "; its grace is running"
-        out(f"over: {one.resource}, {whose}, expired {moments.moment(one.expires_at)} (fence {one.fence}){free}", colours.OVER)
-    left_out(len(over) - _NAMED, "that are over")
+        wrapped(f"over: {one.resource}, {whose}, expired {moments.moment(one.expires_at)} (fence {one.fence}){free}", colours.OVER)
+    left_out(len(over) - _OVER, "that are over")

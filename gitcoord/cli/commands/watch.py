@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from gitcoord.cli import paint
-from gitcoord.cli.commands.page import title
+from gitcoord.cli.commands.page import project
 from gitcoord.cli.connect import connection, looked_at, options
 from gitcoord.cli.keyboard import Keyboard
 from gitcoord.connection.connect import Connection, utc_now
@@ -59,7 +59,7 @@ class _Eye:
             self._thread.join()
 
     def _look(self) -> None:
-        branch, name = self.found.coordinator.branch, title(self.found)
+        branch, name = self.found.coordinator.branch, project(self.found)
         events: deque[Happening] = deque(maxlen=_KEPT)
         try:
             for view, new in looks(branch, newest=_KEPT, stop=self._over.is_set):
