@@ -24,7 +24,6 @@ from gitcoord.log.eventlog import PATIENCE
 from gitcoord.log.history import Checked
 from gitcoord.log.outcomes import Done
 from gitcoord.machine import processes
-from gitcoord.outbox import denials
 from gitcoord.outbox.submit import Queued, Result
 
 
@@ -117,16 +116,11 @@ class Commands:
         return Outcome(Receipt(state, op, result.seq, result.commit), result.event)
 
     def _note_denied(self, command: Command, error: GitcoordError) -> None:
-        """Keep a refusal on this machine: nobody else has to know what a session didn't get."""
+        """Keep the refusal of that command."""
         wishes = command.wishes
         named = [*map(str, wishes.get("resources") or ()), *(str(one).partition(" ")[2] for one in wishes.get("leases") or ())]
         found = tuple(named) or tuple(str(wishes[key]) for key in ("resource", "task") if wishes.get(key))
-        denials.note(
-            self.parts.outbox.path,
-            denials.Denial(
-                command.at, command.session, command.kind, found, error.name, error.exit_code, error.message, error.hint
-            ),
-        )
+        self.parts.outbox.note_denied(command.at, command.session, command.kind, found, error)
 
     def _queued(self, command: Command) -> Receipt:
         """Return the receipt of what waits in the outbox, with the reason."""

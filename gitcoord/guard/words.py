@@ -62,7 +62,7 @@ def _line(one: Hindrance, state: State | None, *, why: bool) -> str:
 def refusal(said: GuardAnswer, *, why: bool = True) -> GitcoordError:
     """What is blocked, as an error whose hint says what may be done next."""
     line = lines(said, why=why)[0]
-    real = [one for one in said.hindrances if not one.new]
+    real = [one for one in said.hindrances if not one.new] or ([] if said.over else list(said.hindrances))
     if not real:
         return NotHeld(line, hint=f"gitcoord claim {word(str(said.over[0].resource))}")
     lease = real[0].lease

@@ -31,10 +31,10 @@ from typing import Any, TypeVar
 from gitcoord.core.events import Command
 from gitcoord.core.sessions import StartSession
 from gitcoord.core.times import read_instant, spell
-from gitcoord.errors import NotWritten
+from gitcoord.errors import GitcoordError, NotWritten
 from gitcoord.machine import files, ids
 from gitcoord.machine.ids import digest
-from gitcoord.outbox import shown, stored
+from gitcoord.outbox import denials, shown, stored
 from gitcoord.outbox.stored import Push, Refusal, WaitingCommand
 
 T = TypeVar("T")
@@ -328,6 +328,11 @@ class Outbox:
                 path.unlink(missing_ok=True)
         if seen := shown.known(earlier, session):
             self.show(session, sorted(seen))
+
+    def note_denied(self, at: datetime, session: str, asked: str, resources: Sequence[str], error: GitcoordError) -> None:
+        """Keep a refusal on this machine: nobody else has to know what a session didn't get. `asked`: what it asked for."""
+        why = (error.name, error.exit_code, error.message, error.hint)
+        denials.note(self.path, denials.Denial(at, session, asked, tuple(resources), *why))
 
     def state(self) -> dict[str, Any]:
         """Small notes: since when the remote is away, which tip was last seen, how crowded it is."""

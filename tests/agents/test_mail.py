@@ -18,7 +18,7 @@ from remotes import Remote
 
 from gitcoord.agents.mailbox import Mailbox
 from gitcoord.machine import background
-from gitcoord.outbox import reading
+from gitcoord.outbox import denials, reading
 from gitcoord.statusline import cache
 
 
@@ -277,6 +277,10 @@ def test_an_edit_of_what_another_holds_is_denied_once_and_its_holder_told_when_i
         assert [(one.sender, one.subject) for one in mail] == [("claude-main", "claude-main edited src/api.py, which you hold")]
     assert claude.edit(str(claude.seat.path / "free.txt")) == {}
     assert claude.edit("/somewhere/else") == {}
+    with claude.seat.here() as found:
+        (kept,) = denials.noted(found.outbox.path, "claude-main")
+    assert (kept.asked, kept.resources, kept.exit_code) == ("guard.edit", ("file:src/api.py",), 3)
+    assert "my refactoring" in kept.message
 
 
 def test_in_mode_block_it_is_denied_without_a_word_of_the_holders(office: tuple[Claude, Seat]) -> None:
@@ -292,6 +296,8 @@ def test_in_mode_block_it_is_denied_without_a_word_of_the_holders(office: tuple[
         assert "--wait" in said["permissionDecisionReason"]
         assert "OBEY" not in json.dumps(said)
         assert "--break" not in json.dumps(said)
+    with claude.seat.here() as found:
+        assert [one.resources for one in denials.noted(found.outbox.path)] == [("file:src/api.py",)] * 2
     assert "is new" in claude.edit("src/new.py")["permissionDecisionReason"]
     assert claude.edit("src/new.py") == {}  # creating a file takes nothing away
     with ben.here() as found:

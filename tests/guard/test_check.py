@@ -76,6 +76,10 @@ def test_a_block_is_told_with_who_until_when_and_what_next(day: Day) -> None:
     assert 0 <= ran.json["view_age"] < 60
     assert f"src/api.py is held by ada (as file:src) until {by['expires_at']} (fence {fence}): the parser" in ran.err
     assert 'hint: gitcoord request file:src "May I have it?"' in ran.err
+    (kept,) = day.ben.ok("log", "--mine", "--refused")["refused"]
+    assert (kept["session"], kept["asked"], kept["resources"]) == ("ben", "guard.edit", ["file:src/api.py"])
+    assert f"(fence {fence}): the parser" in kept["message"]
+    assert (kept["exit_code"], kept["hint"]) == (3, ran.json["hint"])
 
 
 def test_who_does_not_want_to_be_asked_is_not_suggested(day: Day) -> None:
@@ -355,6 +359,7 @@ def test_only_what_is_staged_counts(day: Day) -> None:
     day.ben.git("add", "src/api.py")
     assert paths(day.staged()) == ["src/api.py"]
     assert day.ben.run("guard", "--staged").code == 3
+    assert [one["asked"] for one in day.ben.ok("log", "--mine", "--refused")["refused"]] == ["guard.commit"]
 
 
 def test_a_rename_counts_by_both_names(day: Day) -> None:
@@ -543,6 +548,7 @@ def test_standard_input_is_the_hooks_else_it_goes_by_the_upstream(day: Day) -> N
     assert day.ben.run("guard", "--push", stdin=line(day, "origin/main", "HEAD") + "\n").code == 0
     assert day.ben.run("guard", "--push", stdin=line(day, "HEAD", "origin/main") + "\n").code == 3
     assert day.ben.run("guard", "--push").code == 3
+    assert [one["asked"] for one in day.ben.ok("log", "--mine", "--refused")["refused"]] == ["guard.push"] * 2
     given = {
         "PRE_COMMIT_LOCAL_BRANCH": "refs/heads/main", "PRE_COMMIT_REMOTE_BRANCH": "refs/heads/main",
         "PRE_COMMIT_TO_REF": day.ben.git("rev-parse", "origin/main"), "PRE_COMMIT_FROM_REF": ZERO,

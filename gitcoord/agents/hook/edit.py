@@ -50,6 +50,7 @@ def guard(here: Here, occasion: Occasion) -> NotedAnswer:
             here.mailbox.tell(notes.quiet(here, said.good, occasion))
 
     if said.outcome == "blocked":
+        keep.stopped(coordinator.branch, said, "guard.edit")
         error = words.refusal(said, why=False)
         return NotedAnswer(HookAnswer(verdict="deny", reason=f"gitcoord: {error.message}. Next: {error.hint}"))
     if said.outcome == "asked":
@@ -58,6 +59,7 @@ def guard(here: Here, occasion: Occasion) -> NotedAnswer:
         return NotedAnswer(HookAnswer(verdict="ask", reason=reason, note=reason), done)
     if not new:
         return NotedAnswer(done=done)
+    keep.stopped(coordinator.branch, said, "guard.edit")
     return NotedAnswer(HookAnswer(verdict="deny", reason=_once(said, tells=here.binding is not None)), done)
 
 

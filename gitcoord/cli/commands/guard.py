@@ -73,6 +73,7 @@ def guard(
             say(f"warning: {line}")
         answer(_record(said))
         return
+    keep.stopped(found.coordinator.branch, said, "guard.push" if push else "guard.commit" if staged else "guard.edit")
     if staged or push:  # git says nothing about who stopped it
         say(f"error: gitcoord's guard stops this {'push' if push else 'commit'}")
     for line in guard_words.lines(said, why=not options.agent)[1:]:
