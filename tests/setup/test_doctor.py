@@ -14,6 +14,7 @@ from gits import git
 from remotes import Remote, living
 
 from gitcoord.git import versions
+from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.githooks import install as git_hooks
 from gitcoord.setup.checks import agents, builds, hooks, remote
 
@@ -203,6 +204,19 @@ def test_a_large_branch_is_a_warning(seat: Seat, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(remote, "LARGE", 1 << 40)
     monkeypatch.setattr(remote, "MANY", 1)
     assert [level for what, level in of_the_remote(seat).items() if "every new clone" in what] == ["warning"]
+
+
+def test_links_are_proposed_until_somebody_has_said_where_the_host_shows_the_repository(seat: Seat) -> None:
+    def proposed(url: str) -> list[str]:
+        with seat.here() as found:
+            assert isinstance(found.tip, RemoteTip)
+            found.tip.url = url
+            return [one.hint for one in remote.look(found) if "links" in one.what]
+
+    assert proposed("git@github.com:acme/app.git") == ["gitcoord config --shared web github.com/acme/app"]
+    assert proposed("/srv/app.git") == []
+    seat.ok("config", "--shared", "web", "github.com/acme/app")
+    assert proposed("git@github.com:acme/app.git") == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gitcoord.connection.connect import Connection
 from gitcoord.core.carrying import may_carry
-from gitcoord.core.names import show
+from gitcoord.core.names import show, web_of
 from gitcoord.core.times import spell
 from gitcoord.git.remote_tip import RemoteTip
 from gitcoord.setup.checks.finding import Finding
@@ -51,6 +51,14 @@ def look(found: Connection) -> Iterator[Finding]:
     host = host_of(found.tip.url)
     if host in _LIMITS:
         yield Finding("ok", _LIMITS[host])
+    yield from _links(found, found.tip)
+
+
+def _links(found: Connection, tip: RemoteTip) -> Iterator[Finding]:
+    """Return how the board could link to branches and commits, where the remote lies on a host that shows them."""
+    rules, web = found.coordinator.log.view().state.rules, web_of(tip.url)
+    if web and rules.settings.web == "none" and not rules.repositories:
+        yield Finding("ok", "the board names branches and commits without links to them", f"gitcoord config --shared web {web}")
 
 
 def _write(found: Connection, tip: RemoteTip) -> Iterator[Finding]:
