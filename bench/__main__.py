@@ -23,6 +23,7 @@ from bench import (
     history,
     hooks,
     kinds,
+    looking,
     one_command,
     signatures,
     tasks,
@@ -35,7 +36,7 @@ from bench.places import Place, place
 WHAT = (
     "P1 and P2 (one command), P3 and P4 (crowds), P5 (hooks), P6, P7 and P8 (a long past), P9 (epochs), P10 (conflicts), "
     "P6t (many tasks), T1 (plans), D1 (a day of ten agents), S1 (signatures), C1 (more and more writers), C2 (a longer and longer "
-    "past); only if asked for: K1 (bytes by kind), W1 and W2 (waiting), Y1 (a year of a million events)"
+    "past); only if asked for: K1 (bytes by kind), L1 (what people look at), W1 and W2 (waiting), Y1 (a year of a million events)"
 )
 
 
@@ -60,6 +61,7 @@ def main() -> int:
         "C1": lambda where: curves.writers(where, 5 if told.quick else 10),
         "C2": lambda where: curves.past(where, 10_000 if told.quick else told.events),
         "S1": lambda where: signatures.run(where, 10_000 if told.quick else 100_000),
+        "L1": lambda where: looking.run(where, 10_000 if told.quick else 100_000),
         "K1": lambda where: kinds.run(where, 2 if told.quick else 4),
         "Y1": lambda where: year.run(where, 1_000_000 if told.events == 100_000 else told.events),
         "W1 W2": lambda where: waiting.run(where, 1 if told.quick else 5, 5 if told.quick else 20),
@@ -68,7 +70,7 @@ def main() -> int:
     rows: list[Row] = []
     begun = time.monotonic()
     for names, part in parts.items():
-        if not (wanted & set(names.split()) if wanted else names not in ("W1 W2", "K1", "Y1")):
+        if not (wanted & set(names.split()) if wanted else names not in ("W1 W2", "K1", "L1", "Y1")):
             continue
         with place() as where:
             for found in part(where):
