@@ -99,6 +99,7 @@ class Commands:
         except (Unreachable, NotWritten) as error:
             raise (self.from_outside(command.kind) if self.parts.boxed else error) from error
         except (Held, NotHeld) as error:
+            self._name_doubtful(error)
             self._note_denied(command, error)
             raise
         if isinstance(result, Queued):
@@ -114,6 +115,14 @@ class Commands:
         self._after(result, caller)
         state: Landing = "committed" if result.event is not None else "unchanged"
         return Outcome(Receipt(state, op, result.seq, result.commit), result.event)
+
+    def _name_doubtful(self, error: GitcoordError) -> None:
+        """Have the session warned where what is in its way may be somebody else's, who only used the holder's name."""
+        from gitcoord.coordinator.speakers import Speakers  # here: nobody else pays for loading it
+
+        held = [(int(one["fence"]), str(one["claimed_by"])) for one in error.data.get("blocked_by") or () if one.get("fence")]
+        for line in Speakers(self.parts, self.branch).doubts(held) if held else ():
+            self.notices.add_new(line)
 
     def _note_denied(self, command: Command, error: GitcoordError) -> None:
         """Keep the refusal of that command."""

@@ -6,7 +6,7 @@ What is told here is shown and never acts: names and signatures change nothing o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -152,6 +152,11 @@ class Speakers:
     def record(self, seq: int, session: str) -> dict[str, Any]:
         """Return the same for programs, as `speaker`; nothing where there is nothing to say."""
         return speakers.record(self.of(seq, session))
+
+    def doubts(self, claims: Iterable[tuple[int, str]]) -> list[str]:
+        """Return a line for each claim (its fence, its holder) that somebody else seems to have made in the holder's name."""
+        found = [(fence, self.doubt(fence, holder)) for fence, holder in dict.fromkeys(claims)]
+        return [f"event {fence} {words}" for fence, words in found if words]
 
     def of_session(self, session: Session) -> Verdict | None:
         """Return what is to be said of what that session has said since it started: the worst of it, else of its newest event."""

@@ -69,7 +69,8 @@ class Hindrance:
 @dataclass(frozen=True)
 class GuardAnswer:
     """What the guard says. `view_age`: seconds since the branch was read, None if it never was; `doubt`: why what would be
-    blocked could not be confirmed; `cut`: more commits are pushed than were looked at.
+    blocked could not be confirmed; `cut`: more commits are pushed than were looked at; `doubtful`: which claims somebody else seems
+    to have made in their holders' names.
     """
 
     outcome: Outcome = "allowed"
@@ -79,6 +80,7 @@ class GuardAnswer:
     view_age: float | None = None
     doubt: str = ""
     cut: bool = False
+    doubtful: tuple[str, ...] = ()
     state: State | None = None
     now: datetime | None = None
     good: str = ""
@@ -124,9 +126,16 @@ def look(branch: Branch, repo: Repository, settings: Settings, asked: Asked) -> 
     read_at = branch.parts.log.memory.read_at()
     age = max(0.0, (branch.parts.now() - read_at).total_seconds()) if read_at else None
     return GuardAnswer(
-        outcome, mode, hindrances, over, 0.0 if local else age, doubt, subject.cut,
+        outcome, mode, hindrances, over, 0.0 if local else age, doubt, subject.cut, _doubtful(branch, hindrances),
         state=view.state, now=branch.time_now(), good=view.checked.good,
     )  # fmt: skip
+
+
+def _doubtful(branch: Branch, hindrances: Sequence[Hindrance]) -> tuple[str, ...]:
+    from gitcoord.coordinator.speakers import Speakers  # here: where nothing is in the way it isn't needed
+
+    held = [(one.lease.fence, one.lease.claimed_by) for one in hindrances]
+    return tuple(Speakers(branch.parts, branch).doubts(held)) if held else ()
 
 
 def _forbids(hindrances: Sequence[Hindrance], over: Sequence[guard.Over]) -> bool:

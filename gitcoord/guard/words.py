@@ -27,6 +27,7 @@ def lines(said: GuardAnswer, *, why: bool = True) -> list[str]:
         commits = ", ".join(one[:12] for one in over.commits[:3]) + (" …" if len(over.commits) > 3 else "")
         found.append(f"{commits}: made under a lease on {over.resource} that is over (fence {over.fence})")
     age = "of an unknown age" if said.view_age is None else f"{spell_span(timedelta(seconds=said.view_age))} old"
+    found += said.doubtful[:SHOWN]
     if found and said.doubt:
         found.append(f"this is a view {age}, and it could not be looked at again: {said.doubt}")
     elif found and said.stale:

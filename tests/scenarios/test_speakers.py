@@ -47,6 +47,18 @@ def test_what_another_says_in_a_sessions_name_is_shown_as_such_by_every_face(tri
     assert problem["reason"] == f"event {forged['seq']} {words}"
 
 
+def test_a_claim_in_anothers_name_is_named_to_whoever_it_stops(trio: tuple[Seat, Seat, Seat]) -> None:
+    ada, ben, mallory = trio
+    ada.ok("claim", "mine.py")
+    (claim,) = _as(mallory, "ada").ok("claim", "src/api.py")["claims"]
+    words = f"event {claim['fence']} says it is ada; pushed by mallory@example.com"
+    for command in ("claim", "guard"):
+        assert words in ben.run(command, "src/api.py").err
+        told = ben.run(command, "mine.py").err
+        assert "is held by ada" in told
+        assert "says it is" not in told
+
+
 @pytest.fixture
 def keys(tmp_path: Path) -> dict[str, Path]:
     """A key of ssh for each of the three."""

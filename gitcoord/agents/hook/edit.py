@@ -51,16 +51,21 @@ def guard(here: Here, occasion: Occasion) -> NotedAnswer:
 
     if said.outcome == "blocked":
         keep.stopped(coordinator.branch, said, "guard.edit")
-        error = words.refusal(said, why=False)
-        return NotedAnswer(HookAnswer(verdict="deny", reason=f"gitcoord: {error.message}. Next: {error.hint}"))
+        return NotedAnswer(HookAnswer(verdict="deny", reason=_stopped(said)))
     if said.outcome == "asked":
-        error = words.refusal(said, why=False)
-        reason = f"gitcoord: {error.message}. Next: {error.hint}"
+        reason = _stopped(said)
         return NotedAnswer(HookAnswer(verdict="ask", reason=reason, note=reason), done)
     if not new:
         return NotedAnswer(done=done)
     keep.stopped(coordinator.branch, said, "guard.edit")
     return NotedAnswer(HookAnswer(verdict="deny", reason=_once(said, tells=here.binding is not None)), done)
+
+
+def _stopped(said: check.GuardAnswer) -> str:
+    """Return what stops an edit, and the next step."""
+    error = words.refusal(said, why=False)
+    doubtful = f" ({'; '.join(said.doubtful)})" if said.doubtful else ""
+    return f"gitcoord: {error.message}{doubtful}. Next: {error.hint}"
 
 
 def _once(said: check.GuardAnswer, *, tells: bool) -> str:
