@@ -407,11 +407,13 @@ class Claims:
                 )
             others = self._in_the_way(state, resource, own, now)
             if others:
-                raise Held(
+                refusal = Held(
                     leases.words(state, others[0], now),
                     hint=leases.ways_out(others[0], [resource]),
                     data={"blocked_by": [leases.describe(state, lease, now) for lease in others]},
                 )
+                self.commands.name_doubtful(refusal)
+                raise refusal
             over = [lease for lease in had if lease.offered_until is None]
             if over and not own:
                 text = f"your lease on {over[0].resource} ended {spell(over[0].expires_at)} (fence {over[0].fence})"

@@ -99,7 +99,7 @@ class Commands:
         except (Unreachable, NotWritten) as error:
             raise (self.from_outside(command.kind) if self.parts.boxed else error) from error
         except (Held, NotHeld) as error:
-            self._name_doubtful(error)
+            self.name_doubtful(error)
             self._note_denied(command, error)
             raise
         if isinstance(result, Queued):
@@ -116,7 +116,7 @@ class Commands:
         state: Landing = "committed" if result.event is not None else "unchanged"
         return Outcome(Receipt(state, op, result.seq, result.commit), result.event)
 
-    def _name_doubtful(self, error: GitcoordError) -> None:
+    def name_doubtful(self, error: GitcoordError) -> None:
         """Have the session warned where what is in its way may be somebody else's, who only used the holder's name."""
         from gitcoord.coordinator.speakers import Speakers  # here: nobody else pays for loading it
 

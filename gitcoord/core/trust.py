@@ -35,6 +35,9 @@ _TIME = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?Z?", re.ASC
 _OPTION = re.compile(r'(cert-authority)|(namespaces|valid-after|valid-before)="([^"]*)"', re.IGNORECASE | re.ASCII)
 _NOREPLY = re.compile(r"\d+\+(?=[^@]+@users\.noreply\.)")
 
+NOBODY = "somebody without an e-mail address"
+"""Who pushed a commit that has none."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -149,7 +152,7 @@ def judge(
 def _judge(session: str, origin: Origin, owner: Origin, trust: Trust, at: datetime, role: str) -> Verdict:
     expected = trust.expects(session, role, owner)
     same = not owner.email or not owner_differs(origin, owner, trust)
-    other = "" if same else (origin.email or "somebody without an e-mail address")
+    other = "" if same else (origin.email or NOBODY)
     if origin.key == BAD:
         return Verdict("wrong", why="its signature doesn't fit what it signs", pushed_by=other, expected=expected)
     if not origin.key:

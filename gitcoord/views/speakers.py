@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from gitcoord.core.names import show
-from gitcoord.core.trust import Verdict
+from gitcoord.core.trust import NOBODY, Verdict
 from gitcoord.views.inert import inert
 
 _LONGEST = 80  # characters of an address
+_PLAIN = re.compile(r"[\w.+%'~=-]+@[\w.-]+")
 
 
 def doubt(session: str, verdict: Verdict) -> str:
     """Return what makes somebody doubt that the session said it itself; "" where nothing does."""
-    parts = [f"pushed by {show(verdict.pushed_by, _LONGEST)}"] if verdict.pushed_by else []
+    parts = [f"pushed by {_address(verdict.pushed_by)}"] if verdict.pushed_by else []
     parts += [show(verdict.why, 2 * _LONGEST)] if verdict.why else []
     return f"says it is {session}; {', '.join(parts)}" if parts else ""
+
+
+def _address(pusher: str) -> str:
+    """Return who pushed it. A commit's address may be any sentence, and this is read outside of a quote: only what is spelled like
+    an address is shown.
+    """
+    plain = pusher == NOBODY or _PLAIN.fullmatch(pusher)
+    return show(pusher, _LONGEST) if plain else "somebody whose e-mail address is none"
 
 
 def mark(session: str, verdict: Verdict | None) -> str:
