@@ -441,6 +441,7 @@ def connect(
                     TrustFiles(trust_folder(environ), (repo.work_tree, repo.common_dir)).read,
                     KeptBytes(folder / f"origins-{name}"),
                     signing.check,
+                    KeptBytes(folder / f"verifying-{name}"),
                 ),
                 replace(actor, cached=cached, heard=heard, unverified=unverified, about_secrets=about_secrets),
             ),

@@ -398,7 +398,7 @@ class Branch:
         """Replay the whole history and compare it with what lies on the branch; see `Verifier`."""
         from gitcoord.coordinator.verify import Verifier
 
-        return Verifier(self.parts.log).verify(self.view().checked, full=full)
+        return Verifier(self.parts.log, self.parts.verifying).verify(self.view().checked, full=full)
 
 
 def _moment(at: str) -> tuple[int | None, str, datetime | None]:

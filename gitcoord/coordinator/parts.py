@@ -253,6 +253,7 @@ class Parts:
     - `verdicts`: what was found out of pairs of commits, by their names.
     - `trust`: reads whom the user trusts; `origins`: keeps where events came from; `checks_signature`: says, within so many
       seconds, whose signature a commit has, where this process can't (None: nothing can).
+    - `verifying`: keeps how far a comparison of every commit has come.
     """
 
     log: EventLog
@@ -272,6 +273,7 @@ class Parts:
     trust: Callable[[], Trust] = Trust
     origins: KeptTable = field(default_factory=KeptNowhere)
     checks_signature: Callable[[Oid, float], str] | None = None
+    verifying: KeptTable = field(default_factory=KeptNowhere)
 
     def sleep(self, seconds: float) -> None:
         """Pass those seconds, in which only others act."""

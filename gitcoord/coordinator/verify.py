@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from gitcoord.coordinator.parts import KeptTable
+from gitcoord.errors import Rewritten
 from gitcoord.git.objects import BLOB_LIMIT
 from gitcoord.git.repo import Oid
 from gitcoord.log.eventlog import EventLog
-from gitcoord.log.history import Checked, Good
+from gitcoord.log.history import Bad, Checked, Good
 from gitcoord.views import board as board_view
 from gitcoord.views import tree
 
@@ -38,6 +42,8 @@ class Verdict:
     tip: Oid
     began: int = 1
     """The number of the first event that was replayed."""
+    resumed: int = 0
+    """The event after which this went on, where an earlier comparison was stopped; 0 if it began at the beginning."""
 
     @property
     def ok(self) -> bool:
@@ -46,14 +52,25 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class _Way:
+    """How far a comparison of every commit has come: what was checked, the board there, and the problems so far."""
+
+    checked: Checked = field(default_factory=Checked)
+    board: Oid = ""
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Verifier:
-    """Verifies one branch."""
+    """Verifies one branch. `kept`: how far a comparison of every commit has come, for when it is stopped."""
 
     log: EventLog
+    kept: KeptTable
 
     def verify(self, known: Checked, *, full: bool = False) -> Verdict:
         """Replays the whole history and compares it with what each commit changed, with the newest boards, and with the newest
-        tree (`full`: with the board and the tree of every commit, and through all archives that can be had).
+        tree (`full`: with the board and the tree of every commit, and through all archives that can be had; where an earlier one
+        was stopped, it goes on from there).
         """
         found = None if full else self._verify(known, full=False, replay=self.log.replay_halves)
         found = found or self._verify(known, full=full, replay=self.log.replay)
@@ -61,9 +78,13 @@ class Verifier:
         return found
 
     def _verify(self, known: Checked, *, full: bool, replay: Replay) -> Verdict | None:
-        problems: list[Problem] = []
-        board_oid = ""
+        way = self._stopped() if full else _Way()
+        problems, board_oid = way.problems, way.board
         last: list[Good] = []
+
+        def upto(checked: Checked) -> None:
+            if full and last and last[0].commit == checked.good:  # else somebody is still to be told of some of them
+                self._note(_Way(checked, board_oid, problems))
 
         def look(good: Good) -> None:
             nonlocal board_oid
@@ -78,9 +99,22 @@ class Verifier:
                     problems.append(Problem(good.commit, "its board is not what its state gives", "display only"))
 
         older = list(self.log.archives.behind(known, fetch=True)) if full else []
-        checked = self._replay_all(known, [one.checked for one in older], look) if older else replay(known.tip, look)
+        checked: Checked | None
+        if way.checked.good:
+            try:
+                checked = self.log.replay(known.tip, look, way.checked, upto)
+            except Rewritten:  # the branch is another one since
+                self.kept.write(b"")
+                return self._verify(known, full=full, replay=replay)
+        elif full:
+            first = self.log.replay(older[-1].checked.tip, look, upto=upto) if older else None
+            checked = self.log.replay(known.tip, look, first, upto)
+        else:
+            checked = replay(known.tip, look)
         if checked is None:
             return None
+        if full:
+            self.kept.write(b"")
         for bad in checked.bad:
             mended = bad.seq < checked.seq
             effect = f"ignored; mended by event {bad.seq + 1}" if mended else "ignored; the next event mends it"
@@ -90,12 +124,28 @@ class Verifier:
         tips = [known.tip, *(one.checked.tip for one in older)]
         commits = sum(len(self.log.objects.range(tip) or []) for tip in tips)
         began = older[-1].checked.before if older else checked.before
-        return Verdict(commits, checked.seq, tuple(problems), known.tip, began + 1)
+        return Verdict(commits, checked.seq, tuple(problems), known.tip, began + 1, way.checked.seq)
 
-    def _replay_all(self, known: Checked, older: list[Checked], look: Callable[[Good], None]) -> Checked:
-        """Replay everything from the oldest archive on: each later epoch must follow from the one before it."""
-        checked = self.log.replay(older[-1].tip, look)
-        return self.log.replay(known.tip, look, checked)
+    def _stopped(self) -> _Way:
+        """Return how far an earlier comparison had come, if this program made it and the history bears it out."""
+        try:
+            kept = json.loads(self.kept.read() or b"{}")
+            if kept.pop("sum") != zlib.crc32(json.dumps(kept).encode()) or kept["writer"] != self.log.writer:
+                return _Way()
+            checked = replace(Checked(*kept["checked"]), bad=tuple(Bad(*one) for one in kept["bad"]))
+            way = _Way(checked, kept["board"], [Problem(*one) for one in kept["problems"]])
+        except (ValueError, TypeError, KeyError):
+            return _Way()
+        return way if self.log.bears_out(checked) else _Way()
+
+    def _note(self, way: _Way) -> None:
+        one = way.checked
+        kept = {
+            "writer": self.log.writer, "checked": [one.tip, one.good, one.seq, [], one.before],
+            "bad": [[bad.commit, bad.reason, bad.seq] for bad in one.bad], "board": way.board,
+            "problems": [[each.commit, each.reason, each.effect, each.open] for each in way.problems],
+        }  # fmt: skip
+        self.kept.write(json.dumps({**kept, "sum": zlib.crc32(json.dumps(kept).encode())}).encode())
 
     def _compare_tree(self, good: Good) -> list[Problem]:
         """The whole tree of a good commit against the state that its history gives."""

@@ -258,11 +258,25 @@ class EventLog:
         with self.waits.during("the check of the whole history") as advance:
             return halves.check(self.objects, self.projection, tip, seen, self.helper, advance)
 
-    def replay(self, tip: Oid, seen: Callable[[Good], None], known: Checked | None = None) -> Checked:
-        """Checks the whole history again, telling each good commit: from the root, or what is new since `known`."""
+    def replay(
+        self, tip: Oid, seen: Callable[[Good], None], known: Checked | None = None, upto: Callable[[Checked], None] | None = None
+    ) -> Checked:
+        """Checks the whole history again, telling each good commit: from the root, or what is new since `known`; `upto` is told now
+        and then how far that has come, where it can go on from there.
+        """
         history = History(self.objects, self.projection, fetch=self._fetch_archive)
         with self.waits.during("the check of the whole history") as advance:
-            return history.check(tip, known or Checked(), seen, lambda _, done, total: advance(done, total))
+
+            def reached(checked: Checked | None, done: int, total: int) -> None:
+                advance(done, total)
+                if upto is not None and checked is not None:
+                    upto(checked)
+
+            return history.check(tip, known or Checked(), seen, reached)
+
+    def bears_out(self, known: Checked) -> bool:
+        """Return True if the good commit of what is known is here and says itself that it is that event."""
+        return self.objects.is_here(known.good) and self._history.bears_out(known)
 
     def entries(self, checked: Checked, names: Names | None = None, *, newest_first: bool = False) -> Iterator[CommitEntry]:
         """Yield the commits behind the tip (or only those named), oldest first: good ones with their event, bad ones with why.

@@ -14,6 +14,7 @@ from remotes import Remote
 
 from gitcoord.coordinator import verify as verifier
 from gitcoord.errors import NotInitialised
+from gitcoord.log import history
 from gitcoord.views.tree import BOARD
 
 
@@ -218,3 +219,39 @@ def test_the_last_commit_of_a_push_has_the_board_for_all_of_it(pair: tuple[Seat,
     assert boards[0] == boards[1] != boards[2]
     assert "two" in git(ada.path, "show", f"origin/coordination:{BOARD}")
     assert ada.ok("verify", "--full")["problems"] == []
+
+
+def test_a_comparison_that_was_stopped_goes_on_and_says_all_the_same(
+    busy: tuple[Seat, Seat, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _, clock = busy
+    ada.ok("sync")
+    bad = ada.git("commit-tree", "origin/coordination^{tree}", "-p", "origin/coordination", "-m", "by hand")
+    ada.git("push", "-q", "origin", f"{bad}:refs/heads/coordination")
+    with ada.here(clock) as found:
+        for number in range(12):
+            found.coordinator.messages.send("broadcast", f"number {number}", "")
+        whole = found.coordinator.branch.verify(full=True)
+    assert [one.commit for one in whole.problems] == [bad]
+    monkeypatch.setattr(history, "_AT_ONCE", 5)
+    compare, compared = verifier.Verifier._compare_tree, list[int]()
+
+    def counted(self: verifier.Verifier, good: history.Good) -> list[verifier.Problem]:
+        if len(compared) == whole.events - 2:
+            raise KeyboardInterrupt
+        compared.append(good.event.seq)
+        found = compare(self, good)
+        return [*found, verifier.Problem(good.commit, "odd", "none")] if good.event.seq == 3 else found
+
+    monkeypatch.setattr(verifier.Verifier, "_compare_tree", counted)
+    with ada.here(clock) as found, pytest.raises(KeyboardInterrupt):
+        found.coordinator.branch.verify(full=True)
+    compared.clear()
+    with ada.here(clock) as found:
+        verdict = found.coordinator.branch.verify(full=True)
+    assert verdict.resumed > 5
+    assert compared == list(range(verdict.resumed + 1, whole.events + 1))
+    assert [one.reason for one in verdict.problems] == ["odd", *(one.reason for one in whole.problems)]
+    assert (verdict.events, verdict.commits, verdict.tip) == (whole.events, whole.commits, whole.tip)
+    monkeypatch.undo()
+    assert ada.run("verify", "--full", "--json").json.get("resumed") is None  # it is done: the next one begins at the beginning

@@ -1058,6 +1058,7 @@ class Verify(TypedDict):
     problems: list[Problem]
     tip: str
     began: Annotated[int, Field(description="The first event that was replayed: with --full 1, if no archive is missing.")]
+    resumed: NotRequired[Annotated[int, Field(description="The event behind which it went on, where an earlier one was stopped.")]]
     signatures: NotRequired[Annotated[dict[str, int], Field(description="With --signatures: how many events of each kind.")]]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gitcoord.cli.connect import answer, beginning, connection
+from gitcoord.cli.connect import answer, beginning, connection, say
 
 _COUNTS = "it counts: who may speak for whom changes nothing of what is good"
 
@@ -33,12 +33,14 @@ def verify(
         tail = f", {len(problems) - ignored} said by somebody else, or not signed" if len(problems) > ignored else ""
         word = "ok" if ok else "not ok"
         lines.append(f"{word}: {verdict.commits} commits, {verdict.events} events, {ignored} ignored or differing{tail}")
+        if verdict.resumed:
+            say(f"it went on behind event {verdict.resumed}, where an earlier one was stopped")
         if verdict.began > 1:
             lines.append(beginning(verdict.began, "" if full else "gitcoord verify --full"))
         answer(
             {
                 "commits": verdict.commits, "events": verdict.events, "ok": ok, "problems": problems, "tip": verdict.tip,
-                "began": verdict.began,
+                "began": verdict.began, **({"resumed": verdict.resumed} if verdict.resumed else {}),
                 **({"signatures": examined.signatures} if signatures else {}),
             },
             *lines,
