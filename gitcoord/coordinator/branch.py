@@ -353,8 +353,8 @@ class Branch:
         return report(list(self.steps(since, end))[::-1], view.state, since, end, session)
 
     def blame(self, what: Resource, commits: Mapping[str, tuple[datetime, tuple[str, ...]]]) -> tuple[dict[str, Origin], list[str]]:
-        """Return whose each of those commits of a file is, and who holds the file now. `commits`: when each was made, and the
-        sessions that it names.
+        """Return whose each of those commits of a file is, and who holds the file now; archives that can be had are fetched.
+        `commits`: when each was made, and the sessions that it names.
         """
         from gitcoord.views.blame import Past
         from gitcoord.views.holdings import HistoryStep
@@ -362,7 +362,7 @@ class Branch:
         view = self.view()
         now = self.time_of(view, tell=True)
         past = Past(now)
-        for good in self.parts.log.line(view.checked):
+        for good in self.parts.log.line(view.checked, fetch=not self.acting.actor.cached):
             past.see(HistoryStep(good.commit, good.event, good.committed_at))
         holders = [lease.claimed_by for lease in leases.live(view.state, now) if overlaps(lease.resource, what)]
         return past.origins(what, commits), list(dict.fromkeys(holders))

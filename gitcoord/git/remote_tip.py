@@ -287,8 +287,12 @@ class RemoteTip:
         return swap
 
     def fetch_archive(self, archive: str, seconds: float) -> None:
-        """Fetches that ref under its own name. One that the remote doesn't have is not there."""
-        words = self._fetching(archive, *([f"--negotiation-tip={known}"] if (known := self._tracked()) else []), of=archive)
+        """Fetches that ref under its own name. One that the remote doesn't have is not there.
+
+        Where a fetch with a depth cut this clone's history, the cut may lie in that archive: then it is fetched to its beginning.
+        """
+        known = [f"--negotiation-tip={tracked}"] if (tracked := self._tracked()) else []
+        words = self._fetching(archive, *([f"--depth={_ALL}"] if self._repo.boundary() else known), of=archive)
         done = self._connect(*words, seconds=seconds)
         if not done.ok and not (done.in_time and "find remote ref" in done.words):
             raise Unreachable(_away(self.where, done.how if done.in_time else f"no answer in {seconds:.0f} s"), hint=AWAY_HINT)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from clones import Seat
+from gits import git
+from remotes import Remote
 
 
 def test_lines_are_told_with_the_session_its_claim_and_how_that_is_known(pair: tuple[Seat, Seat]) -> None:
@@ -26,3 +30,25 @@ def test_lines_are_told_with_the_session_its_claim_and_how_that_is_known(pair: t
     assert ben.run("blame", "api.py").code == 2
     assert ada.run("blame", "api.py:3-2").code == 2
     assert ada.run("blame", "slot:ci").code == 2
+
+
+def test_a_line_of_an_earlier_epoch_is_told_also_in_a_clone_that_begins_with_this_one(
+    pair: tuple[Seat, Seat], file_remote: Remote, tmp_path: Path
+) -> None:
+    ada, _ = pair
+    ada.ok("claim", "api.py", "--phase", "BUILD")
+    (ada.path / "api.py").write_text("one\n")
+    ada.git("add", "api.py")
+    ada.git("commit", "-q", "-m", "Endpoints")
+    ada.git("push", "-q", "origin", "HEAD")
+    ada.ok("release", "api.py")
+    ada.ok("compact")
+    git(tmp_path, "clone", "-q", "--no-local", str(file_remote.path), "fresh")
+    for seat in (ada, Seat(tmp_path / "fresh", tmp_path / "outbox")):
+        [line] = seat.ok("blame", "api.py")["lines"]
+        assert (line["session"], line["claim"]["phase"]) == ("ada", "BUILD")
+    [archive] = git(file_remote.path, "for-each-ref", "--format=%(refname)", "refs/gitcoord/archive").splitlines()
+    git(file_remote.path, "update-ref", "-d", archive)
+    git(tmp_path, "clone", "-q", "--no-local", str(file_remote.path), "late")
+    told = Seat(tmp_path / "late", tmp_path / "late-outbox").run("blame", "api.py")
+    assert "the archive of what was before is gone" in told.err

@@ -319,6 +319,37 @@ def test_a_fresh_clone_fetches_what_was_before_when_somebody_asks(scene: Scene, 
     assert (fresh.ok("verify")["commits"], fresh.ok("verify")["began"]) == (1, last)
 
 
+def cut(scene: Scene, where: Path, *, looked: bool) -> Seat:
+    """A clone that was fetched with a depth before the branch was made short, and is an epoch behind. `looked`: the program had
+    completed it then, and another fetch cut it again.
+    """
+    scene.show(scene.before)
+    git(where.parent, "clone", "-q", "--depth=1", "--no-single-branch", f"file://{scene.path}", str(where))
+    seat = Seat(where, where.parent / f"{where.name}-outbox")
+    if looked:
+        seat.ok("status")
+        seat.git("fetch", "-q", "--depth=1")
+    assert (where / ".git" / "shallow").exists()
+    scene.show(scene.root, scene.closing)
+    return seat
+
+
+@pytest.mark.parametrize("looked", [False, True])
+def test_a_clone_with_a_depth_and_an_epoch_behind_has_all_of_it_when_somebody_asks(
+    scene: Scene, tmp_path: Path, looked: bool
+) -> None:
+    seat = cut(scene, tmp_path / "cut", looked=looked)
+    last = seat.ok("status")["seq"]
+    told = seat.ok("log", "--all")
+    assert ([one["seq"] for one in told["events"]], told["began"]) == (list(range(1, last + 1)), 1)
+    whole = seat.ok("verify", "--full")
+    assert (whole["ok"], whole["began"], whole["problems"]) == (True, 1, [])
+    seat.ok("start", "cut")
+    assert seat.run("claim", "a.py").code == 3
+    seat.ok("claim", "c.py")
+    assert scene.ada.ok("verify", "--full")["ok"]
+
+
 def test_where_an_archive_is_gone_the_record_says_where_it_begins(scene: Scene, file_remote: Remote, tmp_path: Path) -> None:
     scene.show(scene.root)
     fresh = newcomer(file_remote, tmp_path / "fresh")

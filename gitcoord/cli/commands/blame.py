@@ -9,7 +9,7 @@ import typer
 
 from gitcoord.cli import moments
 from gitcoord.cli.arguments import resource
-from gitcoord.cli.connect import answer, connection, options, others_words, out, table
+from gitcoord.cli.connect import answer, beginning, connection, options, others_words, out, say, table
 from gitcoord.core.names import show
 from gitcoord.core.times import spell
 from gitcoord.errors import BadInput
@@ -38,6 +38,9 @@ def blame(
         said = words_of(found.repo, (part.commit for part in parts), "Coord-Session")
         made = {oid: (words.made_at, words.trailers[0]) for oid, words in said.items()}
         origins, holders = found.coordinator.branch.blame(what, made)
+        began = found.coordinator.branch.beginning()
+    if began > 1:
+        say(beginning(began))
     if options.json:
         answer({
             "path": what.path, "held_by": holders,
