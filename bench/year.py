@@ -67,6 +67,7 @@ def run(place: Place, events: int) -> Iterator[Row]:
         if month == EPOCHS:
             break
         with connect(str(seat), env, now=now, witness=now) as found:
+            found.coordinator.parts.log.refresh(600.0)  # a month at once: that takes longer than a command waits
             found.coordinator.sessions.start(f"keeper-{month}")
             begun = time.perf_counter()
             found.coordinator.epochs.compact()

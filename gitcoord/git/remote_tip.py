@@ -339,7 +339,7 @@ class RemoteTip:
                         f"the change was sent to {self.where} and may have landed; then it could not be read ({error.message})",
                         hint=AGAIN,
                     ) from error
-                if isinstance(error, GitFault):
+                if isinstance(error, GitFault) or flag == "!":  # a branch that has gone on is no reason: that it can't be read is
                     raise
                 raise Unreachable(_away(self.where, words), hint=AWAY_HINT) from error
             if lost or gone:

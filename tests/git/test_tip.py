@@ -181,6 +181,21 @@ def test_a_remote_that_is_away_is_unreachable_and_nothing_was_sent(afar: tuple[B
     assert bench.tip.swap(root, new, 20) is Swap.WON
 
 
+def test_a_branch_that_has_gone_on_and_can_not_be_read_is_told_as_that(file_remote: Remote, clone: Clone, tmp_path: Path) -> None:
+    here = Bench(clone(file_remote, tmp_path / "repo"), file_remote)
+    with closing(here.tip):
+        first = here.write(NULL)
+        assert here.tip.swap(NULL, first, 10) is Swap.WON
+        assert here.tip.swap(first, here.write(first), 10) is Swap.WON
+        mine = here.write(first)
+    git(tmp_path / "repo", "config", "remote.origin.uploadpack", "false")
+    late = Bench(tmp_path / "repo", file_remote)
+    with closing(late.tip), pytest.raises(Unreachable) as told:
+        late.tip.swap(first, mine, 10)
+    assert "stale info" not in told.value.message
+    assert "Could not read from remote repository" in told.value.message
+
+
 def test_a_push_that_landed_before_its_answer_was_lost_is_won(afar: tuple[Bench, Remote]) -> None:
     bench, remote = afar
     root = bench.tip.read(20)
