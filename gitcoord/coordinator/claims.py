@@ -339,6 +339,7 @@ class Claims:
                 state = self.branch.view().state
                 others = [lease for lease in state.claims.values() if lease.resource == resource]
                 if others:
+                    self.commands.warn_of([(others[0].fence, others[0].claimed_by)])
                     raise NotHeld(
                         f"{resource} is held by {holder(state, others[0])} (fence {others[0].fence}), "
                         f"not by {self.acting.session}; nothing of it was released",

@@ -118,9 +118,13 @@ class Commands:
 
     def name_doubtful(self, error: GitcoordError) -> None:
         """Have the session warned where what is in its way may be somebody else's, who only used the holder's name."""
+        blocked_by = error.data.get("blocked_by") or ()
+        self.warn_of([(int(one["fence"]), str(one["claimed_by"])) for one in blocked_by if one.get("fence")])
+
+    def warn_of(self, held: Sequence[tuple[int, str]]) -> None:
+        """Have the session warned of each of those leases (its fence and its holder) that somebody else may have claimed."""
         from gitcoord.coordinator.speakers import Speakers  # here: nobody else pays for loading it
 
-        held = [(int(one["fence"]), str(one["claimed_by"])) for one in error.data.get("blocked_by") or () if one.get("fence")]
         for line in Speakers(self.parts, self.branch).doubts(held) if held else ():
             self.notices.add_new(line)
 

@@ -52,7 +52,7 @@ def test_a_claim_in_anothers_name_is_named_to_whoever_it_stops(trio: tuple[Seat,
     ada.ok("claim", "mine.py")
     (claim,) = _as(mallory, "ada").ok("claim", "src/api.py")["claims"]
     words = f"event {claim['fence']} says it is ada; pushed by mallory@example.com"
-    for command in ("claim", "check", "guard"):
+    for command in ("claim", "check", "guard", "release"):
         assert words in ben.run(command, "src/api.py").err
         told = ben.run(command, "mine.py").err
         assert "is held by ada" in told
