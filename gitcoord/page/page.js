@@ -88,10 +88,10 @@
       const state = now.blocked ? "blocked" : wait ? "waiting" : when - heard > D.quiet ? "quiet" : "working";
       return {...stay, heard, wait, state, doing: now.doing, blocked: now.blocked, holds: holds.get(stay.who) || []};
     });
-    const names = new Set(sessions.map((one) => one.who));
+    const since = new Map(sessions.map((one) => [one.who, one.seq])); // a conflict ends with either session; one that comes back is new
     const foretold = new Map();
     for (const warn of D.warns) if (warn.seq <= seq) foretold.set(warn.pair.join("+"), warn);
-    const warns = [...foretold.values()].filter((one) => one.verdict !== "none" && one.pair.every((name) => names.has(name)));
+    const warns = [...foretold.values()].filter((one) => one.verdict !== "none" && one.pair.every((name) => since.get(name) <= one.seq));
     const open = D.notes.filter((one) => one.seq <= seq && one.asks && !(one.answered && one.answered <= seq));
     const offers = D.passes.filter((one) => one.seq <= seq && !(one.takenSeq && one.takenSeq <= seq));
     const worked = new Map(bars.filter((bar) => bar.what.startsWith("task:")).map((bar) => [+bar.what.slice(5), bar]));

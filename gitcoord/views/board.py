@@ -134,6 +134,8 @@ class _Page:
         beat = self.state.heartbeats.get(session.session_id)
         if word == "active" and beat is not None and (beat.blocked_by or beat.action == "blocked"):
             return "blocked"
+        if word == "active" and any(ticket.session_id == session.session_id for ticket in self.line):
+            return "waiting"
         return _WORDS.get(word, word)
 
     # --- what stands where -------------------------------------------------------------------------------------------

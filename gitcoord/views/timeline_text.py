@@ -41,7 +41,7 @@ def text(picture: Picture, clock: Clock, *, width: int = 80, most: int = 20) -> 
         lines.append([(f"… and {len(found) - most} more sessions", "soft")])
     if not found:
         lines.append([("no session in this time", "soft")])
-    signs = "> goes on   m message   ? question   H handed over"
+    signs = "▪ short  > goes on  m message  ? question  H handed over"
     lines.append([("[held]", "claim"), ("  ", "plain"), ("(waits)", "wait"), ("  ", "plain"), (signs, "soft")])
     return lines
 

@@ -348,7 +348,7 @@ class _Gallery:
 
 def _small(image: Image.Image, path: Path) -> None:
     """Write the picture with few colours and no loss, or with loss: whichever is smaller."""
-    few = image.quantize(32, dither=Image.Dither.NONE).convert("RGB")
+    few = image.quantize(128, dither=Image.Dither.NONE).convert("RGB")
     forms = []
     for given in ({"lossless": True, "quality": 100, "method": 6}, {"quality": 55, "method": 6}):
         data = io.BytesIO()

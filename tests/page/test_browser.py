@@ -143,6 +143,7 @@ def test_any_moment_is_shown_as_it_was(day: PlanStory, show: Any) -> None:
         assert sums["claims held"] == str(len(leases.live(state, state.at))), seq
         assert sums["waiting in line"] == str(sum(one.until > state.at for one in state.waiting.values())), seq
         assert sums["unanswered"] == str(len(asked)), seq
+        assert sums["foretold conflicts"] == str(len(state.conflicts)), seq
         assert sums["tasks done"] in {f"{every.done}/{every.total}", "0"}, seq
         holders = shown.page.evaluate(HOLDERS)
         assert sorted(holders) == sorted(one.session_id for one in state.sessions.live()), seq

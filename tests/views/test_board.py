@@ -509,3 +509,13 @@ def test_board_of_any_date_that_a_record_can_hold(at: datetime) -> None:
     story.wait(days(1))
     story.beat("ann", "building", estimated_completion=at)
     assert "| ann |" in board.render(story.state)
+
+
+def test_a_session_that_stands_in_line_is_waiting() -> None:
+    story = Story.of("ann", "bob")
+    story.claim("ann", "src/api.py")
+    story.claim("bob", "src/api.py", wait=True)
+    story.beat("bob", "reading", target="src/db.py")
+    text = board.render(story.state)
+    assert "2 (1 working, 1 waiting)" in text
+    assert re.search(r"^\| bob \| waiting", text, re.MULTILINE)
