@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from long_branch import Sparing, Writer, work
+from remotes import Remote
 
 from bench.measure import Row
 from bench.places import GIT, Place
@@ -20,39 +22,76 @@ YEAR = timedelta(days=365)
 BRANCH = "refs/heads/coordination"
 
 
-def run(place: Place, events: int) -> Iterator[Row]:
-    """Write a year of so many events, compact it each month, and measure a fetch of the branch by a clone that has nothing."""
-    remote, step = place.remote("file"), YEAR / events
-    story = Sparing.of(now=datetime.now(UTC).replace(microsecond=0) - YEAR - timedelta(minutes=5))
-    writer = Writer(remote.path, place.env, boards=False)
-    writer.add(story)
-    names = [f"now-{number}" for number in range(SESSIONS)]
-    for name in names:
-        story.start(name)
-        writer.add(story)
-    writer.flush(story.state)
-    seat, env = place.clone(remote, "keeper"), place.outbox("keeper")
-    slowest = 0.0
+@dataclass
+class Year:
+    """A branch that eight sessions fill in a year of the story's own time, and one that makes it short each month."""
 
-    def now() -> datetime:
-        return story.now.replace(microsecond=0)
+    remote: Remote
+    story: Sparing
+    writer: Writer
+    names: list[str]
+    seat: Path
+    env: dict[str, str]
+    step: timedelta
 
-    for month in range(EPOCHS + 1):
-        for turn in range(events // (EPOCHS + 1)):
-            story.wait(step)
-            work(story, names[turn % SESSIONS], turn // SESSIONS)
-            writer.add(story)
-        writer.flush(story.state)
-        if month == EPOCHS:
-            break
-        with connect(str(seat), env, now=now, witness=now) as found:
+    @classmethod
+    def begin(cls, place: Place, events: int) -> Year:
+        """Return a year of so many events, at its first day."""
+        remote = place.remote("file")
+        story = Sparing.of(now=datetime.now(UTC).replace(microsecond=0) - YEAR - timedelta(minutes=5))
+        year = cls(
+            remote, story, Writer(remote.path, place.env, boards=False), [f"now-{number}" for number in range(SESSIONS)],
+            place.clone(remote, "keeper"), place.outbox("keeper"), YEAR / events,
+        )  # fmt: skip
+        year.writer.add(story)
+        for name in year.names:
+            story.start(name)
+            year.writer.add(story)
+        year.writer.flush(story.state)
+        return year
+
+    def now(self) -> datetime:
+        """Return the story's time, in whole seconds."""
+        return self.story.now.replace(microsecond=0)
+
+    def fill(self, turns: int, do: Callable[[int], None] | None = None) -> None:
+        """Write a month of so many events. `do`: makes the event of that turn; without, the sessions work."""
+        for turn in range(turns):
+            self.story.wait(self.step)
+            if do is None:
+                self.work(turn)
+            else:
+                do(turn)
+            self.writer.add(self.story)
+        self.writer.flush(self.story.state)
+
+    def work(self, turn: int) -> None:
+        """Make a session do one thing."""
+        work(self.story, self.names[turn % SESSIONS], turn // SESSIONS)
+
+    def compact(self, month: int) -> float:
+        """Make the branch short, by the program; return the seconds that it took."""
+        with connect(str(self.seat), self.env, now=self.now, witness=self.now) as found:
+            found.coordinator.parts.log.refresh(600.0)  # a month at once: that takes longer than a command waits
             found.coordinator.sessions.start(f"keeper-{month}")
             begun = time.perf_counter()
             found.coordinator.epochs.compact()
-            slowest = max(slowest, time.perf_counter() - begun)
+            taken = time.perf_counter() - begun
             view = found.coordinator.branch.view()
-        story.state = view.state
-        writer.go_on(view.checked.tip, view.state)
+        self.story.state = view.state
+        self.writer.go_on(view.checked.tip, view.state)
+        return taken
+
+
+def run(place: Place, events: int) -> Iterator[Row]:
+    """Write a year of so many events, compact it each month, and measure a fetch of the branch by a clone that has nothing."""
+    year, slowest = Year.begin(place, events), 0.0
+    remote = year.remote
+    for month in range(EPOCHS + 1):
+        year.fill(events // (EPOCHS + 1))
+        if month == EPOCHS:
+            break
+        slowest = max(slowest, year.compact(month))
         if month == EPOCHS - 1:
             yield _fetched(place, remote.path, f"P9: {events:,} events, right after the twelfth compaction", compaction=slowest)
     # Where commits came one push at a time git looks for the deltas itself. A fetch would take over those of fast-import's pack, in

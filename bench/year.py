@@ -11,17 +11,15 @@ import resource
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-from long_branch import Sparing, Writer, work
 from plans import new_task
 
-from bench.epochs import EPOCHS, SESSIONS, YEAR, fetched
+from bench.epochs import EPOCHS, Year, fetched
 from bench.measure import Row, middle
 from bench.one_command import PROGRAM
 from bench.places import Place
-from gitcoord.connection.connect import connect
 from gitcoord.core.task_commands import AddTasks, CloseTask
 
 _TASK = 40  # events between two tasks that are added, and done twenty events later
@@ -29,52 +27,29 @@ _TASK = 40  # events between two tasks that are added, and done twenty events la
 
 def run(place: Place, events: int) -> Iterator[Row]:
     """The rows of Y1."""
-    remote, step = place.remote("file"), YEAR / events
-    story = Sparing.of(now=datetime.now(UTC).replace(microsecond=0) - YEAR - timedelta(minutes=5))
-    writer = Writer(remote.path, place.env, boards=False)
-    writer.add(story)
-    names = [f"now-{number}" for number in range(SESSIONS)]
-    for name in names:
-        story.start(name)
-        writer.add(story)
-    writer.flush(story.state)
-    seat, env = place.clone(remote, "keeper"), place.outbox("keeper")
+    year, started = Year.begin(place, events), time.perf_counter()
+    story, remote = year.story, year.remote
     stopped: list[tuple[Path, dict[str, str], datetime, int]] = []
-    compactions, checks = list[float](), list[float]()
-    wrong: list[str] = []
-    started = time.perf_counter()
+    compactions, checks, wrong = list[float](), list[float](), list[str]()
 
-    def now() -> datetime:
-        return story.now.replace(microsecond=0)
+    def do(turn: int) -> None:
+        if turn % _TASK == 0:
+            story.ask(story.command(AddTasks, year.names[0], tasks=(new_task(f"task {turn}"),)))
+        elif turn % _TASK == _TASK // 2:
+            oldest = min(story.state.tasks.open(), default=0)
+            story.ask(story.command(CloseTask, year.names[0], task=str(oldest), status="done"))
+        else:
+            year.work(turn)
 
     for month in range(EPOCHS + 1):
-        for turn in range(events // (EPOCHS + 1)):
-            story.wait(step)
-            if turn % _TASK == 0:
-                story.ask(story.command(AddTasks, names[0], tasks=(new_task(f"task {month}-{turn}"),)))
-            elif turn % _TASK == _TASK // 2:
-                oldest = min(story.state.tasks.open(), default=0)
-                story.ask(story.command(CloseTask, names[0], task=str(oldest), status="done"))
-            else:
-                work(story, names[turn % SESSIONS], turn // SESSIONS)
-            writer.add(story)
-        writer.flush(story.state)
+        year.fill(events // (EPOCHS + 1), do)
         clone, own = place.clone(remote, f"stale-{month}"), place.outbox(f"stale-{month}")
         begun = time.perf_counter()
         wrong += [] if _said(clone, own, "verify")[0] == 0 else [f"verify in epoch {month + 1}"]
         checks.append(time.perf_counter() - begun)
-        stopped.append((clone, own, now(), story.state.seq))
-        if month == EPOCHS:
-            break
-        with connect(str(seat), env, now=now, witness=now) as found:
-            found.coordinator.parts.log.refresh(600.0)  # a month at once: that takes longer than a command waits
-            found.coordinator.sessions.start(f"keeper-{month}")
-            begun = time.perf_counter()
-            found.coordinator.epochs.compact()
-            compactions.append(time.perf_counter() - begun)
-            view = found.coordinator.branch.view()
-        story.state = view.state
-        writer.go_on(view.checked.tip, view.state)
+        stopped.append((clone, own, year.now(), story.state.seq))
+        if month < EPOCHS:
+            compactions.append(year.compact(month))
     took, memory = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     what = f"Y1 {events:,} events: the longest of {EPOCHS} compactions, the check of its month included"
     yield Row(what, _span(compactions), f"{took:.0f} s to write the year", 0.0, "", None, {"compactions_s": compactions})

@@ -53,7 +53,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Way:
-    """How far a comparison of every commit has come: what was checked, the board there, and the problems so far."""
+    """Holds how far a comparison of every commit has come: what was checked, the board there, and the problems so far."""
 
     checked: Checked = field(default_factory=Checked)
     board: Oid = ""

@@ -36,7 +36,7 @@ _OPTION = re.compile(r'(cert-authority)|(namespaces|valid-after|valid-before)="(
 _NOREPLY = re.compile(r"\d+\+(?=[^@]+@users\.noreply\.)")
 
 NOBODY = "somebody without an e-mail address"
-"""Who pushed a commit that has none."""
+"""This names whoever pushed a commit that bears no address."""
 
 
 @dataclass(frozen=True)

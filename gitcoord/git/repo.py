@@ -119,7 +119,7 @@ class Repository:
     received: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The variables that say where the objects of a push lie that this repository has not accepted yet."""
     _meanwhile: list[tuple[str, process.GitChild]] = field(default_factory=list, compare=False, repr=False)
-    """What still moves refs, with what it was told: every other git waits for it, those of copies of this repository, too."""
+    """The gits that still move refs, with what each was told: every other git waits for them, of a copy of this repository, too."""
 
     @classmethod
     def find(cls, start: str, environ: Mapping[str, str], *, hooked: bool = False) -> Repository:

@@ -33,7 +33,7 @@ last.
 """
 
 _LEFT_OUT = {"expired", "expires_soon"}
-"""What is over or about to run out is in nobody's way, so no page spends a line on it."""
+"""A lease that is over or about to run out is in nobody's way, so no page spends a line on these kinds."""
 
 
 def kind_of(item: Item) -> str:

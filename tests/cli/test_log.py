@@ -62,6 +62,8 @@ def test_refusal_is_kept_on_the_machine_of_who_asked_and_told_again(pair: tuple[
     told = ben.run("log", "--refused").out
     assert "src/api.py" in told
     assert "the new endpoints" in told
+    assert told.count("hint: gitcoord request file:src/api.py") == 1
+    assert " | or " not in told  # a person gets one next step
     assert ada.ok("log", "--mine", "--refused")["refused"] == []
     assert ben.ok("log", "--refused", "--grep", "docs")["refused"] == []
     assert "refused" not in ada.git("log", "--format=%B", "origin/coordination")

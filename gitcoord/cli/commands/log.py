@@ -108,7 +108,7 @@ def _print_refused(found: Connection, wanted: EntryFilter, limit: int) -> None:
             words = moments.in_words(show(one.message, 300))
             out(f"{moments.moment(one.at)} {show(one.session, 40)}  {one.asked}{show(what, 120)}: {words}")
             if one.hint:
-                out(f"    hint: {show(one.hint, 300)}")
+                out(f"    hint: {show(one.hint if options.agent else one.hint.partition(' | or ')[0], 300)}")
     if not shown:
         out("nothing was refused here")
 
