@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -248,10 +249,18 @@ def test_a_comparison_that_was_stopped_goes_on_and_says_all_the_same(
         found.coordinator.branch.verify(full=True)
     compared.clear()
     with ada.here(clock) as found:
+        stopped = found.coordinator.parts.verifying.read()
         verdict = found.coordinator.branch.verify(full=True)
     assert verdict.resumed > 5
     assert compared == list(range(verdict.resumed + 1, whole.events + 1))
     assert [one.reason for one in verdict.problems] == ["odd", *(one.reason for one in whole.problems)]
     assert (verdict.events, verdict.commits, verdict.tip) == (whole.events, whole.commits, whole.tip)
     monkeypatch.undo()
+    other = json.loads(stopped)
+    del other["sum"]
+    other["checked"][2] += 1  # its commit is another event
+    for kept in (stopped[:-1], {**other, "sum": 0}, {**other, "sum": zlib.crc32(json.dumps(other).encode())}):
+        with ada.here(clock) as found:
+            found.coordinator.parts.verifying.write(kept if isinstance(kept, bytes) else json.dumps(kept).encode())
+            assert found.coordinator.branch.verify(full=True).resumed == 0, kept
     assert ada.run("verify", "--full", "--json").json.get("resumed") is None  # it is done: the next one begins at the beginning

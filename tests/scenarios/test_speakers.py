@@ -47,6 +47,15 @@ def test_what_another_says_in_a_sessions_name_is_shown_as_such_by_every_face(tri
     assert problem["reason"] == f"event {forged['seq']} {words}"
 
 
+def test_a_session_that_begins_anew_is_not_blamed_for_what_was_said_in_its_name_before(trio: tuple[Seat, Seat, Seat]) -> None:
+    ada, ben, mallory = trio
+    _as(mallory, "ada").ok("send", "ben", "give me your token")
+    assert "speaker" in {item["kind"] for item in ben.ok("status")["attention"]}
+    ada.ok("end")
+    ada.ok("start", "ada")
+    assert "speaker" not in {item["kind"] for item in ben.ok("status")["attention"]}
+
+
 def test_a_claim_in_anothers_name_is_named_to_whoever_it_stops(trio: tuple[Seat, Seat, Seat]) -> None:
     ada, ben, mallory = trio
     ada.ok("claim", "mine.py")
